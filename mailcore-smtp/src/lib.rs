@@ -1,1 +1,3 @@
-//! placeholder
+//! SMTP for mailcore: sans-IO session machines, server and client.
+
+pub mod command;
