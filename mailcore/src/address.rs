@@ -137,11 +137,9 @@ fn is_utf8_atom(c: char) -> bool {
 fn literal_ip(text: &str) -> Option<IpAddr> {
     let inner = text.strip_prefix('[')?.strip_suffix(']')?;
     match inner.get(..5) {
-        Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => inner
-            .get(5..)?
-            .parse::<Ipv6Addr>()
-            .ok()
-            .map(IpAddr::V6),
+        Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => {
+            inner.get(5..)?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        }
         _ => inner.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
     }
 }
@@ -436,18 +434,39 @@ mod tests {
 
     #[test]
     fn quoting_is_undone_and_redone() {
-        for text in ["a.b@example.com", "\"a b\"@example.com", "\"a\\\"@b\"@x.test"] {
+        for text in [
+            "a.b@example.com",
+            "\"a b\"@example.com",
+            "\"a\\\"@b\"@x.test",
+        ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
         // A needless quote goes away: both spell the same address.
-        assert_eq!(Address::parse("\"ab\"@X.test").unwrap().to_string(), "ab@x.test");
+        assert_eq!(
+            Address::parse("\"ab\"@X.test").unwrap().to_string(),
+            "ab@x.test"
+        );
     }
 
     #[test]
     fn what_the_grammar_forbids_is_refused() {
         for text in [
-            "", "a", "@x.test", "a@", "a..b@x.test", ".a@x.test", "a.@x.test", "a b@x.test", "a@b@c.test",
-            "a@-x.test", "a@x..test", "\"a@x.test", "\"a\r\nb\"@x.test", "a@[300.1.1.1]", "a@[x]", "a@x test",
+            "",
+            "a",
+            "@x.test",
+            "a@",
+            "a..b@x.test",
+            ".a@x.test",
+            "a.@x.test",
+            "a b@x.test",
+            "a@b@c.test",
+            "a@-x.test",
+            "a@x..test",
+            "\"a@x.test",
+            "\"a\r\nb\"@x.test",
+            "a@[300.1.1.1]",
+            "a@[x]",
+            "a@x test",
         ] {
             assert!(Address::parse(text).is_err(), "{text:?} was accepted");
         }
@@ -460,17 +479,41 @@ mod tests {
     #[test]
     fn paths_drop_source_routes_and_know_postmaster() {
         assert_eq!(ReversePath::parse("<>").unwrap(), ReversePath::Null);
-        assert_eq!(ForwardPath::parse("<PostMaster>").unwrap(), ForwardPath::Postmaster);
-        assert_eq!(ForwardPath::parse("<@a.test,@b.test:u@c.test>").unwrap().to_string(), "u@c.test");
+        assert_eq!(
+            ForwardPath::parse("<PostMaster>").unwrap(),
+            ForwardPath::Postmaster
+        );
+        assert_eq!(
+            ForwardPath::parse("<@a.test,@b.test:u@c.test>")
+                .unwrap()
+                .to_string(),
+            "u@c.test"
+        );
         assert!(ForwardPath::parse("u@c.test").is_err());
         assert!(ForwardPath::parse("<>").is_err());
     }
 
     #[test]
     fn literals_hold_addresses_and_domains_fold_case() {
-        assert_eq!(Domain::parse("[192.0.2.1]").unwrap().as_ip(), Some([192, 0, 2, 1].into()));
-        assert_eq!(Domain::parse("[IPv6:2001:db8::1]").unwrap().to_string(), "[IPv6:2001:db8::1]");
-        assert_eq!(Domain::parse("EXAMPLE.Com.").unwrap(), Domain::parse("example.com").unwrap());
-        assert_eq!(Domain::parse("bücher.example").unwrap().to_ascii().unwrap().as_str(), "xn--bcher-kva.example");
+        assert_eq!(
+            Domain::parse("[192.0.2.1]").unwrap().as_ip(),
+            Some([192, 0, 2, 1].into())
+        );
+        assert_eq!(
+            Domain::parse("[IPv6:2001:db8::1]").unwrap().to_string(),
+            "[IPv6:2001:db8::1]"
+        );
+        assert_eq!(
+            Domain::parse("EXAMPLE.Com.").unwrap(),
+            Domain::parse("example.com").unwrap()
+        );
+        assert_eq!(
+            Domain::parse("bücher.example")
+                .unwrap()
+                .to_ascii()
+                .unwrap()
+                .as_str(),
+            "xn--bcher-kva.example"
+        );
     }
 }

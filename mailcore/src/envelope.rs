@@ -20,7 +20,11 @@ pub struct Envelope {
 impl Envelope {
     /// An envelope without recipients or parameters.
     pub fn from_sender(reverse_path: ReversePath) -> Self {
-        Self { reverse_path, params: MailParams::default(), recipients: Vec::new() }
+        Self {
+            reverse_path,
+            params: MailParams::default(),
+            recipients: Vec::new(),
+        }
     }
 
     /// An envelope for plain recipients.
@@ -85,7 +89,11 @@ pub struct Recipient {
 impl Recipient {
     /// A recipient without parameters.
     pub fn new(address: Address) -> Self {
-        Self { address, notify: Notify::default(), original: None }
+        Self {
+            address,
+            notify: Notify::default(),
+            original: None,
+        }
     }
 }
 
@@ -102,13 +110,21 @@ pub struct Notify {
 
 impl Notify {
     /// `NEVER`.
-    pub const NEVER: Self = Self { success: false, failure: false, delay: false };
+    pub const NEVER: Self = Self {
+        success: false,
+        failure: false,
+        delay: false,
+    };
 }
 
 /// Without `NOTIFY=`: on failure, and on delay as the server likes.
 impl Default for Notify {
     fn default() -> Self {
-        Self { success: false, failure: true, delay: true }
+        Self {
+            success: false,
+            failure: true,
+            delay: true,
+        }
     }
 }
 

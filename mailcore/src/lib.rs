@@ -2,7 +2,15 @@
 
 pub mod account;
 pub mod address;
+pub mod batch;
 pub mod envelope;
+pub mod event;
 pub mod mailbox;
+pub mod message;
+pub mod pack;
+pub mod plan;
+pub mod queue;
+pub mod seams;
 pub mod status;
 pub mod time;
+pub mod wire;

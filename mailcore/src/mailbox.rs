@@ -85,7 +85,9 @@ impl ModSeq {
 
     /// A modification sequence, unless `value` is 0 or over 63 bits.
     pub fn new(value: u64) -> Option<Self> {
-        NonZeroU64::new(value).filter(|v| v.get() <= i64::MAX as u64).map(Self)
+        NonZeroU64::new(value)
+            .filter(|v| v.get() <= i64::MAX as u64)
+            .map(Self)
     }
 
     /// The number.
@@ -158,13 +160,18 @@ impl MailboxName {
     /// # Errors
     /// [`MailboxNameError`].
     pub fn parse(text: &str) -> Result<Self, MailboxNameError> {
-        if text.len() > MAX_MAILBOX_NAME || text.split(HIERARCHY_DELIMITER).count() > MAX_MAILBOX_DEPTH {
+        if text.len() > MAX_MAILBOX_NAME
+            || text.split(HIERARCHY_DELIMITER).count() > MAX_MAILBOX_DEPTH
+        {
             return Err(MailboxNameError::TooLong);
         }
         if text.split(HIERARCHY_DELIMITER).any(str::is_empty) {
             return Err(MailboxNameError::EmptyLevel);
         }
-        if text.chars().any(|c| c.is_control() || matches!(c, '*' | '%' | '\u{fffd}')) {
+        if text
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '*' | '%' | '\u{fffd}'))
+        {
             return Err(MailboxNameError::Character);
         }
         let (first, rest) = match text.split_once(HIERARCHY_DELIMITER) {
@@ -192,7 +199,9 @@ impl MailboxName {
 
     /// The name one level up, `None` at the top.
     pub fn parent(&self) -> Option<Self> {
-        self.0.rsplit_once(HIERARCHY_DELIMITER).map(|(up, _)| Self(up.into()))
+        self.0
+            .rsplit_once(HIERARCHY_DELIMITER)
+            .map(|(up, _)| Self(up.into()))
     }
 
     /// True when this name lies below `other`.
@@ -211,7 +220,9 @@ impl MailboxName {
         if !self.is_below(from) {
             return None;
         }
-        self.0.strip_prefix(&*from.0).map(|rest| Self(format!("{to}{rest}").into()))
+        self.0
+            .strip_prefix(&*from.0)
+            .map(|rest| Self(format!("{to}{rest}").into()))
     }
 }
 
@@ -243,8 +254,15 @@ pub enum SpecialUse {
 
 impl SpecialUse {
     /// Every use, in the order above.
-    pub const ALL: [Self; 7] =
-        [Self::All, Self::Archive, Self::Drafts, Self::Flagged, Self::Junk, Self::Sent, Self::Trash];
+    pub const ALL: [Self; 7] = [
+        Self::All,
+        Self::Archive,
+        Self::Drafts,
+        Self::Flagged,
+        Self::Junk,
+        Self::Sent,
+        Self::Trash,
+    ];
 
     /// The attribute as IMAP writes it, backslash included.
     pub fn as_str(self) -> &'static str {
@@ -261,7 +279,9 @@ impl SpecialUse {
 
     /// Reads an attribute, in any case.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str().eq_ignore_ascii_case(text))
+        Self::ALL
+            .into_iter()
+            .find(|it| it.as_str().eq_ignore_ascii_case(text))
     }
 }
 
@@ -284,7 +304,13 @@ pub enum SystemFlag {
 
 impl SystemFlag {
     /// Every system flag.
-    pub const ALL: [Self; 5] = [Self::Answered, Self::Flagged, Self::Deleted, Self::Seen, Self::Draft];
+    pub const ALL: [Self; 5] = [
+        Self::Answered,
+        Self::Flagged,
+        Self::Deleted,
+        Self::Seen,
+        Self::Draft,
+    ];
 
     /// The flag as IMAP writes it, backslash included.
     pub fn as_str(self) -> &'static str {
@@ -299,7 +325,9 @@ impl SystemFlag {
 
     /// Reads a flag, in any case.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str().eq_ignore_ascii_case(text))
+        Self::ALL
+            .into_iter()
+            .find(|it| it.as_str().eq_ignore_ascii_case(text))
     }
 }
 
@@ -318,7 +346,8 @@ impl Keyword {
     /// an atom.
     pub fn new(text: &str) -> Option<Self> {
         let is_atom = |b: u8| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b);
-        (!text.is_empty() && text.len() <= MAX_KEYWORD && text.bytes().all(is_atom)).then(|| Self(text.into()))
+        (!text.is_empty() && text.len() <= MAX_KEYWORD && text.bytes().all(is_atom))
+            .then(|| Self(text.into()))
     }
 
     /// The text with the case it was first given.
@@ -373,7 +402,10 @@ pub struct Flags {
 
 impl Flags {
     /// No flags.
-    pub const NONE: Self = Self { system: 0, keywords: None };
+    pub const NONE: Self = Self {
+        system: 0,
+        keywords: None,
+    };
 
     /// The bits of [`SystemFlag`], as stores keep them.
     pub fn system_bits(&self) -> u8 {
@@ -382,8 +414,13 @@ impl Flags {
 
     /// Flags from stored bits and keywords; unknown bits are dropped.
     pub fn from_parts(system_bits: u8, keywords: impl IntoIterator<Item = Keyword>) -> Self {
-        let mut flags = Self { system: system_bits & 0x1f, keywords: None };
-        keywords.into_iter().for_each(|keyword| flags.insert_keyword(keyword));
+        let mut flags = Self {
+            system: system_bits & 0x1f,
+            keywords: None,
+        };
+        keywords
+            .into_iter()
+            .for_each(|keyword| flags.insert_keyword(keyword));
         flags
     }
 
@@ -394,7 +431,9 @@ impl Flags {
 
     /// True when `keyword` is set.
     pub fn contains_keyword(&self, keyword: &Keyword) -> bool {
-        self.keywords.as_ref().is_some_and(|set| set.contains(keyword))
+        self.keywords
+            .as_ref()
+            .is_some_and(|set| set.contains(keyword))
     }
 
     /// Sets `flag`.
@@ -415,7 +454,10 @@ impl Flags {
     /// Adds every flag of `other`.
     pub fn add_all(&mut self, other: &Self) {
         self.system |= other.system;
-        other.keywords().cloned().for_each(|keyword| self.insert_keyword(keyword));
+        other
+            .keywords()
+            .cloned()
+            .for_each(|keyword| self.insert_keyword(keyword));
     }
 
     /// Removes every flag of `other`.
@@ -433,7 +475,9 @@ impl Flags {
 
     /// The system flags that are set.
     pub fn system(&self) -> impl Iterator<Item = SystemFlag> + '_ {
-        SystemFlag::ALL.into_iter().filter(|flag| self.contains(*flag))
+        SystemFlag::ALL
+            .into_iter()
+            .filter(|flag| self.contains(*flag))
     }
 
     /// The keywords that are set, in order.
@@ -526,13 +570,17 @@ impl UidSet {
 
     /// The ranges, ascending, both ends included.
     pub fn ranges(&self) -> impl DoubleEndedIterator<Item = (Uid, Uid)> + '_ {
-        self.0.iter().filter_map(|&(a, b)| Some((Uid::new(a)?, Uid::new(b)?)))
+        self.0
+            .iter()
+            .filter_map(|&(a, b)| Some((Uid::new(a)?, Uid::new(b)?)))
     }
 
     /// Every UID, ascending. A set such as [`UidSet::all`] has four billion:
     /// intersect with what a mailbox holds instead of walking it.
     pub fn iter(&self) -> impl Iterator<Item = Uid> + '_ {
-        self.0.iter().flat_map(|&(a, b)| (a..=b).filter_map(Uid::new))
+        self.0
+            .iter()
+            .flat_map(|&(a, b)| (a..=b).filter_map(Uid::new))
     }
 
     /// True when `uid` is in the set.
@@ -662,7 +710,10 @@ mod tests {
         }
         assert!(MailboxName::parse(&"a/".repeat(40).trim_end_matches('/').to_string()).is_err());
         let name = |text| MailboxName::parse(text).unwrap();
-        assert_eq!(name("a/b/c").moved(&name("a"), &name("x/y")), Some(name("x/y/b/c")));
+        assert_eq!(
+            name("a/b/c").moved(&name("a"), &name("x/y")),
+            Some(name("x/y/b/c"))
+        );
         assert_eq!(name("ab").moved(&name("a"), &name("x")), None);
     }
 
@@ -680,7 +731,12 @@ mod tests {
     #[test]
     fn uid_sets_merge_and_print_like_imap() {
         let uid = |v| Uid::new(v).unwrap();
-        let set = UidSet::from_ranges([(uid(7), uid(5)), (uid(1), uid(2)), (uid(3), uid(3)), (uid(6), uid(9))]);
+        let set = UidSet::from_ranges([
+            (uid(7), uid(5)),
+            (uid(1), uid(2)),
+            (uid(3), uid(3)),
+            (uid(6), uid(9)),
+        ]);
         assert_eq!(set.to_string(), "1:3,5:9");
         assert_eq!(set.len(), 8);
         assert!(set.contains(uid(9)) && !set.contains(uid(4)) && !set.contains(uid(10)));

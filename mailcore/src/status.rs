@@ -46,17 +46,29 @@ pub struct EnhancedStatusCode {
 impl EnhancedStatusCode {
     /// `2.subject.detail`.
     pub const fn success(subject: u16, detail: u16) -> Self {
-        Self { class: StatusClass::Success, subject, detail }
+        Self {
+            class: StatusClass::Success,
+            subject,
+            detail,
+        }
     }
 
     /// `4.subject.detail`.
     pub const fn transient(subject: u16, detail: u16) -> Self {
-        Self { class: StatusClass::Transient, subject, detail }
+        Self {
+            class: StatusClass::Transient,
+            subject,
+            detail,
+        }
     }
 
     /// `5.subject.detail`.
     pub const fn permanent(subject: u16, detail: u16) -> Self {
-        Self { class: StatusClass::Permanent, subject, detail }
+        Self {
+            class: StatusClass::Permanent,
+            subject,
+            detail,
+        }
     }
 }
 
@@ -76,9 +88,11 @@ impl FromStr for EnhancedStatusCode {
 
     fn from_str(text: &str) -> Result<Self, NotAStatusCode> {
         let number = |part: Option<&str>| {
-            part.filter(|digits| (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
-                .and_then(|digits| digits.parse::<u16>().ok())
-                .ok_or(NotAStatusCode)
+            part.filter(|digits| {
+                (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+            })
+            .and_then(|digits| digits.parse::<u16>().ok())
+            .ok_or(NotAStatusCode)
         };
         let mut parts = text.split('.');
         let class = match parts.next() {
@@ -89,7 +103,11 @@ impl FromStr for EnhancedStatusCode {
         };
         let (subject, detail) = (number(parts.next())?, number(parts.next())?);
         match parts.next() {
-            None => Ok(Self { class, subject, detail }),
+            None => Ok(Self {
+                class,
+                subject,
+                detail,
+            }),
             Some(_) => Err(NotAStatusCode),
         }
     }
@@ -110,7 +128,10 @@ impl Status {
     pub fn new(code: EnhancedStatusCode, text: impl Into<String>) -> Self {
         let mut text = text.into();
         if text.chars().any(char::is_control) {
-            text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            text = text
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
         }
         Self { code, text }
     }
@@ -199,7 +220,11 @@ pub struct Failure {
 impl Failure {
     /// A decision of this server.
     pub fn local(status: Status) -> Self {
-        Self { status, remote: None, reply_code: None }
+        Self {
+            status,
+            remote: None,
+            reply_code: None,
+        }
     }
 }
 
@@ -212,7 +237,9 @@ mod tests {
         let code: EnhancedStatusCode = "5.1.1".parse().unwrap();
         assert_eq!(code, EnhancedStatusCode::permanent(1, 1));
         assert_eq!(code.to_string(), "5.1.1");
-        for bad in ["", "3.1.1", "5.1", "5.1.1.1", "5.1.1234", "5..1", "5.1.x", "+5.1.1"] {
+        for bad in [
+            "", "3.1.1", "5.1", "5.1.1.1", "5.1.1234", "5..1", "5.1.x", "+5.1.1",
+        ] {
             assert!(bad.parse::<EnhancedStatusCode>().is_err(), "{bad:?}");
         }
         assert_eq!(Status::permanent(1, 1, "no\r\nBcc: x").text, "no  Bcc: x");

@@ -1,0 +1,114 @@
+//! [`Plan`]: what is to become of a message, decided for each recipient. The
+//! one vocabulary of filters, message rules and Sieve; they decide, and only
+//! agents act.
+
+use crate::address::Address;
+use crate::mailbox::{Flags, MailboxName};
+use crate::status::Status;
+
+/// What is to become of one message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// One for each recipient of the envelope, in its order.
+    pub recipients: Vec<RecipientPlan>,
+    /// What the tests found, kept for the log, for explain and for replay.
+    pub findings: Vec<Finding>,
+}
+
+impl Plan {
+    /// Accept for everybody, change nothing.
+    pub fn accept(recipients: usize) -> Self {
+        Self {
+            recipients: vec![RecipientPlan::default(); recipients],
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// What is to become of one recipient's copy.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RecipientPlan {
+    /// Whether it is taken at all.
+    pub disposition: Disposition,
+    /// Changes to this copy, in order.
+    pub edits: Vec<Edit>,
+    /// What is done with it; none means keep: file to INBOX (RFC 5228 section
+    /// 2.10.2, implicit keep).
+    pub actions: Vec<Action>,
+}
+
+/// Whether a copy is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Disposition {
+    /// It is.
+    #[default]
+    Accept,
+    /// Refused for good.
+    Reject(Status),
+    /// Not now.
+    Defer(Status),
+    /// Taken and dropped without a word.
+    Discard,
+    /// Taken and kept apart.
+    Quarantine {
+        /// Why, for the one who looks at it.
+        reason: String,
+    },
+}
+
+/// A change to one copy. Values hold no line ends; what does is dropped by the
+/// one who applies it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Edit {
+    /// A header field put before all others.
+    AddHeader {
+        /// Field name.
+        name: String,
+        /// Field body, not folded, not encoded.
+        value: String,
+    },
+}
+
+/// What is done with an accepted copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// File it.
+    File {
+        /// Where.
+        mailbox: MailboxName,
+        /// With these flags.
+        flags: Flags,
+        /// Make the mailbox when it is missing (RFC 5490 `:create`); else INBOX.
+        create: bool,
+    },
+    /// Send it on.
+    Redirect {
+        /// To whom.
+        to: Address,
+    },
+    /// Drop it, unless another action keeps it.
+    Discard,
+    /// Refuse it (RFC 5429).
+    Reject {
+        /// With these words.
+        reason: String,
+    },
+}
+
+/// One test's result, as data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The stage: `connect`, `mail`, `rcpt`, `content`.
+    pub stage: &'static str,
+    /// The test: `dnsbl`, `spf`.
+    pub test: String,
+    /// What it looked at.
+    pub input: String,
+    /// What it said.
+    pub result: String,
+    /// What it adds to the score; positive is worse.
+    pub score: f32,
+}

@@ -1,0 +1,75 @@
+//! Time. Nothing else in mailcore reads a clock or sleeps, so that a week of
+//! retries runs in a test in less than a second.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+
+use crate::time::{Monotonic, Timestamp};
+
+/// Wall time, steady time, and waiting.
+#[async_trait]
+pub trait Clock: Debug + Send + Sync {
+    /// Wall time. May jump.
+    fn now(&self) -> Timestamp;
+
+    /// Steady time, for time-outs. Never goes back.
+    fn monotonic(&self) -> Monotonic;
+
+    /// Waits until then; returns at once when it is past. Cancel-safe.
+    async fn sleep_until(&self, until: Monotonic);
+
+    /// Waits until wall time reaches `until`. A clock that jumps is noticed
+    /// within a minute.
+    async fn sleep_until_wall(&self, until: Timestamp) {
+        loop {
+            let left = until.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            self.sleep_until(self.monotonic().after(left.min(Duration::from_secs(60))))
+                .await;
+        }
+    }
+}
+
+/// The computer's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    origin: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose steady time starts now.
+    pub fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(after) => millis(after),
+            Err(before) => -millis(before.duration()),
+        })
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        Monotonic::from_origin(self.origin.elapsed())
+    }
+
+    async fn sleep_until(&self, until: Monotonic) {
+        tokio::time::sleep_until((self.origin + until.since_origin()).into()).await;
+    }
+}

@@ -1,0 +1,120 @@
+//! Decisions about mail on its way in.
+
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::account::Identity;
+use crate::address::{Address, ReversePath};
+use crate::envelope::Envelope;
+use crate::message::{Message, Summary};
+use crate::plan::Plan;
+use crate::status::Status;
+use crate::wire::TlsInfo;
+
+/// Looks at a session stage by stage. Every method has a default that lets
+/// pass; a filter implements the one it is about.
+///
+/// Filters run before the 250, under a deadline that intake sets; a filter
+/// whose future is dropped has said nothing. An error inside a filter is the
+/// filter's own to turn into a verdict: by default it lets pass.
+#[async_trait]
+pub trait Filter: Debug + Send + Sync {
+    /// For logs and findings: `access-list`.
+    fn name(&self) -> &str;
+
+    /// A peer has connected.
+    async fn connect(&self, _session: &FilterSession) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// It has greeted: `session.helo` is set.
+    async fn helo(&self, _session: &FilterSession) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// It has authenticated: `session.identity` is set.
+    async fn auth(&self, _session: &FilterSession) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// MAIL names the sender.
+    async fn mail(&self, _session: &FilterSession, _reverse_path: &ReversePath) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// RCPT names a recipient.
+    async fn rcpt(
+        &self,
+        _session: &FilterSession,
+        _reverse_path: &ReversePath,
+        _recipient: &Address,
+    ) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// DATA is asked for; the recipients are known.
+    async fn data(&self, _session: &FilterSession, _envelope: &Envelope) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// The message is here. Changes the plan made by the filters before it.
+    async fn message(
+        &self,
+        _session: &FilterSession,
+        _envelope: &Envelope,
+        _message: &Message,
+        _summary: &Summary,
+        _plan: &mut Plan,
+    ) {
+    }
+
+    /// The peer is gone.
+    async fn disconnect(&self, _session: &FilterSession) {}
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FilterSession {
+    /// The peer; `None` for mail from inside the process.
+    pub peer: Option<SocketAddr>,
+    /// The name it gave in HELO or EHLO.
+    pub helo: Option<String>,
+    /// Whom it proved to be.
+    pub identity: Option<Identity>,
+    /// Its TLS.
+    pub tls: Option<TlsInfo>,
+}
+
+impl FilterSession {
+    /// A session of which only the peer is known.
+    pub fn new(peer: Option<SocketAddr>) -> Self {
+        Self {
+            peer,
+            helo: None,
+            identity: None,
+            tls: None,
+        }
+    }
+}
+
+/// What a filter says at a stage.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing against it.
+    Continue,
+    /// Good: skip the rest of the filters at this stage.
+    Accept,
+    /// Go on, after a pause.
+    Delay(Duration),
+    /// Not now.
+    Defer(Status),
+    /// No.
+    Reject(Status),
+    /// No, and close the connection.
+    Disconnect(Status),
+}

@@ -1,0 +1,52 @@
+//! The seams: small traits through which a server meets storage, directory,
+//! DNS, time and the host application. One a file.
+//!
+//! All are `Debug + Send + Sync` and held as `Arc<dyn …>`. Dropping a future
+//! that a seam returned never applies half of a change; a commit once started
+//! completes. A host that wants one thing implements one trait.
+
+mod authenticator;
+#[cfg(feature = "tls")]
+mod certificates;
+mod clock;
+mod commit;
+mod delivery_agent;
+mod dialer;
+mod directory;
+mod entropy;
+mod filter;
+mod journal;
+mod outbox;
+mod resolver;
+mod router;
+mod rules;
+mod spool;
+mod state;
+mod storage;
+mod store_error;
+
+pub use authenticator::{AuthError, AuthRequest, Authenticator, Proof};
+#[cfg(feature = "tls")]
+pub use certificates::Certificates;
+pub use clock::{Clock, SystemClock};
+pub use commit::{Commit, CommitError, Stage};
+pub use delivery_agent::{DeliveryAgent, DeliveryJob};
+pub use dialer::{BoxStream, DialError, Dialer, Stream, TcpDialer};
+pub use directory::{
+    AccountRecord, AccountSummary, Directory, DirectoryError, DirectoryWrite, DomainKind,
+    DomainRecord, Resolution,
+};
+pub use entropy::{Entropy, OsEntropy};
+pub use filter::{Filter, FilterSession, Verdict};
+pub use journal::{Journal, JournalError, JournalQuery};
+pub use outbox::Outbox;
+pub use resolver::{DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
+pub use router::{NextHop, Route, RouteError, Router};
+pub use rules::{Rules, RulesInput};
+pub use spool::{Lease, Spool, SpoolQuery, SpoolSummary};
+pub use state::{State, StateKey, StateValue};
+pub use storage::{
+    Abilities, Acl, Appended, CopyReceipt, Mailbox, Metadata, NewMessage, Quota, QuotaUsage,
+    Search, Storage, StoreReceipt, Watch,
+};
+pub use store_error::StoreError;

@@ -1,0 +1,93 @@
+//! DNS, as a mail server asks it.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::address::Domain;
+
+/// Looks names up. Answers are in the order DNS gave them.
+///
+/// A name that is not there ([`DnsError::NotFound`]) and a server that does not
+/// answer ([`DnsError::Temporary`]) are different things: the first decides,
+/// the second defers.
+#[async_trait]
+pub trait Resolver: Debug + Send + Sync {
+    /// MX records. A null MX (RFC 7505) is one record without a host.
+    async fn mx(&self, domain: &Domain) -> Result<Lookup<Mx>, DnsError>;
+
+    /// A and AAAA records.
+    async fn addresses(&self, host: &Domain) -> Result<Lookup<IpAddr>, DnsError>;
+
+    /// TXT records, each with its strings joined.
+    async fn txt(&self, name: &Domain) -> Result<Lookup<Vec<u8>>, DnsError>;
+
+    /// PTR records.
+    async fn ptr(&self, ip: IpAddr) -> Result<Lookup<Domain>, DnsError>;
+
+    /// TLSA records of a name such as `_25._tcp.mx.example.com`.
+    async fn tlsa(&self, name: &Domain) -> Result<Lookup<Tlsa>, DnsError>;
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup<T> {
+    /// At least one record.
+    pub records: Vec<T>,
+    /// How far the answer can be trusted.
+    pub dnssec: DnssecStatus,
+    /// How long it holds.
+    pub ttl: Duration,
+}
+
+/// What validation said (RFC 4033 section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnssecStatus {
+    /// Signed and validated here.
+    Secure,
+    /// Not signed, or not validated here.
+    Insecure,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DnsError {
+    /// There is no such name, or it has no such record.
+    #[error("no such record")]
+    NotFound {
+        /// What validation said of the denial.
+        dnssec: DnssecStatus,
+    },
+    /// No server answered, or answered with SERVFAIL; try later.
+    #[error("DNS gives no answer now: {0}")]
+    Temporary(String),
+    /// Signatures do not fit; treat as temporary, never as insecure.
+    #[error("DNSSEC validation failed")]
+    Bogus,
+}
+
+/// A mail exchanger.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mx {
+    /// Lower is tried first.
+    pub preference: u16,
+    /// The host; `None` for the null MX.
+    pub host: Option<Domain>,
+}
+
+/// A TLSA record (RFC 6698 section 2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tlsa {
+    /// Certificate usage.
+    pub usage: u8,
+    /// Selector.
+    pub selector: u8,
+    /// Matching type.
+    pub matching: u8,
+    /// The data to match.
+    pub data: Vec<u8>,
+}

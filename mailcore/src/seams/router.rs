@@ -1,0 +1,77 @@
+//! Where mail for an address goes.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::account::AccountId;
+use crate::address::{Address, Domain};
+use crate::mailbox::MailboxName;
+
+/// Decides where an address leads. Asked at RCPT and again at each delivery
+/// attempt, so that changes take effect on queued mail. May look into the
+/// directory; asks no remote host.
+#[async_trait]
+pub trait Router: Debug + Send + Sync {
+    /// The route of an address.
+    async fn route(&self, address: &Address) -> Result<Route, RouteError>;
+}
+
+/// Where an address leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Route {
+    /// A mailbox here.
+    Mailbox {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
+        /// Octets the account may hold.
+        quota: Option<u64>,
+    },
+    /// An agent takes it.
+    Agent {
+        /// The name the agent was registered under: `smtp`, `hook:orders`.
+        agent: Arc<str>,
+        /// Where the agent takes it.
+        next_hop: NextHop,
+    },
+    /// Other addresses stand for this one.
+    Expand {
+        /// Which. Routed in their turn, up to a depth.
+        to: Vec<Address>,
+    },
+    /// The domain is ours and the address is not there.
+    Unknown,
+    /// The domain is not ours: for senders that may relay.
+    Remote {
+        /// The agent that reaches it.
+        agent: Arc<str>,
+        /// Where it is handed over.
+        next_hop: NextHop,
+    },
+}
+
+/// The next host of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum NextHop {
+    /// Whatever the MX records of this domain say (RFC 5321 section 5).
+    Mx(Domain),
+    /// This host, whatever MX says: a smart host or an internal server.
+    Host {
+        /// Name or address literal.
+        host: Domain,
+        /// Port.
+        port: u16,
+    },
+    /// No other host: the agent itself is the end.
+    Local,
+}
+
+/// Why no route could be found now; the message waits.
+#[derive(Debug, Clone, Error)]
+#[error("the directory does not answer: {0}")]
+pub struct RouteError(pub String);

@@ -1,0 +1,10 @@
+//! Sans-IO protocol plumbing: the [`Machine`] that every protocol session is,
+//! and the [`Input`] buffer with the one place where lines end.
+//!
+//! No socket, clock or runtime here; [`crate::net::drive`] runs a machine.
+
+mod lines;
+mod machine;
+
+pub use lines::{Input, Line};
+pub use machine::{Machine, Step, TlsInfo};
