@@ -1,0 +1,29 @@
+//! Octets to grammar and back: [`framer`] finds where a command ends,
+//! [`Cursor`] reads a whole command, [`Encoder`] writes responses.
+//!
+//! What a command means is [`crate::commands`]'s.
+
+mod cursor;
+mod encoder;
+mod fetch;
+pub mod framer;
+mod mutf7;
+mod search;
+mod sequence;
+
+pub use cursor::{Cursor, ParseError};
+pub use encoder::Encoder;
+pub use mutf7::{decode as decode_mailbox, encode as encode_mailbox};
+
+/// Levels of parentheses allowed in a command.
+pub const MAX_NESTING: usize = 50;
+
+/// `ATOM-CHAR = <any CHAR except atom-specials>`
+pub fn is_atom_char(b: u8) -> bool {
+    b.is_ascii_graphic() && !matches!(b, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
+}
+
+/// `ASTRING-CHAR = ATOM-CHAR / resp-specials`
+pub fn is_astring_char(b: u8) -> bool {
+    is_atom_char(b) || b == b']'
+}

@@ -1,0 +1,147 @@
+//! [`FetchItem`]: what FETCH tells of a message.
+
+use super::section::{Partial, Section};
+
+/// ```text
+/// fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" /
+///             "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
+///             "BODY" ["STRUCTURE"] / "UID" /
+///             "BODY" section ["<" number "." nz-number ">"] /
+///             "BODY.PEEK" section ["<" number "." nz-number ">"]
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchItem {
+    /// `UID`.
+    Uid,
+    /// `FLAGS`.
+    Flags,
+    /// `INTERNALDATE`.
+    InternalDate,
+    /// `RFC822.SIZE`.
+    Size,
+    /// `ENVELOPE`.
+    Envelope,
+    /// `BODY`: the structure without extension data.
+    Structure,
+    /// `BODYSTRUCTURE`: with extension data.
+    ExtendedStructure,
+    /// `MODSEQ` (RFC 7162).
+    ModSeq,
+    /// `BODY[...]<...>` and its older forms.
+    Body(BodyItem),
+}
+
+/// A request for octets of the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyItem {
+    /// Which octets.
+    pub section: Section,
+    /// Which of these.
+    pub partial: Option<Partial>,
+    /// Whether fetching sets `\Seen`.
+    pub seen: SetSeen,
+    /// The name the response uses.
+    pub name: BodyName,
+}
+
+/// Whether a FETCH of octets sets `\Seen`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetSeen {
+    /// `BODY[...]`, `RFC822`, `RFC822.TEXT`.
+    Set,
+    /// `BODY.PEEK[...]`, `RFC822.HEADER`.
+    Peek,
+}
+
+/// How the response names what was asked for (RFC 3501 section 7.4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyName {
+    /// `BODY[section]<origin>`.
+    Body,
+    /// `RFC822`, the same octets as `BODY[]`.
+    Rfc822,
+    /// `RFC822.HEADER`, as `BODY.PEEK[HEADER]`.
+    Rfc822Header,
+    /// `RFC822.TEXT`, as `BODY[TEXT]`.
+    Rfc822Text,
+}
+
+/// The items of one FETCH, in the order asked for and without repeats.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FetchItems(Vec<FetchItem>);
+
+impl FetchItems {
+    /// `FAST = (FLAGS INTERNALDATE RFC822.SIZE)`
+    pub fn fast() -> Self {
+        Self(vec![
+            FetchItem::Flags,
+            FetchItem::InternalDate,
+            FetchItem::Size,
+        ])
+    }
+
+    /// `ALL = (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)`
+    pub fn all() -> Self {
+        let mut items = Self::fast();
+        items.push(FetchItem::Envelope);
+        items
+    }
+
+    /// `FULL = (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY)`
+    pub fn full() -> Self {
+        let mut items = Self::all();
+        items.push(FetchItem::Structure);
+        items
+    }
+
+    /// Adds `item` unless it is already there.
+    pub fn push(&mut self, item: FetchItem) {
+        if !self.0.contains(&item) {
+            self.0.push(item);
+        }
+    }
+
+    /// Puts UID first, as a UID FETCH answers (RFC 3501 section 6.4.8).
+    pub fn with_uid(mut self) -> Self {
+        self.0.retain(|item| *item != FetchItem::Uid);
+        self.0.insert(0, FetchItem::Uid);
+        self
+    }
+
+    /// The items.
+    pub fn iter(&self) -> impl Iterator<Item = &FetchItem> {
+        self.0.iter()
+    }
+
+    /// The item at `index`.
+    pub fn at(&self, index: usize) -> Option<&FetchItem> {
+        self.0.get(index)
+    }
+
+    /// True when ENVELOPE or a structure is asked for.
+    pub fn need_summary(&self) -> bool {
+        self.iter().any(|item| {
+            matches!(
+                item,
+                FetchItem::Envelope | FetchItem::Structure | FetchItem::ExtendedStructure
+            )
+        })
+    }
+
+    /// True when octets of the message are asked for.
+    pub fn need_octets(&self) -> bool {
+        self.iter().any(|item| matches!(item, FetchItem::Body(_)))
+    }
+
+    /// True when the fetch sets `\Seen`.
+    pub fn set_seen(&self) -> bool {
+        self.iter()
+            .any(|item| matches!(item, FetchItem::Body(body) if body.seen == SetSeen::Set))
+    }
+
+    /// True when FLAGS is asked for.
+    pub fn has_flags(&self) -> bool {
+        self.0.contains(&FetchItem::Flags)
+    }
+}

@@ -1,0 +1,28 @@
+//! IMAP's grammar as types (RFC 3501 section 9, RFC 9051 section 9): what a
+//! client asked for, checked.
+//!
+//! Octets are not here: [`crate::codec`] reads and writes these types. Types
+//! shared with other protocols (`Uid`, `Flags`, `MailboxName`, ...) are
+//! [`mailcore::mailbox`]'s.
+
+pub mod capability;
+pub mod date;
+pub mod fetch;
+pub mod list;
+pub mod response_code;
+pub mod search;
+pub mod section;
+pub mod sequence;
+pub mod status;
+pub mod tag;
+
+pub use capability::Capability;
+pub use date::{Date, DateTime};
+pub use fetch::{FetchItem, FetchItems};
+pub use list::ListPattern;
+pub use response_code::ResponseCode;
+pub use search::{SearchKey, SearchProgram};
+pub use section::{PartPath, Partial, Section, SectionText};
+pub use sequence::{SeqNum, SeqRange, SequenceSet};
+pub use status::StatusItem;
+pub use tag::Tag;

@@ -1,0 +1,106 @@
+//! [`ResponseCode`]: the machine's half of a status response.
+
+use mailcore::mailbox::{Uid, UidSet, UidValidity};
+
+use super::Capability;
+
+/// `resp-text-code` (RFC 3501 section 7.1, RFC 4315, RFC 5530, RFC 7888).
+/// PERMANENTFLAGS is written by SELECT itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResponseCode {
+    /// `ALERT`: show this to the user.
+    Alert,
+    /// `ALREADYEXISTS` (RFC 5530).
+    AlreadyExists,
+    /// `APPENDUID` (RFC 4315 section 3).
+    AppendUid(UidValidity, UidSet),
+    /// `AUTHENTICATIONFAILED` (RFC 5530).
+    AuthenticationFailed,
+    /// `AUTHORIZATIONFAILED` (RFC 5530).
+    AuthorizationFailed,
+    /// `BADCHARSET` with the charsets SEARCH takes.
+    BadCharset,
+    /// `CANNOT` (RFC 5530): never possible.
+    Cannot,
+    /// `CAPABILITY` and what holds now.
+    Capability(Vec<Capability>),
+    /// `CLIENTBUG` (RFC 5530).
+    ClientBug,
+    /// `CLOSED` (RFC 7162 section 3.2.11).
+    Closed,
+    /// `COPYUID` (RFC 4315 section 3): source and target UIDs in like order.
+    CopyUid(UidValidity, UidSet, UidSet),
+    /// `EXPUNGEISSUED` (RFC 5530).
+    ExpungeIssued,
+    /// `INUSE` (RFC 5530).
+    InUse,
+    /// `LIMIT` (RFC 5530).
+    Limit,
+    /// `NONEXISTENT` (RFC 5530).
+    Nonexistent,
+    /// `NOPERM` (RFC 5530).
+    NoPerm,
+    /// `OVERQUOTA` (RFC 5530).
+    OverQuota,
+    /// `PRIVACYREQUIRED` (RFC 5530): only over TLS.
+    PrivacyRequired,
+    /// `READ-ONLY`.
+    ReadOnly,
+    /// `READ-WRITE`.
+    ReadWrite,
+    /// `SERVERBUG` (RFC 5530).
+    ServerBug,
+    /// `TOOBIG` (RFC 7888 section 4).
+    TooBig,
+    /// `TRYCREATE`.
+    TryCreate,
+    /// `UIDNEXT`.
+    UidNext(Uid),
+    /// `UIDVALIDITY`.
+    UidValidity(UidValidity),
+    /// `UNAVAILABLE` (RFC 5530): try again later.
+    Unavailable,
+    /// `UNSEEN`: the first unseen message's sequence number.
+    Unseen(u32),
+}
+
+impl std::fmt::Display for ResponseCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = match self {
+            Self::Alert => "ALERT",
+            Self::AlreadyExists => "ALREADYEXISTS",
+            Self::AppendUid(validity, uids) => return write!(f, "APPENDUID {validity} {uids}"),
+            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Self::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
+            Self::Cannot => "CANNOT",
+            Self::Capability(names) => {
+                f.write_str("CAPABILITY")?;
+                return names.iter().try_for_each(|name| write!(f, " {name}"));
+            }
+            Self::ClientBug => "CLIENTBUG",
+            Self::Closed => "CLOSED",
+            Self::CopyUid(validity, from, to) => {
+                return write!(f, "COPYUID {validity} {from} {to}");
+            }
+            Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::InUse => "INUSE",
+            Self::Limit => "LIMIT",
+            Self::Nonexistent => "NONEXISTENT",
+            Self::NoPerm => "NOPERM",
+            Self::OverQuota => "OVERQUOTA",
+            Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::ReadOnly => "READ-ONLY",
+            Self::ReadWrite => "READ-WRITE",
+            Self::ServerBug => "SERVERBUG",
+            Self::TooBig => "TOOBIG",
+            Self::TryCreate => "TRYCREATE",
+            Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
+            Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Unseen(number) => return write!(f, "UNSEEN {number}"),
+        };
+        f.write_str(word)
+    }
+}

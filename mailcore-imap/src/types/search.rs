@@ -1,0 +1,92 @@
+//! [`SearchKey`]: which messages SEARCH finds.
+//!
+//! Judging a message by a key is [`crate::search`]'s.
+
+use mailcore::mailbox::{Keyword, SystemFlag};
+
+use super::date::Date;
+use super::sequence::SequenceSet;
+
+/// Keys allowed in one program, nested ones included. Each key is judged for
+/// each message, so this bounds the work a line can ask for.
+pub const MAX_SEARCH_KEYS: usize = 1_000;
+/// Levels of parentheses, NOT and OR allowed in a program.
+pub const MAX_SEARCH_DEPTH: usize = 50;
+
+/// ```text
+/// search = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)
+/// ```
+/// The keys of which a message must match every one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchProgram {
+    /// All must match.
+    pub keys: Vec<SearchKey>,
+}
+
+/// `search-key` (RFC 3501 section 6.4.4). Texts are UTF-8 whatever the charset
+/// was. `NEW` is read as `RECENT UNSEEN` and `OLD` as `NOT RECENT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SearchKey {
+    /// `ALL`: every message.
+    All,
+    /// `ANSWERED`, `DELETED`, `DRAFT`, `FLAGGED`, `SEEN`.
+    Flag(SystemFlag),
+    /// `KEYWORD`.
+    Keyword(Keyword),
+    /// `RECENT`.
+    Recent,
+    /// A sequence set.
+    Sequence(SequenceSet),
+    /// `UID`.
+    Uid(SequenceSet),
+    /// `BEFORE`, `ON`, `SINCE`: the internal date, time and zone left out.
+    Received(DateTest),
+    /// `SENTBEFORE`, `SENTON`, `SENTSINCE`: the Date field, time and zone
+    /// left out.
+    Sent(DateTest),
+    /// `LARGER`: more octets than this.
+    Larger(u64),
+    /// `SMALLER`: fewer octets than this.
+    Smaller(u64),
+    /// `HEADER name text`, and `BCC`, `CC`, `FROM`, `SUBJECT`, `TO`. An empty
+    /// text matches any message that has the field.
+    Header {
+        /// The field's name.
+        name: String,
+        /// A part of its value.
+        text: String,
+    },
+    /// `BODY`: a part of the body's text.
+    Body(String),
+    /// `TEXT`: a part of the header or of the body's text.
+    Text(String),
+    /// `NOT key`.
+    Not(Box<SearchKey>),
+    /// `OR key key`.
+    Or(Box<SearchKey>, Box<SearchKey>),
+    /// `(key key ...)`: all of them.
+    And(Vec<SearchKey>),
+}
+
+/// A comparison of days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateTest {
+    /// Earlier than the day.
+    Before(Date),
+    /// Within the day.
+    On(Date),
+    /// Within the day or later.
+    Since(Date),
+}
+
+impl DateTest {
+    /// True when `day` passes.
+    pub fn matches(self, day: Date) -> bool {
+        match self {
+            Self::Before(limit) => day < limit,
+            Self::On(limit) => day == limit,
+            Self::Since(limit) => day >= limit,
+        }
+    }
+}
