@@ -1,0 +1,18 @@
+//! From sockets to machines: listeners, the one tokio driver, TLS, shutdown.
+//!
+//! Protocol rules are not here: a [`Service`] brings its
+//! [`Machine`](crate::wire::Machine).
+
+mod connection;
+mod drive;
+mod listener;
+mod shutdown;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use connection::{Connection, Service};
+pub use drive::{Ending, Host, drive};
+pub use listener::{Gate, Listener};
+pub use shutdown::{Shutdown, ShutdownSwitch};
+#[cfg(feature = "tls")]
+pub use tls::{FixedCertificate, TlsAcceptor, server_config};

@@ -1,0 +1,303 @@
+//! Accepting connections, within limits.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::{Connection, Service, Shutdown};
+use crate::limits::Limits;
+use crate::seams::{BoxStream, Clock};
+
+/// How long to wait after `accept` failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a refused peer may take to read why.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Counts connections, for all listeners of a server together.
+#[derive(Debug)]
+pub struct Gate {
+    total: usize,
+    per_address: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Gate {
+    /// A gate with these limits.
+    pub fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            total: limits.connections,
+            per_address: limits.connections_per_address,
+            open: Mutex::default(),
+        })
+    }
+
+    /// A place for a connection from `peer`, given back when it is dropped.
+    pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let key = network(peer);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = open.by_address.get(&key).copied().unwrap_or(0);
+        if open.total >= self.total || (here >= self.per_address && !key.is_loopback()) {
+            return None;
+        }
+        open.total += 1;
+        open.by_address.insert(key, here + 1);
+        Some(Place {
+            gate: Arc::clone(self),
+            key,
+        })
+    }
+}
+
+/// The unit that connections are counted by: an IPv4 address, an IPv6 /64.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) if !v6.is_loopback() => {
+            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))
+        }
+        other => other,
+    }
+}
+
+/// A counted connection.
+#[derive(Debug)]
+pub struct Place {
+    gate: Arc<Gate>,
+    key: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self
+            .gate
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        open.total = open.total.saturating_sub(1);
+        match open.by_address.get_mut(&self.key) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(open.by_address.remove(&self.key)),
+        }
+    }
+}
+
+/// A bound socket and what it serves.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    shared: Arc<Shared>,
+}
+
+/// What every connection of a listener needs.
+#[derive(Debug)]
+struct Shared {
+    service: Arc<dyn Service>,
+    gate: Arc<Gate>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    shutdown: Shutdown,
+    #[cfg(feature = "tls")]
+    tls: ListenerTls,
+}
+
+/// How a listener uses TLS.
+#[cfg(feature = "tls")]
+#[derive(Debug, Clone, Default)]
+pub(crate) enum ListenerTls {
+    /// Not at all.
+    #[default]
+    None,
+    /// When the client asks (RFC 3207, RFC 2595).
+    Starttls(super::TlsAcceptor),
+    /// From the first octet (RFC 8314).
+    Implicit(super::TlsAcceptor),
+}
+
+/// What a [`Listener`] is made of besides its socket.
+#[derive(Debug)]
+pub(crate) struct ListenerParts {
+    pub(crate) service: Arc<dyn Service>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) shutdown: Shutdown,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: ListenerTls,
+}
+
+impl Listener {
+    pub(crate) fn new(socket: TcpListener, parts: ListenerParts) -> Self {
+        Self {
+            socket,
+            shared: parts.shared(),
+        }
+    }
+
+    /// The bound address, with the real port where 0 was asked for.
+    ///
+    /// # Errors
+    /// What the system reports.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts until the shutdown begins, then waits for the open sessions.
+    /// Dropping the future ends them at once.
+    pub async fn run(self) {
+        let mut sessions = JoinSet::new();
+        let mut shutdown = self.shared.shutdown.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.begun() => break,
+                Some(_) = sessions.join_next() => {}
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        let shared = Arc::clone(&self.shared);
+                        sessions.spawn(async move { shared.welcome(stream, peer).await });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, protocol = self.shared.service.protocol(), "can't accept");
+                        let clock = &self.shared.clock;
+                        clock.sleep_until(clock.monotonic().after(ACCEPT_PAUSE)).await;
+                    }
+                },
+            }
+        }
+        drop(self.socket);
+        while sessions.join_next().await.is_some() {}
+    }
+}
+
+impl ListenerParts {
+    fn shared(self) -> Arc<Shared> {
+        Arc::new(Shared {
+            service: self.service,
+            gate: self.gate,
+            limits: self.limits,
+            clock: self.clock,
+            shutdown: self.shutdown,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
+        })
+    }
+
+    /// Serves a stream from within the process.
+    pub(crate) async fn serve_local(self, stream: BoxStream) {
+        self.shared().serve(stream, None, None).await;
+    }
+}
+
+impl Shared {
+    async fn welcome(&self, mut stream: TcpStream, peer: SocketAddr) {
+        let Some(_place) = self.gate.enter(peer.ip()) else {
+            tracing::info!(%peer, protocol = self.service.protocol(), "too many connections");
+            let refuse = async {
+                stream.write_all(self.service.busy()).await?;
+                stream.shutdown().await
+            };
+            let until = self.clock.monotonic().after(REFUSAL_TIMEOUT);
+            tokio::select! {
+                _ = refuse => {}
+                () = self.clock.sleep_until(until) => {}
+            }
+            return;
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "can't set TCP_NODELAY");
+        }
+        let local = stream.local_addr().ok();
+        self.serve(Box::new(stream), Some(peer), local).await;
+    }
+
+    #[cfg(feature = "tls")]
+    async fn serve(&self, stream: BoxStream, peer: Option<SocketAddr>, local: Option<SocketAddr>) {
+        let mut connection = self.connection(stream, peer, local);
+        match &self.tls {
+            ListenerTls::None => {}
+            ListenerTls::Starttls(acceptor) => connection.starttls = Some(acceptor.clone()),
+            ListenerTls::Implicit(acceptor) => {
+                let until = self.clock.monotonic().after(self.limits.handshake_timeout);
+                let handshake = tokio::select! {
+                    biased;
+                    done = acceptor.accept(connection.stream) => done,
+                    () = self.clock.sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
+                };
+                match handshake {
+                    Ok((stream, info)) => {
+                        (connection.stream, connection.tls) = (stream, Some(info))
+                    }
+                    Err(error) => {
+                        tracing::debug!(?peer, %error, protocol = self.service.protocol(), "TLS handshake failed");
+                        return;
+                    }
+                }
+            }
+        }
+        self.service.serve(connection).await;
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn serve(&self, stream: BoxStream, peer: Option<SocketAddr>, local: Option<SocketAddr>) {
+        self.service
+            .serve(self.connection(stream, peer, local))
+            .await;
+    }
+
+    fn connection(
+        &self,
+        stream: BoxStream,
+        peer: Option<SocketAddr>,
+        local: Option<SocketAddr>,
+    ) -> Connection {
+        Connection {
+            stream,
+            peer,
+            local,
+            tls: None,
+            #[cfg(feature = "tls")]
+            starttls: None,
+            shutdown: self.shutdown.clone(),
+            clock: Arc::clone(&self.clock),
+            write_timeout: self.limits.write_timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_counts_by_address_and_by_64_and_lets_loopback_pass() {
+        let limits = Limits {
+            connections: 5,
+            connections_per_address: 2,
+            ..Limits::default()
+        };
+        let gate = Gate::new(&limits);
+        let a: IpAddr = "2001:db8::1".parse().unwrap();
+        let same: IpAddr = "2001:db8::2".parse().unwrap();
+        let other: IpAddr = "2001:db8:0:1::1".parse().unwrap();
+        let first = gate.enter(a).unwrap();
+        let _second = gate.enter(same).unwrap();
+        assert!(gate.enter(a).is_none());
+        let _third = gate.enter(other).unwrap();
+        drop(first);
+        let home: Vec<_> = (0..5)
+            .filter_map(|_| gate.enter("127.0.0.1".parse().unwrap()))
+            .collect();
+        assert_eq!(home.len(), 3, "loopback is bound by the total alone");
+    }
+}
