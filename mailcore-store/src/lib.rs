@@ -1,1 +1,7 @@
-//! placeholder
+//! Stores for mailcore: implementations of its storage seams.
+//!
+//! What a mailbox or a queue entry means is mailcore's; only keeping them is
+//! here.
+
+#[cfg(feature = "embedded")]
+pub mod embedded;

@@ -1,0 +1,106 @@
+//! Walking the frames of one file in order, past damage: [`Scanner`].
+//!
+//! It says what lies where; whether a gap is damage or the torn end of the log
+//! is decided by [`super::reader`].
+
+use std::io;
+
+use super::frame::{ALIGNMENT, FrameError, FrameHeader, HEADER_LEN, StoreId};
+use crate::embedded::fs::StoreFile;
+
+/// Octets read at a time.
+const WINDOW: usize = 1 << 20;
+
+/// What lies at a place.
+#[derive(Debug)]
+pub(crate) enum Spot {
+    /// A sound header; `payload` is `None` when the payload is damaged or cut.
+    Frame { offset: u64, header: FrameHeader, payload: Option<Vec<u8>> },
+    /// No frame from `from` to `to`; `blank` when all of it is zeros.
+    Gap { from: u64, to: u64, blank: bool },
+}
+
+/// Reads frames from a file, one after the other.
+#[derive(Debug)]
+pub(crate) struct Scanner<'a> {
+    file: &'a dyn StoreFile,
+    store: StoreId,
+    file_id: u64,
+    at: u64,
+    limit: u64,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl<'a> Scanner<'a> {
+    /// Walks the frames of `file_id` from `from` (a frame's start) to `limit`.
+    pub(crate) fn new(file: &'a dyn StoreFile, store: StoreId, file_id: u64, from: u64, limit: u64) -> Self {
+        Self { file, store, file_id, at: from, limit, window: Vec::new(), window_at: 0 }
+    }
+
+    /// The next frame or gap; `None` at the limit.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or [`FrameError::Newer`] as
+    /// `Unsupported`: skipping what a newer version wrote would lose it.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Spot>> {
+        if self.at >= self.limit {
+            return Ok(None);
+        }
+        let Some(header) = self.header_at(self.at)? else {
+            return self.gap().map(Some);
+        };
+        let offset = self.at;
+        self.at = offset.saturating_add(header.span());
+        let payload_at = offset + HEADER_LEN as u64;
+        let payload = self.octets(payload_at, header.stored_len as usize)?.to_vec();
+        let payload = header.verify(&payload).is_ok().then_some(payload);
+        Ok(Some(Spot::Frame { offset, header, payload }))
+    }
+
+    /// From a place without a frame to the next one with.
+    fn gap(&mut self) -> io::Result<Spot> {
+        let from = self.at;
+        let mut blank = true;
+        while self.at < self.limit {
+            let step = self.octets(self.at, ALIGNMENT as usize)?;
+            let zeros = step.iter().all(|octet| *octet == 0);
+            if !zeros {
+                if self.at > from && self.header_at(self.at)?.is_some() {
+                    break;
+                }
+                blank = false;
+            }
+            self.at += ALIGNMENT;
+        }
+        Ok(Spot::Gap { from, to: self.at.min(self.limit), blank })
+    }
+
+    fn header_at(&mut self, offset: u64) -> io::Result<Option<FrameHeader>> {
+        let (store, file_id) = (self.store, self.file_id);
+        match FrameHeader::decode(store, self.octets(offset, HEADER_LEN)?) {
+            Ok(header) => Ok(Some(header).filter(|it| it.file_id == file_id)),
+            Err(FrameError::Newer) => Err(io::Error::new(io::ErrorKind::Unsupported, FrameError::Newer)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// `length` octets at `offset`, fewer at the limit.
+    fn octets(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
+        let available = usize::try_from(self.limit.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = length.min(available);
+        let start = offset.checked_sub(self.window_at).and_then(|it| usize::try_from(it).ok());
+        let held = start.is_some_and(|start| start.saturating_add(length) <= self.window.len());
+        let start = if held { start.unwrap_or(0) } else { self.fill(offset, length.max(WINDOW).min(available))? };
+        let end = start.saturating_add(length).min(self.window.len());
+        Ok(self.window.get(start..end).unwrap_or_default())
+    }
+
+    fn fill(&mut self, offset: u64, length: usize) -> io::Result<usize> {
+        self.window.resize(length, 0);
+        let filled = self.file.read_at(&mut self.window, offset)?;
+        self.window.truncate(filled);
+        self.window_at = offset;
+        Ok(0)
+    }
+}

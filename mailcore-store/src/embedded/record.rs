@@ -1,0 +1,409 @@
+//! What a group's record says: effects with absolute values, so that applying
+//! the log again gives the same store.
+//!
+//! Nothing is decided here (that is the sequencer's) and nothing is kept (that
+//! is the index's).
+
+use mailcore::mailbox::{Flags, Keyword};
+use mailcore::pack::{PackError, Packer, Unpacker};
+
+/// The version of the record's own layout.
+const RECORD: u8 = 1;
+/// The version of each effect's layout.
+const EFFECT: u8 = 1;
+
+/// Where a body's octets lie, as the record names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodySource {
+    /// In the body frame of this index of the same group.
+    Frame(u32),
+    /// In the extent file of this number.
+    Extent(u64),
+}
+
+/// A message's place in a mailbox, all values final.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filed {
+    pub(crate) mailbox: u64,
+    pub(crate) uid: u32,
+    pub(crate) modseq: u64,
+    pub(crate) content: u64,
+    pub(crate) flags: Flags,
+    pub(crate) size: u64,
+    pub(crate) internal_date: i64,
+    pub(crate) save_date: i64,
+    pub(crate) email_id: u128,
+}
+
+/// One change to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Octets that messages and queue entries may refer to.
+    Body { id: u64, source: BodySource, length: u64, hash: [u8; 32] },
+    /// A prefix over a body, with its summary.
+    Content { id: u64, body: u64, prefix: Vec<u8>, summary: Vec<u8> },
+    /// A message in a mailbox.
+    File(Filed),
+    /// A delivery that must not be filed twice.
+    Delivery { id: u128, mailbox: u64, uid: u32, modseq: u64 },
+    /// New flags of messages of one mailbox.
+    Flags { mailbox: u64, modseq: u64, messages: Vec<(u32, Flags)> },
+    /// Messages gone from a mailbox, as ranges of UIDs.
+    Expunge { mailbox: u64, modseq: u64, uids: Vec<(u32, u32)> },
+    /// A new mailbox.
+    CreateMailbox { id: u64, account: String, name: String, uid_validity: u32, special_use: Option<String> },
+    /// A mailbox and its messages gone.
+    DeleteMailbox { id: u64 },
+    /// A mailbox's new name.
+    RenameMailbox { id: u64, name: String },
+    /// A subscription.
+    Subscribe { account: String, name: String },
+    /// No subscription.
+    Unsubscribe { account: String, name: String },
+    /// A queue entry.
+    Enqueue { id: u128, body: u64, fixed: Vec<u8>, progress: Vec<u8> },
+    /// A queue entry's new progress.
+    Progress { id: u128, progress: Vec<u8> },
+    /// A queue entry gone.
+    Dequeue { id: u128 },
+    /// A value of the state.
+    Put { namespace: String, key: String, value: Vec<u8>, version: u64, expires: Option<i64> },
+    /// A key of the state gone.
+    Drop { namespace: String, key: String },
+    /// An event, as `Event::encode` writes it.
+    Event { cursor: u64, event: Vec<u8> },
+}
+
+/// A group's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// When it was committed, in milliseconds since 1970.
+    pub(crate) at: i64,
+    /// In order.
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Record {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Packer::new(RECORD);
+        out.i64(self.at);
+        out.list(&self.effects, |out, effect| {
+            let mut body = Packer::new(EFFECT);
+            out.u64(effect.write(&mut body));
+            out.octets(&body.finish());
+        });
+        out.finish()
+    }
+
+    /// Undoes [`Record::encode`].
+    ///
+    /// # Errors
+    /// [`PackError`]; an effect not known here is of a newer version.
+    pub(crate) fn decode(octets: &[u8]) -> Result<Self, PackError> {
+        let mut from = Unpacker::new(octets, RECORD)?;
+        let at = from.i64()?;
+        let effects = from.list(|from| {
+            let tag = from.u64()?;
+            Effect::read(tag, &mut Unpacker::new(from.octets()?, EFFECT)?)
+        })?;
+        Ok(Self { at, effects })
+    }
+}
+
+impl Effect {
+    /// Writes the fields; returns the tag.
+    fn write(&self, out: &mut Packer) -> u64 {
+        match self {
+            Self::Body { id, source, length, hash } => {
+                let (kind, place) = match source {
+                    BodySource::Frame(index) => (0, u64::from(*index)),
+                    BodySource::Extent(extent) => (1, *extent),
+                };
+                [*id, kind, place, *length].into_iter().for_each(|it| out.u64(it));
+                out.octets(hash);
+                1
+            }
+            Self::Content { id, body, prefix, summary } => {
+                out.u64(*id);
+                out.u64(*body);
+                out.octets(prefix);
+                out.octets(summary);
+                2
+            }
+            Self::File(filed) => {
+                filed.write(out);
+                3
+            }
+            Self::Delivery { id, mailbox, uid, modseq } => {
+                out.u128(*id);
+                [*mailbox, u64::from(*uid), *modseq].into_iter().for_each(|it| out.u64(it));
+                4
+            }
+            Self::Flags { mailbox, modseq, messages } => {
+                out.u64(*mailbox);
+                out.u64(*modseq);
+                out.list(messages, |out, (uid, flags)| {
+                    out.u64(u64::from(*uid));
+                    write_flags(out, flags);
+                });
+                5
+            }
+            Self::Expunge { mailbox, modseq, uids } => {
+                out.u64(*mailbox);
+                out.u64(*modseq);
+                out.list(uids, |out, (first, last)| {
+                    out.u64(u64::from(*first));
+                    out.u64(u64::from(*last));
+                });
+                6
+            }
+            other => other.write_rest(out),
+        }
+    }
+
+    fn write_rest(&self, out: &mut Packer) -> u64 {
+        match self {
+            Self::CreateMailbox { id, account, name, uid_validity, special_use } => {
+                out.u64(*id);
+                out.text(account);
+                out.text(name);
+                out.u64(u64::from(*uid_validity));
+                out.option(special_use.as_deref(), Packer::text);
+                7
+            }
+            Self::DeleteMailbox { id } => {
+                out.u64(*id);
+                8
+            }
+            Self::RenameMailbox { id, name } => {
+                out.u64(*id);
+                out.text(name);
+                9
+            }
+            Self::Subscribe { account, name } => write_texts(out, account, name, 10),
+            Self::Unsubscribe { account, name } => write_texts(out, account, name, 11),
+            Self::Enqueue { id, body, fixed, progress } => {
+                out.u128(*id);
+                out.u64(*body);
+                out.octets(fixed);
+                out.octets(progress);
+                12
+            }
+            Self::Progress { id, progress } => {
+                out.u128(*id);
+                out.octets(progress);
+                13
+            }
+            Self::Dequeue { id } => {
+                out.u128(*id);
+                14
+            }
+            Self::Put { namespace, key, value, version, expires } => {
+                write_texts(out, namespace, key, 0);
+                out.octets(value);
+                out.u64(*version);
+                out.option(*expires, Packer::i64);
+                15
+            }
+            Self::Drop { namespace, key } => write_texts(out, namespace, key, 16),
+            Self::Event { cursor, event } => {
+                out.u64(*cursor);
+                out.octets(event);
+                17
+            }
+            // The other half is in `write`.
+            _ => 0,
+        }
+    }
+
+    fn read(tag: u64, from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+        Ok(match tag {
+            1 => Self::Body {
+                id: from.u64()?,
+                source: match (from.u64()?, from.u64()?) {
+                    (0, index) => BodySource::Frame(narrow(index)?),
+                    (1, extent) => BodySource::Extent(extent),
+                    _ => return Err(PackError::Damaged),
+                },
+                length: from.u64()?,
+                hash: from.octets()?.try_into().map_err(|_| PackError::Damaged)?,
+            },
+            2 => Self::Content {
+                id: from.u64()?,
+                body: from.u64()?,
+                prefix: from.octets()?.to_vec(),
+                summary: from.octets()?.to_vec(),
+            },
+            3 => Self::File(Filed::read(from)?),
+            4 => Self::Delivery {
+                id: from.u128()?,
+                mailbox: from.u64()?,
+                uid: narrow(from.u64()?)?,
+                modseq: from.u64()?,
+            },
+            5 => Self::Flags {
+                mailbox: from.u64()?,
+                modseq: from.u64()?,
+                messages: from.list(|from| Ok((narrow(from.u64()?)?, read_flags(from)?)))?,
+            },
+            6 => Self::Expunge {
+                mailbox: from.u64()?,
+                modseq: from.u64()?,
+                uids: from.list(|from| Ok((narrow(from.u64()?)?, narrow(from.u64()?)?)))?,
+            },
+            other => Self::read_rest(other, from)?,
+        })
+    }
+
+    fn read_rest(tag: u64, from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+        let text = |from: &mut Unpacker<'_>| from.text().map(str::to_owned);
+        Ok(match tag {
+            7 => Self::CreateMailbox {
+                id: from.u64()?,
+                account: text(from)?,
+                name: text(from)?,
+                uid_validity: narrow(from.u64()?)?,
+                special_use: from.option(text)?,
+            },
+            8 => Self::DeleteMailbox { id: from.u64()? },
+            9 => Self::RenameMailbox { id: from.u64()?, name: text(from)? },
+            10 => Self::Subscribe { account: text(from)?, name: text(from)? },
+            11 => Self::Unsubscribe { account: text(from)?, name: text(from)? },
+            12 => Self::Enqueue {
+                id: from.u128()?,
+                body: from.u64()?,
+                fixed: from.octets()?.to_vec(),
+                progress: from.octets()?.to_vec(),
+            },
+            13 => Self::Progress { id: from.u128()?, progress: from.octets()?.to_vec() },
+            14 => Self::Dequeue { id: from.u128()? },
+            15 => Self::Put {
+                namespace: text(from)?,
+                key: text(from)?,
+                value: from.octets()?.to_vec(),
+                version: from.u64()?,
+                expires: from.option(Unpacker::i64)?,
+            },
+            16 => Self::Drop { namespace: text(from)?, key: text(from)? },
+            17 => Self::Event { cursor: from.u64()?, event: from.octets()?.to_vec() },
+            _ => return Err(PackError::Version(EFFECT + 1)),
+        })
+    }
+}
+
+impl Filed {
+    fn write(&self, out: &mut Packer) {
+        let numbers = [self.mailbox, u64::from(self.uid), self.modseq, self.content, self.size];
+        numbers.into_iter().for_each(|it| out.u64(it));
+        write_flags(out, &self.flags);
+        out.i64(self.internal_date);
+        out.i64(self.save_date);
+        out.u128(self.email_id);
+    }
+
+    fn read(from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+        let (mailbox, uid, modseq) = (from.u64()?, narrow(from.u64()?)?, from.u64()?);
+        let (content, size) = (from.u64()?, from.u64()?);
+        Ok(Self {
+            mailbox,
+            uid,
+            modseq,
+            content,
+            size,
+            flags: read_flags(from)?,
+            internal_date: from.i64()?,
+            save_date: from.i64()?,
+            email_id: from.u128()?,
+        })
+    }
+}
+
+fn write_texts(out: &mut Packer, first: &str, second: &str, tag: u64) -> u64 {
+    out.text(first);
+    out.text(second);
+    tag
+}
+
+fn write_flags(out: &mut Packer, flags: &Flags) {
+    out.u64(u64::from(flags.system_bits()));
+    out.text(&keywords_text(flags));
+}
+
+fn read_flags(from: &mut Unpacker<'_>) -> Result<Flags, PackError> {
+    let bits = u8::try_from(from.u64()?).map_err(|_| PackError::Damaged)?;
+    Ok(flags_from(bits, from.text()?))
+}
+
+/// Keywords as one text with spaces between; no keyword holds a space.
+pub(crate) fn keywords_text(flags: &Flags) -> String {
+    let words: Vec<&str> = flags.keywords().map(Keyword::as_str).collect();
+    words.join(" ")
+}
+
+/// Undoes [`keywords_text`].
+pub(crate) fn flags_from(bits: u8, keywords: &str) -> Flags {
+    Flags::from_parts(bits, keywords.split(' ').filter_map(Keyword::new))
+}
+
+fn narrow(value: u64) -> Result<u32, PackError> {
+    u32::try_from(value).map_err(|_| PackError::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailcore::mailbox::SystemFlag;
+
+    fn every_effect() -> Vec<Effect> {
+        let mut flags: Flags = [SystemFlag::Seen].into_iter().collect();
+        flags.insert_keyword(Keyword::new("$Work").unwrap());
+        let filed = Filed {
+            mailbox: 1,
+            uid: 2,
+            modseq: 3,
+            content: 4,
+            flags: flags.clone(),
+            size: 5,
+            internal_date: -6,
+            save_date: 7,
+            email_id: 8,
+        };
+        let text = |it: &str| it.to_owned();
+        vec![
+            Effect::Body { id: 1, source: BodySource::Frame(0), length: 3, hash: [1; 32] },
+            Effect::Body { id: 2, source: BodySource::Extent(9), length: 3, hash: [2; 32] },
+            Effect::Content { id: 1, body: 2, prefix: vec![1], summary: vec![2, 3] },
+            Effect::File(filed),
+            Effect::Delivery { id: 1, mailbox: 2, uid: 3, modseq: 4 },
+            Effect::Flags { mailbox: 1, modseq: 2, messages: vec![(3, flags)] },
+            Effect::Expunge { mailbox: 1, modseq: 2, uids: vec![(1, 2), (4, 9)] },
+            Effect::CreateMailbox {
+                id: 1,
+                account: text("a"),
+                name: text("b"),
+                uid_validity: 2,
+                special_use: Some(text("\\Junk")),
+            },
+            Effect::DeleteMailbox { id: 1 },
+            Effect::RenameMailbox { id: 1, name: text("c") },
+            Effect::Subscribe { account: text("a"), name: text("b") },
+            Effect::Unsubscribe { account: text("a"), name: text("b") },
+            Effect::Enqueue { id: 1, body: 2, fixed: vec![3], progress: vec![4] },
+            Effect::Progress { id: 1, progress: vec![4] },
+            Effect::Dequeue { id: 1 },
+            Effect::Put { namespace: text("a"), key: text("b"), value: vec![1], version: 2, expires: Some(-3) },
+            Effect::Drop { namespace: text("a"), key: text("b") },
+            Effect::Event { cursor: 1, event: vec![1] },
+        ]
+    }
+
+    #[test]
+    fn every_effect_reads_back_and_no_prefix_of_it_does() {
+        let record = Record { at: -1, effects: every_effect() };
+        let octets = record.encode();
+        assert_eq!(Record::decode(&octets), Ok(record));
+        for cut in 0..octets.len() {
+            assert!(Record::decode(&octets[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}
