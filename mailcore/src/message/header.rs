@@ -26,7 +26,10 @@ impl<'a> Header<'a> {
 
     /// The fields in order, lines that are no fields among them.
     pub fn fields(&self) -> Fields<'a> {
-        Fields { octets: self.octets, at: 0 }
+        Fields {
+            octets: self.octets,
+            at: 0,
+        }
     }
 
     /// The first field called `name`, compared without regard to ASCII case.
@@ -107,7 +110,11 @@ impl<'a> Iterator for Fields<'a> {
         self.at = end;
         let field = self.octets.get(start..end)?;
         let (name, raw) = split_name(field);
-        Some(Field { name, raw, range: start..end })
+        Some(Field {
+            name,
+            raw,
+            range: start..end,
+        })
     }
 }
 
@@ -115,11 +122,23 @@ impl<'a> Iterator for Fields<'a> {
 pub fn unfold(raw: &[u8]) -> Cow<'_, [u8]> {
     let stray = |octet: &u8| matches!(octet, b'\r' | b'\n' | 0);
     let blank = |octet: &u8| stray(octet) || matches!(octet, b' ' | b'\t');
-    let start = raw.iter().position(|octet| !blank(octet)).unwrap_or(raw.len());
-    let end = raw.iter().rposition(|octet| !blank(octet)).map_or(start, |last| last + 1);
+    let start = raw
+        .iter()
+        .position(|octet| !blank(octet))
+        .unwrap_or(raw.len());
+    let end = raw
+        .iter()
+        .rposition(|octet| !blank(octet))
+        .map_or(start, |last| last + 1);
     let trimmed = raw.get(start..end).unwrap_or_default();
     if trimmed.iter().any(|octet| stray(octet)) {
-        Cow::Owned(trimmed.iter().copied().filter(|octet| !stray(octet)).collect())
+        Cow::Owned(
+            trimmed
+                .iter()
+                .copied()
+                .filter(|octet| !stray(octet))
+                .collect(),
+        )
     } else {
         Cow::Borrowed(trimmed)
     }
@@ -142,12 +161,19 @@ pub(super) fn is_blank(line: &[u8]) -> bool {
 /// white space may stand between it and the colon.
 fn split_name(field: &[u8]) -> (&[u8], &[u8]) {
     let none: (&[u8], &[u8]) = (b"", field);
-    let Some(length) = field.iter().position(|octet| !matches!(octet, b'!'..=b'9' | b';'..=b'~'))
+    let Some(length) = field
+        .iter()
+        .position(|octet| !matches!(octet, b'!'..=b'9' | b';'..=b'~'))
     else {
         return none;
     };
-    let Some((name, rest)) = field.split_at_checked(length) else { return none };
-    let spaces = rest.iter().take_while(|octet| matches!(octet, b' ' | b'\t')).count();
+    let Some((name, rest)) = field.split_at_checked(length) else {
+        return none;
+    };
+    let spaces = rest
+        .iter()
+        .take_while(|octet| matches!(octet, b' ' | b'\t'))
+        .count();
     match rest.get(spaces..) {
         Some([b':', raw @ ..]) if !name.is_empty() => (name, raw),
         _ => none,

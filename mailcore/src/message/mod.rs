@@ -1,7 +1,27 @@
 //! Messages: their octets, their structure, their header fields and dates.
+//!
+//! [`Message`] holds octets. [`Scanner`] reads them once as they arrive and
+//! gives a [`Summary`], which is stored beside the message and answers nearly
+//! all that IMAP asks. [`Header`] looks at a header section, [`date`] reads
+//! and writes dates.
 
+mod address_list;
 mod content;
+pub mod date;
+mod header;
+mod header_envelope;
+mod parameters;
+mod part;
+mod skeleton;
 mod summary;
+mod summary_codec;
 
+pub use address_list::{HeaderAddress, HeaderMailbox, MAX_ADDRESSES, parse_addresses};
 pub use content::{Blob, BlobKey, Content, INLINE_LIMIT, Message, READ_CHUNK};
-pub use summary::Summary;
+pub use date::{Date, DateTime};
+pub use header::{Field, Fields, Header, unfold};
+pub use header_envelope::{HeaderEnvelope, MAX_REFERENCES, message_ids};
+pub use parameters::{MAX_PARAMETERS, MAX_VALUE, Parameter};
+pub use part::{ContentFields, Disposition, Part, PartKind};
+pub use skeleton::{Limits, MAX_BOUNDARY, Scanner};
+pub use summary::{Section, Summary};

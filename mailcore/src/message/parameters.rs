@@ -58,8 +58,18 @@ impl Piece {
             (!name.is_empty()).then(|| (name.to_owned(), section))
         });
         match numbered {
-            Some((name, section)) => Self { name, section: Some(section), extended, value },
-            None => Self { name: plain.to_owned(), section: None, extended, value },
+            Some((name, section)) => Self {
+                name,
+                section: Some(section),
+                extended,
+                value,
+            },
+            None => Self {
+                name: plain.to_owned(),
+                section: None,
+                extended,
+                value,
+            },
         }
     }
 
@@ -173,13 +183,25 @@ impl<'a> Cursor<'a> {
     /// parameter.
     fn unquoted(&mut self) -> Vec<u8> {
         let mut value = self.token(b";").to_vec();
-        let near = self.rest.get(..MAX_VALUE.min(self.rest.len())).unwrap_or_default();
-        let tail = near.split(|&octet| octet == b';').next().unwrap_or_default();
+        let near = self
+            .rest
+            .get(..MAX_VALUE.min(self.rest.len()))
+            .unwrap_or_default();
+        let tail = near
+            .split(|&octet| octet == b';')
+            .next()
+            .unwrap_or_default();
         if !tail.iter().any(|octet| matches!(octet, b'=' | b'(' | b'"')) {
             self.rest = self.rest.get(tail.len()..).unwrap_or_default();
-            value.extend(tail.iter().filter(|octet| !matches!(octet, b'\r' | b'\n' | 0)));
+            value.extend(
+                tail.iter()
+                    .filter(|octet| !matches!(octet, b'\r' | b'\n' | 0)),
+            );
         }
-        let end = value.iter().rposition(|&octet| !is_space(octet)).map_or(0, |last| last + 1);
+        let end = value
+            .iter()
+            .rposition(|&octet| !is_space(octet))
+            .map_or(0, |last| last + 1);
         value.truncate(end);
         value
     }
@@ -201,7 +223,10 @@ fn join(pieces: Vec<Piece>) -> Vec<Parameter> {
         if joined.iter().any(|done| done.name == piece.name) {
             continue;
         }
-        let mut own: Vec<&Piece> = pieces.iter().filter(|other| other.name == piece.name).collect();
+        let mut own: Vec<&Piece> = pieces
+            .iter()
+            .filter(|other| other.name == piece.name)
+            .collect();
         if own.iter().any(|other| !other.is_plain()) {
             own.retain(|other| !other.is_plain());
         }
@@ -241,7 +266,11 @@ fn assemble(sections: &[&Piece]) -> Option<Parameter> {
         value.retain(|octet| !matches!(octet, b'\r' | b'\n' | 0));
     }
     value.truncate(MAX_VALUE);
-    Some(Parameter { name: first.name.clone(), value, extended })
+    Some(Parameter {
+        name: first.name.clone(),
+        value,
+        extended,
+    })
 }
 
 /// `charset "'" [language] "'" octets`.
@@ -256,7 +285,11 @@ fn split_charset(octets: &[u8]) -> (&'static Encoding, &[u8]) {
 }
 
 fn percent_decode(octets: &[u8], into: &mut Vec<u8>) {
-    let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let hex = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
     let mut rest = octets;
     while let Some((&octet, tail)) = rest.split_first() {
         rest = tail;
@@ -280,9 +313,16 @@ mod tests {
         let (value, parameters) = parse_value(raw.as_bytes());
         let shown = parameters.iter().map(|parameter| {
             let mark = if parameter.extended { "*" } else { "" };
-            format!("{}{mark}={}", parameter.name, String::from_utf8_lossy(&parameter.value))
+            format!(
+                "{}{mark}={}",
+                parameter.name,
+                String::from_utf8_lossy(&parameter.value)
+            )
         });
-        (String::from_utf8_lossy(&value).into_owned(), shown.collect())
+        (
+            String::from_utf8_lossy(&value).into_owned(),
+            shown.collect(),
+        )
     }
 
     #[test]
@@ -299,9 +339,18 @@ mod tests {
 
     #[test]
     fn missing_quotes_and_semicolons() {
-        assert_eq!(shown("a/b; name=my file.pdf; x=1").1, ["name=my file.pdf", "x=1"]);
-        assert_eq!(shown("a/b; charset=utf-8 format=flowed").1, ["charset=utf-8", "format=flowed"]);
-        assert_eq!(shown("a/b; name=\"x\" boundary=\"y\"").1, ["name=x", "boundary=y"]);
+        assert_eq!(
+            shown("a/b; name=my file.pdf; x=1").1,
+            ["name=my file.pdf", "x=1"]
+        );
+        assert_eq!(
+            shown("a/b; charset=utf-8 format=flowed").1,
+            ["charset=utf-8", "format=flowed"]
+        );
+        assert_eq!(
+            shown("a/b; name=\"x\" boundary=\"y\"").1,
+            ["name=x", "boundary=y"]
+        );
         assert_eq!(shown("a/b;;; =x; y=\"open").1, ["y=open"]);
     }
 
