@@ -15,6 +15,7 @@ mod part;
 mod skeleton;
 mod summary;
 mod summary_codec;
+mod writer;
 
 pub use address_list::{HeaderAddress, HeaderMailbox, MAX_ADDRESSES, parse_addresses};
 pub use content::{Blob, BlobKey, Content, INLINE_LIMIT, Message, READ_CHUNK};
@@ -25,3 +26,4 @@ pub use parameters::{MAX_PARAMETERS, MAX_VALUE, Parameter};
 pub use part::{ContentFields, Disposition, Part, PartKind};
 pub use skeleton::{Limits, MAX_BOUNDARY, Scanner};
 pub use summary::{Section, Summary};
+pub use writer::ContentWriter;

@@ -1,0 +1,215 @@
+//! One message on its way in: MAIL, RCPT, DATA.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::recipients::{Relay, Target};
+use super::trace::Reception;
+use super::{Intake, Refusal, SessionInfo, SessionKind};
+use crate::address::{Address, ForwardPath, ReversePath};
+use crate::envelope::{Envelope, MailParams, Notify, OriginalRecipient, Recipient};
+use crate::event::TraceId;
+use crate::message::ContentWriter;
+use crate::seams::StoreError;
+use crate::status::Status;
+use crate::time::Timestamp;
+
+/// A mail transaction. Dropping it forgets it; what was staged is swept.
+#[derive(Debug)]
+pub struct Transaction {
+    pub(super) intake: Arc<Intake>,
+    pub(super) session: SessionInfo,
+    pub(super) trace: TraceId,
+    pub(super) envelope: Envelope,
+    /// For each recipient of the envelope, where its mail goes.
+    pub(super) targets: Vec<Vec<Target>>,
+    pub(super) writer: Option<ContentWriter>,
+    pub(super) received_at: Timestamp,
+}
+
+impl Intake {
+    /// MAIL: begins a transaction.
+    ///
+    /// # Errors
+    /// What to reply.
+    pub async fn mail(
+        self: &Arc<Self>,
+        session: SessionInfo,
+        reverse_path: ReversePath,
+        params: MailParams,
+    ) -> Result<Transaction, Refusal> {
+        if params
+            .size
+            .is_some_and(|size| size > self.max_message_size())
+        {
+            return Err(too_large(self.max_message_size()).into());
+        }
+        self.check_sender(&session, &reverse_path).await?;
+        self.ask_mail(&session.filter, &reverse_path).await?;
+        let now = self.parts.clock.now();
+        Ok(Transaction {
+            intake: Arc::clone(self),
+            session,
+            trace: TraceId(self.parts.entropy.id(now)),
+            envelope: Envelope {
+                params,
+                ..Envelope::from_sender(reverse_path)
+            },
+            targets: Vec::new(),
+            writer: None,
+            received_at: now,
+        })
+    }
+
+    /// A user sends as itself (RFC 6409 section 6.1).
+    async fn check_sender(
+        &self,
+        session: &SessionInfo,
+        reverse_path: &ReversePath,
+    ) -> Result<(), Refusal> {
+        let (Some(identity), Some(directory), Some(sender)) = (
+            &session.filter.identity,
+            &self.parts.directory,
+            reverse_path.address(),
+        ) else {
+            return Ok(());
+        };
+        match directory.may_send_as(&identity.account, sender).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Status::permanent(7, 1, "this sender address is not yours").into()),
+            Err(error) => {
+                tracing::warn!(%error, "can't check the sender");
+                Err(Status::transient(4, 3, "the directory does not answer; try again").into())
+            }
+        }
+    }
+}
+
+impl Transaction {
+    /// The message's track through the server.
+    pub fn trace(&self) -> TraceId {
+        self.trace
+    }
+
+    /// What was asked for so far.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// RCPT: names a recipient.
+    ///
+    /// # Errors
+    /// What to reply; the transaction goes on without that recipient.
+    pub async fn rcpt(
+        &mut self,
+        forward_path: ForwardPath,
+        notify: Notify,
+        original: Option<OriginalRecipient>,
+    ) -> Result<(), Refusal> {
+        let address = forward_path.to_address(&self.intake.parts.hostname);
+        let targets = self.intake.targets(&address, self.relay()).await?;
+        self.intake
+            .ask_rcpt(&self.session.filter, &self.envelope.reverse_path, &address)
+            .await?;
+        self.add(
+            Recipient {
+                address,
+                notify,
+                original,
+            },
+            targets,
+        );
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, recipient: Recipient, targets: Vec<Target>) {
+        self.envelope.recipients.push(recipient);
+        self.targets.push(targets);
+    }
+
+    /// Only those who proved who they are, and the process itself, may send to
+    /// others' domains.
+    fn relay(&self) -> Relay {
+        let known =
+            self.session.filter.identity.is_some() || self.session.kind == SessionKind::Local;
+        if known { Relay::Allowed } else { Relay::Denied }
+    }
+
+    /// DATA: the message follows.
+    ///
+    /// # Errors
+    /// What to reply instead of 354.
+    pub async fn data(&mut self) -> Result<(), Refusal> {
+        self.intake
+            .ask_data(&self.session.filter, &self.envelope)
+            .await?;
+        let parts = &self.intake.parts;
+        let received = Reception {
+            session: &self.session,
+            hostname: &parts.hostname,
+            trace: self.trace,
+            only_recipient: self.only_recipient(),
+            now: self.received_at,
+        }
+        .received();
+        // Our own trace field does not count against the sender's size.
+        let limit = parts
+            .limits
+            .message_size
+            .saturating_add(received.len() as u64);
+        let mut writer = ContentWriter::new(parts.commit.clone(), limit);
+        writer
+            .write(received.into())
+            .await
+            .map_err(|error| refusal(&error))?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    fn only_recipient(&self) -> Option<&Address> {
+        match self.envelope.recipients.as_slice() {
+            [only] => Some(&only.address),
+            _ => None,
+        }
+    }
+
+    /// Takes the next octets of the message, dots undone.
+    ///
+    /// # Errors
+    /// What to reply once all has arrived; the transaction is of no more use.
+    pub async fn write(&mut self, octets: Bytes) -> Result<(), Refusal> {
+        match &mut self.writer {
+            Some(writer) => writer.write(octets).await.map_err(|error| refusal(&error)),
+            None => Err(Status::permanent(5, 1, "no DATA command was given").into()),
+        }
+    }
+}
+
+fn too_large(limit: u64) -> Status {
+    Status::permanent(3, 4, format!("the message is larger than {limit} octets"))
+}
+
+/// What a peer is told of a store that failed. The cause goes to the log.
+pub(super) fn refusal(error: &StoreError) -> Refusal {
+    status(error).into()
+}
+
+/// As [`refusal`], the status alone.
+pub(super) fn status(error: &StoreError) -> Status {
+    match error {
+        StoreError::TooLarge { limit } => too_large(*limit),
+        StoreError::OverQuota => Status::permanent(2, 2, "the mailbox is full"),
+        StoreError::NoSuchMailbox | StoreError::NoSuchAccount => {
+            Status::permanent(2, 1, "the mailbox is not there")
+        }
+        StoreError::DiskFull => {
+            tracing::error!("the store's disk is full");
+            Status::transient(3, 1, "no space to keep the message; try again later")
+        }
+        other => {
+            tracing::error!(error = %other, "the store failed");
+            Status::transient(3, 0, "the message can't be kept now; try again later")
+        }
+    }
+}
