@@ -14,6 +14,7 @@ pub mod pack;
 pub mod plan;
 pub mod queue;
 pub mod route;
+pub mod sasl;
 pub mod seams;
 pub mod status;
 pub mod time;

@@ -131,7 +131,7 @@ pub fn unfold(raw: &[u8]) -> Cow<'_, [u8]> {
         .rposition(|octet| !blank(octet))
         .map_or(start, |last| last + 1);
     let trimmed = raw.get(start..end).unwrap_or_default();
-    if trimmed.iter().any(|octet| stray(octet)) {
+    if trimmed.iter().any(stray) {
         Cow::Owned(
             trimmed
                 .iter()

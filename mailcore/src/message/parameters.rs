@@ -293,12 +293,12 @@ fn percent_decode(octets: &[u8], into: &mut Vec<u8>) {
     let mut rest = octets;
     while let Some((&octet, tail)) = rest.split_first() {
         rest = tail;
-        if let (b'%', [high, low, after @ ..]) = (octet, tail) {
-            if let (Some(high), Some(low)) = (hex(*high), hex(*low)) {
-                into.push(high << 4 | low);
-                rest = after;
-                continue;
-            }
+        if let (b'%', [high, low, after @ ..]) = (octet, tail)
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            into.push(high << 4 | low);
+            rest = after;
+            continue;
         }
         into.push(octet);
     }

@@ -1,0 +1,74 @@
+//! PLAIN (RFC 4616): name and password in one response.
+
+use super::{Credentials, SaslError, login_name, password};
+
+/// Reads `[authzid] NUL authcid NUL passwd`.
+///
+/// An authorization identity is taken only when it is the authentication
+/// identity: nobody acts as somebody else here.
+pub(super) fn read(response: &[u8]) -> Result<Credentials, SaslError> {
+    let mut fields = response.splitn(3, |&octet| octet == 0);
+    let (Some(authorization), Some(authentication), Some(secret)) =
+        (fields.next(), fields.next(), fields.next())
+    else {
+        return Err(SaslError::Malformed);
+    };
+    let login = login_name(authentication)?;
+    let proof = password(secret)?;
+    if !authorization.is_empty() && authorization != authentication {
+        return Err(SaslError::Authorization);
+    }
+    Ok(Credentials { login, proof })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Exchange, Mechanism, Progress};
+    use super::*;
+    use crate::seams::Proof;
+
+    fn shown(response: &[u8]) -> Result<(String, Vec<u8>), SaslError> {
+        let Credentials { login, proof } = read(response)?;
+        let Proof::Password(secret) = proof;
+        Ok((login, secret.expose().to_vec()))
+    }
+
+    #[test]
+    fn rfc4616_examples() {
+        let proof = Ok(("tim".to_owned(), b"tanstaaftanstaaf".to_vec()));
+        assert_eq!(shown(b"\0tim\0tanstaaftanstaaf"), proof);
+        assert_eq!(shown(b"tim\0tim\0tanstaaftanstaaf"), proof);
+        assert_eq!(
+            shown(b"Ursel\0Kurt\0xipj3plmq"),
+            Err(SaslError::Authorization)
+        );
+    }
+
+    #[test]
+    fn rules_about_nul_and_length() {
+        for malformed in [
+            &b""[..],
+            b"tim",
+            b"tim\0pass",
+            b"\0\0pass",
+            b"\0tim\0",
+            b"\0tim\0pa\0ss",
+            b"\0t\nim\0pass",
+            b"\0\xff\0pass",
+        ] {
+            assert_eq!(shown(malformed), Err(SaslError::Malformed), "{malformed:?}");
+        }
+        assert_eq!(
+            shown(&[b"\0u\0", "p".repeat(1_025).as_bytes()].concat()),
+            Err(SaslError::TooLong)
+        );
+        assert!(shown("\0дмитрий\0пароль".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn without_initial_response_the_challenge_is_empty() {
+        let mut exchange = Exchange::new(Mechanism::Plain);
+        assert!(matches!(exchange.start(None), Progress::Challenge(text) if text.is_empty()));
+        assert!(matches!(exchange.step(b"\0u\0p"), Progress::Proof(_)));
+    }
+}
