@@ -5,3 +5,8 @@
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "memory")]
+pub mod memory;
+
+#[cfg(feature = "memory")]
+pub use memory::{MemoryLimits, MemoryStore};

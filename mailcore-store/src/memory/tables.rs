@@ -1,0 +1,296 @@
+//! The tables of a memory store and the changes that touch more than one.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use mailcore::account::AccountId;
+use mailcore::batch::DeliveryId;
+use mailcore::event::{Event, EventId, EventName};
+use mailcore::mailbox::{FlagChange, MailboxId, MailboxName, Uid, UidSet, UidValidity};
+use mailcore::seams::{Appended, CopyReceipt, NewMessage, StoreError, StoreReceipt};
+use mailcore::time::Timestamp;
+
+use super::account::Account;
+use super::content::Budget;
+use super::events::EventLog;
+use super::folder::{Arrival, Body, Folder};
+use super::spool::SpoolTable;
+use super::state::StateTable;
+use super::{MemoryLimits, Moment};
+
+/// Everything a memory store knows. Its methods check first and change after,
+/// so that an error leaves it as it was.
+pub(super) struct Core {
+    pub(super) limits: MemoryLimits,
+    pub(super) budget: Arc<Budget>,
+    pub(super) accounts: HashMap<AccountId, Account>,
+    pub(super) folders: HashMap<MailboxId, Folder>,
+    pub(super) deliveries: Deliveries,
+    pub(super) spool: SpoolTable,
+    pub(super) state: StateTable,
+    pub(super) events: EventLog,
+    last_mailbox_id: u64,
+    last_uid_validity: u32,
+}
+
+/// Whether a transfer leaves the messages where they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transfer {
+    Copy,
+    Move,
+}
+
+impl Core {
+    pub(super) fn new(limits: MemoryLimits, now: Timestamp) -> Self {
+        Self {
+            limits,
+            budget: Budget::new(limits.octets),
+            accounts: HashMap::new(),
+            folders: HashMap::new(),
+            deliveries: Deliveries::new(limits.deliveries),
+            spool: SpoolTable::default(),
+            state: StateTable::new(limits.state),
+            events: EventLog::new(limits.events),
+            last_mailbox_id: 0,
+            // Seconds of the clock, so that a mailbox of the same name in the
+            // next process has another UIDVALIDITY (RFC 9051 section 2.3.1.1).
+            last_uid_validity: u32::try_from(now.secs().max(0)).unwrap_or(0),
+        }
+    }
+
+    pub(super) fn next_mailbox_id(&mut self) -> MailboxId {
+        self.last_mailbox_id += 1;
+        MailboxId(self.last_mailbox_id)
+    }
+
+    pub(super) fn next_uid_validity(&mut self) -> UidValidity {
+        loop {
+            self.last_uid_validity = self.last_uid_validity.wrapping_add(1);
+            if let Some(value) = UidValidity::new(self.last_uid_validity) {
+                return value;
+            }
+        }
+    }
+
+    pub(super) fn folder(&self, id: MailboxId) -> Result<&Folder, StoreError> {
+        self.folders.get(&id).ok_or(StoreError::NoSuchMailbox)
+    }
+
+    pub(super) fn folder_mut(&mut self, id: MailboxId) -> Result<&mut Folder, StoreError> {
+        self.folders.get_mut(&id).ok_or(StoreError::NoSuchMailbox)
+    }
+
+    /// The mailbox of that name; INBOX is made when it is missing.
+    pub(super) fn find(
+        &mut self,
+        account: &AccountId,
+        name: &MailboxName,
+        moment: Moment<'_>,
+    ) -> Result<MailboxId, StoreError> {
+        let found = self
+            .accounts
+            .get(account)
+            .and_then(|account| account.names.get(name));
+        match found {
+            Some(id) => Ok(*id),
+            None if name.is_inbox() => self.make(account, name, None, moment),
+            None => Err(StoreError::NoSuchMailbox),
+        }
+    }
+
+    /// Adds new messages, all or none.
+    pub(super) fn append(
+        &mut self,
+        id: MailboxId,
+        messages: &[NewMessage],
+        moment: Moment<'_>,
+    ) -> Result<Vec<Appended>, StoreError> {
+        self.folder(id)?;
+        let arrivals = messages
+            .iter()
+            .map(|new| {
+                Ok(Arrival {
+                    body: Arc::new(Body {
+                        message: new.message.clone(),
+                        summary: Arc::clone(&new.summary),
+                        email_id: mailcore::mailbox::EmailId(moment.id()),
+                        charge: self.budget.charge(new.message.len())?,
+                    }),
+                    flags: new.flags.clone(),
+                    internal_date: new.internal_date,
+                })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let folder = self.folder_mut(id)?;
+        let uids = folder.append(arrivals, moment.now)?;
+        let (uid_validity, modseq) = (folder.uid_validity, folder.highest);
+        let appended = |uid| Appended {
+            mailbox: id,
+            uid_validity,
+            uid,
+            modseq,
+        };
+        Ok(uids.into_iter().map(appended).collect())
+    }
+
+    /// Copies or moves messages between mailboxes, all or none.
+    pub(super) fn transfer(
+        &mut self,
+        from: MailboxId,
+        to: MailboxId,
+        uids: &UidSet,
+        transfer: Transfer,
+        moment: Moment<'_>,
+    ) -> Result<CopyReceipt, StoreError> {
+        let (old, arrivals): (Vec<Uid>, Vec<Arrival>) = self
+            .folder(from)?
+            .rows(uids)
+            .map(|row| (row.info.uid, row.as_arrival()))
+            .unzip();
+        let target = self.folder_mut(to)?;
+        let new = target.append(arrivals, moment.now)?;
+        let uid_validity = target.uid_validity;
+        if transfer == Transfer::Move {
+            let tombstones = self.limits.tombstones;
+            let gone: UidSet = old.iter().copied().collect();
+            self.folder_mut(from)?.remove(&gone, tombstones);
+            self.note_uids(EventName::MessageExpunge, from, &gone, moment);
+        }
+        Ok(CopyReceipt {
+            uid_validity,
+            pairs: old.into_iter().zip(new).collect(),
+        })
+    }
+
+    /// Changes flags.
+    pub(super) fn store(
+        &mut self,
+        id: MailboxId,
+        uids: &UidSet,
+        change: &FlagChange,
+        unchanged_since: Option<mailcore::mailbox::ModSeq>,
+        moment: Moment<'_>,
+    ) -> Result<StoreReceipt, StoreError> {
+        let (receipt, changed) = self.folder_mut(id)?.store(uids, change, unchanged_since)?;
+        let name = match change {
+            FlagChange::Remove(_) => EventName::FlagsClear,
+            FlagChange::Add(_) | FlagChange::Replace(_) => EventName::FlagsSet,
+        };
+        self.note_uids(name, id, &changed, moment);
+        Ok(receipt)
+    }
+
+    /// Removes messages with `\Deleted`.
+    pub(super) fn expunge(
+        &mut self,
+        id: MailboxId,
+        uids: &UidSet,
+        moment: Moment<'_>,
+    ) -> Result<UidSet, StoreError> {
+        let tombstones = self.limits.tombstones;
+        let folder = self.folder_mut(id)?;
+        let gone = folder.deleted_among(uids);
+        folder.remove(&gone, tombstones);
+        self.note_uids(EventName::MessageExpunge, id, &gone, moment);
+        Ok(gone)
+    }
+
+    /// Octets of the account's messages, and how many there are.
+    pub(super) fn usage(&self, account: &AccountId) -> mailcore::seams::QuotaUsage {
+        let mut usage = mailcore::seams::QuotaUsage::default();
+        let ids = self.accounts.get(account).map(|it| it.names.values());
+        for folder in ids
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.folders.get(id))
+        {
+            usage.octets += folder.size;
+            usage.messages += folder.count();
+        }
+        usage
+    }
+
+    fn note_uids(&mut self, name: EventName, id: MailboxId, uids: &UidSet, moment: Moment<'_>) {
+        if uids.is_empty() {
+            return;
+        }
+        if let Some(event) = self.mailbox_event(name, id, moment) {
+            self.events.push(event.with("uids", uids));
+        }
+    }
+
+    /// An event about a mailbox, its fields so far `mailbox` and `uid_validity`.
+    pub(super) fn mailbox_event(
+        &self,
+        name: EventName,
+        id: MailboxId,
+        moment: Moment<'_>,
+    ) -> Option<Event> {
+        let folder = self.folders.get(&id)?;
+        let event = Event {
+            id: EventId(moment.id()),
+            at: moment.now,
+            name,
+            trace: None,
+            account: Some(folder.account.clone()),
+            fields: Vec::new(),
+        };
+        Some(
+            event
+                .with("mailbox", &folder.name)
+                .with("uid_validity", folder.uid_validity),
+        )
+    }
+
+    /// Raises `name` for each message just appended.
+    pub(super) fn note_appended(
+        &mut self,
+        name: &EventName,
+        appended: &Appended,
+        trace: Option<mailcore::event::TraceId>,
+        moment: Moment<'_>,
+    ) {
+        let size = self
+            .folders
+            .get(&appended.mailbox)
+            .and_then(|folder| folder.row(appended.uid))
+            .map_or(0, |row| row.info.size);
+        if let Some(event) = self.mailbox_event(name.clone(), appended.mailbox, moment) {
+            let mut event = event.with("uid", appended.uid).with("size", size);
+            event.trace = trace;
+            self.events.push(event);
+        }
+    }
+}
+
+/// The last deliveries, so that one that is repeated is filed once.
+pub(super) struct Deliveries {
+    filed: HashMap<DeliveryId, Appended>,
+    order: VecDeque<DeliveryId>,
+    limit: usize,
+}
+
+impl Deliveries {
+    fn new(limit: usize) -> Self {
+        Self {
+            filed: HashMap::new(),
+            order: VecDeque::new(),
+            limit,
+        }
+    }
+
+    pub(super) fn find(&self, id: DeliveryId) -> Option<&Appended> {
+        self.filed.get(&id)
+    }
+
+    pub(super) fn remember(&mut self, id: DeliveryId, appended: Appended) {
+        if self.filed.insert(id, appended).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > self.limit {
+            if let Some(oldest) = self.order.pop_front() {
+                self.filed.remove(&oldest);
+            }
+        }
+    }
+}
