@@ -167,7 +167,7 @@ impl Core {
         let inbox = self.find(account, &MailboxName::inbox(), moment)?;
         let target = self.create(account, to, None, moment)?;
         let all = self.folder(inbox)?.all_uids();
-        self.transfer(inbox, target, &all, Transfer::Move, moment)?;
+        self.transfer((inbox, target), &all, Transfer::Move, moment)?;
         Ok(())
     }
 

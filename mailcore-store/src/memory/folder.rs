@@ -47,6 +47,13 @@ pub(super) struct Arrival {
     pub(super) internal_date: Timestamp,
 }
 
+/// What STORE asks for.
+pub(super) struct FlagRequest<'a> {
+    pub(super) uids: &'a UidSet,
+    pub(super) change: &'a FlagChange,
+    pub(super) unchanged_since: Option<ModSeq>,
+}
+
 /// A mailbox.
 pub(super) struct Folder {
     pub(super) id: MailboxId,
@@ -219,20 +226,18 @@ impl Folder {
     /// Changes flags; the receipt, and which messages came out different.
     pub(super) fn store(
         &mut self,
-        uids: &UidSet,
-        change: &FlagChange,
-        unchanged_since: Option<ModSeq>,
+        request: &FlagRequest<'_>,
     ) -> Result<(StoreReceipt, UidSet), StoreError> {
         let mut modified = Vec::new();
         let mut changes = Vec::new();
         let mut asked = Vec::new();
-        for row in self.rows(uids) {
+        for row in self.rows(request.uids) {
             asked.push(row.info.uid);
-            if unchanged_since.is_some_and(|since| row.info.modseq > since) {
+            if request.unchanged_since.is_some_and(|since| row.info.modseq > since) {
                 modified.push(row.info.uid);
                 continue;
             }
-            let flags = change.apply(&row.info.flags);
+            let flags = request.change.apply(&row.info.flags);
             if too_many_keywords(&flags) {
                 return Err(StoreError::Limit("keywords on one message"));
             }

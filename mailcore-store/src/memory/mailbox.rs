@@ -15,6 +15,7 @@ use mailcore::seams::{
 
 use super::Shared;
 use super::content::adopt;
+use super::folder::FlagRequest;
 use super::tables::Transfer;
 
 /// A handle on a mailbox. Holds no row: each call looks the mailbox up, so a
@@ -40,7 +41,7 @@ impl MemoryMailbox {
         self.shared.locked(|core, moment| {
             let account = core.folder(self.id)?.account.clone();
             let to = core.find(&account, to, moment)?;
-            core.transfer(self.id, to, uids, transfer, moment)
+            core.transfer((self.id, to), uids, transfer, moment)
         })
     }
 }
@@ -110,8 +111,13 @@ impl Mailbox for MemoryMailbox {
         change: &FlagChange,
         unchanged_since: Option<ModSeq>,
     ) -> Result<StoreReceipt, StoreError> {
+        let request = FlagRequest {
+            uids,
+            change,
+            unchanged_since,
+        };
         self.shared
-            .locked(|core, moment| core.store(self.id, uids, change, unchanged_since, moment))
+            .locked(|core, moment| core.store(self.id, &request, moment))
     }
 
     async fn copy(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError> {

@@ -13,7 +13,7 @@ use mailcore::time::Timestamp;
 use super::account::Account;
 use super::content::Budget;
 use super::events::EventLog;
-use super::folder::{Arrival, Body, Folder};
+use super::folder::{Arrival, Body, FlagRequest, Folder};
 use super::spool::SpoolTable;
 use super::state::StateTable;
 use super::{MemoryLimits, Moment};
@@ -136,8 +136,7 @@ impl Core {
     /// Copies or moves messages between mailboxes, all or none.
     pub(super) fn transfer(
         &mut self,
-        from: MailboxId,
-        to: MailboxId,
+        (from, to): (MailboxId, MailboxId),
         uids: &UidSet,
         transfer: Transfer,
         moment: Moment<'_>,
@@ -166,13 +165,11 @@ impl Core {
     pub(super) fn store(
         &mut self,
         id: MailboxId,
-        uids: &UidSet,
-        change: &FlagChange,
-        unchanged_since: Option<mailcore::mailbox::ModSeq>,
+        request: &FlagRequest<'_>,
         moment: Moment<'_>,
     ) -> Result<StoreReceipt, StoreError> {
-        let (receipt, changed) = self.folder_mut(id)?.store(uids, change, unchanged_since)?;
-        let name = match change {
+        let (receipt, changed) = self.folder_mut(id)?.store(request)?;
+        let name = match request.change {
             FlagChange::Remove(_) => EventName::FlagsClear,
             FlagChange::Add(_) | FlagChange::Replace(_) => EventName::FlagsSet,
         };
