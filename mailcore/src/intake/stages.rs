@@ -1,6 +1,7 @@
 //! Asking the filters, stage by stage, within the deadline.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use super::{Intake, Refusal};
 use crate::address::{Address, ReversePath};
@@ -10,13 +11,16 @@ use crate::plan::{Disposition, Plan};
 use crate::seams::{Filter, FilterSession, Verdict};
 use crate::status::Status;
 
+/// A filter's answer on its way.
+type Answer<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+
 impl Intake {
     /// A peer has connected.
     ///
     /// # Errors
     /// What to say to it instead of a greeting.
     pub async fn connect(&self, session: &FilterSession) -> Result<(), Refusal> {
-        self.ask(async |filter| filter.connect(session).await).await
+        self.ask(|filter| filter.connect(session)).await
     }
 
     /// A peer has greeted.
@@ -24,7 +28,7 @@ impl Intake {
     /// # Errors
     /// What to reply.
     pub async fn helo(&self, session: &FilterSession) -> Result<(), Refusal> {
-        self.ask(async |filter| filter.helo(session).await).await
+        self.ask(|filter| filter.helo(session)).await
     }
 
     /// A peer has authenticated.
@@ -32,7 +36,7 @@ impl Intake {
     /// # Errors
     /// What to reply.
     pub async fn auth(&self, session: &FilterSession) -> Result<(), Refusal> {
-        self.ask(async |filter| filter.auth(session).await).await
+        self.ask(|filter| filter.auth(session)).await
     }
 
     /// The peer is gone.
@@ -47,7 +51,7 @@ impl Intake {
         session: &FilterSession,
         reverse_path: &ReversePath,
     ) -> Result<(), Refusal> {
-        self.ask(async |filter| filter.mail(session, reverse_path).await)
+        self.ask(|filter| filter.mail(session, reverse_path))
             .await
     }
 
@@ -57,7 +61,7 @@ impl Intake {
         reverse_path: &ReversePath,
         recipient: &Address,
     ) -> Result<(), Refusal> {
-        self.ask(async |filter| filter.rcpt(session, reverse_path, recipient).await)
+        self.ask(|filter| filter.rcpt(session, reverse_path, recipient))
             .await
     }
 
@@ -66,7 +70,7 @@ impl Intake {
         session: &FilterSession,
         envelope: &Envelope,
     ) -> Result<(), Refusal> {
-        self.ask(async |filter| filter.data(session, envelope).await)
+        self.ask(|filter| filter.data(session, envelope))
             .await
     }
 
@@ -103,7 +107,7 @@ impl Intake {
         })
     }
 
-    async fn ask(&self, question: impl AsyncFn(&dyn Filter) -> Verdict) -> Result<(), Refusal> {
+    async fn ask<'a>(&'a self, question: impl Fn(&'a dyn Filter) -> Answer<'a> + Send + Sync) -> Result<(), Refusal> {
         if self.parts.filters.is_empty() {
             return Ok(());
         }

@@ -110,42 +110,23 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
                 Step::Close => {
                     self.flush().await?;
                     // The peer may be gone already: there is nobody to tell.
-                    let _ = self.bounded(Self::close).await;
+                    let _ = bounded(self.write_limit(), self.stream.shutdown()).await;
                     return Ok(());
                 }
             }
         }
     }
 
-    async fn close(stream: &mut BoxStream) -> io::Result<()> {
-        stream.shutdown().await
-    }
-
     async fn send(&mut self, octets: Bytes) -> Result<(), Ending> {
-        self.bounded(async |stream| stream.write_all(&octets).await)
-            .await
+        bounded(self.write_limit(), self.stream.write_all(&octets)).await
     }
 
     async fn flush(&mut self) -> Result<(), Ending> {
-        self.bounded(async |stream| stream.flush().await).await
+        bounded(self.write_limit(), self.stream.flush()).await
     }
 
-    /// Runs a write under the write time-out. The timer is only made when the
-    /// peer does not take the octets at once.
-    async fn bounded(
-        &mut self,
-        write: impl AsyncFnOnce(&mut BoxStream) -> io::Result<()>,
-    ) -> Result<(), Ending> {
-        let (clock, timeout) = (Arc::clone(&self.clock), self.write_timeout);
-        let deadline = async move {
-            let until = clock.monotonic().after(timeout);
-            clock.sleep_until(until).await;
-        };
-        tokio::select! {
-            biased;
-            done = write(&mut self.stream) => done.map_err(Ending::Broken),
-            () = deadline => Err(Ending::WriteTimeout),
-        }
+    fn write_limit(&self) -> (Arc<dyn Clock>, Duration) {
+        (Arc::clone(&self.clock), self.write_timeout)
     }
 
     /// Waits for the answer and meanwhile takes what the peer sends, as far as
@@ -219,6 +200,23 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
     #[cfg(not(feature = "tls"))]
     async fn upgrade(&mut self) -> Result<(), Ending> {
         Err(Ending::Broken(io::ErrorKind::Unsupported.into()))
+    }
+}
+
+/// Runs a write under the write time-out. The timer is only made when the peer
+/// does not take the octets at once.
+async fn bounded(
+    (clock, timeout): (Arc<dyn Clock>, Duration),
+    write: impl Future<Output = io::Result<()>>,
+) -> Result<(), Ending> {
+    let deadline = async move {
+        let until = clock.monotonic().after(timeout);
+        clock.sleep_until(until).await;
+    };
+    tokio::select! {
+        biased;
+        done = write => done.map_err(Ending::Broken),
+        () = deadline => Err(Ending::WriteTimeout),
     }
 }
 
