@@ -167,11 +167,11 @@ impl Extensions {
 
     /// The SASL mechanisms, in upper case, in the peer's order.
     pub fn auth_mechanisms(&self) -> &[String] {
-        let of_auth = |extension| match extension {
-            &Extension::Auth(ref mechanisms) => Some(mechanisms.as_slice()),
+        let mechanisms = self.0.iter().find_map(|extension| match extension {
+            Extension::Auth(mechanisms) => Some(mechanisms.as_slice()),
             _ => None,
-        };
-        self.0.iter().find_map(of_auth).unwrap_or_default()
+        });
+        mechanisms.unwrap_or_default()
     }
 
     /// Every extension, once each.

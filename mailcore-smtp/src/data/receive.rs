@@ -83,9 +83,9 @@ impl DataReceiver {
         self.discarded
     }
 
-    /// Why the message will be refused, as far as is known.
-    pub fn fault(&self) -> Option<DataFault> {
-        self.fault
+    /// Octets of the message that came so far, kept or dropped.
+    pub fn taken(&self) -> u64 {
+        self.received.saturating_add(self.discarded)
     }
 
     fn admit(&mut self, chunk: Bytes) -> Option<Bytes> {

@@ -1,0 +1,133 @@
+//! AUTH: the SASL dialogue over SMTP (RFC 4954).
+//!
+//! The mechanisms themselves are [`mailcore::sasl`]'s; the proof is checked by
+//! the host.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mailcore::account::Secret;
+use mailcore::sasl::{Exchange, Mechanism, Progress, SaslError};
+use mailcore::seams::AuthRequest;
+use mailcore::time::Monotonic;
+use mailcore::wire::Line;
+
+use super::config::AuthOffer;
+use super::question::{Answer, Question};
+use super::session::{AfterLongLine, Flow, Pending, Phase, Session, State};
+use super::wording;
+use crate::command::Auth;
+use crate::reply::Reply;
+
+impl Session {
+    /// True when AUTH may be used now: not in clear, unless the configuration
+    /// says so.
+    pub(super) fn auth_is_allowed(&self) -> bool {
+        match self.config.auth {
+            AuthOffer::Never => false,
+            AuthOffer::UnderTls => self.facts.tls.is_some(),
+            AuthOffer::Always => true,
+        }
+    }
+
+    pub(super) fn begin_auth(&mut self, auth: &Auth) -> State {
+        if self.facts.identity.is_some() {
+            return self.fail(Phase::Idle, &wording::auth_already());
+        }
+        if self.config.auth == AuthOffer::Never {
+            return self.fail(Phase::Idle, &wording::auth_not_offered());
+        }
+        let Some(mechanism) = Mechanism::parse(&auth.mechanism) else {
+            return self.fail(Phase::Idle, &wording::auth_mechanism_unknown());
+        };
+        if !self.auth_is_allowed() {
+            return self.fail(Phase::Idle, &wording::auth_needs_tls());
+        }
+        let mut exchange = Exchange::new(mechanism);
+        let progress = exchange.start(auth.initial_response.as_ref().map(Secret::expose));
+        self.go_on(exchange, progress)
+    }
+
+    fn go_on(&mut self, exchange: Exchange, progress: Progress) -> State {
+        match progress {
+            Progress::Challenge(challenge) => {
+                self.say_now(&wording::challenge(STANDARD.encode(challenge)));
+                State::Authenticating(exchange)
+            }
+            Progress::Proof(credentials) => {
+                let request = AuthRequest {
+                    login: credentials.login,
+                    proof: credentials.proof,
+                    peer: self.facts.peer.map(|peer| peer.ip()),
+                    protocol: "smtp",
+                };
+                State::Ask(
+                    Question::Authenticate {
+                        request,
+                        facts: self.facts.clone(),
+                    },
+                    Pending::Auth,
+                )
+            }
+            Progress::Failed(SaslError::Authorization) => {
+                self.refuse_proof(wording::auth_invalid())
+            }
+            Progress::Failed(_) => self.fail(Phase::Idle, &wording::auth_malformed()),
+            _ => self.fail(Phase::Idle, &wording::local_error()),
+        }
+    }
+
+    pub(super) fn read_auth_response(&mut self, mut exchange: Exchange, now: Monotonic) -> Flow {
+        self.state = match self.input.line(self.config.limits.auth_line) {
+            Line::Incomplete => return self.wait(State::Authenticating(exchange), now),
+            Line::TooLong => State::LongLine {
+                dropped: 0,
+                then: AfterLongLine::AuthFailed,
+            },
+            Line::BareLf(_) => self.fail(Phase::Idle, &wording::bare_lf()),
+            Line::Complete(line) if line.as_ref() == b"*" => {
+                self.fail(Phase::Idle, &wording::auth_cancelled())
+            }
+            Line::Complete(line) => {
+                self.extend_deadline();
+                match STANDARD.decode(&line).map(Secret::new) {
+                    Ok(response) => {
+                        let progress = exchange.step(response.expose());
+                        self.go_on(exchange, progress)
+                    }
+                    Err(_) => self.fail(Phase::Idle, &wording::auth_not_base64()),
+                }
+            }
+        };
+        Flow::Again
+    }
+
+    pub(super) fn auth_checked(&mut self, answer: Answer) -> State {
+        match answer {
+            Answer::Authenticated(identity) => {
+                Arc::make_mut(&mut self.facts).identity = Some(identity);
+                self.reply_now(Phase::Idle, &wording::authenticated())
+            }
+            Answer::NotAuthenticated(error) => {
+                self.refuse_proof(wording::not_authenticated(&error))
+            }
+            Answer::Refuse(status) => self.refuse_proof(wording::auth_refused(&status)),
+            other => self.unexpected(Phase::Idle, &other),
+        }
+    }
+
+    fn refuse_proof(&mut self, reply: Reply) -> State {
+        self.counters.auth_failures = self.counters.auth_failures.saturating_add(1);
+        State::Pausing { until: None, reply }
+    }
+
+    /// Says at last that AUTH failed; the last failure allowed is a 421.
+    pub(super) fn fail_auth(&mut self, reply: &Reply) -> State {
+        if self.counters.auth_failures >= self.config.limits.auth_failures {
+            self.close_with(&wording::too_many_errors());
+            return State::Closing;
+        }
+        self.fail(Phase::Idle, reply)
+    }
+}

@@ -1,0 +1,134 @@
+//! What a listener's owner sets: [`SmtpConfig`] and its [`Limits`].
+//!
+//! Only what the session machine needs: addresses, certificates and accounts
+//! belong to others.
+
+use std::time::Duration;
+
+use mailcore::address::Domain;
+
+/// Which of the three protocols a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Port 25: takes mail for this server's domains from anybody (RFC 5321).
+    Mx,
+    /// Ports 587 and 465: takes mail to anywhere from its users (RFC 6409).
+    Submission,
+    /// Takes mail for this server's mailboxes from other servers of its house,
+    /// with one answer for each recipient (RFC 2033).
+    Lmtp,
+}
+
+/// Whether secrets may cross the wire in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthOffer {
+    /// AUTH is not offered.
+    Never,
+    /// AUTH is offered under TLS only.
+    UnderTls,
+    /// AUTH is offered always: for loopback and tests.
+    Always,
+}
+
+/// Whether STARTTLS is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StartTls {
+    /// There is no certificate, or TLS starts with the connection.
+    Absent,
+    /// It is there for those who want it.
+    Offered,
+    /// No mail is taken without TLS. Not for a public port 25 (RFC 3207
+    /// section 4).
+    Required,
+}
+
+/// How a session behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SmtpConfig {
+    /// The name in greeting, EHLO reply and trace fields.
+    pub hostname: Domain,
+    /// Which protocol.
+    pub kind: Kind,
+    /// Whether AUTH is offered.
+    pub auth: AuthOffer,
+    /// Whether STARTTLS is offered.
+    pub start_tls: StartTls,
+    /// How long the greeting waits for a peer that talks before it is spoken
+    /// to; such a peer is turned away (RFC 5321 section 4.3.1). Seconds are
+    /// useful on port 25; the default costs nobody anything.
+    pub greeting_delay: Duration,
+    /// How long the answer to a failed AUTH is held back.
+    pub auth_failure_delay: Duration,
+    /// What no session may exceed.
+    pub limits: Limits,
+}
+
+impl SmtpConfig {
+    /// The defaults for a server of this name. AUTH under TLS for users, no
+    /// AUTH for LMTP, STARTTLS absent until the listener has a certificate.
+    pub fn new(hostname: Domain, kind: Kind) -> Self {
+        Self {
+            hostname,
+            kind,
+            auth: if kind == Kind::Lmtp {
+                AuthOffer::Never
+            } else {
+                AuthOffer::UnderTls
+            },
+            start_tls: StartTls::Absent,
+            greeting_delay: Duration::from_millis(2),
+            auth_failure_delay: Duration::from_secs(1),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What no session may exceed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Octets of a command line without CRLF. RFC 5321 section 4.5.3.1.4 asks
+    /// for 512 and each extension for more.
+    pub command_line: usize,
+    /// Octets of an AUTH line (RFC 4954 section 4).
+    pub auth_line: usize,
+    /// Octets of a message; announced by SIZE (RFC 1870).
+    pub message_size: u64,
+    /// Octets of a refused message, or of over-long lines, that are read and
+    /// dropped before the connection is closed.
+    pub discard: u64,
+    /// Recipients of one message (RFC 5321 section 4.5.3.1.8: at least 100).
+    pub recipients: u32,
+    /// Unknown recipients in one session; then it is closed.
+    pub unknown_recipients: u32,
+    /// Messages in one session; then it is closed.
+    pub transactions: u32,
+    /// Commands answered with an error in one session; then it is closed.
+    pub errors: u32,
+    /// Commands without a message between them; then it is closed.
+    pub idle_commands: u32,
+    /// Failed AUTHs in one session; then it is closed.
+    pub auth_failures: u32,
+    /// Time for the peer to send one whole command or 64 kB of a message
+    /// (RFC 5321 section 4.5.3.2.7: at least five minutes).
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            command_line: 2_048,
+            auth_line: 12_288,
+            message_size: 25 * 1_024 * 1_024,
+            discard: 256 * 1_024 * 1_024,
+            recipients: 1_000,
+            unknown_recipients: 20,
+            transactions: 10_000,
+            errors: 20,
+            idle_commands: 100,
+            auth_failures: 5,
+            idle: Duration::from_secs(300),
+        }
+    }
+}

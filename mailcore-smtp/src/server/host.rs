@@ -1,0 +1,148 @@
+//! Answers a session's questions: to intake for mail, to the authenticator for
+//! proofs. The half of the server that awaits.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mailcore::intake::{self, Intake, Refusal, SessionInfo, SessionKind};
+use mailcore::net::Host;
+use mailcore::seams::{AuthRequest, Authenticator, Clock, FilterSession};
+use mailcore::status::{Status, StatusClass};
+
+use super::config::Kind;
+use super::question::{Answer, NewTransaction, Question};
+use super::session::Session;
+use crate::command::Rcpt;
+
+/// One connection's answers.
+#[derive(Debug)]
+pub(super) struct SessionHost {
+    pub(super) kind: Kind,
+    pub(super) intake: Arc<Intake>,
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) transaction: Option<intake::Transaction>,
+}
+
+#[async_trait]
+impl Host<Session> for SessionHost {
+    async fn answer(&mut self, question: Question) -> Answer {
+        let done = match question {
+            Question::Connect(facts) => self.intake.connect(&facts).await,
+            Question::Greet(facts) => {
+                self.transaction = None;
+                self.intake.helo(&facts).await
+            }
+            Question::Authenticate { request, facts } => {
+                return self.authenticate(request, facts).await;
+            }
+            Question::Mail(new) => self.mail(*new).await,
+            Question::Rcpt(rcpt) => self.rcpt(rcpt).await,
+            Question::Data => match &mut self.transaction {
+                Some(transaction) => transaction.data().await,
+                None => Err(no_transaction()),
+            },
+            Question::Chunk(octets) => match &mut self.transaction {
+                Some(transaction) => transaction.write(octets).await,
+                None => Err(no_transaction()),
+            },
+            Question::Finish => return self.finish().await,
+            Question::Abort => {
+                self.transaction = None;
+                Ok(())
+            }
+        };
+        match done {
+            Ok(()) => Answer::Proceed,
+            Err(refusal) => self.refuse(refusal).await,
+        }
+    }
+}
+
+impl SessionHost {
+    async fn mail(&mut self, new: NewTransaction) -> Result<(), Refusal> {
+        self.transaction = None;
+        let kind = match self.kind {
+            Kind::Mx => SessionKind::Mx,
+            Kind::Submission => SessionKind::Submission,
+            Kind::Lmtp => SessionKind::Lmtp,
+        };
+        let filter = FilterSession::clone(&new.session);
+        let session = SessionInfo {
+            filter,
+            with: new.protocol,
+            kind,
+        };
+        let transaction = self
+            .intake
+            .mail(session, new.mail.reverse_path, new.mail.params)
+            .await?;
+        self.transaction = Some(transaction);
+        Ok(())
+    }
+
+    async fn rcpt(&mut self, rcpt: Rcpt) -> Result<(), Refusal> {
+        match &mut self.transaction {
+            Some(transaction) => {
+                transaction
+                    .rcpt(rcpt.forward_path, rcpt.notify, rcpt.original)
+                    .await
+            }
+            None => Err(no_transaction()),
+        }
+    }
+
+    async fn finish(&mut self) -> Answer {
+        let Some(transaction) = self.transaction.take() else {
+            return self.refuse(no_transaction()).await;
+        };
+        match transaction.finish().await {
+            Err(refusal) => self.refuse(refusal).await,
+            Ok(accepted) if self.kind == Kind::Lmtp => Answer::AcceptedFor(accepted.outcomes),
+            Ok(accepted) => match accepted.overall() {
+                status if status.code.class == StatusClass::Success => {
+                    Answer::Accepted(status.text)
+                }
+                status => Answer::Refuse(status),
+            },
+        }
+    }
+
+    async fn authenticate(&mut self, request: AuthRequest, facts: Arc<FilterSession>) -> Answer {
+        let Some(authenticator) = &self.authenticator else {
+            return Answer::Refuse(Status::permanent(7, 0, "nobody can log in here"));
+        };
+        let identity = match authenticator.authenticate(&request).await {
+            Ok(identity) => identity,
+            Err(error) => {
+                tracing::info!(peer = ?request.peer, %error, "AUTH failed");
+                return Answer::NotAuthenticated(error);
+            }
+        };
+        let mut facts = FilterSession::clone(&facts);
+        facts.identity = Some(identity.clone());
+        match self.intake.auth(&facts).await {
+            Ok(()) => Answer::Authenticated(identity),
+            Err(refusal) => self.refuse(refusal).await,
+        }
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) -> Answer {
+        if let Some(delay) = refusal.delay {
+            self.clock
+                .sleep_until(self.clock.monotonic().after(delay))
+                .await;
+        }
+        if refusal.close {
+            Answer::Disconnect(refusal.status)
+        } else {
+            Answer::Refuse(refusal.status)
+        }
+    }
+}
+
+/// The session asks for a transaction before its parts, so that nobody hears
+/// this.
+fn no_transaction() -> Refusal {
+    Status::transient(3, 0, "no transaction is open; begin again").into()
+}

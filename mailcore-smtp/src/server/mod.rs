@@ -1,0 +1,115 @@
+//! The SMTP, submission and LMTP server: [`SmtpServer`] runs a [`Session`] for
+//! each connection and answers its questions through intake.
+//!
+//! Sockets, TLS and accepting connections are [`mailcore::net`]'s; what becomes
+//! of mail is [`mailcore::intake`]'s.
+
+mod auth;
+mod config;
+mod connection;
+mod host;
+mod question;
+mod session;
+mod table;
+mod transaction;
+mod wording;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mailcore::intake::Intake;
+use mailcore::net::{Connection, Ending, Service, drive};
+use mailcore::seams::{Authenticator, FilterSession};
+use mailcore::wire::Machine as _;
+
+pub use config::{AuthOffer, Kind, Limits, SmtpConfig, StartTls};
+use host::SessionHost;
+pub use question::{Answer, NewTransaction, Question};
+pub use session::{Notice, Session};
+
+/// SMTP, submission or LMTP for a listener.
+#[derive(Debug)]
+pub struct SmtpServer {
+    config: Arc<SmtpConfig>,
+    intake: Arc<Intake>,
+    authenticator: Option<Arc<dyn Authenticator>>,
+}
+
+impl SmtpServer {
+    /// A server that hands mail to `intake`. SIZE announces intake's limit
+    /// where that is the smaller one. Without an authenticator AUTH is not
+    /// offered.
+    pub fn new(
+        mut config: SmtpConfig,
+        intake: Arc<Intake>,
+        authenticator: Option<Arc<dyn Authenticator>>,
+    ) -> Self {
+        config.limits.message_size = config.limits.message_size.min(intake.max_message_size());
+        if authenticator.is_none() {
+            config.auth = AuthOffer::Never;
+        }
+        Self {
+            config: Arc::new(config),
+            intake,
+            authenticator,
+        }
+    }
+
+    /// The configuration for one connection: STARTTLS only where the listener
+    /// has a certificate for it.
+    fn config_for(&self, connection: &Connection) -> Arc<SmtpConfig> {
+        let start_tls = match (connection.offers_starttls(), self.config.start_tls) {
+            (true, StartTls::Absent) => StartTls::Offered,
+            (false, StartTls::Offered) => StartTls::Absent,
+            (_, configured) => configured,
+        };
+        if start_tls == self.config.start_tls {
+            return Arc::clone(&self.config);
+        }
+        Arc::new(SmtpConfig {
+            start_tls,
+            ..SmtpConfig::clone(&self.config)
+        })
+    }
+}
+
+#[async_trait]
+impl Service for SmtpServer {
+    fn protocol(&self) -> &'static str {
+        match self.config.kind {
+            Kind::Mx => "smtp",
+            Kind::Submission => "submission",
+            Kind::Lmtp => "lmtp",
+        }
+    }
+
+    async fn serve(&self, connection: Connection) {
+        let peer = connection.peer;
+        let facts = FilterSession::new(peer);
+        let mut session = Session::new(self.config_for(&connection), facts.clone());
+        if let Some(tls) = &connection.tls {
+            session.tls_established(tls.clone());
+        }
+        let host = SessionHost {
+            kind: self.config.kind,
+            intake: Arc::clone(&self.intake),
+            authenticator: self.authenticator.clone(),
+            clock: Arc::clone(&connection.clock),
+            transaction: None,
+        };
+        match drive(session, host, connection).await {
+            Ending::Closed => tracing::debug!(?peer, protocol = self.protocol(), "session closed"),
+            ending => tracing::debug!(
+                ?peer,
+                ?ending,
+                protocol = self.protocol(),
+                "session broke off"
+            ),
+        }
+        self.intake.disconnect(&facts).await;
+    }
+
+    fn busy(&self) -> &'static [u8] {
+        b"421 4.3.2 Too many connections; try again later\r\n"
+    }
+}

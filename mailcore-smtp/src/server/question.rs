@@ -1,0 +1,75 @@
+//! What a session asks of its host, and the answers: [`Question`], [`Answer`].
+//!
+//! How the answers are found (filters, directory, intake) is not the session's
+//! to know; how they are worded is `wording.rs`'s duty.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mailcore::account::Identity;
+use mailcore::seams::{AuthError, AuthRequest, FilterSession};
+use mailcore::status::Status;
+
+use crate::command::{Mail, Rcpt};
+
+/// What only the host can know or do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Question {
+    /// A peer has connected: is it welcome?
+    Connect(Arc<FilterSession>),
+    /// It has greeted, and any transaction is over: is its name welcome?
+    Greet(Arc<FilterSession>),
+    /// Is this proof right, and may its owner log in?
+    Authenticate {
+        /// The claim and the proof.
+        request: AuthRequest,
+        /// What is known of the session.
+        facts: Arc<FilterSession>,
+    },
+    /// May a transaction begin? Ends any that is open.
+    Mail(Box<NewTransaction>),
+    /// May this recipient be added to the transaction?
+    Rcpt(Rcpt),
+    /// May the message come?
+    Data,
+    /// The next piece of the message, 64 kB at most.
+    Chunk(Bytes),
+    /// The message is whole: take responsibility for it, or refuse.
+    Finish,
+    /// The transaction is over without a message. The answer means nothing.
+    Abort,
+}
+
+/// A transaction as MAIL opens it.
+#[derive(Debug, Clone)]
+pub struct NewTransaction {
+    /// What is known of the session.
+    pub session: Arc<FilterSession>,
+    /// The `with` keyword of the trace field (RFC 3848, RFC 6531 section 4.3).
+    pub protocol: &'static str,
+    /// MAIL's arguments.
+    pub mail: Mail,
+}
+
+/// The host's answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Yes.
+    Proceed,
+    /// No, for a reason that the peer is told.
+    Refuse(Status),
+    /// No, and the session is over.
+    Disconnect(Status),
+    /// To [`Question::Authenticate`]: the proof is right.
+    Authenticated(Identity),
+    /// To [`Question::Authenticate`]: it is not, or could not be checked.
+    NotAuthenticated(AuthError),
+    /// To [`Question::Finish`]: the message is safe. The text names it for the
+    /// peer's log: `queued as 4fz`.
+    Accepted(String),
+    /// To [`Question::Finish`] in LMTP: one status for each accepted
+    /// recipient, in the order of RCPT (RFC 2033 section 4.2).
+    AcceptedFor(Vec<Status>),
+}

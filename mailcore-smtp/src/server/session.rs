@@ -1,0 +1,524 @@
+//! The SMTP server session as a [`Machine`]: reading lines, dispatching
+//! commands, keeping limits.
+//!
+//! What the commands do is in `connection.rs` (greeting, EHLO, STARTTLS),
+//! `auth.rs` (AUTH) and `transaction.rs` (MAIL to the end of the data). No
+//! socket, clock or seam is known here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mailcore::sasl::Exchange;
+use mailcore::seams::FilterSession;
+use mailcore::status::Status;
+use mailcore::time::Monotonic;
+use mailcore::wire::{Input, Line, Machine, Step, TlsInfo};
+
+use super::config::SmtpConfig;
+use super::question::{Answer, Question};
+use super::table::{self, Rule, Stage};
+use super::transaction::{Receiving, Transaction};
+use super::wording;
+use crate::command::{Command, CommandError, Verb};
+use crate::reply::Reply;
+
+/// Octets of input that may wait while commands are read: an AUTH line at its
+/// longest, or many pipelined commands.
+const COMMAND_INPUT: usize = 16 * 1_024;
+/// Octets of a message in one question.
+pub(super) const CHUNK: usize = 64 * 1_024;
+/// Pending replies are sent once they have so many octets.
+const OUTPUT_FLUSH: usize = 4 * 1_024;
+
+/// One SMTP connection, server side.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) config: Arc<SmtpConfig>,
+    pub(super) facts: Arc<FilterSession>,
+    /// The verb of the greeting, once there was one.
+    pub(super) greeted: Option<Verb>,
+    pub(super) input: Input,
+    output: Vec<u8>,
+    /// Replies go out before anything else is done.
+    flush: bool,
+    pub(super) state: State,
+    pub(super) counters: Counters,
+    /// When the peer must have sent what is awaited.
+    deadline: Option<Monotonic>,
+    fate: Fate,
+}
+
+/// What the session waits for or does next.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Nothing was done yet.
+    Connected,
+    /// The peer is welcome; the greeting waits for early talkers.
+    Greeting { until: Option<Monotonic> },
+    /// A command is awaited.
+    Command(Phase),
+    /// The rest of an over-long line is dropped; then comes `then`.
+    LongLine { dropped: u64, then: AfterLongLine },
+    /// A question is to be asked.
+    Ask(Question, Pending),
+    /// It is open.
+    Asking(Pending),
+    /// The client's answer to a SASL challenge is awaited.
+    Authenticating(Exchange),
+    /// The reply to a failed AUTH is held back.
+    Pausing {
+        until: Option<Monotonic>,
+        reply: Reply,
+    },
+    /// The message is coming.
+    Data(Box<Receiving>),
+    /// STARTTLS was agreed to; the reply goes out, then the handshake begins.
+    StartTls,
+    /// The handshake is the driver's.
+    Handshake,
+    /// Replies go out, then the connection closes.
+    Closing,
+    /// It is over.
+    Closed,
+}
+
+/// Whether a transaction is open.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Idle,
+    Transaction(Transaction),
+}
+
+#[derive(Debug)]
+pub(super) enum AfterLongLine {
+    Command(Phase),
+    /// The AUTH exchange has failed.
+    AuthFailed,
+}
+
+/// What an open question was about.
+#[derive(Debug)]
+pub(super) enum Pending {
+    Connect,
+    Greet(Verb),
+    Auth,
+    Mail(Transaction),
+    Rcpt(Transaction),
+    Data(Transaction),
+    Chunk(Box<Receiving>),
+    Finish(Transaction),
+    /// The transaction was dropped; the replies wait, `then` follows.
+    Abort {
+        replies: Vec<Reply>,
+        then: Box<State>,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) errors: u32,
+    pub(super) idle_commands: u32,
+    pub(super) unknown_recipients: u32,
+    pub(super) transactions: u32,
+    pub(super) auth_failures: u32,
+}
+
+#[derive(Debug)]
+enum Fate {
+    Open,
+    /// The peer sends no more.
+    PeerGone,
+    /// The server ends the session at the next moment between two commands.
+    Ending(Reply),
+}
+
+/// News from outside the session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The session is to end, for this reason: a ban, a closed account.
+    Disconnect(Status),
+}
+
+pub(super) enum Flow {
+    Again,
+    Out(Step<Question>),
+}
+
+impl Session {
+    /// A session with the peer that `facts` names. For TLS from the first
+    /// octet call [`Machine::tls_established`] before the first step.
+    pub fn new(config: Arc<SmtpConfig>, facts: FilterSession) -> Self {
+        Self {
+            config,
+            facts: Arc::new(facts),
+            greeted: None,
+            input: Input::with_limit(COMMAND_INPUT),
+            output: Vec::new(),
+            flush: false,
+            state: State::Connected,
+            counters: Counters::default(),
+            deadline: None,
+            fate: Fate::Open,
+        }
+    }
+
+    /// What is known of the peer so far.
+    pub fn facts(&self) -> &FilterSession {
+        &self.facts
+    }
+
+    fn advance(&mut self, state: State, now: Monotonic) -> Flow {
+        match state {
+            State::Connected => {
+                self.state = State::Ask(Question::Connect(self.facts.clone()), Pending::Connect)
+            }
+            State::Greeting { until } => return self.greet_when_quiet(until, now),
+            State::Command(phase) => return self.read_command(phase, now),
+            State::LongLine { dropped, then } => return self.drop_long_line(dropped, then, now),
+            State::Ask(question, pending) => {
+                self.state = State::Asking(pending);
+                return Flow::Out(Step::Ask(question));
+            }
+            // The contract forbids a step here; waiting is the harmless answer.
+            State::Asking(_) | State::Handshake => {
+                self.state = state;
+                return Flow::Out(Step::Read {
+                    until: now.after(self.config.limits.idle),
+                });
+            }
+            State::Authenticating(exchange) => return self.read_auth_response(exchange, now),
+            State::Pausing { until, reply } => return self.pause(until, reply, now),
+            State::Data(receiving) => return self.receive_data(receiving, now),
+            State::StartTls => {
+                self.state = State::StartTls;
+                if !self.flush_output() {
+                    self.state = State::Handshake;
+                    return Flow::Out(Step::UpgradeTls);
+                }
+            }
+            State::Closing => {
+                self.state = State::Closing;
+                if !self.flush_output() {
+                    self.state = State::Closed;
+                }
+            }
+            State::Closed => return Flow::Out(Step::Close),
+        }
+        Flow::Again
+    }
+
+    /// Says the greeting once the delay has passed in silence.
+    fn greet_when_quiet(&mut self, until: Option<Monotonic>, now: Monotonic) -> Flow {
+        let until = until.unwrap_or_else(|| now.after(self.config.greeting_delay));
+        self.state = State::Greeting { until: Some(until) };
+        if !self.input.is_empty() {
+            self.close_with(&wording::early_talker());
+        } else if now >= until {
+            self.say(&wording::greeting(&self.config.hostname, self.config.kind));
+            self.state = State::Command(Phase::Idle);
+        } else if matches!(self.fate, Fate::PeerGone) {
+            self.state = State::Closing;
+        } else {
+            return Flow::Out(Step::Read { until });
+        }
+        Flow::Again
+    }
+
+    /// Holds back the answer to a guess.
+    fn pause(&mut self, until: Option<Monotonic>, reply: Reply, now: Monotonic) -> Flow {
+        let until = until.unwrap_or_else(|| now.after(self.config.auth_failure_delay));
+        if now >= until {
+            self.state = self.fail_auth(&reply);
+            return Flow::Again;
+        }
+        self.state = State::Pausing {
+            until: Some(until),
+            reply,
+        };
+        if self.flush_output() {
+            Flow::Again
+        } else {
+            Flow::Out(Step::Wait { until })
+        }
+    }
+
+    fn read_command(&mut self, phase: Phase, now: Monotonic) -> Flow {
+        if let Fate::Ending(reply) = &self.fate {
+            let reply = reply.clone();
+            self.close_with(&reply);
+            return Flow::Again;
+        }
+        let max = self.line_limit();
+        self.state = match self.input.line(max) {
+            Line::Complete(line) => {
+                self.deadline = None;
+                self.dispatch(phase, &line)
+            }
+            Line::BareLf(_) => self.fail(phase, &wording::bare_lf()),
+            Line::TooLong => State::LongLine {
+                dropped: 0,
+                then: AfterLongLine::Command(phase),
+            },
+            Line::Incomplete => return self.wait(State::Command(phase), now),
+        };
+        Flow::Again
+    }
+
+    /// AUTH may carry an initial response and is longer than the others.
+    fn line_limit(&self) -> usize {
+        let limits = &self.config.limits;
+        match self.input.as_slice().get(..5) {
+            Some(verb) if verb.eq_ignore_ascii_case(b"AUTH ") => {
+                limits.auth_line.max(limits.command_line)
+            }
+            _ => limits.command_line,
+        }
+    }
+
+    fn drop_long_line(&mut self, dropped: u64, then: AfterLongLine, now: Monotonic) -> Flow {
+        let before = self.input.len();
+        let ended = self.input.discard_line();
+        let dropped = dropped.saturating_add(before.saturating_sub(self.input.len()) as u64);
+        if dropped > self.config.limits.discard {
+            self.close_with(&wording::too_much_discarded());
+            return Flow::Again;
+        }
+        if !ended {
+            return self.wait(State::LongLine { dropped, then }, now);
+        }
+        self.deadline = None;
+        self.state = match then {
+            AfterLongLine::Command(phase) => self.fail(phase, &wording::line_too_long()),
+            AfterLongLine::AuthFailed => self.fail(Phase::Idle, &wording::auth_line_too_long()),
+        };
+        Flow::Again
+    }
+
+    /// Waits in `state` for octets, after all replies are out.
+    pub(super) fn wait(&mut self, state: State, now: Monotonic) -> Flow {
+        self.state = state;
+        if self.flush_output() {
+            return Flow::Again;
+        }
+        if matches!(self.fate, Fate::PeerGone) {
+            self.state = State::Closing;
+            return Flow::Again;
+        }
+        let until = *self
+            .deadline
+            .get_or_insert_with(|| now.after(self.config.limits.idle));
+        if now >= until {
+            let reply = wording::timed_out(&self.config.hostname);
+            self.close_with(&reply);
+            return Flow::Again;
+        }
+        Flow::Out(Step::Read { until })
+    }
+
+    fn dispatch(&mut self, phase: Phase, line: &[u8]) -> State {
+        let command = match Command::parse(line) {
+            Ok(command) => command,
+            Err(CommandError::Http) => {
+                self.close_with(&wording::not_smtp());
+                return State::Closing;
+            }
+            Err(error) => return self.fail(phase, &wording::command_error(&error)),
+        };
+        let verb = command.verb();
+        let rule = table::rule(verb, phase.stage(self.greeted), self.config.kind);
+        let refusal = wording::rule(rule, self.config.kind).or_else(|| self.policy(verb));
+        if let Some(refusal) = refusal {
+            // After a refused DATA a client that did not wait would have its
+            // message taken for commands (RFC 2920 section 3.1).
+            if verb == Verb::Data && !self.input.is_empty() {
+                self.say(&refusal);
+                self.close_with(&wording::pipelined_past(verb));
+                return State::Closing;
+            }
+            return self.fail(phase, &refusal);
+        }
+        if self.idles_too_long(verb) {
+            self.close_with(&wording::too_many_idle_commands());
+            return State::Closing;
+        }
+        self.run(phase, command)
+    }
+
+    /// Counts commands that lead to no message; one that is accepted sets the
+    /// count back.
+    fn idles_too_long(&mut self, verb: Verb) -> bool {
+        if !matches!(verb, Verb::Rcpt | Verb::Data | Verb::Quit) {
+            self.counters.idle_commands += 1;
+        }
+        self.counters.idle_commands > self.config.limits.idle_commands
+    }
+
+    fn run(&mut self, phase: Phase, command: Command) -> State {
+        match (command, phase) {
+            (Command::Helo(name), _) => self.greet(Verb::Helo, name),
+            (Command::Ehlo(name), _) => self.greet(Verb::Ehlo, name),
+            (Command::Lhlo(name), _) => self.greet(Verb::Lhlo, name),
+            (Command::StartTls, _) => self.start_tls(),
+            (Command::Auth(auth), _) => self.begin_auth(&auth),
+            (Command::Mail(mail), _) => self.mail(mail),
+            (Command::Rcpt(rcpt), Phase::Transaction(transaction)) => self.rcpt(transaction, rcpt),
+            (Command::Data, Phase::Transaction(transaction)) => {
+                State::Ask(Question::Data, Pending::Data(transaction))
+            }
+            (Command::Rset, Phase::Transaction(_)) => {
+                self.abort(vec![wording::reset()], State::Command(Phase::Idle))
+            }
+            (Command::Rset, Phase::Idle) => self.reply(Phase::Idle, &wording::reset()),
+            (Command::Noop, phase) => self.reply_now(phase, &wording::noop()),
+            (Command::Help(_), phase) => self.reply_now(phase, &wording::help()),
+            (Command::Vrfy(_), phase) => self.reply_now(phase, &wording::cannot_verify()),
+            (Command::Quit, _) => {
+                let reply = wording::closing(&self.config.hostname);
+                self.close_with(&reply);
+                State::Closing
+            }
+            // The table lets none of these come here.
+            (_, phase) => match wording::rule(Rule::NotImplemented, self.config.kind) {
+                Some(reply) => self.fail(phase, &reply),
+                None => State::Command(phase),
+            },
+        }
+    }
+
+    /// Adds a reply to those that wait.
+    pub(super) fn say(&mut self, reply: &Reply) {
+        reply.encode(&mut self.output);
+        self.flush |= self.output.len() >= OUTPUT_FLUSH;
+    }
+
+    /// Adds a reply that may not be held back.
+    pub(super) fn say_now(&mut self, reply: &Reply) {
+        self.say(reply);
+        self.flush = true;
+    }
+
+    /// Replies and awaits the next command.
+    pub(super) fn reply(&mut self, phase: Phase, reply: &Reply) -> State {
+        self.say(reply);
+        State::Command(phase)
+    }
+
+    /// The same for replies that may not be held back (RFC 2920 section 3.2).
+    pub(super) fn reply_now(&mut self, phase: Phase, reply: &Reply) -> State {
+        self.say_now(reply);
+        State::Command(phase)
+    }
+
+    /// Replies with an error, which is counted; the last one allowed is a 421.
+    pub(super) fn fail(&mut self, phase: Phase, reply: &Reply) -> State {
+        self.deadline = None;
+        self.counters.errors += 1;
+        if self.counters.errors >= self.config.limits.errors {
+            self.close_with(&wording::too_many_errors());
+            return State::Closing;
+        }
+        self.reply_now(phase, reply)
+    }
+
+    /// Says `reply` and closes.
+    pub(super) fn close_with(&mut self, reply: &Reply) {
+        self.say(reply);
+        self.state = State::Closing;
+    }
+
+    /// Drops the transaction on the host's side, then replies.
+    pub(super) fn abort(&mut self, replies: Vec<Reply>, then: State) -> State {
+        State::Ask(
+            Question::Abort,
+            Pending::Abort {
+                replies,
+                then: Box::new(then),
+            },
+        )
+    }
+
+    /// More of what is awaited came: the peer has its whole time again.
+    pub(super) fn extend_deadline(&mut self) {
+        self.deadline = None;
+    }
+
+    /// True when there is something to send first.
+    fn flush_output(&mut self) -> bool {
+        self.flush = !self.output.is_empty();
+        self.flush
+    }
+}
+
+impl Phase {
+    fn stage(&self, greeted: Option<Verb>) -> Stage {
+        match self {
+            Self::Idle if greeted.is_none() => Stage::Ungreeted,
+            Self::Idle => Stage::Greeted,
+            Self::Transaction(transaction) => transaction.stage(),
+        }
+    }
+}
+
+impl Machine for Session {
+    type Question = Question;
+    type Answer = Answer;
+    type Notice = Notice;
+
+    fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    fn end_of_input(&mut self) {
+        self.fate = Fate::PeerGone;
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Asking(pending) => self.state = self.resolve(pending, answer),
+            other => self.state = other,
+        }
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        if let Fate::Open = self.fate {
+            let Notice::Disconnect(status) = notice;
+            self.fate = Fate::Ending(wording::disconnect(&status));
+        }
+    }
+
+    fn shutdown(&mut self) {
+        if let Fate::Open = self.fate {
+            self.fate = Fate::Ending(wording::shutting_down(&self.config.hostname));
+        }
+    }
+
+    fn tls_established(&mut self, info: TlsInfo) {
+        self.input.clear();
+        self.output.clear();
+        self.deadline = None;
+        self.forget_plaintext(info);
+        if let State::Handshake = self.state {
+            self.state = State::Command(Phase::Idle);
+        }
+    }
+
+    fn step(&mut self, now: Monotonic) -> Step<Question> {
+        loop {
+            if self.flush && !self.output.is_empty() {
+                return Step::Send(Bytes::from(std::mem::take(&mut self.output)));
+            }
+            self.flush = false;
+            let state = std::mem::replace(&mut self.state, State::Closed);
+            let limit = if let State::Data(_) = state {
+                CHUNK + 16
+            } else {
+                COMMAND_INPUT
+            };
+            self.input.set_limit(limit);
+            if let Flow::Out(step) = self.advance(state, now) {
+                return step;
+            }
+        }
+    }
+}

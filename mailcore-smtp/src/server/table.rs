@@ -1,0 +1,78 @@
+//! Which command is legal when: the one table of the session's states.
+//!
+//! What a legal command does is in the files named after the part of the
+//! session it belongs to.
+
+use super::config::Kind;
+use crate::command::Verb;
+
+/// Where a session stands between two commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// No HELO, EHLO or LHLO yet.
+    Ungreeted,
+    /// Greeted, no transaction.
+    Greeted,
+    /// MAIL was accepted, no RCPT yet tried.
+    Mail,
+    /// At least one RCPT was tried, none accepted.
+    Refused,
+    /// At least one recipient was accepted.
+    Recipients,
+}
+
+/// What the table says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Go on.
+    Legal,
+    /// The greeting comes first.
+    GreetFirst,
+    /// Not within a transaction.
+    NotNow,
+    /// MAIL comes first.
+    MailFirst,
+    /// RCPT comes first.
+    RcptFirst,
+    /// Every recipient was refused.
+    NoRecipients,
+    /// Known, and not implemented.
+    NotImplemented,
+    /// Of the other protocol: LHLO in SMTP, HELO and EHLO in LMTP.
+    OtherProtocol,
+}
+
+/// The table: a row for each verb, in the order of [`Stage`]'s variants.
+pub(super) fn rule(verb: Verb, stage: Stage, kind: Kind) -> Rule {
+    use Rule::{
+        GreetFirst, Legal, MailFirst, NoRecipients, NotImplemented, NotNow, OtherProtocol,
+        RcptFirst,
+    };
+    let greeting = if kind == Kind::Lmtp {
+        OtherProtocol
+    } else {
+        Legal
+    };
+    let lmtp_greeting = if kind == Kind::Lmtp {
+        Legal
+    } else {
+        OtherProtocol
+    };
+    let [ungreeted, greeted, mail, refused, recipients] = match verb {
+        Verb::Helo | Verb::Ehlo => [greeting; 5],
+        Verb::Lhlo => [lmtp_greeting; 5],
+        Verb::Mail => [GreetFirst, Legal, NotNow, NotNow, NotNow],
+        Verb::Rcpt => [GreetFirst, MailFirst, Legal, Legal, Legal],
+        Verb::Data => [GreetFirst, MailFirst, RcptFirst, NoRecipients, Legal],
+        Verb::StartTls | Verb::Auth => [GreetFirst, Legal, NotNow, NotNow, NotNow],
+        Verb::Rset | Verb::Noop | Verb::Quit | Verb::Vrfy | Verb::Help => [Legal; 5],
+        Verb::Bdat | Verb::Expn | Verb::Etrn => [NotImplemented; 5],
+    };
+    match stage {
+        Stage::Ungreeted => ungreeted,
+        Stage::Greeted => greeted,
+        Stage::Mail => mail,
+        Stage::Refused => refused,
+        Stage::Recipients => recipients,
+    }
+}
