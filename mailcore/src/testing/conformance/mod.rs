@@ -1,0 +1,1 @@
+//! Suites that show whether an implementation keeps a seam's contract.
