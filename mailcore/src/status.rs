@@ -170,6 +170,9 @@ pub enum Outcome {
         remote: Domain,
         /// Its reply, for the log and for a success DSN.
         reply: Status,
+        /// True when it offers DSN and so took over the duty to send notices
+        /// (RFC 3461 section 5.2.2).
+        notifies: bool,
     },
     /// Replaced by other recipients (alias, list, redirect), each on its way.
     Expanded {
