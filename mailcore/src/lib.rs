@@ -3,6 +3,7 @@
 pub mod account;
 pub mod address;
 pub mod batch;
+pub mod deliver;
 pub mod envelope;
 pub mod event;
 pub mod intake;
@@ -16,6 +17,9 @@ pub mod queue;
 pub mod route;
 pub mod sasl;
 pub mod seams;
+pub mod server;
 pub mod status;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod wire;

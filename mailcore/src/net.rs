@@ -12,7 +12,10 @@ mod tls;
 
 pub use connection::{Connection, Service};
 pub use drive::{Ending, Host, drive};
-pub use listener::{Gate, Listener};
+pub(crate) use listener::ListenerParts;
+#[cfg(feature = "tls")]
+pub(crate) use listener::ListenerTls;
+pub use listener::{Gate, Listener, Place};
 pub use shutdown::{Shutdown, ShutdownSwitch};
 #[cfg(feature = "tls")]
 pub use tls::{FixedCertificate, TlsAcceptor, server_config};

@@ -1,0 +1,176 @@
+//! Queued mail into mailboxes: what intake could not file at once, and what the
+//! server writes itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::batch::{Batch, SpoolChange};
+use crate::envelope::Recipient;
+use crate::intake::{Filed, Filing, Mail, MailboxTarget};
+use crate::message::{Limits, READ_CHUNK, Scanner, Summary};
+use crate::plan::RecipientPlan;
+use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, RetrySchedule};
+use crate::seams::{
+    Clock, Commit, DeliveryAgent, DeliveryJob, Entropy, Route, Router, Rules, StoreError,
+};
+use crate::status::{Failure, Outcome, Status};
+
+/// Files mail into the mailboxes that its recipients route to.
+#[derive(Debug)]
+pub struct MailboxAgent {
+    /// Finds the mailbox again: it may have changed since the mail came.
+    pub router: Arc<dyn Router>,
+    /// Where it is filed.
+    pub commit: Arc<dyn Commit>,
+    /// The recipients' own rules.
+    pub rules: Option<Arc<dyn Rules>>,
+    /// For mail that rules send on.
+    pub schedule: RetrySchedule,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+#[async_trait]
+impl DeliveryAgent for MailboxAgent {
+    async fn deliver(&self, job: DeliveryJob) -> Vec<Outcome> {
+        let summary = match scan(&job).await {
+            Ok(summary) => summary,
+            Err(error) => return vec![outcome_of(&error); job.recipients.len()],
+        };
+        let mail = Mail {
+            trace: job.trace,
+            reverse_path: job.reverse_path.clone(),
+            message: job.message.clone(),
+            summary: Arc::new(summary),
+            received_at: job.received_at,
+        };
+        let mut outcomes = Vec::with_capacity(job.recipients.len());
+        for recipient in &job.recipients {
+            outcomes.push(self.file(&mail, &job, recipient).await);
+        }
+        outcomes
+    }
+}
+
+impl MailboxAgent {
+    async fn file(&self, mail: &Mail, job: &DeliveryJob, recipient: &Recipient) -> Outcome {
+        let target = match self.router.route(&recipient.address).await {
+            Ok(Route::Mailbox {
+                account,
+                mailbox,
+                quota,
+            }) => MailboxTarget {
+                account,
+                mailbox,
+                quota,
+                address: recipient.address.clone(),
+            },
+            Ok(_) => {
+                return fail(Status::transient(
+                    2,
+                    1,
+                    "the address no longer leads to a mailbox",
+                ));
+            }
+            Err(error) => return fail(Status::transient(4, 3, error.to_string())),
+        };
+        let filing = Filing {
+            rules: self.rules.as_deref(),
+        };
+        let Filed {
+            appends,
+            redirects,
+            refused,
+        } = filing.file(mail, &target, &RecipientPlan::default());
+        let mut batch = Batch {
+            appends,
+            ..Batch::default()
+        };
+        if !redirects.is_empty() {
+            batch.spool.push(SpoolChange::Enqueue(Arc::new(
+                self.redirect(mail, job, redirects),
+            )));
+        }
+        if !batch.is_empty() {
+            let receipt = match self.commit.commit(batch).await {
+                Ok(receipt) => receipt,
+                Err(error) => {
+                    tracing::error!(%error, trace = %mail.trace, "can't file");
+                    return fail(Status::transient(3, 0, "the message can't be kept now"));
+                }
+            };
+            if let Some(error) = receipt.appends.iter().find_map(|done| done.as_ref().err()) {
+                return outcome_of(error);
+            }
+        }
+        refused.map_or(Outcome::Delivered, fail)
+    }
+
+    fn redirect(
+        &self,
+        mail: &Mail,
+        job: &DeliveryJob,
+        to: Vec<crate::address::Address>,
+    ) -> QueueEntry {
+        let now = self.clock.now();
+        QueueEntry {
+            id: QueueId(self.entropy.id(now)),
+            trace: mail.trace,
+            reverse_path: mail.reverse_path.clone(),
+            params: job.params.clone(),
+            origin: Origin::Server,
+            received_at: mail.received_at,
+            message: mail.message.clone(),
+            progress: QueueProgress {
+                recipients: to
+                    .into_iter()
+                    .map(|to| QueueRecipient::new(Recipient::new(to)))
+                    .collect(),
+                next_attempt: now,
+                expires_at: self.schedule.expires_at(now),
+                attempts: 0,
+                on_hold: false,
+                delay_told: false,
+            },
+        }
+    }
+}
+
+/// Reads the message once, in pieces, for its structure.
+async fn scan(job: &DeliveryJob) -> Result<Summary, StoreError> {
+    let mut scanner = Scanner::new(Limits::default());
+    let mut at = 0;
+    while at < job.message.len() {
+        let octets = job.message.read(at..at + READ_CHUNK as u64).await?;
+        if octets.is_empty() {
+            break;
+        }
+        scanner.push(&octets);
+        at += octets.len() as u64;
+    }
+    Ok(scanner.finish())
+}
+
+fn fail(status: Status) -> Outcome {
+    Outcome::from_failure(Failure::local(status))
+}
+
+fn outcome_of(error: &StoreError) -> Outcome {
+    fail(match error {
+        StoreError::OverQuota => Status::transient(2, 2, "the mailbox is full"),
+        StoreError::TooLarge { .. } => {
+            Status::permanent(2, 3, "the message is too large for this mailbox")
+        }
+        StoreError::DiskFull => Status::transient(3, 1, "no space to keep the message"),
+        StoreError::NoSuchMailbox | StoreError::NoSuchAccount => {
+            Status::permanent(2, 1, "the mailbox is not there")
+        }
+        other => {
+            tracing::error!(error = %other, "can't file");
+            Status::transient(3, 0, "the message can't be kept now")
+        }
+    })
+}

@@ -1,0 +1,18 @@
+//! Assembling a server: seams in, running listeners out.
+//!
+//! [`Server::builder`] takes the seams one by one; [`Builder::start`] checks
+//! that what each service needs is there, binds every listener or says which
+//! one it can't, and only then lets anything run. No globals: two servers live
+//! in one process.
+
+mod builder;
+mod handle;
+mod parts;
+mod running;
+mod submission;
+
+pub use builder::{Builder, Server};
+pub use handle::{ServiceHandle, ServiceState};
+pub use parts::{IntoService, Parts, StartError, Stores};
+pub use running::RunningServer;
+pub use submission::{Delivered, Submission, SubmitError};

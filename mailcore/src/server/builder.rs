@@ -1,0 +1,329 @@
+//! The builder: takes the seams, checks them, starts the server.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use super::handle::{Door, ListenerKind, ServiceHandle};
+use super::{IntoService, Parts, RunningServer, StartError, Stores};
+use crate::address::{Address, Domain};
+use crate::deliver::MailboxAgent;
+use crate::intake::{HookAgent, HookError, HookRouter, Intake, IntakeParts, ReceivedMail};
+use crate::limits::Limits;
+use crate::net::{Gate, ShutdownSwitch};
+use crate::queue::RetrySchedule;
+use crate::route::DirectoryRouter;
+use crate::seams::{
+    Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, OsEntropy, Router, Rules,
+    SystemClock,
+};
+
+/// The name under which mailboxes are an agent of the queue.
+const MAILBOX_AGENT: &str = "mailbox";
+
+/// A mail server.
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Begins a server of this name: a fully qualified host name, the one that
+    /// MX records point to.
+    pub fn builder(hostname: impl Into<String>) -> Builder {
+        Builder {
+            hostname: hostname.into(),
+            stores: None,
+            directory: None,
+            authenticator: None,
+            router: None,
+            agents: HashMap::new(),
+            hooks: Vec::new(),
+            filters: Vec::new(),
+            rules: None,
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy),
+            schedule: RetrySchedule::default(),
+            limits: Limits::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            services: Vec::new(),
+        }
+    }
+}
+
+/// Takes a server's parts. Order does not matter.
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    hostname: String,
+    stores: Option<Stores>,
+    directory: Option<Arc<dyn Directory>>,
+    authenticator: Option<Arc<dyn Authenticator>>,
+    router: Option<Arc<dyn Router>>,
+    agents: HashMap<Arc<str>, Arc<dyn DeliveryAgent>>,
+    hooks: Vec<(String, HookAgent)>,
+    filters: Vec<Arc<dyn Filter>>,
+    rules: Option<Arc<dyn Rules>>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    schedule: RetrySchedule,
+    limits: Limits,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ServerConfig>>,
+    services: Vec<Spec>,
+}
+
+#[derive(Debug)]
+struct Spec {
+    address: Option<String>,
+    kind: ListenerKind,
+    service: Box<dyn IntoService>,
+}
+
+impl Builder {
+    /// Where mail is kept: without one, only closures receive.
+    pub fn stores(mut self, stores: impl Into<Stores>) -> Self {
+        self.stores = Some(stores.into());
+        self
+    }
+
+    /// Who is served here.
+    pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// Who is who.
+    pub fn authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// Where mail goes; without one, the directory says.
+    pub fn router(mut self, router: Arc<dyn Router>) -> Self {
+        self.router = Some(router);
+        self
+    }
+
+    /// An agent under the name that routes use; `smtp` reaches other hosts.
+    pub fn agent(mut self, name: &str, agent: Arc<dyn DeliveryAgent>) -> Self {
+        self.agents.insert(name.into(), agent);
+        self
+    }
+
+    /// Hands mail for `address` to a closure. The sender is told that it
+    /// arrived when the closure has returned `Ok`.
+    pub fn deliver_to<F, T>(mut self, address: impl Into<String>, call: F) -> Self
+    where
+        F: Fn(ReceivedMail) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        let agent = HookAgent::new(self.limits.message_size.saturating_add(16_384), call);
+        self.hooks.push((address.into(), agent));
+        self
+    }
+
+    /// One more filter, asked after those before it.
+    pub fn filter(mut self, filter: Arc<dyn Filter>) -> Self {
+        self.filters.push(filter);
+        self
+    }
+
+    /// The recipients' own rules.
+    pub fn rules(mut self, rules: Arc<dyn Rules>) -> Self {
+        self.rules = Some(rules);
+        self
+    }
+
+    /// Another clock: a test's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Another source of chance: a test's.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// When queued mail is tried again.
+    pub fn retry_schedule(mut self, schedule: RetrySchedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Limits of the whole server.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// TLS for all listeners: plain ones offer STARTTLS from then on.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Serves on `address`, `host:port`; port 0 takes a free one. STARTTLS is
+    /// offered when the builder has TLS.
+    pub fn listen(self, address: impl Into<String>, service: impl IntoService + 'static) -> Self {
+        self.add(Some(address.into()), ListenerKind::Plain, service)
+    }
+
+    /// Serves on `address` without offering STARTTLS, whatever TLS there is.
+    pub fn listen_plain(
+        self,
+        address: impl Into<String>,
+        service: impl IntoService + 'static,
+    ) -> Self {
+        self.add(Some(address.into()), ListenerKind::NoTls, service)
+    }
+
+    /// Serves on `address` within TLS from the first octet (RFC 8314).
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(
+        self,
+        address: impl Into<String>,
+        service: impl IntoService + 'static,
+    ) -> Self {
+        self.add(Some(address.into()), ListenerKind::Implicit, service)
+    }
+
+    /// Serves within the process only: [`RunningServer::connect`] reaches it.
+    pub fn serve(self, service: impl IntoService + 'static) -> Self {
+        self.add(None, ListenerKind::Plain, service)
+    }
+
+    fn add(
+        mut self,
+        address: Option<String>,
+        kind: ListenerKind,
+        service: impl IntoService + 'static,
+    ) -> Self {
+        self.services.push(Spec {
+            address,
+            kind,
+            service: Box::new(service),
+        });
+        self
+    }
+
+    /// Starts the server on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing runs and no port stays bound.
+    pub async fn start(self) -> Result<RunningServer, StartError> {
+        let hostname = Domain::parse(&self.hostname).map_err(|source| StartError::Hostname {
+            name: self.hostname.clone(),
+            source,
+        })?;
+        let (router, agents) = routing(
+            &hostname,
+            self.router,
+            self.directory.as_ref(),
+            (self.hooks, self.agents),
+        )?;
+        let agents = with_mailboxes(
+            agents,
+            self.stores.as_ref().map(|stores| MailboxAgent {
+                router: Arc::clone(&router),
+                commit: Arc::clone(&stores.commit),
+                rules: self.rules.clone(),
+                schedule: self.schedule.clone(),
+                clock: Arc::clone(&self.clock),
+                entropy: Arc::clone(&self.entropy),
+            }),
+        );
+        let intake = Arc::new(Intake::new(IntakeParts {
+            hostname: hostname.clone(),
+            router: Arc::clone(&router),
+            directory: self.directory.clone(),
+            commit: self
+                .stores
+                .as_ref()
+                .map(|stores| Arc::clone(&stores.commit)),
+            agents: agents.clone(),
+            filters: self.filters,
+            rules: self.rules,
+            schedule: self.schedule.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            limits: self.limits.clone(),
+        }));
+        let parts = Parts {
+            hostname: hostname.clone(),
+            intake: Arc::clone(&intake),
+            stores: self.stores.clone(),
+            directory: self.directory,
+            authenticator: self.authenticator,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            limits: self.limits.clone(),
+        };
+        let gate = Gate::new(&self.limits);
+        let mut services = Vec::with_capacity(self.services.len());
+        for spec in self.services {
+            let door = Door {
+                service: spec.service.into_service(&parts)?,
+                address: spec.address,
+                kind: spec.kind,
+                gate: Arc::clone(&gate),
+                limits: self.limits.clone(),
+                clock: Arc::clone(&self.clock),
+                #[cfg(feature = "tls")]
+                tls: self.tls.clone().map(crate::net::TlsAcceptor::new),
+            };
+            services.push(Arc::new(ServiceHandle::new(door)?));
+        }
+        for service in &services {
+            service.start().await?;
+        }
+        let (switch, shutdown) = ShutdownSwitch::new();
+        drop(shutdown);
+        let runner = None;
+        Ok(RunningServer::new(services, runner, switch, parts))
+    }
+}
+
+type Agents = HashMap<Arc<str>, Arc<dyn DeliveryAgent>>;
+
+/// The router with the closures' addresses before it, and all agents.
+fn routing(
+    hostname: &Domain,
+    router: Option<Arc<dyn Router>>,
+    directory: Option<&Arc<dyn Directory>>,
+    (hooks, mut agents): (Vec<(String, HookAgent)>, Agents),
+) -> Result<(Arc<dyn Router>, Agents), StartError> {
+    let rest = router.or_else(|| {
+        directory.map(|directory| {
+            Arc::new(DirectoryRouter::new(
+                Arc::clone(directory),
+                hostname.clone(),
+            )) as _
+        })
+    });
+    let mut routes = Vec::with_capacity(hooks.len());
+    for (text, hook) in hooks {
+        let address = Address::parse(&text).map_err(|source| StartError::Address {
+            address: text,
+            source,
+        })?;
+        let name: Arc<str> = format!("hook:{address}").into();
+        agents.insert(Arc::clone(&name), Arc::new(hook));
+        routes.push((address, name));
+    }
+    match rest {
+        Some(router) if routes.is_empty() => Ok((router, agents)),
+        rest => Ok((Arc::new(HookRouter::new(routes, rest)), agents)),
+    }
+}
+
+fn with_mailboxes(mut agents: Agents, mailboxes: Option<MailboxAgent>) -> Agents {
+    if let Some(mailboxes) = mailboxes {
+        agents
+            .entry(MAILBOX_AGENT.into())
+            .or_insert_with(|| Arc::new(mailboxes));
+    }
+    agents
+}

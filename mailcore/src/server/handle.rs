@@ -1,0 +1,239 @@
+//! One service of a running server: its state, start, stop, restart.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::StartError;
+use crate::limits::Limits;
+use crate::net::{Gate, Listener, ListenerParts, Service, Shutdown, ShutdownSwitch};
+use crate::seams::Clock;
+
+/// Octets that a stream within the process buffers each way.
+const LOCAL_BUFFER: usize = 64 * 1024;
+
+/// How a listener uses TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListenerKind {
+    /// STARTTLS where there is a configuration.
+    Plain,
+    /// None.
+    NoTls,
+    /// From the first octet.
+    #[cfg(feature = "tls")]
+    Implicit,
+}
+
+/// What a service is served with.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) service: Arc<dyn Service>,
+    pub(super) address: Option<String>,
+    pub(super) kind: ListenerKind,
+    pub(super) gate: Arc<Gate>,
+    pub(super) limits: Limits,
+    pub(super) clock: Arc<dyn Clock>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<crate::net::TlsAcceptor>,
+}
+
+/// A service's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServiceState {
+    /// Takes connections.
+    Running,
+    /// Does not.
+    Stopped,
+}
+
+/// One service of a running server.
+#[derive(Debug)]
+pub struct ServiceHandle {
+    door: Door,
+    live: Mutex<Live>,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    running: Option<Running>,
+    /// The port that was given for 0, kept over a restart.
+    bound: Option<SocketAddr>,
+    /// Sessions within the process.
+    local: Vec<AbortHandle>,
+}
+
+#[derive(Debug)]
+struct Running {
+    switch: ShutdownSwitch,
+    shutdown: Shutdown,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl ServiceHandle {
+    pub(super) fn new(door: Door) -> Result<Self, StartError> {
+        #[cfg(feature = "tls")]
+        if door.kind == ListenerKind::Implicit && door.tls.is_none() {
+            return Err(StartError::NoTls {
+                service: door.service.protocol(),
+                address: door.address.unwrap_or_default(),
+            });
+        }
+        Ok(Self {
+            door,
+            live: Mutex::default(),
+        })
+    }
+
+    /// The protocol: `smtp`, `imap`.
+    pub fn protocol(&self) -> &'static str {
+        self.door.service.protocol()
+    }
+
+    /// The bound address; `None` without a port, or before the first start.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.live().bound
+    }
+
+    /// Whether it takes connections.
+    pub fn state(&self) -> ServiceState {
+        match self.live().running {
+            Some(_) => ServiceState::Running,
+            None => ServiceState::Stopped,
+        }
+    }
+
+    /// Starts it; starting what runs is fine.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`].
+    pub async fn start(&self) -> Result<(), StartError> {
+        if self.state() == ServiceState::Running {
+            return Ok(());
+        }
+        let socket = match &self.door.address {
+            None => None,
+            Some(address) => Some(self.bind(address).await?),
+        };
+        let (switch, shutdown) = ShutdownSwitch::new();
+        let mut live = self.live();
+        let mut accepting = None;
+        if let Some(socket) = socket {
+            live.bound = socket.local_addr().ok();
+            accepting = Some(tokio::spawn(
+                Listener::new(socket, self.listener(shutdown.clone())).run(),
+            ));
+        }
+        live.running = Some(Running {
+            switch,
+            shutdown,
+            accepting,
+        });
+        Ok(())
+    }
+
+    async fn bind(&self, address: &str) -> Result<TcpListener, StartError> {
+        let bound = self.live().bound;
+        let result = match bound {
+            Some(bound) => TcpListener::bind(bound).await,
+            None => TcpListener::bind(address).await,
+        };
+        result.map_err(|source| StartError::Bind {
+            service: self.protocol(),
+            address: address.to_owned(),
+            source,
+        })
+    }
+
+    /// Stops it: no new connections; open sessions may finish within the
+    /// server's drain time, then they are ended.
+    pub async fn stop(&self) {
+        let (running, local) = {
+            let mut live = self.live();
+            (live.running.take(), std::mem::take(&mut live.local))
+        };
+        let Some(Running {
+            switch, accepting, ..
+        }) = running
+        else {
+            return;
+        };
+        switch.begin();
+        let until = self.door.clock.monotonic().after(self.door.limits.drain);
+        if let Some(mut accepting) = accepting {
+            tokio::select! {
+                biased;
+                _ = &mut accepting => {}
+                () = self.door.clock.sleep_until(until) => {
+                    tracing::warn!(protocol = self.protocol(), "sessions did not finish in time");
+                    accepting.abort();
+                    // Awaited so that every session is gone when this returns.
+                    let _ = accepting.await;
+                }
+            }
+        }
+        local.iter().for_each(AbortHandle::abort);
+    }
+
+    /// Stops and starts it, on the same port.
+    ///
+    /// # Errors
+    /// As for [`ServiceHandle::start`].
+    pub async fn restart(&self) -> Result<(), StartError> {
+        self.stop().await;
+        self.start().await
+    }
+
+    /// A stream to the service that needs no port. `None` while it is stopped.
+    pub fn connect(&self) -> Option<DuplexStream> {
+        let mut live = self.live();
+        let shutdown = live.running.as_ref()?.shutdown.clone();
+        let (ours, theirs) = tokio::io::duplex(LOCAL_BUFFER);
+        let task = tokio::spawn(self.listener(shutdown).serve_local(Box::new(theirs)));
+        live.local.retain(|task| !task.is_finished());
+        live.local.push(task.abort_handle());
+        Some(ours)
+    }
+
+    /// Ends it at once.
+    pub(super) fn abort(&self) {
+        let mut live = self.live();
+        if let Some(Running {
+            accepting: Some(accepting),
+            ..
+        }) = live.running.take()
+        {
+            accepting.abort();
+        }
+        live.local.drain(..).for_each(|task| task.abort());
+    }
+
+    fn listener(&self, shutdown: Shutdown) -> ListenerParts {
+        ListenerParts {
+            service: Arc::clone(&self.door.service),
+            gate: Arc::clone(&self.door.gate),
+            limits: self.door.limits.clone(),
+            clock: Arc::clone(&self.door.clock),
+            shutdown,
+            #[cfg(feature = "tls")]
+            tls: self.tls(),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> crate::net::ListenerTls {
+        use crate::net::ListenerTls;
+        match (self.door.kind, &self.door.tls) {
+            (ListenerKind::Plain, Some(acceptor)) => ListenerTls::Starttls(acceptor.clone()),
+            (ListenerKind::Implicit, Some(acceptor)) => ListenerTls::Implicit(acceptor.clone()),
+            _ => ListenerTls::None,
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

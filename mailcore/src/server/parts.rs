@@ -1,0 +1,203 @@
+//! What services are made from.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::address::Domain;
+use crate::intake::Intake;
+use crate::limits::Limits;
+use crate::net::Service;
+use crate::seams::{
+    Authenticator, Clock, Commit, Directory, Entropy, Outbox, Spool, State, Storage,
+};
+
+/// The seams that one store implements together.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Mailboxes.
+    pub storage: Arc<dyn Storage>,
+    /// Durable writes.
+    pub commit: Arc<dyn Commit>,
+    /// The queue.
+    pub spool: Arc<dyn Spool>,
+    /// Small values.
+    pub state: Arc<dyn State>,
+    /// Events.
+    pub outbox: Arc<dyn Outbox>,
+}
+
+impl<T: Storage + Commit + Spool + State + Outbox + 'static> From<Arc<T>> for Stores {
+    fn from(store: Arc<T>) -> Self {
+        Self {
+            storage: Arc::clone(&store) as _,
+            commit: Arc::clone(&store) as _,
+            spool: Arc::clone(&store) as _,
+            state: Arc::clone(&store) as _,
+            outbox: store as _,
+        }
+    }
+}
+
+/// Becomes a service once the seams are known: what a protocol crate's
+/// configuration implements.
+pub trait IntoService: fmt::Debug + Send {
+    /// Makes the service, taking just the seams it uses.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] from [`Parts`], or what is wrong with the
+    /// configuration.
+    fn into_service(self: Box<Self>, parts: &Parts) -> Result<Arc<dyn Service>, StartError>;
+}
+
+/// The seams of a server that is being started.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub(super) hostname: Domain,
+    pub(super) intake: Arc<Intake>,
+    pub(super) stores: Option<Stores>,
+    pub(super) directory: Option<Arc<dyn Directory>>,
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) limits: Limits,
+}
+
+impl Parts {
+    /// This server's name.
+    pub fn hostname(&self) -> &Domain {
+        &self.hostname
+    }
+
+    /// The way in for mail.
+    pub fn intake(&self) -> Arc<Intake> {
+        Arc::clone(&self.intake)
+    }
+
+    /// Mailboxes.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] when the builder was given no store.
+    pub fn storage(&self) -> Result<Arc<dyn Storage>, StartError> {
+        self.stores().map(|stores| Arc::clone(&stores.storage))
+    }
+
+    /// Durable writes.
+    ///
+    /// # Errors
+    /// As for [`Parts::storage`].
+    pub fn commit(&self) -> Result<Arc<dyn Commit>, StartError> {
+        self.stores().map(|stores| Arc::clone(&stores.commit))
+    }
+
+    /// The queue.
+    ///
+    /// # Errors
+    /// As for [`Parts::storage`].
+    pub fn spool(&self) -> Result<Arc<dyn Spool>, StartError> {
+        self.stores().map(|stores| Arc::clone(&stores.spool))
+    }
+
+    fn stores(&self) -> Result<&Stores, StartError> {
+        self.stores.as_ref().ok_or(StartError::Missing {
+            seam: "a store",
+            method: "stores",
+        })
+    }
+
+    /// Who is who.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`].
+    pub fn authenticator(&self) -> Result<Arc<dyn Authenticator>, StartError> {
+        let missing = StartError::Missing {
+            seam: "an authenticator",
+            method: "authenticator",
+        };
+        self.authenticator.clone().ok_or(missing)
+    }
+
+    /// Who is served.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`].
+    pub fn directory(&self) -> Result<Arc<dyn Directory>, StartError> {
+        self.directory.clone().ok_or(StartError::Missing {
+            seam: "a directory",
+            method: "directory",
+        })
+    }
+
+    /// Time.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Ids and nonces.
+    pub fn entropy(&self) -> Arc<dyn Entropy> {
+        Arc::clone(&self.entropy)
+    }
+
+    /// Limits of the whole server.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The server's name is not a domain.
+    #[error("{name:?} can't be this server's name: {source}")]
+    Hostname {
+        /// What was given.
+        name: String,
+        /// Why not.
+        source: crate::address::AddressError,
+    },
+    /// An address given to the builder is not one.
+    #[error("{address:?} is not an address: {source}")]
+    Address {
+        /// What was given.
+        address: String,
+        /// Why not.
+        source: crate::address::AddressError,
+    },
+    /// A service needs a seam that the builder was not given.
+    #[error("{seam} is needed; give one with Builder::{method}")]
+    Missing {
+        /// What.
+        seam: &'static str,
+        /// The builder's method that takes it.
+        method: &'static str,
+    },
+    /// A listener needs TLS and the builder was given none.
+    #[error("{service} on {address} needs TLS; give a configuration with Builder::tls")]
+    NoTls {
+        /// Which protocol.
+        service: &'static str,
+        /// Where.
+        address: String,
+    },
+    /// A listener can't be bound.
+    #[error("{service} can't listen on {address}: {source}")]
+    Bind {
+        /// Which protocol.
+        service: &'static str,
+        /// Where.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A service's configuration is wrong.
+    #[error("{service}: {reason}")]
+    Service {
+        /// Which protocol.
+        service: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+}

@@ -1,0 +1,136 @@
+//! A server that runs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
+
+use super::{Parts, ServiceHandle, Submission, SubmitError};
+use crate::envelope::Envelope;
+use crate::event::{EventCursor, EventStream};
+use crate::intake::Intake;
+use crate::net::ShutdownSwitch;
+
+/// A server that runs. Dropping it ends everything at once and loses nothing
+/// that was acknowledged; [`RunningServer::shutdown`] lets sessions finish.
+#[derive(Debug)]
+pub struct RunningServer {
+    services: Vec<Arc<ServiceHandle>>,
+    runner: Option<JoinHandle<()>>,
+    switch: ShutdownSwitch,
+    parts: Parts,
+}
+
+impl RunningServer {
+    pub(super) fn new(
+        services: Vec<Arc<ServiceHandle>>,
+        runner: Option<JoinHandle<()>>,
+        switch: ShutdownSwitch,
+        parts: Parts,
+    ) -> Self {
+        Self {
+            services,
+            runner,
+            switch,
+            parts,
+        }
+    }
+
+    /// Every service, in the order in which the builder was given them.
+    pub fn services(&self) -> &[Arc<ServiceHandle>] {
+        &self.services
+    }
+
+    /// The first service of a protocol: `smtp`, `imap`.
+    pub fn service(&self, protocol: &str) -> Option<&Arc<ServiceHandle>> {
+        self.services
+            .iter()
+            .find(|service| service.protocol() == protocol)
+    }
+
+    /// The bound address of the first service of a protocol.
+    pub fn address(&self, protocol: &str) -> Option<SocketAddr> {
+        self.service(protocol)?.address()
+    }
+
+    /// A stream to the first service of a protocol, without a port. `None`
+    /// when there is no such service or it is stopped.
+    pub fn connect(&self, protocol: &str) -> Option<DuplexStream> {
+        self.service(protocol)?.connect()
+    }
+
+    /// The way in for mail from the host.
+    pub fn intake(&self) -> Arc<Intake> {
+        self.parts.intake()
+    }
+
+    /// Sends a message. When this returns `Ok` it is on stable storage and will
+    /// be delivered, or its failure told; [`Submission::outcome`] waits for
+    /// that.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: nothing was taken.
+    pub async fn submit(
+        &self,
+        envelope: Envelope,
+        message: impl Into<Bytes>,
+    ) -> Result<Submission, SubmitError> {
+        let outbox = self
+            .parts
+            .stores
+            .as_ref()
+            .map(|stores| Arc::clone(&stores.outbox));
+        Submission::send(&self.parts.intake, outbox, envelope, message.into()).await
+    }
+
+    /// Events after `cursor`; `None` without a store.
+    pub fn events(&self, cursor: EventCursor) -> Option<EventStream> {
+        let stores = self.parts.stores.as_ref()?;
+        Some(EventStream::after(Arc::clone(&stores.outbox), cursor))
+    }
+
+    /// The cursor after the newest event.
+    pub fn event_cursor(&self) -> EventCursor {
+        self.parts
+            .stores
+            .as_ref()
+            .map(|stores| *stores.outbox.watch().borrow())
+            .unwrap_or_default()
+    }
+
+    /// Stops everything in order: no new connections, sessions and deliveries
+    /// may finish within the drain time, then they are ended. What was
+    /// acknowledged is kept; what was not delivered stays queued.
+    pub async fn shutdown(mut self) {
+        self.switch.begin();
+        let mut stopping = tokio::task::JoinSet::new();
+        for service in &self.services {
+            let service = Arc::clone(service);
+            stopping.spawn(async move { service.stop().await });
+        }
+        while stopping.join_next().await.is_some() {}
+        if let Some(mut runner) = self.runner.take() {
+            let clock = self.parts.clock();
+            let until = clock.monotonic().after(self.parts.limits().drain);
+            tokio::select! {
+                biased;
+                _ = &mut runner => {}
+                () = clock.sleep_until(until) => runner.abort(),
+            }
+        }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.switch.begin();
+        if let Some(runner) = &self.runner {
+            runner.abort();
+        }
+        for service in &self.services {
+            service.abort();
+        }
+    }
+}
