@@ -1,1 +1,25 @@
-//! placeholder
+//! POP3 for mailcore: a server session without IO, and the service that runs
+//! it (RFC 1939, RFC 2449, RFC 2595, RFC 3206, RFC 5034).
+//!
+//! ```text
+//! octets ─► Session (command, maildrop, multiline, wording) ─► octets
+//!               │ Question          ▲ Answer
+//!               ▼                   │
+//!             server: Authenticator, Storage (INBOX of the account)
+//! ```
+//!
+//! [`Pop3`] is what a server is built with; [`session::Session`] is the
+//! protocol alone, for those who bring their own runner. APOP (RFC 1939 section
+//! 7) is not here: it needs passwords kept readable.
+
+#![warn(missing_docs)]
+
+pub mod command;
+pub mod maildrop;
+pub mod multiline;
+pub mod reply;
+mod server;
+pub mod session;
+mod wording;
+
+pub use server::Pop3;
