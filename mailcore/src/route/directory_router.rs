@@ -1,0 +1,274 @@
+//! [`DirectoryRouter`]: routes from what the directory says, and mail for
+//! everybody else to DNS or a smart host.
+//!
+//! Who may send where is not decided here: a [`Route::Remote`] is only for
+//! senders that may relay, which intake checks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::account::AccountId;
+use crate::address::{Address, Domain};
+use crate::mailbox::MailboxName;
+use crate::seams::{
+    Directory, DirectoryError, DomainKind, NextHop, Resolution, Route, RouteError, Router,
+};
+
+/// The port of SMTP between hosts.
+const SMTP_PORT: u16 = 25;
+/// The name under which the agent for other hosts is registered.
+const SMTP_AGENT: &str = "smtp";
+
+/// Routes by the directory.
+///
+/// Addresses at the server's own host name and at its own address literals are
+/// served for `postmaster` alone, who is the first local domain's (RFC 5321
+/// section 4.5.1).
+#[derive(Debug)]
+pub struct DirectoryRouter {
+    directory: Arc<dyn Directory>,
+    hostname: Domain,
+    own_addresses: Vec<IpAddr>,
+    smart_host: Option<(Domain, u16)>,
+    agent: Arc<str>,
+}
+
+impl DirectoryRouter {
+    /// A router for the server that calls itself `hostname`. Mail for other
+    /// domains goes where their MX records say.
+    pub fn new(directory: Arc<dyn Directory>, hostname: Domain) -> Self {
+        Self {
+            directory,
+            hostname,
+            own_addresses: Vec::new(),
+            smart_host: None,
+            agent: SMTP_AGENT.into(),
+        }
+    }
+
+    /// Hands mail for other domains to this host.
+    #[must_use]
+    pub fn with_smart_host(mut self, host: Domain, port: u16) -> Self {
+        self.smart_host = Some((host, port));
+        self
+    }
+
+    /// The addresses on which this server takes mail, whose literals are ours.
+    /// Loopback addresses are so in any case.
+    #[must_use]
+    pub fn with_own_addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.own_addresses.extend(addresses);
+        self
+    }
+
+    fn is_own_host(&self, domain: &Domain) -> bool {
+        match domain.as_ip().map(|ip| ip.to_canonical()) {
+            Some(ip) => ip.is_loopback() || ip.is_unspecified() || self.own_addresses.contains(&ip),
+            None => *domain == self.hostname,
+        }
+    }
+
+    async fn local(&self, address: &Address) -> Result<Route, RouteError> {
+        match self.directory.resolve(address).await.map_err(unavailable)? {
+            Resolution::Account(account) => self.mailbox(account).await,
+            Resolution::Alias(to) => Ok(Route::Expand { to }),
+            Resolution::Unknown => Ok(Route::Unknown),
+        }
+    }
+
+    async fn mailbox(&self, id: AccountId) -> Result<Route, RouteError> {
+        let account = self.directory.account(&id).await.map_err(unavailable)?;
+        Ok(match account {
+            Some(account) => Route::Mailbox {
+                account: id,
+                mailbox: MailboxName::inbox(),
+                quota: account.quota,
+            },
+            None => Route::Unknown,
+        })
+    }
+
+    async fn own_postmaster(&self, address: &Address) -> Result<Route, RouteError> {
+        if !address.local_part().eq_ignore_ascii_case("postmaster") {
+            return Ok(Route::Unknown);
+        }
+        let domains = self.directory.domains().await.map_err(unavailable)?;
+        let local = domains
+            .into_iter()
+            .find(|record| record.kind == DomainKind::Local);
+        let postmaster = local.and_then(|record| Address::new("postmaster", record.domain).ok());
+        match postmaster {
+            Some(postmaster) => self.local(&postmaster).await,
+            None => Ok(Route::Unknown),
+        }
+    }
+
+    fn remote(&self, domain: &Domain) -> Route {
+        let next_hop = match (&self.smart_host, domain.as_ip()) {
+            (Some((host, port)), _) => NextHop::Host {
+                host: host.clone(),
+                port: *port,
+            },
+            (None, Some(_)) => NextHop::Host {
+                host: domain.clone(),
+                port: SMTP_PORT,
+            },
+            (None, None) => NextHop::Mx(domain.clone()),
+        };
+        Route::Remote {
+            agent: self.agent.clone(),
+            next_hop,
+        }
+    }
+}
+
+fn unavailable(error: DirectoryError) -> RouteError {
+    RouteError(error.to_string())
+}
+
+#[async_trait]
+impl Router for DirectoryRouter {
+    async fn route(&self, address: &Address) -> Result<Route, RouteError> {
+        let domain = address.domain();
+        let served = self.directory.domain(domain).await.map_err(unavailable)?;
+        match served.map(|record| record.kind) {
+            Some(DomainKind::Local) => self.local(address).await,
+            Some(DomainKind::Relay { host, port }) => Ok(Route::Agent {
+                agent: self.agent.clone(),
+                next_hop: NextHop::Host { host, port },
+            }),
+            None if self.is_own_host(domain) => self.own_postmaster(address).await,
+            None => Ok(self.remote(domain)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seams::{AccountRecord, DomainRecord};
+
+    #[derive(Debug)]
+    struct Fixed;
+
+    fn record(domain: &str, kind: DomainKind) -> DomainRecord {
+        DomainRecord {
+            domain: domain.parse().unwrap(),
+            kind,
+        }
+    }
+
+    #[async_trait]
+    impl Directory for Fixed {
+        async fn domain(&self, domain: &Domain) -> Result<Option<DomainRecord>, DirectoryError> {
+            let all = self.domains().await?;
+            Ok(all.into_iter().find(|record| record.domain == *domain))
+        }
+        async fn resolve(&self, address: &Address) -> Result<Resolution, DirectoryError> {
+            Ok(match address.local_part() {
+                "alice" | "postmaster" => Resolution::Account(AccountId::new("alice")),
+                "team" => Resolution::Alias(vec!["alice@here.test".parse().unwrap()]),
+                "broken" => return Err(DirectoryError::Unavailable("down".into())),
+                _ => Resolution::Unknown,
+            })
+        }
+        async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, DirectoryError> {
+            Ok(Some(AccountRecord {
+                id: id.clone(),
+                address: "alice@here.test".parse().unwrap(),
+                quota: Some(7),
+                enabled: true,
+            }))
+        }
+        async fn may_send_as(&self, _: &AccountId, _: &Address) -> Result<bool, DirectoryError> {
+            Ok(false)
+        }
+        async fn domains(&self) -> Result<Vec<DomainRecord>, DirectoryError> {
+            let relay = DomainKind::Relay {
+                host: "inner.test".parse().unwrap(),
+                port: 2525,
+            };
+            Ok(vec![
+                record("branch.test", relay),
+                record("here.test", DomainKind::Local),
+            ])
+        }
+    }
+
+    fn router() -> DirectoryRouter {
+        DirectoryRouter::new(Arc::new(Fixed), "mx.here.test".parse().unwrap())
+            .with_own_addresses(["192.0.2.1".parse().unwrap()])
+    }
+
+    async fn route(router: &DirectoryRouter, address: &str) -> Route {
+        router.route(&address.parse().unwrap()).await.unwrap()
+    }
+
+    fn host(name: &str, port: u16) -> NextHop {
+        NextHop::Host {
+            host: name.parse().unwrap(),
+            port,
+        }
+    }
+
+    #[tokio::test]
+    async fn our_domains_lead_where_the_directory_says() {
+        let router = router();
+        let inbox = Route::Mailbox {
+            account: AccountId::new("alice"),
+            mailbox: MailboxName::inbox(),
+            quota: Some(7),
+        };
+        assert_eq!(route(&router, "alice@here.test").await, inbox);
+        assert_eq!(
+            route(&router, "team@here.test").await,
+            Route::Expand {
+                to: vec!["alice@here.test".parse().unwrap()]
+            }
+        );
+        assert_eq!(route(&router, "nobody@here.test").await, Route::Unknown);
+        let relay = Route::Agent {
+            agent: "smtp".into(),
+            next_hop: host("inner.test", 2525),
+        };
+        assert_eq!(route(&router, "anybody@branch.test").await, relay);
+        assert!(
+            router
+                .route(&"broken@here.test".parse().unwrap())
+                .await
+                .is_err()
+        );
+        for postmaster in [
+            "postmaster@mx.here.test",
+            "Postmaster@[192.0.2.1]",
+            "postmaster@[127.0.0.1]",
+        ] {
+            assert_eq!(route(&router, postmaster).await, inbox, "{postmaster}");
+        }
+        assert_eq!(route(&router, "root@[192.0.2.1]").await, Route::Unknown);
+    }
+
+    #[tokio::test]
+    async fn other_domains_are_remote() {
+        let remote = |next_hop| Route::Remote {
+            agent: "smtp".into(),
+            next_hop,
+        };
+        let plain = router();
+        assert_eq!(
+            route(&plain, "u@there.test").await,
+            remote(NextHop::Mx("there.test".parse().unwrap()))
+        );
+        assert_eq!(
+            route(&plain, "u@[198.51.100.9]").await,
+            remote(host("[198.51.100.9]", 25))
+        );
+        let smart = router().with_smart_host("smart.test".parse().unwrap(), 587);
+        assert_eq!(
+            route(&smart, "u@there.test").await,
+            remote(host("smart.test", 587))
+        );
+    }
+}
