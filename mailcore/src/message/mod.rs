@@ -3,18 +3,21 @@
 //! [`Message`] holds octets. [`Scanner`] reads them once as they arrive and
 //! gives a [`Summary`], which is stored beside the message and answers nearly
 //! all that IMAP asks. [`Header`] looks at a header section, [`date`] reads
-//! and writes dates.
+//! and writes dates, [`decode`] gives text for people.
 
 mod address_list;
 mod content;
 pub mod date;
+pub mod decode;
 mod header;
 mod header_envelope;
+mod header_writer;
 mod parameters;
 mod part;
 mod skeleton;
 mod summary;
 mod summary_codec;
+mod transfer;
 mod writer;
 
 pub use address_list::{HeaderAddress, HeaderMailbox, MAX_ADDRESSES, parse_addresses};
@@ -22,8 +25,10 @@ pub use content::{Blob, BlobKey, Content, INLINE_LIMIT, Message, READ_CHUNK};
 pub use date::{Date, DateTime};
 pub use header::{Field, Fields, Header, unfold};
 pub use header_envelope::{HeaderEnvelope, MAX_REFERENCES, message_ids};
+pub use header_writer::{HeaderWriter, LINE_LENGTH, MAX_LINE_LENGTH};
 pub use parameters::{MAX_PARAMETERS, MAX_VALUE, Parameter};
 pub use part::{ContentFields, Disposition, Part, PartKind};
 pub use skeleton::{Limits, MAX_BOUNDARY, Scanner};
 pub use summary::{Section, Summary};
+pub use transfer::{TransferDecoder, TransferEncoding};
 pub use writer::ContentWriter;
