@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::account::AccountId;
+use crate::address::Address;
 use crate::event::{Event, TraceId};
 use crate::mailbox::MailboxName;
 use crate::queue::{QueueEntry, QueueId, QueueProgress};
@@ -75,6 +76,8 @@ pub struct Append {
     pub quota: Option<u64>,
     /// The message's track through the server, for the event.
     pub trace: TraceId,
+    /// Whom it was for, for the event's field `to`.
+    pub recipient: Option<Address>,
 }
 
 /// What an append does when its mailbox does not exist.

@@ -124,12 +124,7 @@ impl Core {
             .append(mailbox, std::slice::from_ref(&append.message), moment)?
             .pop()
             .ok_or(StoreError::NotFound)?;
-        self.note_appended(
-            &EventName::MessageNew,
-            &appended,
-            Some(append.trace),
-            moment,
-        );
+        self.note_appended(&EventName::MessageNew, &appended, Some(append), moment);
         if let Some(id) = append.delivery_id {
             self.deliveries.remember(id, appended.clone());
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use mailcore::account::AccountId;
-use mailcore::batch::DeliveryId;
+use mailcore::batch::{Append, DeliveryId};
 use mailcore::event::{Event, EventId, EventName};
 use mailcore::mailbox::{FlagChange, MailboxId, MailboxName, Uid, UidSet, UidValidity};
 use mailcore::seams::{Appended, CopyReceipt, NewMessage, StoreError, StoreReceipt};
@@ -244,7 +244,7 @@ impl Core {
         &mut self,
         name: &EventName,
         appended: &Appended,
-        trace: Option<mailcore::event::TraceId>,
+        append: Option<&Append>,
         moment: Moment<'_>,
     ) {
         let size = self
@@ -254,7 +254,12 @@ impl Core {
             .map_or(0, |row| row.info.size);
         if let Some(event) = self.mailbox_event(name.clone(), appended.mailbox, moment) {
             let mut event = event.with("uid", appended.uid).with("size", size);
-            event.trace = trace;
+            if let Some(append) = append {
+                event.trace = Some(append.trace);
+                if let Some(recipient) = &append.recipient {
+                    event = event.with("to", recipient);
+                }
+            }
             self.events.push(event);
         }
     }

@@ -175,6 +175,7 @@ impl<'a> Copy<'a> {
             delivery_id: Some(delivery_id(self.mail.trace, &self.target.address, index)),
             quota: self.target.quota,
             trace: self.mail.trace,
+            recipient: Some(self.target.address.clone()),
         }
     }
 }

@@ -51,8 +51,7 @@ impl Intake {
         session: &FilterSession,
         reverse_path: &ReversePath,
     ) -> Result<(), Refusal> {
-        self.ask(|filter| filter.mail(session, reverse_path))
-            .await
+        self.ask(|filter| filter.mail(session, reverse_path)).await
     }
 
     pub(super) async fn ask_rcpt(
@@ -70,8 +69,7 @@ impl Intake {
         session: &FilterSession,
         envelope: &Envelope,
     ) -> Result<(), Refusal> {
-        self.ask(|filter| filter.data(session, envelope))
-            .await
+        self.ask(|filter| filter.data(session, envelope)).await
     }
 
     /// The filters' plan for a message. Past the deadline the message is
@@ -107,7 +105,10 @@ impl Intake {
         })
     }
 
-    async fn ask<'a>(&'a self, question: impl Fn(&'a dyn Filter) -> Answer<'a> + Send + Sync) -> Result<(), Refusal> {
+    async fn ask<'a>(
+        &'a self,
+        question: impl Fn(&'a dyn Filter) -> Answer<'a> + Send + Sync,
+    ) -> Result<(), Refusal> {
         if self.parts.filters.is_empty() {
             return Ok(());
         }
