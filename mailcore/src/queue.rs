@@ -1,10 +1,13 @@
 //! The durable queue: its entries, when they are tried again, who runs them,
 //! and the notices about those that fail.
 
+pub mod dsn;
 mod entry;
+mod runner;
 mod schedule;
 
 pub use entry::{
     Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, decode_entry, decode_progress,
 };
+pub use runner::{OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
 pub use schedule::{RetrySchedule, ScheduleError};

@@ -1,0 +1,123 @@
+//! `message/delivery-status` (RFC 3464 section 2) and its international form
+//! `message/global-delivery-status` (RFC 6533 section 4).
+
+use std::fmt::Write as _;
+
+use super::text::{clip, push_field};
+use super::{Report, ReportedAction, ReportedRecipient};
+use crate::message::DateTime;
+
+/// Writes the part, its header included.
+pub(super) fn write(report: &Report<'_>, international: bool, out: &mut String) {
+    if international {
+        push_field("Content-Type", "message/global-delivery-status", out);
+        push_field("Content-Transfer-Encoding", "8bit", out);
+    } else {
+        push_field("Content-Type", "message/delivery-status", out);
+        push_field("Content-Transfer-Encoding", "7bit", out);
+    }
+    out.push_str("\r\n");
+    let form = Form { international };
+    if let Some(id) = &report.entry.params.envelope_id {
+        push_field("Original-Envelope-Id", &form.text(id), out);
+    }
+    let reporter = form.host(report.hostname.to_string());
+    push_field("Reporting-MTA", &format!("dns; {reporter}"), out);
+    let arrival = DateTime::utc(report.entry.received_at);
+    push_field("Arrival-Date", &arrival.to_string(), out);
+    for recipient in &report.recipients {
+        out.push_str("\r\n");
+        form.recipient(report, recipient, out);
+    }
+    out.push_str("\r\n");
+}
+
+/// How texts are written: as they are, or kept to ASCII.
+struct Form {
+    international: bool,
+}
+
+impl Form {
+    fn recipient(&self, report: &Report<'_>, of: &ReportedRecipient, out: &mut String) {
+        if let Some(original) = &of.recipient.original {
+            let typed = self.address(&original.address_type, &original.address);
+            push_field("Original-Recipient", &typed, out);
+        }
+        let address = of.recipient.address.to_string();
+        push_field("Final-Recipient", &self.address("rfc822", &address), out);
+        push_field("Action", action(of.action), out);
+        push_field("Status", &of.status.code.to_string(), out);
+        if let Some(remote) = &of.remote {
+            let host = self.host(remote.to_string());
+            push_field("Remote-MTA", &format!("dns; {host}"), out);
+        }
+        let words = self.text(clip(&of.status.to_string()));
+        match of.reply_code {
+            Some(code) => push_field("Diagnostic-Code", &format!("smtp; {code} {words}"), out),
+            None if is_failure(of.action) => {
+                push_field("Diagnostic-Code", &format!("x-mailcore; {words}"), out);
+            }
+            None => {}
+        }
+        push_field(
+            "Last-Attempt-Date",
+            &DateTime::utc(report.at).to_string(),
+            out,
+        );
+        if let ReportedAction::Delayed { retry_until } = of.action {
+            let until = DateTime::utc(retry_until).to_string();
+            push_field("Will-Retry-Until", &until, out);
+        }
+    }
+
+    /// `addr-type ";" address`. An address beyond ASCII is of type `utf-8`, in
+    /// `utf-8-addr-xtext` where the notice itself must stay ASCII (RFC 6533
+    /// section 3).
+    fn address(&self, address_type: &str, address: &str) -> String {
+        if address.is_ascii() {
+            return format!("{address_type}; {address}");
+        }
+        if self.international {
+            return format!("utf-8; {address}");
+        }
+        let mut encoded = String::new();
+        for c in address.chars() {
+            if c.is_ascii_graphic() && !matches!(c, '+' | '=' | '\\') {
+                encoded.push(c);
+            } else {
+                let _ = write!(encoded, "\\x{{{:02X}}}", u32::from(c));
+            }
+        }
+        format!("utf-8; {encoded}")
+    }
+
+    fn text(&self, text: &str) -> String {
+        if self.international || text.is_ascii() {
+            return text.to_owned();
+        }
+        let replaced = text.chars().map(|c| if c.is_ascii() { c } else { '?' });
+        replaced.collect()
+    }
+
+    fn host(&self, host: String) -> String {
+        let ascii = crate::address::Domain::parse(&host).and_then(|domain| domain.to_ascii());
+        ascii.map_or_else(|_| self.text(&host), |domain| domain.to_string())
+    }
+}
+
+fn is_failure(action: ReportedAction) -> bool {
+    matches!(
+        action,
+        ReportedAction::Failed | ReportedAction::Delayed { .. }
+    )
+}
+
+fn action(action: ReportedAction) -> &'static str {
+    match action {
+        ReportedAction::Failed => "failed",
+        ReportedAction::Delayed { .. } => "delayed",
+        ReportedAction::Delivered => "delivered",
+        ReportedAction::Relayed => "relayed",
+        ReportedAction::Expanded => "expanded",
+    }
+}

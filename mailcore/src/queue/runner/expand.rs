@@ -1,0 +1,138 @@
+//! Where each recipient of an entry leads: aliases are followed, and what
+//! shares an agent and a next hop becomes one job.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::QueueRunner;
+use super::hops::HopKey;
+use crate::address::Address;
+use crate::envelope::{Notify, Recipient};
+use crate::queue::QueueEntry;
+use crate::seams::{NextHop, Route};
+use crate::status::{Failure, Outcome, Status};
+
+/// Aliases of aliases that are followed.
+const MAX_DEPTH: usize = 10;
+/// Addresses that the recipients of one entry may become.
+const MAX_LEGS: usize = 10_000;
+/// The agent that files mail here.
+const MAILBOX_AGENT: &str = "mailbox";
+
+/// An entry's recipients after routing.
+#[derive(Debug, Default)]
+pub(super) struct Routed {
+    /// Those that an agent takes, by where they go.
+    pub(super) jobs: HashMap<HopKey, Vec<Recipient>>,
+    /// Those that need no agent.
+    pub(super) done: Vec<(Recipient, Outcome)>,
+}
+
+/// An address still to be routed and the aliases that led to it.
+struct Leg {
+    recipient: Recipient,
+    through: Vec<Address>,
+}
+
+impl QueueRunner {
+    /// Routes every recipient that is left.
+    pub(super) async fn route_all(&self, entry: &QueueEntry) -> Routed {
+        let mut routed = Routed::default();
+        let mut seen: HashSet<Address> = HashSet::new();
+        let recipients = entry.progress.recipients.iter().rev();
+        let mut legs: Vec<Leg> = recipients
+            .map(|queued| Leg {
+                recipient: queued.recipient.clone(),
+                through: Vec::new(),
+            })
+            .collect();
+        while let Some(leg) = legs.pop() {
+            // Two aliases may lead to one address: it gets one copy.
+            if !seen.insert(leg.recipient.address.clone()) {
+                continue;
+            }
+            if seen.len() > MAX_LEGS {
+                let status = Status::permanent(5, 3, "the aliases lead to too many recipients");
+                routed.fail(leg.recipient, status);
+                continue;
+            }
+            let route = match self.seams.router.route(&leg.recipient.address).await {
+                Ok(route) => route,
+                Err(error) => {
+                    routed.fail(leg.recipient, Status::transient(3, 0, error.to_string()));
+                    continue;
+                }
+            };
+            match route {
+                Route::Mailbox { .. } => {
+                    routed.add((MAILBOX_AGENT.into(), NextHop::Local), leg.recipient);
+                }
+                Route::Agent { agent, next_hop } | Route::Remote { agent, next_hop } => {
+                    routed.add((agent, next_hop), leg.recipient);
+                }
+                Route::Unknown => {
+                    routed.fail(leg.recipient, Status::permanent(1, 1, "no such user here"));
+                }
+                Route::Expand { to } => routed.expand(leg, to, &mut legs),
+            }
+        }
+        routed
+    }
+}
+
+impl Routed {
+    fn add(&mut self, key: HopKey, recipient: Recipient) {
+        self.jobs.entry(key).or_default().push(recipient);
+    }
+
+    fn fail(&mut self, recipient: Recipient, status: Status) {
+        let outcome = Outcome::from_failure(Failure::local(status));
+        self.done.push((recipient, outcome));
+    }
+
+    /// Replaces an alias by what it stands for (RFC 3461 section 5.2.7.3 (c)):
+    /// with one address all parameters go along; with several, SUCCESS is
+    /// answered here.
+    fn expand(&mut self, leg: Leg, to: Vec<Address>, legs: &mut Vec<Leg>) {
+        let Leg {
+            recipient,
+            mut through,
+        } = leg;
+        through.push(recipient.address.clone());
+        let next: Vec<Address> = to
+            .into_iter()
+            .filter(|address| !through.contains(address))
+            .collect();
+        if next.is_empty() || through.len() > MAX_DEPTH {
+            let status = Status::permanent(4, 6, "this address is an alias of itself");
+            self.fail(recipient, status);
+            return;
+        }
+        let mut notify = recipient.notify;
+        if next.len() > 1 && notify.success {
+            notify = Notify {
+                success: false,
+                ..notify
+            };
+            let expanded = Outcome::Expanded { to: next.clone() };
+            self.done.push((recipient.clone(), expanded));
+        }
+        legs.extend(next.into_iter().rev().map(|address| Leg {
+            recipient: Recipient {
+                address,
+                notify,
+                original: recipient.original.clone(),
+            },
+            through: through.clone(),
+        }));
+    }
+}
+
+/// The name of the agent, for a failure's words.
+pub(super) fn no_agent(name: &Arc<str>) -> Status {
+    Status::transient(
+        3,
+        5,
+        format!("this server has no delivery agent named {name}"),
+    )
+}

@@ -1,0 +1,283 @@
+//! What an attempt changes, as one batch: what is left of the entry, the
+//! events, and the notice to the sender.
+
+use std::sync::Arc;
+
+use super::attempt::Outcomes;
+use super::{QueueRunner, lease_held};
+use crate::address::ReversePath;
+use crate::batch::{Batch, SpoolChange};
+use crate::envelope::{Notify, Recipient};
+use crate::event::{Event, EventId, EventName, TraceId};
+use crate::queue::dsn::{self, Report, ReportedAction, ReportedRecipient};
+use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use crate::seams::Lease;
+use crate::status::{Failure, Outcome, Status};
+use crate::time::Timestamp;
+
+/// An attempt's results, gathered recipient by recipient.
+struct Settlement<'a> {
+    entry: &'a QueueEntry,
+    now: Timestamp,
+    expired: bool,
+    /// True when the sender is to be told of a delay now.
+    tell_delay: bool,
+    left: Vec<QueueRecipient>,
+    told: Vec<ReportedRecipient>,
+    events: Vec<(EventName, Recipient, Option<Failure>)>,
+}
+
+impl QueueRunner {
+    /// The batch that settles one attempt.
+    pub(super) async fn settlement(
+        &self,
+        entry: &QueueEntry,
+        lease: Lease,
+        outcomes: Outcomes,
+    ) -> Batch {
+        let now = self.seams.clock.now();
+        let schedule = &self.config.schedule;
+        let notice_at = schedule.delay_notice_at(entry.received_at);
+        let mut settlement = Settlement {
+            entry,
+            now,
+            expired: now >= entry.progress.expires_at,
+            tell_delay: !entry.progress.delay_told && notice_at.is_some_and(|at| now >= at),
+            left: Vec::new(),
+            told: Vec::new(),
+            events: Vec::new(),
+        };
+        for (recipient, outcome) in outcomes {
+            settlement.add(recipient, outcome);
+        }
+        let mut batch = lease_held(entry.id, lease);
+        let told = std::mem::take(&mut settlement.told);
+        for (name, recipient, failure) in std::mem::take(&mut settlement.events) {
+            batch
+                .events
+                .push(self.recipient_event(entry, name, &recipient, failure));
+        }
+        batch.spool.push(self.what_is_left(settlement));
+        self.tell(entry, told, &mut batch).await;
+        batch
+    }
+
+    fn what_is_left(&self, settlement: Settlement<'_>) -> SpoolChange {
+        let (entry, now) = (settlement.entry, settlement.now);
+        if settlement.left.is_empty() {
+            return SpoolChange::Remove { id: entry.id };
+        }
+        let attempts = entry.progress.attempts.saturating_add(1);
+        let expires_at = entry.progress.expires_at;
+        SpoolChange::Update {
+            id: entry.id,
+            progress: QueueProgress {
+                recipients: settlement.left,
+                next_attempt: self.config.schedule.next_attempt(now, attempts, expires_at),
+                expires_at,
+                attempts,
+                on_hold: entry.progress.on_hold,
+                delay_told: entry.progress.delay_told || settlement.tell_delay,
+            },
+        }
+    }
+
+    /// Adds the notice about `told` to the batch. A message without a return
+    /// path has nobody to tell (RFC 5321 section 4.5.5).
+    pub(super) async fn tell(
+        &self,
+        entry: &QueueEntry,
+        told: Vec<ReportedRecipient>,
+        batch: &mut Batch,
+    ) {
+        let ReversePath::Address(sender) = &entry.reverse_path else {
+            return;
+        };
+        if told.is_empty() {
+            return;
+        }
+        let (now, entropy) = (self.seams.clock.now(), &self.seams.entropy);
+        let report = Report {
+            entry,
+            hostname: &self.hostname,
+            at: now,
+            id: entropy.id(now),
+            recipients: told,
+        };
+        let notice = dsn::write(&report, sender).await;
+        let recipient = Recipient {
+            notify: Notify::NEVER,
+            ..Recipient::new(sender.clone())
+        };
+        // A track of its own: an agent takes the same track to the same
+        // recipient for a repeated attempt.
+        let trace = TraceId(entropy.id(now));
+        let queued = QueueEntry {
+            id: QueueId(entropy.id(now)),
+            trace,
+            reverse_path: ReversePath::Null,
+            params: notice.params,
+            origin: Origin::Server,
+            received_at: now,
+            message: notice.message,
+            progress: QueueProgress {
+                recipients: vec![QueueRecipient::new(recipient)],
+                next_attempt: now,
+                expires_at: self.config.schedule.expires_at(now),
+                attempts: 0,
+                on_hold: false,
+                delay_told: false,
+            },
+        };
+        batch.spool.push(SpoolChange::Enqueue(Arc::new(queued)));
+        let event = self
+            .event(EventName::NoticeSent, entry.trace)
+            .with("to", sender)
+            .with("notice", trace);
+        batch.events.push(event);
+    }
+
+    pub(super) fn event(&self, name: EventName, trace: TraceId) -> Event {
+        let now = self.seams.clock.now();
+        Event {
+            id: EventId(self.seams.entropy.id(now)),
+            at: now,
+            name,
+            trace: Some(trace),
+            account: None,
+            fields: Vec::new(),
+        }
+    }
+
+    pub(super) fn recipient_event(
+        &self,
+        entry: &QueueEntry,
+        name: EventName,
+        recipient: &Recipient,
+        failure: Option<Failure>,
+    ) -> Event {
+        let event = self
+            .event(name, entry.trace)
+            .with("from", &entry.reverse_path)
+            .with("to", &recipient.address)
+            .with("attempt", entry.progress.attempts.saturating_add(1));
+        let Some(failure) = failure else {
+            return event;
+        };
+        let event = event.with("status", &failure.status);
+        match failure.remote {
+            Some(remote) => event.with("remote", remote),
+            None => event,
+        }
+    }
+}
+
+impl Settlement<'_> {
+    fn add(&mut self, recipient: Recipient, outcome: Outcome) {
+        match outcome {
+            Outcome::Delivered => {
+                let done = Failure::local(delivered());
+                self.served(recipient, ReportedAction::Delivered, done, Told::IfAsked);
+            }
+            Outcome::Relayed {
+                remote,
+                reply,
+                notifies,
+            } => {
+                let done = Failure {
+                    status: reply,
+                    remote: Some(remote),
+                    reply_code: None,
+                };
+                let told = if notifies {
+                    Told::Elsewhere
+                } else {
+                    Told::IfAsked
+                };
+                self.served(recipient, ReportedAction::Relayed, done, told);
+            }
+            Outcome::Expanded { .. } => {
+                if recipient.notify.success {
+                    let done = Failure::local(delivered());
+                    let action = ReportedAction::Expanded;
+                    self.told
+                        .push(ReportedRecipient::unreached(recipient, action, done));
+                }
+            }
+            Outcome::Deferred(failure) if !self.expired => self.deferred(recipient, failure),
+            Outcome::Deferred(failure) | Outcome::Failed(failure) => {
+                self.failed(recipient, failure);
+            }
+        }
+    }
+
+    fn served(&mut self, recipient: Recipient, action: ReportedAction, done: Failure, told: Told) {
+        let event = (
+            EventName::RecipientDelivered,
+            recipient.clone(),
+            Some(done.clone()),
+        );
+        self.events.push(event);
+        if recipient.notify.success && told == Told::IfAsked {
+            self.told
+                .push(ReportedRecipient::unreached(recipient, action, done));
+        }
+    }
+
+    fn deferred(&mut self, recipient: Recipient, failure: Failure) {
+        let event = (
+            EventName::RecipientDeferred,
+            recipient.clone(),
+            Some(failure.clone()),
+        );
+        self.events.push(event);
+        if self.tell_delay && recipient.notify.delay {
+            let action = ReportedAction::Delayed {
+                retry_until: self.entry.progress.expires_at,
+            };
+            self.told.push(ReportedRecipient::unreached(
+                recipient.clone(),
+                action,
+                failure.clone(),
+            ));
+        }
+        self.left.push(QueueRecipient {
+            recipient,
+            last_failure: Some(failure),
+        });
+    }
+
+    /// Also for what was deferred too long: the last failure tells why, its
+    /// transient class that time ran out.
+    fn failed(&mut self, recipient: Recipient, failure: Failure) {
+        let event = (
+            EventName::RecipientFailed,
+            recipient.clone(),
+            Some(failure.clone()),
+        );
+        self.events.push(event);
+        if recipient.notify.failure {
+            self.told.push(ReportedRecipient::unreached(
+                recipient,
+                ReportedAction::Failed,
+                failure,
+            ));
+        }
+    }
+}
+
+/// Who tells a sender of success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// This server, when the sender asked for it.
+    IfAsked,
+    /// The next host.
+    Elsewhere,
+}
+
+fn delivered() -> Status {
+    Status::new(
+        crate::status::EnhancedStatusCode::success(0, 0),
+        "delivered",
+    )
+}

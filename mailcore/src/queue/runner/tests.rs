@@ -1,0 +1,399 @@
+//! The runner on a virtual clock, with a queue and agents made up.
+
+mod fake_queue;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
+use crate::account::AccountId;
+use crate::address::{Address, ReversePath};
+use crate::envelope::{MailParams, Notify, Recipient};
+use crate::event::{EventName, TraceId};
+use crate::mailbox::MailboxName;
+use crate::message::Message;
+use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, RetrySchedule};
+use crate::seams::{Clock, DeliveryAgent, DeliveryJob, NextHop, Route, RouteError, Router};
+use crate::status::{Failure, Outcome, Status};
+use crate::testing::{SeededEntropy, VirtualClock};
+use fake_queue::FakeQueue;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Routes by domain: `local.test` here, `alias.test` and `loop.test` expand,
+/// `unknown.test` is nobody, the rest is remote.
+#[derive(Debug)]
+struct ByDomain;
+
+#[async_trait]
+impl Router for ByDomain {
+    async fn route(&self, address: &Address) -> Result<Route, RouteError> {
+        let expand = |to: &[&str]| Route::Expand {
+            to: to.iter().map(|to| to.parse().unwrap()).collect(),
+        };
+        Ok(match (address.domain().as_str(), address.local_part()) {
+            ("local.test", _) => Route::Mailbox {
+                account: AccountId::new("a"),
+                mailbox: MailboxName::inbox(),
+                quota: None,
+            },
+            ("alias.test", "both") => expand(&["a@local.test", "b@slow.test", "a@local.test"]),
+            ("alias.test", _) => expand(&["both@alias.test"]),
+            ("loop.test", "x") => expand(&["y@loop.test"]),
+            ("loop.test", _) => expand(&["x@loop.test"]),
+            ("unknown.test", _) => Route::Unknown,
+            ("directory.test", _) => return Err(RouteError("down".into())),
+            _ => Route::Remote {
+                agent: "smtp".into(),
+                next_hop: NextHop::Mx(address.domain().clone()),
+            },
+        })
+    }
+}
+
+/// Answers by domain: `bad.test` fails, `slow.test` defers, `panic.test`
+/// panics, `stuck.test` never ends, the rest is delivered.
+#[derive(Debug, Default)]
+struct Agent {
+    jobs: Mutex<Vec<DeliveryJob>>,
+    running: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl DeliveryAgent for Agent {
+    async fn deliver(&self, job: DeliveryJob) -> Vec<Outcome> {
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(running, Ordering::SeqCst);
+        self.jobs.lock().unwrap().push(job.clone());
+        tokio::task::yield_now().await;
+        let mut outcomes = Vec::new();
+        for recipient in &job.recipients {
+            outcomes.push(match recipient.address.domain().as_str() {
+                "bad.test" => Outcome::Failed(Failure {
+                    status: Status::permanent(1, 1, "no such user"),
+                    remote: Some("mx.bad.test".parse().unwrap()),
+                    reply_code: Some(550),
+                }),
+                "slow.test" => {
+                    Outcome::Deferred(Failure::local(Status::transient(4, 1, "no answer")))
+                }
+                "panic.test" => panic!("an agent with a bug"),
+                "stuck.test" => std::future::pending().await,
+                _ => Outcome::Delivered,
+            });
+        }
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        outcomes
+    }
+}
+
+struct Bench {
+    clock: VirtualClock,
+    queue: Arc<FakeQueue>,
+    agent: Arc<Agent>,
+    runner: Arc<QueueRunner>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Bench {
+    fn new(config: RunnerConfig) -> Self {
+        let clock = VirtualClock::new();
+        let queue = FakeQueue::new(clock.clone());
+        let agent = Arc::new(Agent::default());
+        let delivers: Arc<dyn DeliveryAgent> = agent.clone();
+        let names = ["smtp", "mailbox"];
+        let seams = RunnerSeams {
+            spool: queue.clone(),
+            commit: queue.clone(),
+            router: Arc::new(ByDomain),
+            clock: Arc::new(clock.clone()),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            agents: HashMap::from(names.map(|name| (name.into(), delivers.clone()))),
+        };
+        let runner = QueueRunner::new("here.test".parse().unwrap(), seams, config);
+        Self {
+            clock,
+            queue,
+            agent,
+            runner,
+            stop: None,
+            task: None,
+        }
+    }
+
+    fn start(mut self) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let run = self.runner.clone().run(async move {
+            let _ = stopped.await;
+        });
+        self.stop = Some(stop);
+        self.task = Some(tokio::spawn(run));
+        self
+    }
+
+    async fn send(&self, id: u128, from: &str, to: &[&str]) {
+        self.queue.put(self.entry(id, from, to));
+        self.clock.run_for(Duration::from_secs(1)).await;
+    }
+
+    fn entry(&self, id: u128, from: &str, to: &[&str]) -> QueueEntry {
+        let now = self.clock.now();
+        let recipients = to.iter().map(|to| Recipient::new(to.parse().unwrap()));
+        QueueEntry {
+            id: QueueId(id),
+            trace: TraceId(id),
+            reverse_path: match from {
+                "" => ReversePath::Null,
+                from => ReversePath::Address(from.parse().unwrap()),
+            },
+            params: MailParams::default(),
+            origin: Origin::Received,
+            received_at: now,
+            message: Message::from_bytes("Subject: hello\r\n\r\nbody\r\n"),
+            progress: QueueProgress {
+                recipients: recipients.map(QueueRecipient::new).collect(),
+                next_attempt: now,
+                expires_at: RetrySchedule::default().expires_at(now),
+                attempts: 0,
+                on_hold: false,
+                delay_told: false,
+            },
+        }
+    }
+
+    fn events(&self, name: EventName) -> usize {
+        let events = self.queue.events.lock().unwrap();
+        events.iter().filter(|event| event.name == name).count()
+    }
+
+    /// The notices made so far, as text.
+    async fn notices(&self) -> Vec<String> {
+        let entries = self.queue.enqueued.lock().unwrap().clone();
+        let mut texts = Vec::new();
+        for entry in entries {
+            assert!(entry.reverse_path.is_null());
+            let octets = entry.message.read_all(1 << 20).await.unwrap();
+            texts.push(String::from_utf8(octets.to_vec()).unwrap());
+        }
+        texts
+    }
+
+    fn recipients_of_jobs(&self) -> Vec<String> {
+        let jobs = self.agent.jobs.lock().unwrap();
+        let mut all: Vec<String> = jobs
+            .iter()
+            .flat_map(|job| &job.recipients)
+            .map(|recipient| recipient.address.to_string())
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+#[tokio::test]
+async fn recipients_go_by_next_hop_and_the_entry_is_settled_at_once() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    let to = ["a@one.test", "b@one.test", "c@local.test", "d@bad.test"];
+    bench.send(1, "s@local.test", &to).await;
+    let jobs: Vec<usize> = {
+        let jobs = bench.agent.jobs.lock().unwrap();
+        jobs.iter().map(|job| job.recipients.len()).collect()
+    };
+    // Two for one.test together, one each for the others, and the notice.
+    assert_eq!(jobs.iter().sum::<usize>(), 5);
+    assert_eq!(jobs.len(), 4);
+    assert!(bench.queue.ids().is_empty());
+    let [notice] = &bench.notices().await[..] else {
+        panic!("one notice")
+    };
+    assert!(notice.contains("Final-Recipient: rfc822; d@bad.test\r\n"));
+    assert!(notice.contains("Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
+    assert!(!notice.contains("one.test"));
+    assert_eq!(bench.events(EventName::RecipientDelivered), 4);
+    assert_eq!(bench.events(EventName::RecipientFailed), 1);
+    assert_eq!(bench.events(EventName::NoticeSent), 1);
+}
+
+#[tokio::test]
+async fn a_week_of_retries_ends_in_one_notice_of_delay_and_one_of_failure() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench
+        .send(1, "s@ok.test", &["a@slow.test", "b@slow.test"])
+        .await;
+    bench.clock.run_for(HOUR * 167).await;
+    assert_eq!(bench.notices().await.len(), 1, "told of the delay once");
+    assert_eq!(bench.queue.ids(), [QueueId(1)]);
+    bench.clock.run_for(HOUR * 2).await;
+    let notices = bench.notices().await;
+    let [delayed, failed] = &notices[..] else {
+        panic!("{} notices", notices.len())
+    };
+    assert!(delayed.contains("Action: delayed\r\n") && delayed.contains("Will-Retry-Until: "));
+    assert!(failed.contains("Action: failed\r\nStatus: 4.4.1\r\n"));
+    assert_eq!(failed.matches("Final-Recipient:").count(), 2);
+    assert!(bench.queue.ids().is_empty());
+    // 45 attempts by the schedule, one more at the end; two recipients each.
+    assert_eq!(bench.events(EventName::RecipientDeferred), 45 * 2);
+    assert_eq!(bench.events(EventName::RecipientFailed), 2);
+}
+
+#[tokio::test]
+async fn nobody_is_told_about_mail_from_nobody() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "", &["a@bad.test"]).await;
+    let mut entry = bench.entry(2, "s@ok.test", &["a@bad.test"]);
+    entry.progress.recipients[0].recipient.notify = Notify::NEVER;
+    bench.queue.put(entry);
+    bench.clock.run_for(HOUR).await;
+    assert!(bench.notices().await.is_empty() && bench.queue.ids().is_empty());
+    assert_eq!(bench.events(EventName::RecipientFailed), 2);
+}
+
+#[tokio::test]
+async fn aliases_are_followed_once_and_loops_are_cut() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench
+        .send(
+            1,
+            "s@ok.test",
+            &["all@alias.test", "x@loop.test", "n@unknown.test"],
+        )
+        .await;
+    assert_eq!(
+        bench.recipients_of_jobs(),
+        ["a@local.test", "b@slow.test", "s@ok.test"]
+    );
+    let notices = bench.notices().await;
+    assert!(notices[0].contains("Status: 5.4.6\r\n") && notices[0].contains("Status: 5.1.1\r\n"));
+    // Only the address that waits is left, not the alias it came from.
+    bench.clock.run_for(HOUR / 2).await;
+    assert_eq!(
+        bench.recipients_of_jobs(),
+        ["a@local.test", "b@slow.test", "b@slow.test", "s@ok.test"]
+    );
+}
+
+#[tokio::test]
+async fn success_is_told_when_asked_for() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    let mut entry = bench.entry(1, "s@ok.test", &["both@alias.test", "c@local.test"]);
+    for queued in &mut entry.progress.recipients {
+        queued.recipient.notify.success = true;
+    }
+    bench.queue.put(entry);
+    bench.clock.run_for(Duration::from_secs(1)).await;
+    let notices = bench.notices().await;
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].contains("both@alias.test\r\nAction: expanded\r\n"));
+    assert!(notices[0].contains("c@local.test\r\nAction: delivered\r\nStatus: 2.0.0\r\n"));
+}
+
+#[tokio::test]
+async fn what_an_agent_breaks_is_tried_again_and_the_rest_stays_done() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench
+        .send(
+            1,
+            "s@ok.test",
+            &["a@panic.test", "b@fine.test", "c@directory.test"],
+        )
+        .await;
+    assert_eq!(bench.events(EventName::RecipientDelivered), 1);
+    assert_eq!(bench.events(EventName::RecipientDeferred), 2);
+    bench.clock.run_for(HOUR / 2).await;
+    assert_eq!(
+        bench.recipients_of_jobs(),
+        ["a@panic.test", "a@panic.test", "b@fine.test"]
+    );
+}
+
+#[tokio::test]
+async fn a_stuck_agent_is_given_up_before_the_lease_ends() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench
+        .send(1, "s@ok.test", &["a@stuck.test", "b@fine.test"])
+        .await;
+    assert_eq!(bench.events(EventName::RecipientDelivered), 0);
+    bench.clock.run_for(HOUR * 3 / 4).await;
+    assert_eq!(bench.events(EventName::RecipientDelivered), 1);
+    assert_eq!(bench.events(EventName::RecipientDeferred), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_to_settle_is_asked_again_before_mail_is_doubled() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.queue.failures.store(5, Ordering::SeqCst);
+    bench.send(1, "s@ok.test", &["a@fine.test"]).await;
+    assert_eq!(bench.queue.ids(), [QueueId(1)]);
+    bench.clock.run_for(HOUR / 4).await;
+    assert!(bench.queue.ids().is_empty());
+    assert_eq!(bench.recipients_of_jobs(), ["a@fine.test"]);
+}
+
+#[tokio::test]
+async fn a_hop_has_its_limit_and_does_not_hold_up_others() {
+    let config = RunnerConfig {
+        max_jobs: 3,
+        max_jobs_per_hop: 2,
+        ..RunnerConfig::default()
+    };
+    let bench = Bench::new(config).start();
+    for id in 0..20 {
+        bench.queue.put(bench.entry(id, "", &["a@stuck.test"]));
+    }
+    bench.clock.run_for(Duration::from_secs(1)).await;
+    assert_eq!(bench.agent.running.load(Ordering::SeqCst), 2);
+    bench.send(100, "", &["b@fine.test"]).await;
+    assert_eq!(bench.events(EventName::RecipientDelivered), 1);
+    assert_eq!(bench.agent.most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn operators_retry_hold_and_return() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@ok.test", &["a@slow.test"]).await;
+    assert_eq!(bench.events(EventName::RecipientDeferred), 1);
+    bench.runner.retry_now(QueueId(1)).await.unwrap();
+    bench.clock.run_for(Duration::from_secs(1)).await;
+    assert_eq!(bench.events(EventName::RecipientDeferred), 2);
+    bench
+        .runner
+        .operate(QueueId(1), Operation::Hold)
+        .await
+        .unwrap();
+    bench.clock.run_for(HOUR * 24).await;
+    assert_eq!(bench.events(EventName::RecipientDeferred), 2);
+    bench
+        .runner
+        .operate(QueueId(1), Operation::Bounce)
+        .await
+        .unwrap();
+    bench.clock.run_for(Duration::from_secs(1)).await;
+    assert!(bench.queue.ids().is_empty());
+    assert!(bench.notices().await[0].contains("Status: 5.7.0\r\n"));
+    let again = bench.runner.retry_now(QueueId(1)).await;
+    assert!(matches!(again, Err(OperateError::NotFound)));
+    bench.send(2, "s@ok.test", &["a@stuck.test"]).await;
+    let running = bench.runner.retry_now(QueueId(2)).await;
+    assert!(matches!(running, Err(OperateError::Running)));
+}
+
+#[tokio::test]
+async fn going_down_gives_back_what_is_not_done() {
+    let mut bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@ok.test", &["a@stuck.test"]).await;
+    drop(bench.stop.take());
+    bench.clock.run_for(Duration::from_secs(31)).await;
+    bench.task.take().unwrap().await.unwrap();
+    let free = bench.clock.now();
+    let leased = crate::seams::Spool::lease(bench.queue.as_ref(), free, 10, HOUR).await;
+    assert_eq!(leased.unwrap().len(), 1);
+}
