@@ -11,7 +11,7 @@ use crate::deliver::MailboxAgent;
 use crate::intake::{HookAgent, HookError, HookRouter, Intake, IntakeParts, ReceivedMail};
 use crate::limits::Limits;
 use crate::net::{Gate, ShutdownSwitch};
-use crate::queue::RetrySchedule;
+use crate::queue::{QueueRunner, RetrySchedule, RunnerConfig, RunnerSeams};
 use crate::route::DirectoryRouter;
 use crate::seams::{
     Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, OsEntropy, Router, Rules,
@@ -280,9 +280,28 @@ impl Builder {
             service.start().await?;
         }
         let (switch, shutdown) = ShutdownSwitch::new();
-        drop(shutdown);
-        let runner = None;
-        Ok(RunningServer::new(services, runner, switch, parts))
+        let queue = self.stores.as_ref().map(|stores| {
+            let seams = RunnerSeams {
+                spool: Arc::clone(&stores.spool),
+                commit: Arc::clone(&stores.commit),
+                router,
+                clock: Arc::clone(&self.clock),
+                entropy: self.entropy,
+                agents,
+            };
+            let mut config = RunnerConfig::default();
+            config.schedule = self.schedule;
+            config.max_jobs = self.limits.deliveries;
+            config.drain_for = self.limits.drain;
+            QueueRunner::new(hostname, seams, config)
+        });
+        let runner = queue.clone().map(|queue| {
+            tokio::spawn(async move {
+                let mut shutdown = shutdown;
+                queue.run(async move { shutdown.begun().await }).await;
+            })
+        });
+        Ok(RunningServer::new(services, queue.zip(runner), switch, parts))
     }
 }
 

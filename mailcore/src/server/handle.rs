@@ -32,6 +32,7 @@ pub(super) enum ListenerKind {
 pub(super) struct Door {
     pub(super) service: Arc<dyn Service>,
     pub(super) address: Option<String>,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS every kind is plain"))]
     pub(super) kind: ListenerKind,
     pub(super) gate: Arc<Gate>,
     pub(super) limits: Limits,

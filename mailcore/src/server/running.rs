@@ -12,13 +12,14 @@ use crate::envelope::Envelope;
 use crate::event::{EventCursor, EventStream};
 use crate::intake::Intake;
 use crate::net::ShutdownSwitch;
+use crate::queue::QueueRunner;
 
 /// A server that runs. Dropping it ends everything at once and loses nothing
 /// that was acknowledged; [`RunningServer::shutdown`] lets sessions finish.
 #[derive(Debug)]
 pub struct RunningServer {
     services: Vec<Arc<ServiceHandle>>,
-    runner: Option<JoinHandle<()>>,
+    queue: Option<(Arc<QueueRunner>, JoinHandle<()>)>,
     switch: ShutdownSwitch,
     parts: Parts,
 }
@@ -26,13 +27,13 @@ pub struct RunningServer {
 impl RunningServer {
     pub(super) fn new(
         services: Vec<Arc<ServiceHandle>>,
-        runner: Option<JoinHandle<()>>,
+        queue: Option<(Arc<QueueRunner>, JoinHandle<()>)>,
         switch: ShutdownSwitch,
         parts: Parts,
     ) -> Self {
         Self {
             services,
-            runner,
+            queue,
             switch,
             parts,
         }
@@ -64,6 +65,11 @@ impl RunningServer {
     /// The way in for mail from the host.
     pub fn intake(&self) -> Arc<Intake> {
         self.parts.intake()
+    }
+
+    /// The queue's runner, for an operator's commands; `None` without a store.
+    pub fn queue(&self) -> Option<&Arc<QueueRunner>> {
+        self.queue.as_ref().map(|(queue, _)| queue)
     }
 
     /// Sends a message. When this returns `Ok` it is on stable storage and will
@@ -111,7 +117,7 @@ impl RunningServer {
             stopping.spawn(async move { service.stop().await });
         }
         while stopping.join_next().await.is_some() {}
-        if let Some(mut runner) = self.runner.take() {
+        if let Some((_, mut runner)) = self.queue.take() {
             let clock = self.parts.clock();
             let until = clock.monotonic().after(self.parts.limits().drain);
             tokio::select! {
@@ -126,7 +132,7 @@ impl RunningServer {
 impl Drop for RunningServer {
     fn drop(&mut self) {
         self.switch.begin();
-        if let Some(runner) = &self.runner {
+        if let Some((_, runner)) = &self.queue {
             runner.abort();
         }
         for service in &self.services {
