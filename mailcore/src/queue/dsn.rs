@@ -122,14 +122,18 @@ pub async fn write(report: &Report<'_>, sender: &Address) -> Notice {
         international,
     }
     .write();
-    let mut params = MailParams::default();
-    params.smtputf8 = international;
-    if !octets.is_ascii() {
-        params.body = BodyType::EightBitMime;
-    }
+    let body = if octets.is_ascii() {
+        BodyType::SevenBit
+    } else {
+        BodyType::EightBitMime
+    };
     Notice {
         message: Message::from_bytes(octets),
-        params,
+        params: MailParams {
+            smtputf8: international,
+            body,
+            ..MailParams::default()
+        },
     }
 }
 
