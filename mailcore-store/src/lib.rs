@@ -3,6 +3,8 @@
 //! What a mailbox or a queue entry means is mailcore's; only keeping them is
 //! here.
 
+#[cfg(feature = "directory")]
+pub mod directory;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 #[cfg(feature = "memory")]

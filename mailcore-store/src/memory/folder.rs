@@ -233,7 +233,10 @@ impl Folder {
         let mut asked = Vec::new();
         for row in self.rows(request.uids) {
             asked.push(row.info.uid);
-            if request.unchanged_since.is_some_and(|since| row.info.modseq > since) {
+            if request
+                .unchanged_since
+                .is_some_and(|since| row.info.modseq > since)
+            {
                 modified.push(row.info.uid);
                 continue;
             }
