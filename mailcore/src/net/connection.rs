@@ -48,6 +48,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// True when nobody else can listen: within TLS, or within the process.
+    /// Passwords may pass.
+    pub fn is_private(&self) -> bool {
+        self.tls.is_some() || self.peer.is_none()
+    }
+
     /// True when the session may offer STARTTLS.
     pub fn offers_starttls(&self) -> bool {
         #[cfg(feature = "tls")]
