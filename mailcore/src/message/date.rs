@@ -76,7 +76,11 @@ impl DateTime {
     /// wrong forms included. Without a zone UTC is meant.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let mut parts = Parts::default();
-        for word in words(value).take(16) {
+        let text = plain(value);
+        for word in text
+            .split(|&octet| is_separator(octet))
+            .filter(|word| !word.is_empty())
+        {
             parts.take(word)?;
             if parts.complete() {
                 break;
@@ -298,25 +302,35 @@ impl Parts {
     }
 }
 
-/// Words between white space and commas, comments left out.
-fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Octets of a date that are looked at, comments not counted.
+const MAX_LENGTH: usize = 128;
+
+/// `value` without comments and without white space around colons, so that
+/// each of its words means one thing.
+fn plain(value: &[u8]) -> Vec<u8> {
+    let mut text: Vec<u8> = Vec::new();
     let mut rest = value;
-    std::iter::from_fn(move || {
-        loop {
-            let (&octet, after) = rest.split_first()?;
-            match octet {
-                b'(' => rest = after_comment(after),
-                _ if is_separator(octet) => rest = after,
-                _ => break,
-            }
-        }
-        let end = rest
-            .iter()
-            .position(|&octet| is_separator(octet) || octet == b'(');
-        let (word, after) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
+    while let Some((&octet, after)) = rest.split_first() {
         rest = after;
-        Some(word)
-    })
+        match octet {
+            b'(' => {
+                rest = after_comment(after);
+                text.push(b' ');
+            }
+            b':' => {
+                while text.last().copied().is_some_and(is_separator) {
+                    text.pop();
+                }
+                text.push(octet);
+            }
+            _ if is_separator(octet) && text.last() == Some(&b':') => {}
+            _ => text.push(octet),
+        }
+        if text.len() >= MAX_LENGTH {
+            break;
+        }
+    }
+    text
 }
 
 fn is_separator(octet: u8) -> bool {
@@ -451,6 +465,7 @@ mod tests {
         for text in [
             same,
             "21 Nov 97 09:55:06 -0600",
+            "Fri, 21 Nov 1997 09(comment):   55  :  06 -0600",
             "Friday,21-Nov-97 09:55:06 CST",
             "Fri Nov 21 09:55:06 1997 -0600",
             "Fri, 21 Nov 1997 09:55:06 -0600 (CST (really \\( so))",

@@ -294,3 +294,62 @@ impl Budget {
         parameters
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(octets: &str) -> ContentFields {
+        let header = Header::new(octets.as_bytes());
+        ContentFields::read(&header, ContentFields::default(), &mut Budget::default())
+    }
+
+    #[test]
+    fn all_fields() {
+        let content = read(
+            "MIME-Version: 1.0\nContent-Type: Image/PNG; Name=\"a.png\"\n\
+             content-transfer-encoding: BASE64 (x)\nContent-ID: <1@x>\n\
+             Content-Description: a\n picture\nContent-Disposition: Attachment; filename=b.png\n\
+             Content-Language: en, de-AT,\nContent-Location: http://x/\nContent-MD5: Q2hlY2s=\n",
+        );
+        assert!(content.is("image", "png"));
+        assert_eq!(content.parameter("name"), Some(b"a.png".as_slice()));
+        assert_eq!(content.file_name(), Some(b"b.png".as_slice()));
+        assert_eq!(content.encoding, "base64");
+        assert_eq!(content.id.as_deref(), Some(b"<1@x>".as_slice()));
+        assert_eq!(
+            content.description.as_deref(),
+            Some(b"a picture".as_slice())
+        );
+        assert_eq!(content.disposition.unwrap().kind, "attachment");
+        assert_eq!(content.language, [b"en".to_vec(), b"de-AT".to_vec()]);
+        assert_eq!(content.location.as_deref(), Some(b"http://x/".as_slice()));
+        assert_eq!(content.md5.as_deref(), Some(b"Q2hlY2s=".as_slice()));
+    }
+
+    #[test]
+    fn unreadable_fields_leave_the_defaults() {
+        for octets in [
+            "",
+            "Content-Type: text\n",
+            "Content-Type: te xt/plain\n",
+            "Content-Type: /\n",
+        ] {
+            assert_eq!(read(octets), ContentFields::default(), "{octets}");
+        }
+        let twice = read("Content-Type: text/html\nContent-Type: image/png\n");
+        assert!(twice.is("text", "html"));
+        assert!(twice.parameters.is_empty());
+    }
+
+    #[test]
+    fn a_spent_budget_keeps_types_alone() {
+        let header = Header::new(b"Content-Type: text/html; charset=utf-8\nContent-ID: <1@x>\n");
+        let mut budget = Budget {
+            octets: 3,
+            addresses: 0,
+        };
+        let content = ContentFields::read(&header, ContentFields::default(), &mut budget);
+        assert_eq!(content, ContentFields::typed("text", "html"));
+    }
+}

@@ -15,15 +15,16 @@ use super::summary::Summary;
 /// Octets of a line that decide what it is. Boundaries are at most
 /// [`MAX_BOUNDARY`] long, so two hyphens before and after fit.
 const LINE_HEAD: usize = MAX_BOUNDARY + 4;
-/// Octets allowed in a boundary; RFC 2046 section 5.1.1 says 70.
-pub const MAX_BOUNDARY: usize = 256;
+/// Octets allowed in a boundary: what fits on a line with the hyphens. RFC 2046
+/// section 5.1.1 says 70; not all heed it.
+pub const MAX_BOUNDARY: usize = 994;
 
 /// Bounds on what a scan follows and keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Levels of nesting; what lies deeper is one opaque leaf.
     pub depth: usize,
-    /// Parts; the last one takes in all the rest of the message.
+    /// Parts, at least 2; the last one takes in all the rest of the message.
     pub parts: usize,
     /// Octets of one header section that are looked at.
     pub header: usize,
