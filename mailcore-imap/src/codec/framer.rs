@@ -98,6 +98,9 @@ pub struct Framer {
     limits: FrameLimits,
     command: BytesMut,
     literals: usize,
+    /// A NUL was seen: the command is a fault, which is told at its end so
+    /// that its literals are not taken for commands.
+    tainted: bool,
     state: State,
 }
 
@@ -108,6 +111,7 @@ impl Framer {
             limits,
             command: BytesMut::new(),
             literals: 0,
+            tainted: false,
             state: State::Line,
         }
     }
@@ -131,6 +135,7 @@ impl Framer {
     pub fn reset(&mut self) {
         self.command = BytesMut::new();
         self.literals = 0;
+        self.tainted = false;
         self.state = State::Line;
     }
 
@@ -146,9 +151,7 @@ impl Framer {
                     if octets.is_empty() {
                         return Frame::Incomplete;
                     }
-                    if octets.contains(&0) {
-                        return self.fault();
-                    }
+                    self.tainted |= memchr::memchr(0, &octets).is_some();
                     self.command.extend_from_slice(&octets);
                     self.state = State::Literal(left - octets.len());
                 }
@@ -207,20 +210,20 @@ impl Framer {
             }
             Line::Complete(line) => line,
         };
-        if memchr::memchr(0, &line).is_some() {
-            self.append(&line);
-            return self.fault();
-        }
+        self.tainted |= memchr::memchr(0, &line).is_some();
         if let Some((length, sync)) = announced_literal(&line) {
             self.append(&line);
             self.command.extend_from_slice(b"\r\n");
             self.state = State::Announced(length);
             return Frame::Literal { length, sync };
         }
-        if self.command.is_empty() {
+        if self.command.is_empty() && !self.tainted {
             return Frame::Command(line);
         }
         self.append(&line);
+        if self.tainted {
+            return self.fault();
+        }
         Frame::Command(self.stream())
     }
 
@@ -308,10 +311,9 @@ mod tests {
             [command]
         );
         let tag = Tag::new(b"a");
-        assert_eq!(
-            frames(b"a X \0{3}\r\nb NOOP\r\n", &[])[0],
-            Frame::Fault(Fault::Octets { tag })
-        );
+        let fault = || Frame::Fault(Fault::Octets { tag: tag.clone() });
+        assert_eq!(frames(b"a X \0{8}\r\nb NOOP\r\n\r\n", &[]), [fault()]);
+        assert_eq!(frames(b"a {13}\r\n a  \0a   a \r\n1\r\n", &[14]), [fault()]);
     }
 
     #[test]

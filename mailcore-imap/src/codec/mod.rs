@@ -12,7 +12,7 @@ mod search;
 mod sequence;
 
 pub use cursor::{Cursor, ParseError};
-pub use encoder::Encoder;
+pub use encoder::{Encoder, Recent};
 pub use mutf7::{decode as decode_mailbox, encode as encode_mailbox};
 
 /// Levels of parentheses allowed in a command.

@@ -1,10 +1,11 @@
 //! Reads SEARCH programs.
 
 use mailcore::mailbox::{Keyword, SystemFlag};
+use mailcore::message::Date;
 
 use super::{Cursor, ParseError};
 use crate::types::search::{DateTest, MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS};
-use crate::types::{Date, SearchKey, SearchProgram};
+use crate::types::{SearchKey, SearchProgram};
 
 type Parsed<T> = Result<T, ParseError>;
 
@@ -124,10 +125,7 @@ impl Cursor<'_> {
     /// `date = date-text / DQUOTE date-text DQUOTE`
     fn date(&mut self) -> Parsed<Date> {
         let octets = self.astring()?;
-        std::str::from_utf8(&octets)
-            .ok()
-            .and_then(Date::parse)
-            .ok_or(ParseError::Expected("a date such as 1-Feb-1994"))
+        Date::parse_imap(&octets).ok_or(ParseError::Expected("a date such as 1-Feb-1994"))
     }
 }
 

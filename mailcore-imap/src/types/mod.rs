@@ -6,7 +6,6 @@
 //! [`mailcore::mailbox`]'s.
 
 pub mod capability;
-pub mod date;
 pub mod fetch;
 pub mod list;
 pub mod response_code;
@@ -17,7 +16,6 @@ pub mod status;
 pub mod tag;
 
 pub use capability::Capability;
-pub use date::{Date, DateTime};
 pub use fetch::{FetchItem, FetchItems};
 pub use list::ListPattern;
 pub use response_code::ResponseCode;

@@ -3,8 +3,8 @@
 //! Judging a message by a key is [`crate::search`]'s.
 
 use mailcore::mailbox::{Keyword, SystemFlag};
+use mailcore::message::Date;
 
-use super::date::Date;
 use super::sequence::SequenceSet;
 
 /// Keys allowed in one program, nested ones included. Each key is judged for

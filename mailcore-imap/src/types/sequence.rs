@@ -77,6 +77,14 @@ impl SequenceSet {
         ranges.iter().all(within).then_some(ranges)
     }
 
+    /// As [`SequenceSet::resolve`], with numbers beyond the mailbox left out:
+    /// SEARCH finds none there and is no error for it.
+    pub fn clamped(&self, exists: u32) -> Vec<(u32, u32)> {
+        let ranges = merged(self.0.iter().map(|range| range.resolve(exists)));
+        let within = ranges.into_iter().filter(|range| range.0 <= exists);
+        within.map(|(first, last)| (first.max(1), last.min(exists))).filter(|(first, last)| first <= last).collect()
+    }
+
     /// The UIDs meant when `largest` is the last in the mailbox. Numbers that
     /// no message has are kept: UID commands ignore them without error
     /// (RFC 3501 section 6.4.8).

@@ -120,6 +120,13 @@ pub trait Mailbox: Debug + Send + Sync {
     /// Its counters now.
     async fn status(&self) -> Result<MailboxStatus, StoreError>;
 
+    /// The UIDs of all messages. Stores that keep them apart from the rows
+    /// answer without looking at those.
+    async fn uids(&self) -> Result<UidSet, StoreError> {
+        let rows = self.messages(&UidSet::all()).await?;
+        Ok(rows.into_iter().map(|row| row.uid).collect())
+    }
+
     /// The rows of those messages of `uids` that exist, ascending.
     async fn messages(&self, uids: &UidSet) -> Result<Vec<MessageInfo>, StoreError>;
 

@@ -1,0 +1,277 @@
+//! FETCH (RFC 3501 section 6.4.5): reads messages in batches and writes them as
+//! they come; octets of messages stream through.
+
+mod batch;
+mod octets;
+
+use mailcore::mailbox::{FlagChange, SystemFlag, UidSet};
+use mailcore::seams::StoreError;
+
+use self::batch::{Batch, Fetched, MAX_FRONT};
+use self::octets::{Octets, Stream};
+use super::messages::Batches;
+use super::{Addressing, Progress, Run, Started, Targets, failure};
+use crate::codec::{Cursor, ParseError};
+use crate::render::envelope::write_envelope;
+use crate::render::message::{write_flags_list, write_row_item};
+use crate::render::structure::{Extension, write_structure};
+use crate::session::{Access, Answer, Context, Question};
+use crate::types::{FetchItem, FetchItems, ResponseCode};
+use crate::wording::{self, Status};
+
+/// Messages read at a time when only their rows are needed.
+const ROWS: u32 = 1_000;
+/// Messages read at a time when more is needed: a summary may have a megabyte.
+const SUMMARIES: u32 = 32;
+
+pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
+    begin(cursor, cx, Addressing::Sequence)
+}
+
+pub(super) fn start_uid(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
+    begin(cursor, cx, Addressing::Uid)
+}
+
+/// `fetch = "FETCH" SP sequence-set SP (...)`
+fn begin(cursor: &mut Cursor<'_>, cx: &mut Context, addressing: Addressing) -> Result<Started, ParseError> {
+    let targets = Targets::parse(cursor, cx, addressing)?;
+    cursor.space()?;
+    let mut items = cursor.fetch_items()?;
+    cursor.end()?;
+    if addressing == Addressing::Uid {
+        items = items.with_uid();
+    }
+    match targets {
+        Targets::Messages(uids) => Started::run(Fetch::new(items, &uids)),
+        Targets::OutOfRange => Started::done(wording::no_such_message()),
+    }
+}
+
+/// What an answer is awaited for.
+#[derive(Debug)]
+enum Phase {
+    /// Nothing: the next batch is due.
+    Next,
+    Rows,
+    Seen,
+    Summaries,
+    Fronts,
+    /// Writing the batch.
+    Emit,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    items: FetchItems,
+    batches: Batches,
+    phase: Phase,
+    batch: Batch,
+    /// Message of the batch and item of the message to write next.
+    at: (usize, usize),
+    /// The message's response is begun.
+    open: bool,
+    /// Octets on their way to the client.
+    stream: Option<Stream>,
+    missing: bool,
+    failed: Option<StoreError>,
+}
+
+impl Fetch {
+    fn new(items: FetchItems, uids: &UidSet) -> Self {
+        Self {
+            items,
+            batches: Batches::new(uids),
+            phase: Phase::Next,
+            batch: Batch::default(),
+            at: (0, 0),
+            open: false,
+            stream: None,
+            missing: false,
+            failed: None,
+        }
+    }
+
+    /// Takes an answer; `Err` when it ends the command.
+    fn take(&mut self, cx: &mut Context, answer: Answer) -> Result<(), Progress> {
+        match (&self.phase, answer) {
+            (Phase::Rows, Answer::Rows(rows)) => {
+                self.missing |= (rows.len() as u64) < self.batch.asked;
+                self.batch.messages = rows.into_iter().map(Fetched::new).collect();
+            }
+            (Phase::Seen, Answer::Stored(receipt)) => {
+                if let Some(selected) = cx.state.selected() {
+                    selected.told(&receipt.messages);
+                }
+                self.batch.merge_rows(receipt.messages);
+            }
+            // Not marking as seen is no reason not to show.
+            (Phase::Seen, Answer::Failed(_)) => {}
+            (Phase::Summaries, Answer::Summaries(summaries)) => self.batch.merge_summaries(summaries),
+            (Phase::Fronts, Answer::Fronts(fronts)) => self.batch.merge_fronts(fronts),
+            (_, other) => return Err(Progress::Done(failure(&other).into())),
+        }
+        Ok(())
+    }
+
+    /// The next question for the batch, or `None` when it can be written.
+    fn next_question(&mut self, cx: &mut Context) -> Option<Question> {
+        if let Phase::Rows = self.phase {
+            self.phase = Phase::Seen;
+            if let Some(question) = self.mark_seen(cx) {
+                return Some(question);
+            }
+        }
+        if let Phase::Seen = self.phase {
+            self.phase = Phase::Summaries;
+            if self.items.need_summary() || self.items.need_octets() {
+                return Some(Question::Summaries(self.batch.uids()));
+            }
+        }
+        if let Phase::Summaries = self.phase {
+            self.phase = Phase::Fronts;
+            let fronts = self.batch.fronts(&self.items);
+            if !fronts.is_empty() {
+                return Some(Question::Fronts(fronts));
+            }
+        }
+        self.phase = Phase::Emit;
+        self.at = (0, 0);
+        None
+    }
+
+    /// `BODY[...]` sets `\Seen` before the flags are told, so that the response
+    /// shows it.
+    fn mark_seen(&mut self, cx: &mut Context) -> Option<Question> {
+        let selected = cx.state.selected()?;
+        if selected.access == Access::ReadOnly || !self.items.set_seen() {
+            return None;
+        }
+        let unseen = self.batch.messages.iter().filter(|it| !it.row.flags.contains(SystemFlag::Seen));
+        let uids: UidSet = unseen.map(|it| it.row.uid).collect();
+        let change = FlagChange::Add([SystemFlag::Seen].into_iter().collect());
+        (!uids.is_empty()).then_some(Question::Store { uids, change })
+    }
+
+    /// Writes as much of the batch as there is room for; `None` when all of it
+    /// is written.
+    fn emit(&mut self, cx: &mut Context, mut answer: Option<Answer>) -> Option<Progress> {
+        loop {
+            if let Some(mut stream) = self.stream.take() {
+                match stream.resume(cx, answer.take()) {
+                    Octets::Ask(question) => {
+                        self.stream = Some(stream);
+                        return Some(Progress::Ask(question));
+                    }
+                    Octets::Flush => {
+                        self.stream = Some(stream);
+                        return Some(Progress::Flush);
+                    }
+                    Octets::Done => {}
+                    Octets::Failed(error) => self.failed = Some(error),
+                    Octets::Broken => return Some(Progress::Drop),
+                }
+            }
+            if cx.out.is_full() {
+                return Some(Progress::Flush);
+            }
+            if !self.write_next(cx) {
+                return None;
+            }
+        }
+    }
+
+    /// Writes the next item, or a message's begin or end. False at the end of
+    /// the batch.
+    fn write_next(&mut self, cx: &mut Context) -> bool {
+        let Some(message) = self.batch.messages.get(self.at.0) else { return false };
+        let Some(selected) = cx.state.selected() else { return false };
+        if !self.open {
+            let Some(seq) = selected.view.seq(message.row.uid) else {
+                self.at.0 += 1;
+                return true;
+            };
+            let mut out = cx.out.encoder();
+            if selected.learn_keywords(&message.row.flags) {
+                write_flags_list(&mut out, selected);
+            }
+            out.raw("* ").number(u64::from(seq.value())).raw(" FETCH (");
+            self.open = true;
+        }
+        let mut out = cx.out.encoder();
+        while let Some(item) = self.items.at(self.at.1) {
+            if self.at.1 > 0 {
+                out.raw(" ");
+            }
+            self.at.1 += 1;
+            match item {
+                FetchItem::Body(body) => {
+                    self.stream = Some(Stream::new(message, body));
+                    return true;
+                }
+                FetchItem::Envelope => {
+                    out.raw("ENVELOPE ");
+                    write_envelope(&mut out, &message.summary().envelope);
+                }
+                FetchItem::Structure => {
+                    out.raw("BODY ");
+                    write_structure(&mut out, message.summary(), Extension::No);
+                }
+                FetchItem::ExtendedStructure => {
+                    out.raw("BODYSTRUCTURE ");
+                    write_structure(&mut out, message.summary(), Extension::Yes);
+                }
+                item => write_row_item(&mut out, selected, &message.row, item),
+            }
+        }
+        if message.seen_now && !self.items.has_flags() {
+            out.raw(" ");
+            write_row_item(&mut out, selected, &message.row, &FetchItem::Flags);
+        }
+        out.raw(")\r\n");
+        self.open = false;
+        self.at = (self.at.0 + 1, 0);
+        true
+    }
+
+    fn next_batch(&mut self) -> Progress {
+        let more = self.items.need_summary() || self.items.need_octets();
+        let Some(uids) = self.batches.next(if more { SUMMARIES } else { ROWS }) else {
+            return Progress::Done(self.status().into());
+        };
+        self.batch = Batch { asked: uids.len(), messages: Vec::new() };
+        self.phase = Phase::Rows;
+        Progress::Ask(Question::Rows(uids))
+    }
+
+    fn status(&mut self) -> Status {
+        match self.failed.take() {
+            Some(error) => wording::store_failed(&error),
+            None if self.missing => Status::ok("FETCH completed").with(ResponseCode::ExpungeIssued),
+            None => Status::ok("FETCH completed"),
+        }
+    }
+}
+
+impl Run for Fetch {
+    fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
+        if let Phase::Emit = self.phase {
+            if let Some(progress) = self.emit(cx, answer) {
+                return progress;
+            }
+            return self.next_batch();
+        }
+        if let Some(answer) = answer {
+            if let Err(progress) = self.take(cx, answer) {
+                return progress;
+            }
+            return match self.next_question(cx) {
+                Some(question) => Progress::Ask(question),
+                None => Progress::Flush,
+            };
+        }
+        self.next_batch()
+    }
+}
+
+/// Octets of a message's front that are read with its batch.
+const _: () = assert!(MAX_FRONT * (SUMMARIES as u64) <= 1 << 20);

@@ -1,0 +1,72 @@
+//! LOGIN (RFC 3501 section 6.2.3), and what every way to log in shares.
+
+use mailcore::account::Secret;
+use mailcore::sasl::Credentials;
+use mailcore::seams::{AuthRequest, Proof};
+
+use super::{Done, Progress, Run, Started, Then};
+use crate::codec::{Cursor, ParseError};
+use crate::session::{Answer, Context, Question, State};
+use crate::types::ResponseCode;
+use crate::wording::{self, Status};
+
+/// `login = "LOGIN" SP userid SP password`
+pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
+    cursor.space()?;
+    let login = cursor.astring_utf8()?;
+    cursor.space()?;
+    let password = cursor.astring()?.into_owned();
+    cursor.end()?;
+    if !cx.takes_passwords() {
+        return Started::done(privacy_required());
+    }
+    let proof = Proof::Password(Secret::new(password));
+    Started::run(Verify::new(Credentials { login, proof }))
+}
+
+/// No password over a connection that others can read.
+pub(super) fn privacy_required() -> Status {
+    Status::no(ResponseCode::PrivacyRequired, "Use STARTTLS first")
+}
+
+/// Has a claim checked.
+#[derive(Debug)]
+pub(super) struct Verify {
+    claim: Option<Credentials>,
+}
+
+impl Verify {
+    /// About to ask.
+    pub(super) fn new(claim: Credentials) -> Self {
+        Self { claim: Some(claim) }
+    }
+}
+
+impl Run for Verify {
+    fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
+        if let Some(Credentials { login, proof }) = self.claim.take() {
+            let peer = cx.peer.address;
+            return Progress::Ask(Question::Authenticate(AuthRequest { login, proof, peer, protocol: "imap" }));
+        }
+        Progress::Done(match answer {
+            Some(Answer::Identity(Ok(identity))) => {
+                cx.state = State::Authenticated(identity);
+                cx.widen_limits();
+                let capabilities = ResponseCode::Capability(cx.capabilities());
+                Status::ok("Logged in").with(capabilities).into()
+            }
+            Some(Answer::Identity(Err(error))) => failed(cx, wording::login_failed(&error)),
+            _ => wording::server_bug().into(),
+        })
+    }
+}
+
+/// A failed login is counted, and answered the later the more came before.
+pub(super) fn failed(cx: &mut Context, status: Status) -> Done {
+    let mut delay = cx.config.failed_login_delay;
+    if let State::NotAuthenticated { failures } = &mut cx.state {
+        *failures += 1;
+        delay *= *failures;
+    }
+    Done { status, then: Then::Pause(delay) }
+}

@@ -1,0 +1,79 @@
+//! [`Targets`]: the messages a command is about, by sequence number or UID.
+
+use mailcore::mailbox::UidSet;
+
+use crate::codec::{Cursor, ParseError};
+use crate::session::Context;
+
+/// How a command names messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Addressing {
+    /// By sequence number.
+    Sequence,
+    /// By UID (RFC 3501 section 6.4.8).
+    Uid,
+}
+
+/// The messages a command is about.
+#[derive(Debug)]
+pub(crate) enum Targets {
+    /// These, all in the view.
+    Messages(UidSet),
+    /// A sequence number lies beyond the mailbox.
+    OutOfRange,
+}
+
+impl Targets {
+    /// Reads `SP sequence-set` and looks it up in the view.
+    pub(crate) fn parse(
+        cursor: &mut Cursor<'_>,
+        cx: &mut Context,
+        addressing: Addressing,
+    ) -> Result<Self, ParseError> {
+        cursor.space()?;
+        let set = cursor.sequence_set()?;
+        let Some(selected) = cx.state.selected() else { return Ok(Self::OutOfRange) };
+        let view = &selected.view;
+        Ok(match addressing {
+            Addressing::Uid => Self::Messages(view.known(&set.uids(view.last_uid()))),
+            Addressing::Sequence => match set.resolve(view.exists()) {
+                Some(seqs) => Self::Messages(view.uids(&seqs)),
+                None => Self::OutOfRange,
+            },
+        })
+    }
+}
+
+/// Takes UIDs off the front of a set, some at a time.
+#[derive(Debug)]
+pub(crate) struct Batches {
+    ranges: std::vec::IntoIter<(u32, u32)>,
+    current: Option<(u32, u32)>,
+}
+
+impl Batches {
+    /// All of `uids`.
+    pub(crate) fn new(uids: &UidSet) -> Self {
+        let ranges: Vec<(u32, u32)> = uids.ranges().map(|(a, b)| (a.value(), b.value())).collect();
+        Self { ranges: ranges.into_iter(), current: None }
+    }
+
+    /// The next `count` UIDs or fewer; `None` at the end.
+    pub(crate) fn next(&mut self, count: u32) -> Option<UidSet> {
+        let mut taken = Vec::new();
+        let mut room = count;
+        while room > 0 {
+            let Some((first, last)) = self.current.take().or_else(|| self.ranges.next()) else { break };
+            let end = last.min(first.saturating_add(room - 1));
+            taken.push((first, end));
+            room -= end - first + 1;
+            if end < last {
+                self.current = Some((end + 1, last));
+            }
+        }
+        let uid = mailcore::mailbox::Uid::new;
+        let ranges = taken.into_iter().filter_map(|(a, b)| Some((uid(a)?, uid(b)?)));
+        let set = UidSet::from_ranges(ranges);
+        (!set.is_empty()).then_some(set)
+    }
+}

@@ -1,0 +1,58 @@
+//! SELECT (RFC 3501 section 6.3.1), and EXAMINE's common part.
+
+use super::{Started, failure};
+use crate::codec::{Cursor, ParseError};
+use crate::render::message::write_flags_list;
+use crate::session::{Access, Answer, Context, Opened, Question, Selected, write_counts};
+use crate::types::ResponseCode;
+use crate::view::View;
+use crate::wording::Status;
+
+/// `select = "SELECT" SP mailbox`
+pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
+    begin(cursor, cx, Access::ReadWrite)
+}
+
+/// Leaves the mailbox selected now, even when the next can't be opened.
+pub(super) fn begin(cursor: &mut Cursor<'_>, cx: &mut Context, access: Access) -> Result<Started, ParseError> {
+    cursor.space()?;
+    let name = cursor.mailbox()?;
+    cursor.end()?;
+    cx.state.select(None);
+    let question = Question::Open { name, access };
+    Started::ask(question, move |cx, answer| match answer {
+        Answer::Opened(opened) => select(cx, access, &opened),
+        other => failure(&other),
+    })
+}
+
+fn select(cx: &mut Context, access: Access, opened: &Opened) -> Status {
+    let status = &opened.status;
+    let mut view = View::new(&opened.uids);
+    if let Some(from) = opened.recent_from {
+        view.claim_recent(from);
+    }
+    let uid_next = match (view.last_uid(), status.uid_next) {
+        (Some(last), Some(next)) if next <= last => last.next(),
+        (_, next) => next,
+    };
+    let selected = Box::new(Selected::new(access, view, status.highest_modseq));
+    let mut out = cx.out.encoder();
+    write_flags_list(&mut out, &selected);
+    write_counts(&mut out, &selected);
+    out.raw(match access {
+        Access::ReadWrite => {
+            "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags are kept\r\n"
+        }
+        Access::ReadOnly => "* OK [PERMANENTFLAGS ()] No flags are kept\r\n",
+    });
+    cx.out.untagged_ok(&ResponseCode::UidValidity(status.uid_validity), "UIDs are valid");
+    if let Some(next) = uid_next {
+        cx.out.untagged_ok(&ResponseCode::UidNext(next), "Predicted next UID");
+    }
+    cx.state.select(Some(selected));
+    match access {
+        Access::ReadWrite => Status::ok("SELECT completed").with(ResponseCode::ReadWrite),
+        Access::ReadOnly => Status::ok("EXAMINE completed").with(ResponseCode::ReadOnly),
+    }
+}

@@ -1,0 +1,97 @@
+//! BODY\[...\]: where a section's octets are, and header fields picked from a
+//! header (RFC 3501 section 6.4.5).
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use mailcore::message::{Header, Section as Place, Summary};
+
+use crate::codec::Encoder;
+use crate::types::fetch::{BodyItem, BodyName};
+use crate::types::{Partial, Section, SectionText};
+
+/// Where a section lies in its message; `None` when there is no such section.
+/// For picked fields: the header they are picked from.
+pub(crate) fn locate(summary: &Summary, section: &Section) -> Option<Range<u64>> {
+    let place = match section.text {
+        SectionText::Whole => Place::Body,
+        SectionText::Header | SectionText::Fields(_) | SectionText::FieldsNot(_) => Place::Header,
+        SectionText::Text => Place::Text,
+        SectionText::Mime => Place::Mime,
+    };
+    summary.range(&section.part.0, place)
+}
+
+/// True when the section is made from a header rather than cut out.
+pub(crate) fn picks_fields(section: &Section) -> bool {
+    matches!(section.text, SectionText::Fields(_) | SectionText::FieldsNot(_))
+}
+
+/// The fields of `header` that the section asks for, with the empty line that
+/// ends a header.
+pub(crate) fn pick(header: &[u8], section: &Section) -> Bytes {
+    let (names, keep) = match &section.text {
+        SectionText::Fields(names) => (names, true),
+        SectionText::FieldsNot(names) => (names, false),
+        _ => return Bytes::copy_from_slice(header),
+    };
+    let mut picked = BytesMut::with_capacity(256);
+    for field in Header::new(header).fields() {
+        // A line that is no field has no name and goes with "all but".
+        if names.iter().any(|name| field.is(name)) == keep
+            && let Some(octets) = header.get(field.range.clone())
+        {
+            picked.extend_from_slice(octets);
+        }
+    }
+    picked.extend_from_slice(b"\r\n");
+    picked.freeze()
+}
+
+/// What of `range` the partial asks for.
+pub(crate) fn narrow(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
+    let Some(partial) = partial else { return range };
+    let start = range.start.saturating_add(u64::from(partial.start)).min(range.end);
+    let end = start.saturating_add(u64::from(partial.length)).min(range.end);
+    start..end
+}
+
+/// The name the response gives the octets, with the partial's origin.
+pub(crate) fn write_name(out: &mut Encoder<'_>, item: &BodyItem) {
+    match item.name {
+        BodyName::Body => out.raw("BODY").display(&item.section),
+        BodyName::Rfc822 => out.raw("RFC822"),
+        BodyName::Rfc822Header => out.raw("RFC822.HEADER"),
+        BodyName::Rfc822Text => out.raw("RFC822.TEXT"),
+    };
+    if let Some(partial) = item.partial {
+        out.raw("<").number(u64::from(partial.start)).raw(">");
+    }
+    out.raw(" ");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::PartPath;
+
+    fn section(text: SectionText) -> Section {
+        Section { part: PartPath::default(), text }
+    }
+
+    #[test]
+    fn fields_are_picked_whole_and_in_their_order() {
+        let header = b"A: 1\r\nSubject: x\r\n y\r\nB: 2\r\nsubject: z\r\n\r\nbody";
+        let names = vec!["SUBJECT".to_owned()];
+        let fields = pick(header, &section(SectionText::Fields(names.clone())));
+        assert_eq!(fields, "Subject: x\r\n y\r\nsubject: z\r\n\r\n");
+        let others = pick(header, &section(SectionText::FieldsNot(names)));
+        assert_eq!(others, "A: 1\r\nB: 2\r\n\r\n");
+    }
+
+    #[test]
+    fn a_partial_beyond_the_end_is_empty() {
+        assert_eq!(narrow(10..20, Some(Partial { start: 15, length: 5 })), 20..20);
+        assert_eq!(narrow(10..20, Some(Partial { start: 8, length: 5 })), 18..20);
+    }
+}

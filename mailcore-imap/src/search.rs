@@ -1,0 +1,220 @@
+//! Judging messages by a SEARCH program: first by what is at hand, then by
+//! what must be read.
+//!
+//! Nothing here asks a store; [`crate::commands`]'s SEARCH does.
+
+use mailcore::mailbox::{Keyword, MessageInfo, SystemFlag, UidSet};
+use mailcore::message::decode::header_text;
+use mailcore::message::{DateTime, Header, Summary};
+use memchr::memmem::Finder;
+
+use crate::types::search::DateTest;
+use crate::types::{SearchKey, SearchProgram};
+use crate::view::View;
+
+/// A program with its sequence sets looked up and its texts prepared.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    root: Test,
+    needles: Vec<Needle>,
+    reads: Reads,
+}
+
+/// A text looked for in the message's content.
+#[derive(Debug)]
+pub(crate) struct Needle {
+    finder: Finder<'static>,
+    in_header: bool,
+}
+
+/// The most that a program needs to read of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reads {
+    /// Its row.
+    Row,
+    /// Its header.
+    Header,
+    /// All of it.
+    Content,
+}
+
+/// What is known of a message while it is judged.
+#[derive(Debug)]
+pub(crate) struct Known<'a> {
+    /// Its row.
+    pub(crate) row: &'a MessageInfo,
+    /// In this session.
+    pub(crate) recent: bool,
+    /// Its summary and header, once read.
+    pub(crate) header: Option<(&'a Summary, &'a [u8])>,
+    /// Which needles its content holds, once read.
+    pub(crate) found: Option<&'a [bool]>,
+}
+
+#[derive(Debug)]
+enum Test {
+    Always,
+    Uids(UidSet),
+    Flag(SystemFlag),
+    Keyword(Keyword),
+    Recent,
+    Received(DateTest),
+    Sent(DateTest),
+    Larger(u64),
+    Smaller(u64),
+    Header(String, Finder<'static>),
+    /// The needle at this index.
+    Text(usize),
+    Not(Box<Test>),
+    Or(Box<Test>, Box<Test>),
+    And(Vec<Test>),
+}
+
+impl Judge {
+    /// Prepares `program` for the messages of `view`.
+    pub(crate) fn new(program: SearchProgram, view: &View) -> Self {
+        let mut judge = Self { root: Test::Always, needles: Vec::new(), reads: Reads::Row };
+        let tests = program.keys.into_iter().map(|key| judge.prepare(key, view)).collect();
+        judge.root = Test::And(tests);
+        judge
+    }
+
+    /// The most that must be read.
+    pub(crate) fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    /// The texts to look for in content.
+    pub(crate) fn needles(&self) -> &[Needle] {
+        &self.needles
+    }
+
+    /// The messages that are worth a look: those that the program's top level
+    /// names by number.
+    pub(crate) fn candidates(&self, view: &View) -> UidSet {
+        let mut candidates = view.all();
+        if let Test::And(tests) = &self.root {
+            for test in tests {
+                if let Test::Uids(uids) = test {
+                    candidates = View::new(&candidates).known(uids);
+                }
+            }
+        }
+        candidates
+    }
+
+    /// Whether the message matches; `None` when more must be known.
+    pub(crate) fn judge(&self, message: &Known<'_>) -> Option<bool> {
+        self.root.judge(message)
+    }
+
+    /// Recursion ends where the parser's did.
+    fn prepare(&mut self, key: SearchKey, view: &View) -> Test {
+        match key {
+            SearchKey::All => Test::Always,
+            SearchKey::Flag(flag) => Test::Flag(flag),
+            SearchKey::Keyword(keyword) => Test::Keyword(keyword),
+            SearchKey::Recent => Test::Recent,
+            SearchKey::Sequence(set) => Test::Uids(view.uids(&set.clamped(view.exists()))),
+            SearchKey::Uid(set) => Test::Uids(view.known(&set.uids(view.last_uid()))),
+            SearchKey::Received(test) => Test::Received(test),
+            SearchKey::Sent(test) => {
+                self.reads = self.reads.max(Reads::Header);
+                Test::Sent(test)
+            }
+            SearchKey::Larger(octets) => Test::Larger(octets),
+            SearchKey::Smaller(octets) => Test::Smaller(octets),
+            SearchKey::Header { name, text } => {
+                self.reads = self.reads.max(Reads::Header);
+                Test::Header(name, finder(&text))
+            }
+            SearchKey::Body(text) => self.content(&text, false),
+            SearchKey::Text(text) => self.content(&text, true),
+            SearchKey::Not(key) => Test::Not(Box::new(self.prepare(*key, view))),
+            SearchKey::Or(a, b) => Test::Or(Box::new(self.prepare(*a, view)), Box::new(self.prepare(*b, view))),
+            SearchKey::And(keys) => Test::And(keys.into_iter().map(|key| self.prepare(key, view)).collect()),
+        }
+    }
+
+    fn content(&mut self, text: &str, in_header: bool) -> Test {
+        self.reads = Reads::Content;
+        self.needles.push(Needle { finder: finder(text), in_header });
+        Test::Text(self.needles.len() - 1)
+    }
+}
+
+impl Test {
+    fn judge(&self, message: &Known<'_>) -> Option<bool> {
+        let row = message.row;
+        Some(match self {
+            Self::Always => true,
+            Self::Uids(uids) => uids.contains(row.uid),
+            Self::Flag(flag) => row.flags.contains(*flag),
+            Self::Keyword(keyword) => row.flags.contains_keyword(keyword),
+            Self::Recent => message.recent,
+            Self::Received(test) => test.matches(DateTime::utc(row.internal_date).date()),
+            Self::Larger(octets) => row.size > *octets,
+            Self::Smaller(octets) => row.size < *octets,
+            Self::Sent(test) => {
+                let (summary, _) = message.header?;
+                summary.envelope.sent().is_some_and(|date| test.matches(date.date()))
+            }
+            Self::Header(name, finder) => {
+                let (_, header) = message.header?;
+                let mut fields = Header::new(header).fields().filter(|field| field.is(name));
+                fields.any(|field| holds(finder, &fold(&header_text(&field.value()))))
+            }
+            Self::Text(needle) => message.found?.get(*needle).copied().unwrap_or(false),
+            Self::Not(test) => !test.judge(message)?,
+            Self::Or(a, b) => match (a.judge(message), b.judge(message)) {
+                (Some(true), _) | (_, Some(true)) => true,
+                (Some(false), Some(false)) => false,
+                _ => return None,
+            },
+            Self::And(tests) => return all(tests, message),
+        })
+    }
+}
+
+/// False as soon as one is false, whatever the others would need.
+fn all(tests: &[Test], message: &Known<'_>) -> Option<bool> {
+    let mut unknown = false;
+    for test in tests {
+        match test.judge(message) {
+            Some(true) => {}
+            Some(false) => return Some(false),
+            None => unknown = true,
+        }
+    }
+    (!unknown).then_some(true)
+}
+
+impl Needle {
+    /// True when `haystack`, folded, holds the text.
+    pub(crate) fn is_in(&self, haystack: &str) -> bool {
+        holds(&self.finder, haystack)
+    }
+
+    /// True when header fields are looked through, too.
+    pub(crate) fn in_header(&self) -> bool {
+        self.in_header
+    }
+
+    /// Octets of the folded text.
+    pub(crate) fn len(&self) -> usize {
+        self.finder.needle().len()
+    }
+}
+
+fn holds(finder: &Finder<'_>, haystack: &str) -> bool {
+    finder.needle().is_empty() || finder.find(haystack.as_bytes()).is_some()
+}
+
+fn finder(text: &str) -> Finder<'static> {
+    Finder::new(fold(text).as_bytes()).into_owned()
+}
+
+/// The form in which texts are compared: without case.
+pub(crate) fn fold(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}

@@ -1,0 +1,226 @@
+//! [`SessionHost`]: answers one session's questions.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use mailcore::account::AccountId;
+use mailcore::mailbox::{Flags, MailboxName, ModSeq, Uid, UidSet};
+use mailcore::message::{ContentWriter, Message};
+use mailcore::net::Host;
+use mailcore::seams::{
+    Appended, AuthRequest, Authenticator, Clock, Commit, Mailbox, NewMessage, Storage, StoreError, Watch,
+};
+use mailcore::time::Timestamp;
+
+use crate::session::{Access, Answer, News, Notice, Opened, Question, Session};
+
+/// Knows who logged in, which mailbox is open, and what APPEND has brought so
+/// far.
+#[derive(Debug)]
+pub struct SessionHost {
+    storage: Arc<dyn Storage>,
+    commit: Arc<dyn Commit>,
+    authenticator: Arc<dyn Authenticator>,
+    clock: Arc<dyn Clock>,
+    account: Option<AccountId>,
+    open: Option<Open>,
+    append: Option<(Arc<dyn Mailbox>, ContentWriter)>,
+}
+
+/// The mailbox a session works on.
+#[derive(Debug)]
+struct Open {
+    mailbox: Arc<dyn Mailbox>,
+    watch: Option<Watch>,
+    /// The message read last, kept since its octets are asked for in pieces.
+    reading: Option<(Uid, Message)>,
+}
+
+type Answered = Result<Answer, StoreError>;
+
+impl SessionHost {
+    /// A host for a session that nobody has logged in to.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        commit: Arc<dyn Commit>,
+        authenticator: Arc<dyn Authenticator>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { storage, commit, authenticator, clock, account: None, open: None, append: None }
+    }
+
+    async fn authenticate(&mut self, request: AuthRequest) -> Answer {
+        let identity = self.authenticator.authenticate(&request).await;
+        if let Ok(identity) = &identity {
+            self.account = Some(identity.account.clone());
+        }
+        Answer::Identity(identity)
+    }
+
+    /// Questions about the account and its mailboxes.
+    async fn on_account(&mut self, question: Question) -> Answered {
+        let account = self.account.clone().ok_or(StoreError::NoSuchAccount)?;
+        let storage = &self.storage;
+        match question {
+            Question::Mailboxes => return Ok(Answer::Mailboxes(storage.list(&account).await?)),
+            Question::Create(name) => drop(storage.create(&account, &name, None).await?),
+            Question::Delete(name) => storage.delete(&account, &name).await?,
+            Question::Rename { from, to } => storage.rename(&account, &from, &to).await?,
+            Question::Subscribe(name) => storage.subscribe(&account, &name).await?,
+            Question::Unsubscribe(name) => storage.unsubscribe(&account, &name).await?,
+            Question::Status(name) => {
+                let mailbox = storage.open(&account, &name).await?;
+                return Ok(Answer::Status(mailbox.status().await?));
+            }
+            Question::Open { name, access } => return self.open(&account, &name, access).await,
+            Question::AppendBegin { to, size } => {
+                let mailbox = storage.open(&account, &to).await?;
+                self.append = Some((mailbox, ContentWriter::new(Some(Arc::clone(&self.commit)), size)));
+            }
+            Question::AppendOctets(octets) => self.append_octets(octets).await?,
+            Question::AppendEnd { flags, internal_date } => {
+                return self.append_end(flags, internal_date).await.map(Answer::Appended);
+            }
+            Question::AppendAbandon => self.append = None,
+            Question::Close => self.open = None,
+            other => return self.on_mailbox(other).await,
+        }
+        Ok(Answer::Done)
+    }
+
+    async fn open(&mut self, account: &AccountId, name: &MailboxName, access: Access) -> Answered {
+        self.open = None;
+        let mailbox = self.storage.open(account, name).await?;
+        // Watching begins first: what happens while the rest is read is told
+        // as a change.
+        let watch = mailbox.watch();
+        let status = mailbox.status().await?;
+        let uids = mailbox.uids().await?;
+        let recent_from = match access {
+            Access::ReadWrite => Some(mailbox.claim_recent().await?),
+            Access::ReadOnly => None,
+        };
+        self.open = Some(Open { mailbox, watch: Some(watch), reading: None });
+        Ok(Answer::Opened(Box::new(Opened { status, uids, recent_from })))
+    }
+
+    /// Questions about the open mailbox.
+    async fn on_mailbox(&mut self, question: Question) -> Answered {
+        let open = self.open.as_mut().ok_or(StoreError::NoSuchMailbox)?;
+        let mailbox = &open.mailbox;
+        Ok(match question {
+            Question::Changes { since, last, access } => Answer::News(open.news(since, last, access).await?),
+            Question::Rows(uids) => Answer::Rows(mailbox.messages(&uids).await?),
+            Question::Summaries(uids) => Answer::Summaries(mailbox.summaries(&uids).await?),
+            Question::Read { uid, range } => Answer::Octets(open.read(uid, range).await?),
+            Question::Fronts(wanted) => Answer::Fronts(open.fronts(wanted).await),
+            Question::Store { uids, change } => Answer::Stored(mailbox.store(&uids, &change, None).await?),
+            Question::Copy { uids, to } => Answer::Copied(mailbox.copy(&uids, &to).await?),
+            Question::Move { uids, to } => Answer::Copied(mailbox.move_to(&uids, &to).await?),
+            Question::Expunge(uids) => Answer::Expunged(expunge(&**mailbox, &uids).await?),
+            _ => return Err(StoreError::Unsupported("question")),
+        })
+    }
+
+    async fn append_octets(&mut self, octets: Bytes) -> Result<(), StoreError> {
+        let (_, writer) = self.append.as_mut().ok_or(StoreError::NotFound)?;
+        writer.write(octets).await
+    }
+
+    async fn append_end(&mut self, flags: Flags, internal_date: Option<Timestamp>) -> Result<Appended, StoreError> {
+        let (mailbox, writer) = self.append.take().ok_or(StoreError::NotFound)?;
+        let (content, summary) = writer.finish().await?;
+        let internal_date = internal_date.unwrap_or_else(|| self.clock.now());
+        let message = Message::new(content);
+        let new = NewMessage { message, summary: Arc::new(summary), flags, internal_date };
+        mailbox.append(vec![new]).await?.pop().ok_or(StoreError::NotFound)
+    }
+}
+
+/// Nothing is asked of the store when there is nothing to ask.
+async fn expunge(mailbox: &dyn Mailbox, uids: &UidSet) -> Result<UidSet, StoreError> {
+    if uids.is_empty() { Ok(UidSet::EMPTY) } else { mailbox.expunge(uids).await }
+}
+
+impl Open {
+    async fn news(&mut self, since: ModSeq, last: Option<Uid>, access: Access) -> Result<Box<News>, StoreError> {
+        if let Some(watch) = &mut self.watch {
+            // What changes after this line is noticed again.
+            watch.borrow_and_update();
+        }
+        let changes = self.mailbox.changes(since).await?;
+        let has_new = changes.changed.last().is_some_and(|row| last.is_none_or(|last| row.uid > last));
+        let recent_from = match access {
+            Access::ReadWrite if has_new => Some(self.mailbox.claim_recent().await?),
+            _ => None,
+        };
+        Ok(Box::new(News { changes, recent_from }))
+    }
+
+    async fn read(&mut self, uid: Uid, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let message = match &self.reading {
+            Some((last, message)) if *last == uid => message,
+            _ => {
+                let message = self.mailbox.message(uid).await?;
+                &self.reading.insert((uid, message)).1
+            }
+        };
+        let octets = message.read(range.clone()).await?;
+        if range.end >= message.len() {
+            self.reading = None;
+        }
+        Ok(octets)
+    }
+
+    /// A front that can't be read is asked for again as octets, where the
+    /// failure is told.
+    async fn fronts(&self, wanted: Vec<(Uid, Range<u64>)>) -> Vec<Option<Bytes>> {
+        let mut fronts = Vec::with_capacity(wanted.len());
+        for (uid, range) in wanted {
+            let front = if range.is_empty() {
+                Ok(Bytes::new())
+            } else {
+                match self.mailbox.message(uid).await {
+                    Ok(message) => message.read(range).await,
+                    Err(error) => Err(error),
+                }
+            };
+            fronts.push(front.ok());
+        }
+        fronts
+    }
+}
+
+#[async_trait]
+impl Host<Session> for SessionHost {
+    async fn answer(&mut self, question: Question) -> Answer {
+        if let Question::Authenticate(request) = question {
+            return self.authenticate(request).await;
+        }
+        self.on_account(question).await.unwrap_or_else(|error| {
+            log(&error);
+            Answer::Failed(error)
+        })
+    }
+
+    async fn notice(&mut self) -> Notice {
+        let watch = self.open.as_mut().and_then(|open| open.watch.as_mut());
+        let Some(watch) = watch else { return std::future::pending().await };
+        if watch.changed().await.is_ok() {
+            return Notice::Changed(*watch.borrow_and_update());
+        }
+        if let Some(open) = &mut self.open {
+            open.watch = None;
+        }
+        Notice::Gone
+    }
+}
+
+/// The client is told little; who runs the server is told all.
+fn log(error: &StoreError) {
+    if matches!(error, StoreError::Io { .. } | StoreError::Damaged(_) | StoreError::ReadOnly(_) | StoreError::DiskFull) {
+        tracing::warn!(%error, "the store failed");
+    }
+}

@@ -1,0 +1,77 @@
+//! The IMAP server: [`ImapServer`] runs a [`Session`] for each connection and
+//! answers its questions from the seams.
+//!
+//! Sockets, TLS and accepting connections are [`mailcore::net`]'s.
+
+mod host;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mailcore::net::{Connection, Ending, Service, drive};
+use mailcore::seams::{Authenticator, Commit, Storage};
+
+pub use host::SessionHost;
+
+use crate::session::{Config, Peer, Session, Transport};
+
+/// IMAP for a listener.
+#[derive(Debug)]
+pub struct ImapServer {
+    config: Arc<Config>,
+    storage: Arc<dyn Storage>,
+    commit: Arc<dyn Commit>,
+    authenticator: Arc<dyn Authenticator>,
+}
+
+impl ImapServer {
+    /// A server over these seams. `commit` is used to stage what APPEND brings
+    /// in; it belongs to the same store as `storage`.
+    pub fn new(
+        config: Config,
+        storage: Arc<dyn Storage>,
+        commit: Arc<dyn Commit>,
+        authenticator: Arc<dyn Authenticator>,
+    ) -> Self {
+        Self { config: Arc::new(config), storage, commit, authenticator }
+    }
+
+    /// The machine and its host for one connection.
+    pub fn session(&self, connection: &Connection) -> (Session, SessionHost) {
+        let transport = match (&connection.tls, connection.offers_starttls()) {
+            (Some(_), _) => Transport::Tls,
+            (None, true) => Transport::PlainWithStartTls,
+            (None, false) => Transport::Plain,
+        };
+        let peer = Peer { address: connection.peer.map(|peer| peer.ip()), transport };
+        let session = Session::new(Arc::clone(&self.config), self.storage.abilities(), peer);
+        let host = SessionHost::new(
+            Arc::clone(&self.storage),
+            Arc::clone(&self.commit),
+            Arc::clone(&self.authenticator),
+            Arc::clone(&connection.clock),
+        );
+        (session, host)
+    }
+}
+
+#[async_trait]
+impl Service for ImapServer {
+    fn protocol(&self) -> &'static str {
+        "imap"
+    }
+
+    async fn serve(&self, connection: Connection) {
+        let peer = connection.peer;
+        let (session, host) = self.session(&connection);
+        match drive(session, host, connection).await {
+            Ending::Closed => {}
+            Ending::Broken(error) => tracing::debug!(?peer, %error, "imap connection broke"),
+            ending => tracing::info!(?peer, ?ending, "imap connection ended"),
+        }
+    }
+
+    fn busy(&self) -> &'static [u8] {
+        b"* BYE [LIMIT] Too many connections; try again later\r\n"
+    }
+}

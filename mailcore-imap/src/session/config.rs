@@ -1,0 +1,56 @@
+//! [`Config`]: what a host may set of the IMAP service, with defaults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings shared by every session of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The name in the greeting.
+    pub hostname: Arc<str>,
+    /// Whether passwords are taken without TLS.
+    pub plaintext_login: PlaintextLogin,
+    /// From connect to login, however many octets trickle in.
+    pub login_timeout: Duration,
+    /// From one command to the next; RFC 9051 section 5.4 asks for 30 minutes
+    /// at least.
+    pub idle_timeout: Duration,
+    /// Between two pieces of an APPEND.
+    pub append_timeout: Duration,
+    /// Before the answer to a failed login, and again as much for each one
+    /// before it.
+    pub failed_login_delay: Duration,
+    /// Failed logins before the connection is closed.
+    pub max_failed_logins: u32,
+    /// BAD responses before the connection is closed.
+    pub max_errors: u32,
+    /// Octets of a message that APPEND takes.
+    pub append_limit: u64,
+}
+
+/// Whether passwords are taken without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaintextLogin {
+    /// They are not (RFC 8314 section 4).
+    Refused,
+    /// They are: for tests and for loopback.
+    Allowed,
+}
+
+impl Config {
+    /// The defaults, for a server called `hostname`.
+    pub fn new(hostname: &str) -> Self {
+        Self {
+            hostname: hostname.into(),
+            plaintext_login: PlaintextLogin::Refused,
+            login_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(30 * 60),
+            append_timeout: Duration::from_secs(5 * 60),
+            failed_login_delay: Duration::from_secs(1),
+            max_failed_logins: 5,
+            max_errors: 20,
+            append_limit: 64 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! [`Context`]: what a command sees of its session.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mailcore::sasl::Mechanism;
+use mailcore::seams::Abilities;
+use mailcore::time::Monotonic;
+use mailcore::wire::Input;
+
+use super::config::{Config, PlaintextLogin};
+use super::output::Output;
+use super::state::State;
+use crate::codec::framer::{FrameLimits, Framer};
+use crate::types::Capability;
+
+/// Octets of input kept while a command runs: one line of the greatest length
+/// and its CRLF.
+const INPUT_AFTER_LOGIN: usize = FrameLimits::AFTER_LOGIN.line + 2;
+/// As above, before login.
+const INPUT_BEFORE_LOGIN: usize = FrameLimits::BEFORE_LOGIN.line + 2;
+
+/// The connection's security.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// In clear, without STARTTLS on offer.
+    Plain,
+    /// In clear; STARTTLS is on offer.
+    PlainWithStartTls,
+    /// TLS is in force.
+    Tls,
+}
+
+/// What a session needs to know of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it comes from; `None` within the process.
+    pub address: Option<IpAddr>,
+    /// How it comes.
+    pub transport: Transport,
+}
+
+/// The parts of a session that commands work on.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) config: Arc<Config>,
+    pub(crate) abilities: Abilities,
+    pub(crate) peer: Peer,
+    pub(crate) state: State,
+    pub(crate) input: Input,
+    pub(crate) framer: Framer,
+    pub(crate) out: Output,
+    /// The moment of this step.
+    pub(crate) now: Monotonic,
+}
+
+impl Context {
+    /// A session's parts at the greeting.
+    pub(crate) fn new(config: Arc<Config>, abilities: Abilities, peer: Peer) -> Self {
+        Self {
+            config,
+            abilities,
+            peer,
+            state: State::NotAuthenticated { failures: 0 },
+            input: Input::with_limit(INPUT_BEFORE_LOGIN),
+            framer: Framer::new(FrameLimits::BEFORE_LOGIN),
+            out: Output::default(),
+            now: Monotonic::default(),
+        }
+    }
+
+    /// Lets longer commands in, once someone is known.
+    pub(crate) fn widen_limits(&mut self) {
+        self.input.set_limit(INPUT_AFTER_LOGIN);
+        self.framer.set_limits(FrameLimits::AFTER_LOGIN);
+    }
+
+    /// True when a password may be sent over this connection.
+    pub(crate) fn takes_passwords(&self) -> bool {
+        self.peer.transport == Transport::Tls || self.config.plaintext_login == PlaintextLogin::Allowed
+    }
+
+    /// What this server can do in this state (RFC 9051 section 6.1.1).
+    pub(crate) fn capabilities(&self) -> Vec<Capability> {
+        let mut names = vec![Capability::Imap4Rev1, Capability::LiteralPlus, Capability::Id];
+        if let State::NotAuthenticated { .. } = self.state {
+            names.push(Capability::SaslIr);
+            if self.peer.transport == Transport::PlainWithStartTls {
+                names.push(Capability::StartTls);
+            }
+            if self.takes_passwords() {
+                names.extend(Mechanism::ALL.map(|mechanism| Capability::Auth(mechanism.as_str())));
+            } else {
+                names.push(Capability::LoginDisabled);
+            }
+        }
+        names.extend(crate::commands::capabilities(self.abilities));
+        names.push(Capability::AppendLimit(self.config.append_limit));
+        names
+    }
+}

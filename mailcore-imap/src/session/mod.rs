@@ -1,0 +1,391 @@
+//! [`Session`]: the IMAP server's machine. Octets in, [`Step`]s out; it asks a
+//! [`Question`] where only a store or directory knows.
+//!
+//! No IO, clock or store here: [`crate::server`] answers, `mailcore::net`
+//! drives.
+
+mod config;
+mod context;
+mod output;
+mod question;
+mod state;
+mod sync;
+
+use std::sync::Arc;
+
+use mailcore::seams::Abilities;
+use mailcore::time::Monotonic;
+use mailcore::wire::{Input, Machine, Step, TlsInfo};
+
+pub use config::{Config, PlaintextLogin};
+pub use context::{Peer, Transport};
+pub use question::{Access, Answer, News, Notice, Opened, Question};
+
+pub(crate) use context::Context;
+pub(crate) use state::{Selected, State};
+pub(crate) use sync::{Expunges, Sync, SyncStep, write_counts};
+
+use crate::codec::Cursor;
+use crate::codec::framer::{Fault, Frame, Synchronising, tag_of};
+use crate::commands::{self, Done, Progress, Run, Started, SyncRule, Then};
+use crate::types::Tag;
+use crate::wording::{self, Condition, Status};
+
+/// One client's session.
+#[derive(Debug)]
+pub struct Session {
+    cx: Context,
+    doing: Doing,
+    answer: Option<Answer>,
+    /// When waiting for octets ends the session.
+    deadline: Option<Monotonic>,
+    errors: u32,
+    ended: Ended,
+    /// The peer sends no more.
+    input_ended: bool,
+    going_down: bool,
+}
+
+/// Whether the session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    No,
+    /// After what is written is sent.
+    Yes,
+}
+
+/// What the session is at.
+#[derive(Debug)]
+enum Doing {
+    Greeting,
+    /// Between commands.
+    Reading,
+    /// A command runs.
+    Running(Running),
+    /// A command is done; changes are told before its tagged response.
+    Finishing { tag: Option<Tag>, done: Done, sync: Sync },
+    /// TLS is being established.
+    Upgrading,
+    /// Until then, nothing.
+    Pausing(Monotonic, Option<Tag>, Done),
+}
+
+#[derive(Debug)]
+struct Running {
+    tag: Tag,
+    rule: SyncRule,
+    run: Box<dyn Run>,
+}
+
+impl Session {
+    /// A session that is about to greet.
+    pub fn new(config: Arc<Config>, abilities: Abilities, peer: Peer) -> Self {
+        Self {
+            cx: Context::new(config, abilities, peer),
+            doing: Doing::Greeting,
+            answer: None,
+            deadline: None,
+            errors: 0,
+            ended: Ended::No,
+            input_ended: false,
+            going_down: false,
+        }
+    }
+
+    /// One move; `None` when there is another to make at once.
+    fn advance(&mut self) -> Option<Step<Question>> {
+        match std::mem::replace(&mut self.doing, Doing::Reading) {
+            Doing::Greeting => {
+                self.greet();
+                None
+            }
+            Doing::Reading => self.read(),
+            Doing::Running(running) => self.resume(running),
+            Doing::Finishing { tag, done, sync } => self.finish(tag, done, sync),
+            Doing::Upgrading => {
+                self.doing = Doing::Upgrading;
+                Some(Step::UpgradeTls)
+            }
+            Doing::Pausing(until, tag, done) if self.cx.now >= until => {
+                self.complete(tag.as_ref(), done);
+                None
+            }
+            Doing::Pausing(until, tag, done) => {
+                self.doing = Doing::Pausing(until, tag, done);
+                Some(Step::Wait { until })
+            }
+        }
+    }
+
+    fn greet(&mut self) {
+        let code = crate::types::ResponseCode::Capability(self.cx.capabilities());
+        let text = format!("{} {}", self.cx.config.hostname, wording::GREETING);
+        self.cx.out.untagged_ok(&code, &text);
+        self.deadline = Some(self.cx.now.after(self.cx.config.login_timeout));
+    }
+
+    /// Takes the next command off the input, or waits for it.
+    fn read(&mut self) -> Option<Step<Question>> {
+        if self.mailbox_is_gone() {
+            return self.bye(wording::BYE_MAILBOX_GONE);
+        }
+        match self.cx.framer.next(&mut self.cx.input) {
+            Frame::Incomplete if self.going_down => self.bye(wording::BYE_SHUTDOWN),
+            Frame::Incomplete => self.wait(),
+            Frame::Command(command) => {
+                self.begin(&command);
+                None
+            }
+            Frame::Literal { length, sync } => self.literal(length, sync),
+            Frame::Fault(Fault::Octets { tag }) => {
+                self.complete(tag.as_ref(), wording::bad_octets().into());
+                None
+            }
+            Frame::Fault(Fault::LineTooLong { tag }) => {
+                self.cx.out.status(tag.as_ref(), &wording::line_too_long());
+                self.bye(wording::BYE_TOO_LONG)
+            }
+        }
+    }
+
+    /// Waits for octets; says good-bye when the time is over.
+    fn wait(&mut self) -> Option<Step<Question>> {
+        if self.input_ended {
+            self.ended = Ended::Yes;
+            return None;
+        }
+        let until = *self.deadline.get_or_insert_with(|| self.cx.now.after(self.cx.config.idle_timeout));
+        if self.cx.now >= until {
+            let logged_in = !matches!(self.cx.state, State::NotAuthenticated { .. });
+            return self.bye(if logged_in { wording::BYE_IDLE } else { wording::BYE_LOGIN_TIMEOUT });
+        }
+        Some(Step::Read { until })
+    }
+
+    fn mailbox_is_gone(&mut self) -> bool {
+        self.cx.state.selected().is_some_and(|selected| selected.gone)
+    }
+
+    fn bye(&mut self, text: &str) -> Option<Step<Question>> {
+        self.cx.out.bye(text);
+        self.cx.state = State::Logout;
+        self.ended = Ended::Yes;
+        None
+    }
+
+    /// Decides about an announced literal before a `+` invites it
+    /// (RFC 7888 section 4).
+    fn literal(&mut self, length: u64, sync: Synchronising) -> Option<Step<Question>> {
+        if let Some((tag, started)) = commands::append::begin(&mut self.cx, length, sync) {
+            self.started(tag, SyncRule::append(), started);
+            return None;
+        }
+        if self.cx.framer.fits(length) {
+            self.cx.framer.collect();
+            if sync == Synchronising::Yes {
+                self.cx.out.continuation(wording::CONTINUE);
+            }
+            return None;
+        }
+        let tag = self.cx.framer.pending_tag();
+        self.cx.framer.refuse();
+        self.complete(tag.as_ref(), wording::literal_too_big().into());
+        // Before login a client that announces too much is not one to wait for;
+        // without synchronising its octets are on their way already.
+        let hostile = matches!(self.cx.state, State::NotAuthenticated { .. });
+        if hostile || sync == Synchronising::No {
+            return self.bye(wording::BYE_TOO_LONG);
+        }
+        None
+    }
+
+    /// Starts a command.
+    fn begin(&mut self, command: &[u8]) {
+        let Some(tag) = tag_of(command) else {
+            return self.complete(None, wording::unknown_command().into());
+        };
+        let mut cursor = Cursor::new(command.get(tag.as_str().len()..).unwrap_or_default());
+        let Some(spec) = cursor.eat(b' ').then(|| commands::find(&mut cursor)).flatten() else {
+            return self.complete(Some(&tag), wording::unknown_command().into());
+        };
+        if !spec.legal.holds(&self.cx.state) {
+            return self.complete(Some(&tag), wording::wrong_state().into());
+        }
+        match (spec.start)(&mut cursor, &mut self.cx) {
+            Ok(started) => self.started(tag, spec.sync, started),
+            Err(error) => self.complete(Some(&tag), wording::unreadable(error).into()),
+        }
+    }
+
+    fn started(&mut self, tag: Tag, rule: SyncRule, started: Started) {
+        match started {
+            Started::Run(run) => self.doing = Doing::Running(Running { tag, rule, run }),
+            Started::Done(done) => self.wind_up(tag, rule, done),
+        }
+    }
+
+    /// Lets the running command go on.
+    fn resume(&mut self, mut running: Running) -> Option<Step<Question>> {
+        let answer = self.answer.take();
+        match running.run.resume(&mut self.cx, answer) {
+            Progress::Ask(question) => {
+                self.doing = Doing::Running(running);
+                Some(Step::Ask(question))
+            }
+            Progress::Flush => {
+                self.doing = Doing::Running(running);
+                None
+            }
+            Progress::Read(patience) => {
+                if self.going_down {
+                    return self.bye(wording::BYE_SHUTDOWN);
+                }
+                if self.mailbox_is_gone() {
+                    return self.bye(wording::BYE_MAILBOX_GONE);
+                }
+                if let Some(patience) = patience {
+                    self.deadline = Some(self.cx.now.after(patience));
+                }
+                self.doing = Doing::Running(running);
+                self.wait()
+            }
+            Progress::Done(done) => {
+                self.wind_up(running.tag, running.rule, done);
+                None
+            }
+            Progress::Drop => {
+                self.ended = Ended::Yes;
+                None
+            }
+        }
+    }
+
+    /// A command is done: its failure may be told late, its changes are told
+    /// now.
+    fn wind_up(&mut self, tag: Tag, rule: SyncRule, done: Done) {
+        if let Then::Pause(delay) = done.then {
+            self.doing = Doing::Pausing(self.cx.now.after(delay), Some(tag), done);
+        } else {
+            let sync = Sync::new(rule.expunges, rule.ask && done.status.condition == Condition::Ok);
+            self.doing = Doing::Finishing { tag: Some(tag), done, sync };
+        }
+    }
+
+    fn finish(&mut self, tag: Option<Tag>, done: Done, mut sync: Sync) -> Option<Step<Question>> {
+        let answer = self.answer.take();
+        match sync.resume(&mut self.cx, answer) {
+            SyncStep::Ask(question) => {
+                self.doing = Doing::Finishing { tag, done, sync };
+                return Some(Step::Ask(question));
+            }
+            SyncStep::Flush => self.doing = Doing::Finishing { tag, done, sync },
+            SyncStep::Done => self.complete(tag.as_ref(), done),
+            SyncStep::Gone => {
+                self.complete(tag.as_ref(), done);
+                self.notify(Notice::Gone);
+            }
+        }
+        None
+    }
+
+    /// Writes the tagged response and does what comes after it.
+    fn complete(&mut self, tag: Option<&Tag>, done: Done) {
+        self.cx.out.status(tag, &done.status);
+        self.deadline = match self.cx.state {
+            State::NotAuthenticated { .. } => self.deadline,
+            _ => None,
+        };
+        if done.status.condition == Condition::Bad {
+            self.errors += 1;
+            if self.errors > self.cx.config.max_errors {
+                self.bye(wording::BYE_ERRORS);
+            }
+        }
+        match done.then {
+            Then::Nothing | Then::Pause(_) => {
+                if let State::NotAuthenticated { failures } = self.cx.state
+                    && failures >= self.cx.config.max_failed_logins
+                {
+                    self.bye(wording::BYE_FAILURES);
+                }
+            }
+            Then::StartTls => self.doing = Doing::Upgrading,
+            Then::Close => self.ended = Ended::Yes,
+        }
+    }
+}
+
+impl Machine for Session {
+    type Question = Question;
+    type Answer = Answer;
+    type Notice = Notice;
+
+    fn input(&mut self) -> &mut Input {
+        &mut self.cx.input
+    }
+
+    fn end_of_input(&mut self) {
+        self.input_ended = true;
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.answer = Some(answer);
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        let Some(selected) = self.cx.state.selected() else { return };
+        match notice {
+            Notice::Changed(modseq) => selected.noticed = selected.noticed.max(modseq),
+            Notice::Gone => selected.gone = true,
+        }
+    }
+
+    fn shutdown(&mut self) {
+        self.going_down = true;
+    }
+
+    fn tls_established(&mut self, _info: TlsInfo) {
+        let peer = Peer { transport: Transport::Tls, ..self.cx.peer };
+        self.cx = Context::new(Arc::clone(&self.cx.config), self.cx.abilities, peer);
+        self.doing = Doing::Reading;
+    }
+
+    fn step(&mut self, now: Monotonic) -> Step<Question> {
+        self.cx.now = now;
+        loop {
+            let waits = match self.advance_unless_full() {
+                Some(Step::Ask(question)) => return Step::Ask(question),
+                other => other,
+            };
+            if let Some(octets) = self.next_piece(waits.is_some()) {
+                return Step::Send(octets);
+            }
+            match waits {
+                Some(step) => return step,
+                None if self.ended == Ended::Yes => return Step::Close,
+                None => {}
+            }
+        }
+    }
+}
+
+impl Session {
+    /// A move, unless there is enough to send first or nothing left to do.
+    fn advance_unless_full(&mut self) -> Option<Step<Question>> {
+        if self.ended == Ended::Yes || self.cx.out.is_full() {
+            return None;
+        }
+        self.advance()
+    }
+
+    /// A piece to send: when enough has gathered, before waiting, at the end.
+    fn next_piece(&mut self, waits: bool) -> Option<bytes::Bytes> {
+        if waits || self.ended == Ended::Yes || self.cx.out.is_full() { self.cx.out.next() } else { None }
+    }
+}
+
+impl From<Status> for Done {
+    fn from(status: Status) -> Self {
+        Self { status, then: Then::Nothing }
+    }
+}

@@ -1,0 +1,198 @@
+//! What a session asks its host, what it is answered, and what it is told
+//! unasked.
+//!
+//! Every question is about the account that logged in and, where no mailbox is
+//! named, about the mailbox last selected: whoever answers keeps both.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mailcore::account::Identity;
+use mailcore::mailbox::{
+    Changes, FlagChange, Flags, MailboxEntry, MailboxName, MailboxStatus, MessageInfo, ModSeq, Uid, UidSet,
+};
+use mailcore::message::Summary;
+use mailcore::seams::{Appended, AuthError, AuthRequest, CopyReceipt, StoreError, StoreReceipt};
+use mailcore::time::Timestamp;
+
+/// What only the host can know or do. One answer is right for each, and
+/// [`Answer::Failed`] for all but [`Question::Authenticate`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Question {
+    /// Check a login. Answer: [`Answer::Identity`]; when it is `Ok`, later
+    /// questions are about that account.
+    Authenticate(AuthRequest),
+    /// Every mailbox and subscription. Answer: [`Answer::Mailboxes`].
+    Mailboxes,
+    /// Make a mailbox. Answer: [`Answer::Done`].
+    Create(MailboxName),
+    /// Delete a mailbox. Answer: [`Answer::Done`].
+    Delete(MailboxName),
+    /// Rename a mailbox. Answer: [`Answer::Done`].
+    Rename {
+        /// Its name now.
+        from: MailboxName,
+        /// Its name then.
+        to: MailboxName,
+    },
+    /// Subscribe. Answer: [`Answer::Done`].
+    Subscribe(MailboxName),
+    /// End a subscription. Answer: [`Answer::Done`].
+    Unsubscribe(MailboxName),
+    /// A mailbox's counters. Answer: [`Answer::Status`].
+    Status(MailboxName),
+    /// Open a mailbox and report its changes from then on. Answer:
+    /// [`Answer::Opened`]; on failure none is open.
+    Open {
+        /// Which.
+        name: MailboxName,
+        /// What for.
+        access: Access,
+    },
+    /// Close the open mailbox. Answer: [`Answer::Done`].
+    Close,
+    /// What changed in the open mailbox. Answer: [`Answer::News`].
+    Changes {
+        /// After this.
+        since: ModSeq,
+        /// The last message the session knows of: newer ones are claimed as
+        /// recent when `access` says so.
+        last: Option<Uid>,
+        /// How the mailbox was opened.
+        access: Access,
+    },
+    /// The rows of these messages. Answer: [`Answer::Rows`].
+    Rows(UidSet),
+    /// The summaries of these messages. Answer: [`Answer::Summaries`].
+    Summaries(UidSet),
+    /// Octets of a message, 64 kB at most. Answer: [`Answer::Octets`].
+    Read {
+        /// Which message.
+        uid: Uid,
+        /// Which octets.
+        range: Range<u64>,
+    },
+    /// The first octets of each of these messages, as many as asked: headers,
+    /// many at a time. Answer: [`Answer::Fronts`].
+    Fronts(Vec<(Uid, Range<u64>)>),
+    /// Change flags. Answer: [`Answer::Stored`].
+    Store {
+        /// Of which messages.
+        uids: UidSet,
+        /// How.
+        change: FlagChange,
+    },
+    /// Copy messages. Answer: [`Answer::Copied`].
+    Copy {
+        /// Which.
+        uids: UidSet,
+        /// Where to.
+        to: MailboxName,
+    },
+    /// Move messages. Answer: [`Answer::Copied`].
+    Move {
+        /// Which.
+        uids: UidSet,
+        /// Where to.
+        to: MailboxName,
+    },
+    /// Remove those of these messages that have `\Deleted`. Answer:
+    /// [`Answer::Expunged`].
+    Expunge(UidSet),
+    /// Begin to take a message in. Answer: [`Answer::Done`].
+    AppendBegin {
+        /// Where to.
+        to: MailboxName,
+        /// Its octets.
+        size: u64,
+    },
+    /// The message's next octets. Answer: [`Answer::Done`].
+    AppendOctets(Bytes),
+    /// The message is complete. Answer: [`Answer::Appended`].
+    AppendEnd {
+        /// Its flags.
+        flags: Flags,
+        /// Its internal date; now when none is given.
+        internal_date: Option<Timestamp>,
+    },
+    /// Forget the message. Answer: [`Answer::Done`].
+    AppendAbandon,
+}
+
+/// What a mailbox is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// SELECT.
+    ReadWrite,
+    /// EXAMINE.
+    ReadOnly,
+}
+
+/// An answer to a [`Question`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Who logged in.
+    Identity(Result<Identity, AuthError>),
+    /// It is done.
+    Done,
+    /// It failed.
+    Failed(StoreError),
+    /// Mailboxes in name order.
+    Mailboxes(Vec<MailboxEntry>),
+    /// Counters.
+    Status(MailboxStatus),
+    /// The mailbox is open.
+    Opened(Box<Opened>),
+    /// Changes.
+    News(Box<News>),
+    /// Rows, ascending by UID.
+    Rows(Vec<MessageInfo>),
+    /// Summaries, ascending by UID.
+    Summaries(Vec<(Uid, Arc<Summary>)>),
+    /// Octets.
+    Octets(Bytes),
+    /// Octets of several messages in the order asked; `None` for one that is
+    /// gone or can't be read.
+    Fronts(Vec<Option<Bytes>>),
+    /// What STORE did.
+    Stored(StoreReceipt),
+    /// What COPY or MOVE did.
+    Copied(CopyReceipt),
+    /// What EXPUNGE removed.
+    Expunged(UidSet),
+    /// Where the message lies.
+    Appended(Appended),
+}
+
+/// A mailbox just opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Its counters.
+    pub status: MailboxStatus,
+    /// Its messages.
+    pub uids: UidSet,
+    /// Messages from here on are recent in this session.
+    pub recent_from: Option<Uid>,
+}
+
+/// What changed in the open mailbox.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// The changes.
+    pub changes: Changes,
+    /// New messages from here on are recent in this session.
+    pub recent_from: Option<Uid>,
+}
+
+/// What a session is told unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The open mailbox changed; its greatest ModSeq now.
+    Changed(ModSeq),
+    /// The open mailbox was deleted.
+    Gone,
+}

@@ -1,0 +1,142 @@
+//! The states of RFC 9051 section 3, each with what is valid only in it.
+
+use std::collections::BTreeSet;
+
+use mailcore::account::Identity;
+use mailcore::mailbox::{Flags, Keyword, MessageInfo, ModSeq, Uid, UidSet};
+
+use super::question::Access;
+use crate::view::View;
+
+/// Keywords a session remembers to have announced.
+const MAX_KNOWN_KEYWORDS: usize = 1_000;
+/// Own changes a session remembers to keep from echoing.
+const MAX_OWN: usize = 64;
+
+/// Where a session stands.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Before login.
+    NotAuthenticated {
+        /// Failed logins so far.
+        failures: u32,
+    },
+    /// Logged in, no mailbox selected.
+    Authenticated(Identity),
+    /// A mailbox is selected.
+    Selected(Identity, Box<Selected>),
+    /// Saying good-bye.
+    Logout,
+}
+
+impl State {
+    /// The selected mailbox.
+    pub(crate) fn selected(&mut self) -> Option<&mut Selected> {
+        match self {
+            Self::Selected(_, selected) => Some(selected),
+            _ => None,
+        }
+    }
+
+    /// Selects a mailbox, or with `None` leaves the one selected. Does nothing
+    /// before login.
+    pub(crate) fn select(&mut self, mailbox: Option<Box<Selected>>) {
+        let identity = match self {
+            Self::Authenticated(identity) | Self::Selected(identity, _) => identity.clone(),
+            Self::NotAuthenticated { .. } | Self::Logout => return,
+        };
+        *self = match mailbox {
+            Some(selected) => Self::Selected(identity, selected),
+            None => Self::Authenticated(identity),
+        };
+    }
+}
+
+/// The selected mailbox as this session knows it.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    /// SELECT or EXAMINE.
+    pub(crate) access: Access,
+    /// What the client was told.
+    pub(crate) view: View,
+    /// Everything up to here is in the view.
+    pub(crate) since: ModSeq,
+    /// Something up to here happened.
+    pub(crate) noticed: ModSeq,
+    /// Another session deleted it.
+    pub(crate) gone: bool,
+    /// Changes by this session that the client was told in its own command.
+    own: Vec<(ModSeq, UidSet)>,
+    known_keywords: BTreeSet<Keyword>,
+}
+
+impl Selected {
+    /// A mailbox just opened.
+    pub(crate) fn new(access: Access, view: View, since: ModSeq) -> Self {
+        Self { access, view, since, noticed: since, gone: false, own: Vec::new(), known_keywords: BTreeSet::new() }
+    }
+
+    /// True when the store has news for the view.
+    pub(crate) fn has_news(&self) -> bool {
+        self.noticed > self.since
+    }
+
+    /// Remembers that the client knows these rows, so that the changes that
+    /// made them are not told again.
+    pub(crate) fn told(&mut self, rows: &[MessageInfo]) {
+        let mut changed: Vec<(ModSeq, Vec<Uid>)> = Vec::new();
+        for row in rows.iter().filter(|row| row.modseq > self.since) {
+            let room = changed.len() < MAX_OWN;
+            match changed.iter_mut().rev().find(|(modseq, _)| *modseq == row.modseq) {
+                Some((_, uids)) => uids.push(row.uid),
+                None if room => changed.push((row.modseq, vec![row.uid])),
+                // Told twice is harmless; remembering without end is not.
+                None => {}
+            }
+        }
+        for (modseq, uids) in changed {
+            if self.own.len() < MAX_OWN {
+                self.own.push((modseq, uids.into_iter().collect()));
+            }
+        }
+    }
+
+    /// True when the client knows `row` from its own command.
+    pub(crate) fn was_told(&self, row: &MessageInfo) -> bool {
+        self.own.iter().any(|(modseq, uids)| *modseq == row.modseq && uids.contains(row.uid))
+    }
+
+    /// The view now holds everything up to `modseq`. When that is no further
+    /// than before, notices of more were wrong and are forgotten, lest the
+    /// store be asked for ever.
+    pub(crate) fn caught_up(&mut self, modseq: ModSeq) {
+        if modseq <= self.since {
+            self.noticed = self.since;
+        } else {
+            self.since = modseq;
+            self.noticed = self.noticed.max(modseq);
+        }
+    }
+
+    /// Forgets own changes that are in the view by now.
+    pub(crate) fn forget_own(&mut self) {
+        self.own = Vec::new();
+    }
+
+    /// True when `flags` holds a keyword the client was not told of: a FLAGS
+    /// response comes first then.
+    pub(crate) fn learn_keywords(&mut self, flags: &Flags) -> bool {
+        let mut is_new = false;
+        for keyword in flags.keywords() {
+            if self.known_keywords.len() < MAX_KNOWN_KEYWORDS && !self.known_keywords.contains(keyword) {
+                is_new |= self.known_keywords.insert(keyword.clone());
+            }
+        }
+        is_new
+    }
+
+    /// The keywords the client was told of.
+    pub(crate) fn known_keywords(&self) -> impl Iterator<Item = &Keyword> {
+        self.known_keywords.iter()
+    }
+}
