@@ -1,7 +1,25 @@
-//! SMTP for mailcore: sans-IO session machines, server and client.
+//! SMTP for mailcore: sans-IO session machines, server and client (RFC 5321).
+//!
+//! ```text
+//! octets ─► wire::Input ─► server::Session ─► octets
+//!                              │ Question          ▲ Answer
+//!                              ▼                   │
+//!                          server host: Intake, Authenticator
+//! ```
+//!
+//! [`command`], [`reply`], [`extension`] and [`data`] are the wire's values,
+//! shared by both sides. [`Smtp`] is what a server is built with;
+//! [`server::Session`] is the protocol alone, for those who bring their own
+//! runner.
+//!
+//! Spoken: RFC 5321, 1870 (SIZE), 2033 (LMTP), 2034 (ENHANCEDSTATUSCODES), 2920
+//! (PIPELINING), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531
+//! (SMTPUTF8).
 
 pub mod command;
 pub mod data;
 pub mod extension;
 pub mod reply;
 pub mod server;
+
+pub use server::Smtp;

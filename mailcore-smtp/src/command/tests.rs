@@ -105,16 +105,16 @@ fn a_quoted_local_part_may_hold_what_ends_a_path() {
 }
 
 #[test]
-fn errors_name_what_is_to_blame() {
-    use CommandError as E;
-    let usage = |line: &str| matches!(parse(line), Err(E::Usage(_)));
-    for line in [
+fn arguments_that_do_not_fit_show_the_usage() {
+    let lines = [
         "EHLO",
         "HELO a b",
         "HELO a\"b",
         "MAIL",
         "MAIL TO:<a@x.test>",
         "MAIL FROM:<a@x.test>SIZE=1",
+        "MAIL FROM:<a@x.test> =1",
+        "MAIL FROM:<a@x.test> SIZE=",
         "RCPT",
         "DATA now",
         "QUIT now",
@@ -127,70 +127,69 @@ fn errors_name_what_is_to_blame() {
         "BDAT 1 2",
         "BDAT 1 LAST x",
         "BDAT 99999999999999999999",
-        "MAIL FROM:<a@x.test> =1",
-        "MAIL FROM:<a@x.test> SIZE=",
-    ] {
-        assert!(usage(line), "{line:?} gave {:?}", parse(line));
+    ];
+    for line in lines {
+        assert!(
+            matches!(parse(line), Err(CommandError::Usage(_))),
+            "{line:?} gave {:?}",
+            parse(line)
+        );
     }
-    for (line, error) in [
-        ("", E::UnknownVerb),
-        ("FOO", E::UnknownVerb),
-        ("MAILFROM:<a@x.test>", E::UnknownVerb),
-        ("SOML FROM:<a@x.test>", E::NotImplemented),
-        ("GET / HTTP/1.1", E::Http),
-        ("host: x", E::Http),
-        ("EHLO a\0b", E::NotText),
-        ("EHLO a\rb", E::NotText),
-        ("VRFY \u{85}", E::NotText),
-        ("MAIL FROM:a@x.test", E::ReversePath(AddressError::Brackets)),
-        (
-            "MAIL FROM:<a@x.test",
-            E::ReversePath(AddressError::Brackets),
-        ),
-        ("MAIL FROM:<a>", E::ReversePath(AddressError::NoDomain)),
-        ("RCPT TO:<>", E::ForwardPath(AddressError::Empty)),
-        (
-            "RCPT TO:<a..b@x.test>",
-            E::ForwardPath(AddressError::LocalPart),
-        ),
-        (
-            "RCPT TO:<a@x.test> SIZE=1",
-            E::UnknownParameter("SIZE".into()),
-        ),
-        ("MAIL FROM:<> FOO=bar", E::UnknownParameter("FOO".into())),
-        (
-            "MAIL FROM:<> SIZE=99999999999999999999",
-            E::BadParameter("SIZE"),
-        ),
-        ("MAIL FROM:<> SIZE", E::BadParameter("SIZE")),
-        ("MAIL FROM:<> SIZE=1 SIZE=1", E::RepeatedParameter("SIZE")),
-        ("MAIL FROM:<> BODY=9BIT", E::BadParameter("BODY")),
-        ("MAIL FROM:<> SMTPUTF8=1", E::BadParameter("SMTPUTF8")),
-        ("MAIL FROM:<> ENVID=a+0D+0Ab", E::BadParameter("ENVID")),
-        ("MAIL FROM:<> ENVID=a=b", E::BadParameter("ENVID")),
-        ("MAIL FROM:<> ENVID=+4", E::BadParameter("ENVID")),
-        (
-            "RCPT TO:<a@x.test> NOTIFY=NEVER,DELAY",
-            E::BadParameter("NOTIFY"),
-        ),
-        (
-            "RCPT TO:<a@x.test> ORCPT=a@x.test",
-            E::BadParameter("ORCPT"),
-        ),
-        (
-            "RCPT TO:<a@x.test> ORCPT=rfc822;a+0A",
-            E::BadParameter("ORCPT"),
-        ),
-        (
-            "RCPT TO:<a@x.test> ORCPT=utf-8;\\x{0A}",
-            E::BadParameter("ORCPT"),
-        ),
-        ("AUTH PLAIN ***", E::Base64),
-        ("AUTH PLAIN =AAA", E::Base64),
+}
+
+fn assert_error(line: &str, error: CommandError) {
+    assert_eq!(parse(line), Err(error), "{line:?}");
+}
+
+#[test]
+fn what_is_no_command_is_told_apart() {
+    use CommandError::{Base64, Http, NotImplemented, NotText, UnknownVerb};
+    assert_error("", UnknownVerb);
+    assert_error("FOO", UnknownVerb);
+    assert_error("MAILFROM:<a@x.test>", UnknownVerb);
+    assert_error("SOML FROM:<a@x.test>", NotImplemented);
+    assert_error("GET / HTTP/1.1", Http);
+    assert_error("host: x", Http);
+    assert_error("EHLO a\0b", NotText);
+    assert_error("EHLO a\rb", NotText);
+    assert_error("VRFY \u{85}", NotText);
+    assert_eq!(Command::parse(b"VRFY \xff"), Err(NotText));
+    assert_error("AUTH PLAIN ***", Base64);
+    assert_error("AUTH PLAIN =AAA", Base64);
+}
+
+#[test]
+fn a_wrong_path_says_why() {
+    use AddressError::{Brackets, Empty, LocalPart, NoDomain};
+    use CommandError::{ForwardPath, ReversePath};
+    assert_error("MAIL FROM:a@x.test", ReversePath(Brackets));
+    assert_error("MAIL FROM:<a@x.test", ReversePath(Brackets));
+    assert_error("MAIL FROM:<a>", ReversePath(NoDomain));
+    assert_error("RCPT TO:<>", ForwardPath(Empty));
+    assert_error("RCPT TO:<a..b@x.test>", ForwardPath(LocalPart));
+}
+
+#[test]
+fn a_wrong_parameter_is_named() {
+    use CommandError::{BadParameter, RepeatedParameter, UnknownParameter};
+    assert_error("RCPT TO:<a@x.test> SIZE=1", UnknownParameter("SIZE".into()));
+    assert_error("MAIL FROM:<> FOO=bar", UnknownParameter("FOO".into()));
+    assert_error("MAIL FROM:<> SIZE=1 SIZE=1", RepeatedParameter("SIZE"));
+    for (line, keyword) in [
+        ("MAIL FROM:<> SIZE=99999999999999999999", "SIZE"),
+        ("MAIL FROM:<> SIZE", "SIZE"),
+        ("MAIL FROM:<> BODY=9BIT", "BODY"),
+        ("MAIL FROM:<> SMTPUTF8=1", "SMTPUTF8"),
+        ("MAIL FROM:<> ENVID=a+0D+0Ab", "ENVID"),
+        ("MAIL FROM:<> ENVID=a=b", "ENVID"),
+        ("MAIL FROM:<> ENVID=+4", "ENVID"),
+        ("RCPT TO:<a@x.test> NOTIFY=NEVER,DELAY", "NOTIFY"),
+        ("RCPT TO:<a@x.test> ORCPT=a@x.test", "ORCPT"),
+        ("RCPT TO:<a@x.test> ORCPT=rfc822;a+0A", "ORCPT"),
+        ("RCPT TO:<a@x.test> ORCPT=utf-8;\\x{0A}", "ORCPT"),
     ] {
-        assert_eq!(parse(line), Err(error), "{line:?}");
+        assert_error(line, BadParameter(keyword));
     }
-    assert_eq!(Command::parse(b"VRFY \xff"), Err(E::NotText));
 }
 
 #[test]

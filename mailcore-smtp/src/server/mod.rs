@@ -10,11 +10,13 @@ mod connection;
 mod host;
 mod question;
 mod session;
+mod smtp;
 mod table;
 mod transaction;
 mod wording;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::intake::Intake;
@@ -26,6 +28,7 @@ pub use config::{AuthOffer, Kind, Limits, SmtpConfig, StartTls};
 use host::SessionHost;
 pub use question::{Answer, NewTransaction, Question};
 pub use session::{Notice, Session};
+pub use smtp::Smtp;
 
 /// SMTP, submission or LMTP for a listener.
 #[derive(Debug)]
@@ -56,18 +59,23 @@ impl SmtpServer {
     }
 
     /// The configuration for one connection: STARTTLS only where the listener
-    /// has a certificate for it.
+    /// has a certificate for it, no waiting for peers within the process.
     fn config_for(&self, connection: &Connection) -> Arc<SmtpConfig> {
         let start_tls = match (connection.offers_starttls(), self.config.start_tls) {
             (true, StartTls::Absent) => StartTls::Offered,
             (false, StartTls::Offered) => StartTls::Absent,
             (_, configured) => configured,
         };
-        if start_tls == self.config.start_tls {
+        let greeting_delay = match connection.peer {
+            Some(_) => self.config.greeting_delay,
+            None => Duration::ZERO,
+        };
+        if start_tls == self.config.start_tls && greeting_delay == self.config.greeting_delay {
             return Arc::clone(&self.config);
         }
         Arc::new(SmtpConfig {
             start_tls,
+            greeting_delay,
             ..SmtpConfig::clone(&self.config)
         })
     }

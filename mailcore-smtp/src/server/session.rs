@@ -371,7 +371,7 @@ impl Session {
             }
             (Command::Rset, Phase::Idle) => self.reply(Phase::Idle, &wording::reset()),
             (Command::Noop, phase) => self.reply_now(phase, &wording::noop()),
-            (Command::Help(_), phase) => self.reply_now(phase, &wording::help()),
+            (Command::Help(_), phase) => self.reply_now(phase, &wording::help(self.config.kind)),
             (Command::Vrfy(_), phase) => self.reply_now(phase, &wording::cannot_verify()),
             (Command::Quit, _) => {
                 let reply = wording::closing(&self.config.hostname);

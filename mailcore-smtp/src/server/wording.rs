@@ -9,7 +9,7 @@ use mailcore::seams::AuthError;
 use mailcore::status::{Status, StatusClass};
 
 use super::config::Kind;
-use super::table::Rule;
+use super::table::{self, Rule, Stage};
 use crate::command::{CommandError, Verb};
 use crate::data::DataFault;
 use crate::extension::Extension;
@@ -59,7 +59,7 @@ pub(super) fn send_data() -> Reply {
 }
 
 pub(super) fn accepted(text: &str) -> Reply {
-    Reply::new(ReplyCode::OK, format!("OK {text}")).enhanced(0, 0)
+    Reply::new(ReplyCode::OK, format!("OK: {text}")).enhanced(0, 0)
 }
 
 pub(super) fn reset() -> Reply {
@@ -88,8 +88,18 @@ pub(super) fn cannot_verify() -> Reply {
     )
 }
 
-pub(super) fn help() -> Reply {
-    let verbs: Vec<&str> = Verb::ALL.iter().map(|verb| verb.as_str()).collect();
+pub(super) fn help(kind: Kind) -> Reply {
+    let known = |verb: &&Verb| {
+        !matches!(
+            table::rule(**verb, Stage::Greeted, kind),
+            Rule::NotImplemented | Rule::OtherProtocol
+        )
+    };
+    let verbs: Vec<&str> = Verb::ALL
+        .iter()
+        .filter(known)
+        .map(|verb| verb.as_str())
+        .collect();
     Reply::new(ReplyCode::HELP, verbs.join(" ")).enhanced(0, 0)
 }
 
@@ -394,7 +404,7 @@ pub(super) fn refusal(status: &Status) -> Reply {
     let permanent = match (status.code.subject, status.code.detail) {
         (2, 2) | (3, 1 | 4) => ReplyCode::EXCEEDED_STORAGE,
         (6, 7) => ReplyCode::NAME_NOT_ALLOWED,
-        (3 | 4 | 5 | 6, _) => ReplyCode::FAILED,
+        (3..=6, _) => ReplyCode::FAILED,
         _ => ReplyCode::MAILBOX_UNAVAILABLE,
     };
     Reply::from_status(status, transient, permanent)

@@ -1,0 +1,137 @@
+//! The host of the transcripts: answers by the look of the addresses.
+
+use mailcore::account::{AccountId, Identity};
+use mailcore::address::ForwardPath;
+use mailcore::seams::{AuthError, AuthRequest, Proof};
+use mailcore::status::{EnhancedStatusCode, Status};
+use mailcore_smtp::command::Rcpt;
+use mailcore_smtp::server::{Answer, Kind, NewTransaction, Question};
+
+/// Says yes, but to: `refused@` and `later@` as senders; `nobody...@`,
+/// `full@` and, from strangers, anybody at `elsewhere.test` as recipients;
+/// messages that hold `REFUSE` or `STOP`. Knows the user `tim`.
+pub(crate) struct Host {
+    kind: Kind,
+    /// The messages taken, and transactions dropped, one line each.
+    pub(crate) taken: Vec<String>,
+    transaction: Option<(NewTransaction, Vec<Rcpt>, Vec<u8>)>,
+}
+
+impl Host {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            taken: Vec::new(),
+            transaction: None,
+        }
+    }
+
+    pub(crate) fn answer(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Greet(facts) => {
+                self.transaction = None;
+                match facts.helo.as_deref() {
+                    Some("refused.test") => refuse(Status::permanent(7, 1, "I know you")),
+                    _ => Answer::Proceed,
+                }
+            }
+            Question::Authenticate { request, .. } => authenticate(&request),
+            Question::Mail(new) => {
+                let sender = new.mail.reverse_path.to_string();
+                self.transaction = Some((*new, Vec::new(), Vec::new()));
+                match sender.split('@').next() {
+                    Some("refused") => refuse(Status::permanent(7, 1, "Not from you")),
+                    Some("later") => refuse(Status::transient(7, 1, "Come back later")),
+                    _ => Answer::Proceed,
+                }
+            }
+            Question::Rcpt(rcpt) => self.rcpt(rcpt),
+            Question::Chunk(octets) => {
+                let (_, _, content) = self
+                    .transaction
+                    .as_mut()
+                    .expect("a chunk without transaction");
+                assert!(octets.len() <= 64 * 1024, "a chunk is too large");
+                content.extend_from_slice(&octets);
+                match String::from_utf8_lossy(content).contains("STOP") {
+                    true => refuse(Status::transient(3, 1, "The disk is full")),
+                    false => Answer::Proceed,
+                }
+            }
+            Question::Finish => self.finish(),
+            Question::Abort => {
+                self.transaction = None;
+                Answer::Proceed
+            }
+            _ => Answer::Proceed,
+        }
+    }
+
+    fn rcpt(&mut self, rcpt: Rcpt) -> Answer {
+        let (new, recipients, _) = self.transaction.as_mut().expect("RCPT without transaction");
+        if let ForwardPath::Address(address) = &rcpt.forward_path {
+            if address.local_part().starts_with("nobody") {
+                return refuse(Status::permanent(1, 1, "No such user"));
+            }
+            if address.local_part() == "full" {
+                return refuse(Status::transient(2, 2, "Mailbox full"));
+            }
+            if address.domain().as_str() == "elsewhere.test" && new.session.identity.is_none() {
+                return refuse(Status::permanent(7, 1, "Relaying denied"));
+            }
+        }
+        recipients.push(rcpt);
+        Answer::Proceed
+    }
+
+    fn finish(&mut self) -> Answer {
+        let (new, recipients, content) =
+            self.transaction.take().expect("an end without transaction");
+        let text = String::from_utf8_lossy(&content);
+        if text.contains("REFUSE") {
+            return refuse(Status::permanent(7, 1, "Not this"));
+        }
+        let to: Vec<String> = recipients
+            .iter()
+            .map(|rcpt| format!("<{}>", rcpt.forward_path))
+            .collect();
+        self.taken.push(format!(
+            "{} from=<{}> to={} helo={} login={} {:?}",
+            new.protocol,
+            new.mail.reverse_path,
+            to.join(","),
+            new.session.helo.as_deref().unwrap_or("-"),
+            new.session
+                .identity
+                .as_ref()
+                .map_or("-", |identity| &identity.login),
+            text.replace("\r\n", "|"),
+        ));
+        if self.kind != Kind::Lmtp {
+            return Answer::Accepted("queued".into());
+        }
+        let each = |rcpt: &Rcpt| match rcpt.forward_path.to_string().starts_with("over") {
+            true => Status::permanent(2, 2, "Over quota"),
+            false => Status::new(EnhancedStatusCode::success(1, 5), "Delivered"),
+        };
+        Answer::AcceptedFor(recipients.iter().map(each).collect())
+    }
+}
+
+fn refuse(status: Status) -> Answer {
+    Answer::Refuse(status)
+}
+
+fn authenticate(request: &AuthRequest) -> Answer {
+    let Proof::Password(password) = &request.proof else {
+        return Answer::NotAuthenticated(AuthError::Invalid);
+    };
+    match (request.login.as_str(), password.expose()) {
+        ("tim", b"tanstaaftanstaaf") => Answer::Authenticated(Identity {
+            account: AccountId::new("tim"),
+            login: "tim".into(),
+        }),
+        ("down", _) => Answer::NotAuthenticated(AuthError::Unavailable("secret detail".into())),
+        _ => Answer::NotAuthenticated(AuthError::Invalid),
+    }
+}
