@@ -4,16 +4,17 @@
 //! Lenient: what cannot be decoded stays as it is or becomes U+FFFD. Nothing
 //! here is for checking signatures or for sending on.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use encoding_rs::{Decoder, Encoding, UTF_8, WINDOWS_1252};
+use encoding_rs::{Decoder, Encoding, ISO_2022_JP, UTF_8, WINDOWS_1252};
 use memchr::memmem;
 
 use super::part::ContentFields;
 use super::transfer::{self, TransferDecoder, TransferEncoding};
 
 /// The text of an unfolded header value: encoded-words decoded (RFC 2047), raw
-/// octets read as UTF-8 or else Windows-1252, control characters as spaces. At
+/// octets read as UTF-8 or, when nothing in them is, Windows-1252, control characters as spaces. At
 /// most three times as long as `value`.
 pub fn header_text(value: &[u8]) -> String {
     let mut text = HeaderText::default();
@@ -203,17 +204,13 @@ impl HeaderText {
             return;
         }
         self.flush();
-        match std::str::from_utf8(octets) {
-            Ok(text) => self.text.push_str(text),
-            Err(_) => self
-                .text
-                .push_str(&WINDOWS_1252.decode_without_bom_handling(octets).0),
-        }
+        self.text.push_str(&raw_text(octets));
     }
 
     fn word(&mut self, word: &EncodedWord) {
         match &mut self.pending {
-            Some(pending) if pending.charset == word.charset => {
+            // ISO-2022-JP shifts back to ASCII at each word's end.
+            Some(pending) if pending.charset == word.charset && word.charset != ISO_2022_JP => {
                 pending.octets.extend_from_slice(&word.octets);
             }
             _ => {
@@ -244,6 +241,20 @@ impl HeaderText {
         } else {
             self.text
         }
+    }
+}
+
+/// UTF-8, also where it is damaged, or else Windows-1252, in which everything
+/// means something.
+fn raw_text(octets: &[u8]) -> Cow<'_, str> {
+    let sound = match std::str::from_utf8(octets) {
+        Ok(text) => return Cow::Borrowed(text),
+        Err(fault) => octets.get(..fault.valid_up_to()).unwrap_or_default(),
+    };
+    if sound.is_ascii() {
+        WINDOWS_1252.decode_without_bom_handling(octets).0
+    } else {
+        String::from_utf8_lossy(octets)
     }
 }
 
@@ -287,6 +298,9 @@ mod tests {
         assert_eq!(text("=?utf-8?Q?a=0D=0AX:_b?="), "a  X: b");
         assert_eq!(header_text(b"caf\xe9"), "café");
         assert_eq!(text("naïve"), "naïve");
+        assert_eq!(header_text(b"na\xc3\xafve\xc3"), "naïve\u{fffd}");
+        let kana = "=?ISO-2022-JP?B?GyRCJUYlOSVIGyhC?=";
+        assert_eq!(text(&format!("{kana} {kana}")), "テストテスト");
         assert_eq!(text("=?nonsense?Q?=C3=A9?="), "é");
     }
 
