@@ -98,13 +98,17 @@ impl Service for Pop3Service {
     }
 
     async fn serve(&self, connection: Connection) {
-        let transport = if connection.tls.is_some() {
+        let transport = if connection.is_private() {
             Transport::Tls
         } else if connection.offers_starttls() {
             Transport::Starttls
         } else {
             Transport::Plain
         };
+        let mut config = self.config.clone();
+        if connection.is_private() {
+            config.plaintext_login = PlaintextLogin::Anywhere;
+        }
         let peer = connection.peer;
         let host = MaildropHost {
             storage: Arc::clone(&self.storage),
@@ -113,7 +117,7 @@ impl Service for Pop3Service {
             peer,
             open: None,
         };
-        let session = Session::new(self.config.clone(), transport);
+        let session = Session::new(config, transport);
         match drive(session, host, connection).await {
             Ending::Closed => {}
             ending => tracing::debug!(?peer, ?ending, "POP3 connection ended"),

@@ -82,7 +82,7 @@ pub enum Transport {
     Plain,
     /// In clear; STLS is offered.
     Starttls,
-    /// Within TLS already.
+    /// Within TLS already, or within the process: nobody else listens.
     Tls,
 }
 
