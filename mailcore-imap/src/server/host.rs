@@ -10,7 +10,8 @@ use mailcore::mailbox::{Flags, MailboxName, ModSeq, Uid, UidSet};
 use mailcore::message::{ContentWriter, Message};
 use mailcore::net::Host;
 use mailcore::seams::{
-    Appended, AuthRequest, Authenticator, Clock, Commit, Mailbox, NewMessage, Storage, StoreError, Watch,
+    Appended, AuthRequest, Authenticator, Clock, Commit, Mailbox, NewMessage, Storage, StoreError,
+    Watch,
 };
 use mailcore::time::Timestamp;
 
@@ -48,7 +49,15 @@ impl SessionHost {
         authenticator: Arc<dyn Authenticator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { storage, commit, authenticator, clock, account: None, open: None, append: None }
+        Self {
+            storage,
+            commit,
+            authenticator,
+            clock,
+            account: None,
+            open: None,
+            append: None,
+        }
     }
 
     async fn authenticate(&mut self, request: AuthRequest) -> Answer {
@@ -77,11 +86,20 @@ impl SessionHost {
             Question::Open { name, access } => return self.open(&account, &name, access).await,
             Question::AppendBegin { to, size } => {
                 let mailbox = storage.open(&account, &to).await?;
-                self.append = Some((mailbox, ContentWriter::new(Some(Arc::clone(&self.commit)), size)));
+                self.append = Some((
+                    mailbox,
+                    ContentWriter::new(Some(Arc::clone(&self.commit)), size),
+                ));
             }
             Question::AppendOctets(octets) => self.append_octets(octets).await?,
-            Question::AppendEnd { flags, internal_date } => {
-                return self.append_end(flags, internal_date).await.map(Answer::Appended);
+            Question::AppendEnd {
+                flags,
+                internal_date,
+            } => {
+                return self
+                    .append_end(flags, internal_date)
+                    .await
+                    .map(Answer::Appended);
             }
             Question::AppendAbandon => self.append = None,
             Question::Close => self.open = None,
@@ -102,8 +120,16 @@ impl SessionHost {
             Access::ReadWrite => Some(mailbox.claim_recent().await?),
             Access::ReadOnly => None,
         };
-        self.open = Some(Open { mailbox, watch: Some(watch), reading: None });
-        Ok(Answer::Opened(Box::new(Opened { status, uids, recent_from })))
+        self.open = Some(Open {
+            mailbox,
+            watch: Some(watch),
+            reading: None,
+        });
+        Ok(Answer::Opened(Box::new(Opened {
+            status,
+            uids,
+            recent_from,
+        })))
     }
 
     /// Questions about the open mailbox.
@@ -111,12 +137,18 @@ impl SessionHost {
         let open = self.open.as_mut().ok_or(StoreError::NoSuchMailbox)?;
         let mailbox = &open.mailbox;
         Ok(match question {
-            Question::Changes { since, last, access } => Answer::News(open.news(since, last, access).await?),
+            Question::Changes {
+                since,
+                last,
+                access,
+            } => Answer::News(open.news(since, last, access).await?),
             Question::Rows(uids) => Answer::Rows(mailbox.messages(&uids).await?),
             Question::Summaries(uids) => Answer::Summaries(mailbox.summaries(&uids).await?),
             Question::Read { uid, range } => Answer::Octets(open.read(uid, range).await?),
             Question::Fronts(wanted) => Answer::Fronts(open.fronts(wanted).await),
-            Question::Store { uids, change } => Answer::Stored(mailbox.store(&uids, &change, None).await?),
+            Question::Store { uids, change } => {
+                Answer::Stored(mailbox.store(&uids, &change, None).await?)
+            }
             Question::Copy { uids, to } => Answer::Copied(mailbox.copy(&uids, &to).await?),
             Question::Move { uids, to } => Answer::Copied(mailbox.move_to(&uids, &to).await?),
             Question::Expunge(uids) => Answer::Expunged(expunge(&**mailbox, &uids).await?),
@@ -129,34 +161,62 @@ impl SessionHost {
         writer.write(octets).await
     }
 
-    async fn append_end(&mut self, flags: Flags, internal_date: Option<Timestamp>) -> Result<Appended, StoreError> {
+    async fn append_end(
+        &mut self,
+        flags: Flags,
+        internal_date: Option<Timestamp>,
+    ) -> Result<Appended, StoreError> {
         let (mailbox, writer) = self.append.take().ok_or(StoreError::NotFound)?;
         let (content, summary) = writer.finish().await?;
         let internal_date = internal_date.unwrap_or_else(|| self.clock.now());
         let message = Message::new(content);
-        let new = NewMessage { message, summary: Arc::new(summary), flags, internal_date };
-        mailbox.append(vec![new]).await?.pop().ok_or(StoreError::NotFound)
+        let new = NewMessage {
+            message,
+            summary: Arc::new(summary),
+            flags,
+            internal_date,
+        };
+        mailbox
+            .append(vec![new])
+            .await?
+            .pop()
+            .ok_or(StoreError::NotFound)
     }
 }
 
 /// Nothing is asked of the store when there is nothing to ask.
 async fn expunge(mailbox: &dyn Mailbox, uids: &UidSet) -> Result<UidSet, StoreError> {
-    if uids.is_empty() { Ok(UidSet::EMPTY) } else { mailbox.expunge(uids).await }
+    if uids.is_empty() {
+        Ok(UidSet::EMPTY)
+    } else {
+        mailbox.expunge(uids).await
+    }
 }
 
 impl Open {
-    async fn news(&mut self, since: ModSeq, last: Option<Uid>, access: Access) -> Result<Box<News>, StoreError> {
+    async fn news(
+        &mut self,
+        since: ModSeq,
+        last: Option<Uid>,
+        access: Access,
+    ) -> Result<Box<News>, StoreError> {
         if let Some(watch) = &mut self.watch {
             // What changes after this line is noticed again.
             watch.borrow_and_update();
         }
         let changes = self.mailbox.changes(since).await?;
-        let has_new = changes.changed.last().is_some_and(|row| last.is_none_or(|last| row.uid > last));
+        let has_new = changes
+            .changed
+            .last()
+            .is_some_and(|row| last.is_none_or(|last| row.uid > last));
         let recent_from = match access {
             Access::ReadWrite if has_new => Some(self.mailbox.claim_recent().await?),
             _ => None,
         };
-        Ok(Box::new(News { changes, recent_from }))
+        Ok(Box::new(News {
+            changes,
+            recent_from,
+        }))
     }
 
     async fn read(&mut self, uid: Uid, range: Range<u64>) -> Result<Bytes, StoreError> {
@@ -207,7 +267,9 @@ impl Host<Session> for SessionHost {
 
     async fn notice(&mut self) -> Notice {
         let watch = self.open.as_mut().and_then(|open| open.watch.as_mut());
-        let Some(watch) = watch else { return std::future::pending().await };
+        let Some(watch) = watch else {
+            return std::future::pending().await;
+        };
         if watch.changed().await.is_ok() {
             return Notice::Changed(*watch.borrow_and_update());
         }
@@ -220,7 +282,13 @@ impl Host<Session> for SessionHost {
 
 /// The client is told little; who runs the server is told all.
 fn log(error: &StoreError) {
-    if matches!(error, StoreError::Io { .. } | StoreError::Damaged(_) | StoreError::ReadOnly(_) | StoreError::DiskFull) {
+    if matches!(
+        error,
+        StoreError::Io { .. }
+            | StoreError::Damaged(_)
+            | StoreError::ReadOnly(_)
+            | StoreError::DiskFull
+    ) {
         tracing::warn!(%error, "the store failed");
     }
 }

@@ -4,6 +4,7 @@
 //! Sockets, TLS and accepting connections are [`mailcore::net`]'s.
 
 mod host;
+mod imap;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use mailcore::net::{Connection, Ending, Service, drive};
 use mailcore::seams::{Authenticator, Commit, Storage};
 
 pub use host::SessionHost;
+pub use imap::Imap;
 
 use crate::session::{Config, Peer, Session, Transport};
 
@@ -33,17 +35,25 @@ impl ImapServer {
         commit: Arc<dyn Commit>,
         authenticator: Arc<dyn Authenticator>,
     ) -> Self {
-        Self { config: Arc::new(config), storage, commit, authenticator }
+        Self {
+            config: Arc::new(config),
+            storage,
+            commit,
+            authenticator,
+        }
     }
 
     /// The machine and its host for one connection.
     pub fn session(&self, connection: &Connection) -> (Session, SessionHost) {
-        let transport = match (&connection.tls, connection.offers_starttls()) {
-            (Some(_), _) => Transport::Tls,
-            (None, true) => Transport::PlainWithStartTls,
-            (None, false) => Transport::Plain,
+        let transport = match (connection.is_private(), connection.offers_starttls()) {
+            (true, _) => Transport::Tls,
+            (false, true) => Transport::PlainWithStartTls,
+            (false, false) => Transport::Plain,
         };
-        let peer = Peer { address: connection.peer.map(|peer| peer.ip()), transport };
+        let peer = Peer {
+            address: connection.peer.map(|peer| peer.ip()),
+            transport,
+        };
         let session = Session::new(Arc::clone(&self.config), self.storage.abilities(), peer);
         let host = SessionHost::new(
             Arc::clone(&self.storage),

@@ -27,7 +27,7 @@ pub enum Transport {
     Plain,
     /// In clear; STARTTLS is on offer.
     PlainWithStartTls,
-    /// TLS is in force.
+    /// TLS is in force, or both ends are within the process.
     Tls,
 }
 
@@ -77,12 +77,17 @@ impl Context {
 
     /// True when a password may be sent over this connection.
     pub(crate) fn takes_passwords(&self) -> bool {
-        self.peer.transport == Transport::Tls || self.config.plaintext_login == PlaintextLogin::Allowed
+        self.peer.transport == Transport::Tls
+            || self.config.plaintext_login == PlaintextLogin::Allowed
     }
 
     /// What this server can do in this state (RFC 9051 section 6.1.1).
     pub(crate) fn capabilities(&self) -> Vec<Capability> {
-        let mut names = vec![Capability::Imap4Rev1, Capability::LiteralPlus, Capability::Id];
+        let mut names = vec![
+            Capability::Imap4Rev1,
+            Capability::LiteralPlus,
+            Capability::Id,
+        ];
         if let State::NotAuthenticated { .. } = self.state {
             names.push(Capability::SaslIr);
             if self.peer.transport == Transport::PlainWithStartTls {

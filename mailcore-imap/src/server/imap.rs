@@ -1,0 +1,63 @@
+//! [`Imap`]: the service as a server's builder takes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailcore::net::Service;
+use mailcore::server::{IntoService, Parts, StartError};
+
+use super::ImapServer;
+use crate::session::{Config, PlaintextLogin};
+
+/// IMAP, to be given to a server's builder.
+///
+/// STARTTLS is offered where the listener has TLS.
+#[derive(Debug, Clone)]
+pub struct Imap {
+    /// Its name is the server's, filled in at the start.
+    config: Config,
+}
+
+impl Imap {
+    /// IMAP that takes passwords within TLS only.
+    pub fn new() -> Self {
+        Self {
+            config: Config::new(""),
+        }
+    }
+
+    /// Where passwords may be sent in clear.
+    #[must_use]
+    pub fn plaintext_login(mut self, policy: PlaintextLogin) -> Self {
+        self.config.plaintext_login = policy;
+        self
+    }
+
+    /// Time without a command until a connection is closed; not under the 30
+    /// minutes that RFC 9051 section 5.4 asks for.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.config.idle_timeout = timeout.max(self.config.idle_timeout);
+        self
+    }
+}
+
+impl Default for Imap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl IntoService for Imap {
+    fn into_service(self: Box<Self>, parts: &Parts) -> Result<Arc<dyn Service>, StartError> {
+        let mut config = self.config;
+        config.hostname = parts.hostname().to_string().into();
+        config.append_limit = parts.limits().message_size;
+        Ok(Arc::new(ImapServer::new(
+            config,
+            parts.storage()?,
+            parts.commit()?,
+            parts.authenticator()?,
+        )))
+    }
+}
