@@ -117,13 +117,19 @@ pub struct DiskFileSystem;
 
 impl FileSystem for DiskFileSystem {
     fn create_new(&self, path: &Path) -> io::Result<Arc<dyn StoreFile>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(path)?;
         Ok(Arc::new(DiskFile(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StoreFile>> {
-        Ok(Arc::new(DiskFile(OpenOptions::new().read(true).write(true).open(path)?)))
+        Ok(Arc::new(DiskFile(
+            OpenOptions::new().read(true).write(true).open(path)?,
+        )))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn StoreFile>> {
@@ -141,7 +147,10 @@ impl FileSystem for DiskFileSystem {
 
     fn create_dir_all(&self, directory: &Path) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
     }
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {

@@ -35,7 +35,10 @@ impl FaultyFileSystem {
     }
 
     fn wrap(&self, file: Arc<dyn StoreFile>) -> Arc<dyn StoreFile> {
-        Arc::new(FaultyFile { file, faults: self.clone() })
+        Arc::new(FaultyFile {
+            file,
+            faults: self.clone(),
+        })
     }
 }
 

@@ -1,9 +1,31 @@
 //! The embedded store: an append-only log that is the truth, and a SQLite
 //! index derived from it.
+//!
+//! ```text
+//! commit ─► sequencer (numbers, preconditions) ─► effects ─► log (one write, one sync)
+//!                                                   └─► apply ─► index ─► readers
+//! ```
+//! One writer thread owns log, sequencer and index; readers have SQLite
+//! connections and file handles of their own. The formats on disk are described
+//! in `docs/storage.md`.
 
+mod body;
+mod commit;
 pub mod fs;
 #[cfg(test)]
 mod fs_fault;
+mod index;
 mod log;
+mod queue;
+mod record;
+mod sequencer;
+mod shared;
+mod storage;
+mod store;
+#[cfg(test)]
+mod tests;
+mod values;
+mod writer;
 
 pub use log::{Damage, LogError, LogOptions, Loss, Lsn, SegmentId, StoreId};
+pub use store::{EmbeddedOptions, EmbeddedStore, OpenError, OpenReport};

@@ -39,19 +39,48 @@ pub(crate) struct Filed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Octets that messages and queue entries may refer to.
-    Body { id: u64, source: BodySource, length: u64, hash: [u8; 32] },
+    Body {
+        id: u64,
+        source: BodySource,
+        length: u64,
+        hash: [u8; 32],
+    },
     /// A prefix over a body, with its summary.
-    Content { id: u64, body: u64, prefix: Vec<u8>, summary: Vec<u8> },
+    Content {
+        id: u64,
+        body: u64,
+        prefix: Vec<u8>,
+        summary: Vec<u8>,
+    },
     /// A message in a mailbox.
     File(Filed),
     /// A delivery that must not be filed twice.
-    Delivery { id: u128, mailbox: u64, uid: u32, modseq: u64 },
+    Delivery {
+        id: u128,
+        mailbox: u64,
+        uid: u32,
+        modseq: u64,
+    },
     /// New flags of messages of one mailbox.
-    Flags { mailbox: u64, modseq: u64, messages: Vec<(u32, Flags)> },
+    Flags {
+        mailbox: u64,
+        modseq: u64,
+        messages: Vec<(u32, Flags)>,
+    },
     /// Messages gone from a mailbox, as ranges of UIDs.
-    Expunge { mailbox: u64, modseq: u64, uids: Vec<(u32, u32)> },
+    Expunge {
+        mailbox: u64,
+        modseq: u64,
+        uids: Vec<(u32, u32)>,
+    },
     /// A new mailbox.
-    CreateMailbox { id: u64, account: String, name: String, uid_validity: u32, special_use: Option<String> },
+    CreateMailbox {
+        id: u64,
+        account: String,
+        name: String,
+        uid_validity: u32,
+        special_use: Option<String>,
+    },
     /// A mailbox and its messages gone.
     DeleteMailbox { id: u64 },
     /// A mailbox's new name.
@@ -61,13 +90,24 @@ pub(crate) enum Effect {
     /// No subscription.
     Unsubscribe { account: String, name: String },
     /// A queue entry.
-    Enqueue { id: u128, body: u64, fixed: Vec<u8>, progress: Vec<u8> },
+    Enqueue {
+        id: u128,
+        body: u64,
+        fixed: Vec<u8>,
+        progress: Vec<u8>,
+    },
     /// A queue entry's new progress.
     Progress { id: u128, progress: Vec<u8> },
     /// A queue entry gone.
     Dequeue { id: u128 },
     /// A value of the state.
-    Put { namespace: String, key: String, value: Vec<u8>, version: u64, expires: Option<i64> },
+    Put {
+        namespace: String,
+        key: String,
+        value: Vec<u8>,
+        version: u64,
+        expires: Option<i64>,
+    },
     /// A key of the state gone.
     Drop { namespace: String, key: String },
     /// An event, as `Event::encode` writes it.
@@ -114,16 +154,28 @@ impl Effect {
     /// Writes the fields; returns the tag.
     fn write(&self, out: &mut Packer) -> u64 {
         match self {
-            Self::Body { id, source, length, hash } => {
+            Self::Body {
+                id,
+                source,
+                length,
+                hash,
+            } => {
                 let (kind, place) = match source {
                     BodySource::Frame(index) => (0, u64::from(*index)),
                     BodySource::Extent(extent) => (1, *extent),
                 };
-                [*id, kind, place, *length].into_iter().for_each(|it| out.u64(it));
+                [*id, kind, place, *length]
+                    .into_iter()
+                    .for_each(|it| out.u64(it));
                 out.octets(hash);
                 1
             }
-            Self::Content { id, body, prefix, summary } => {
+            Self::Content {
+                id,
+                body,
+                prefix,
+                summary,
+            } => {
                 out.u64(*id);
                 out.u64(*body);
                 out.octets(prefix);
@@ -134,12 +186,23 @@ impl Effect {
                 filed.write(out);
                 3
             }
-            Self::Delivery { id, mailbox, uid, modseq } => {
+            Self::Delivery {
+                id,
+                mailbox,
+                uid,
+                modseq,
+            } => {
                 out.u128(*id);
-                [*mailbox, u64::from(*uid), *modseq].into_iter().for_each(|it| out.u64(it));
+                [*mailbox, u64::from(*uid), *modseq]
+                    .into_iter()
+                    .for_each(|it| out.u64(it));
                 4
             }
-            Self::Flags { mailbox, modseq, messages } => {
+            Self::Flags {
+                mailbox,
+                modseq,
+                messages,
+            } => {
                 out.u64(*mailbox);
                 out.u64(*modseq);
                 out.list(messages, |out, (uid, flags)| {
@@ -148,7 +211,11 @@ impl Effect {
                 });
                 5
             }
-            Self::Expunge { mailbox, modseq, uids } => {
+            Self::Expunge {
+                mailbox,
+                modseq,
+                uids,
+            } => {
                 out.u64(*mailbox);
                 out.u64(*modseq);
                 out.list(uids, |out, (first, last)| {
@@ -163,7 +230,13 @@ impl Effect {
 
     fn write_rest(&self, out: &mut Packer) -> u64 {
         match self {
-            Self::CreateMailbox { id, account, name, uid_validity, special_use } => {
+            Self::CreateMailbox {
+                id,
+                account,
+                name,
+                uid_validity,
+                special_use,
+            } => {
                 out.u64(*id);
                 out.text(account);
                 out.text(name);
@@ -182,7 +255,12 @@ impl Effect {
             }
             Self::Subscribe { account, name } => write_texts(out, account, name, 10),
             Self::Unsubscribe { account, name } => write_texts(out, account, name, 11),
-            Self::Enqueue { id, body, fixed, progress } => {
+            Self::Enqueue {
+                id,
+                body,
+                fixed,
+                progress,
+            } => {
                 out.u128(*id);
                 out.u64(*body);
                 out.octets(fixed);
@@ -198,7 +276,13 @@ impl Effect {
                 out.u128(*id);
                 14
             }
-            Self::Put { namespace, key, value, version, expires } => {
+            Self::Put {
+                namespace,
+                key,
+                value,
+                version,
+                expires,
+            } => {
                 write_texts(out, namespace, key, 0);
                 out.octets(value);
                 out.u64(*version);
@@ -266,16 +350,28 @@ impl Effect {
                 special_use: from.option(text)?,
             },
             8 => Self::DeleteMailbox { id: from.u64()? },
-            9 => Self::RenameMailbox { id: from.u64()?, name: text(from)? },
-            10 => Self::Subscribe { account: text(from)?, name: text(from)? },
-            11 => Self::Unsubscribe { account: text(from)?, name: text(from)? },
+            9 => Self::RenameMailbox {
+                id: from.u64()?,
+                name: text(from)?,
+            },
+            10 => Self::Subscribe {
+                account: text(from)?,
+                name: text(from)?,
+            },
+            11 => Self::Unsubscribe {
+                account: text(from)?,
+                name: text(from)?,
+            },
             12 => Self::Enqueue {
                 id: from.u128()?,
                 body: from.u64()?,
                 fixed: from.octets()?.to_vec(),
                 progress: from.octets()?.to_vec(),
             },
-            13 => Self::Progress { id: from.u128()?, progress: from.octets()?.to_vec() },
+            13 => Self::Progress {
+                id: from.u128()?,
+                progress: from.octets()?.to_vec(),
+            },
             14 => Self::Dequeue { id: from.u128()? },
             15 => Self::Put {
                 namespace: text(from)?,
@@ -284,8 +380,14 @@ impl Effect {
                 version: from.u64()?,
                 expires: from.option(Unpacker::i64)?,
             },
-            16 => Self::Drop { namespace: text(from)?, key: text(from)? },
-            17 => Self::Event { cursor: from.u64()?, event: from.octets()?.to_vec() },
+            16 => Self::Drop {
+                namespace: text(from)?,
+                key: text(from)?,
+            },
+            17 => Self::Event {
+                cursor: from.u64()?,
+                event: from.octets()?.to_vec(),
+            },
             _ => return Err(PackError::Version(EFFECT + 1)),
         })
     }
@@ -293,7 +395,13 @@ impl Effect {
 
 impl Filed {
     fn write(&self, out: &mut Packer) {
-        let numbers = [self.mailbox, u64::from(self.uid), self.modseq, self.content, self.size];
+        let numbers = [
+            self.mailbox,
+            u64::from(self.uid),
+            self.modseq,
+            self.content,
+            self.size,
+        ];
         numbers.into_iter().for_each(|it| out.u64(it));
         write_flags(out, &self.flags);
         out.i64(self.internal_date);
@@ -370,13 +478,41 @@ mod tests {
         };
         let text = |it: &str| it.to_owned();
         vec![
-            Effect::Body { id: 1, source: BodySource::Frame(0), length: 3, hash: [1; 32] },
-            Effect::Body { id: 2, source: BodySource::Extent(9), length: 3, hash: [2; 32] },
-            Effect::Content { id: 1, body: 2, prefix: vec![1], summary: vec![2, 3] },
+            Effect::Body {
+                id: 1,
+                source: BodySource::Frame(0),
+                length: 3,
+                hash: [1; 32],
+            },
+            Effect::Body {
+                id: 2,
+                source: BodySource::Extent(9),
+                length: 3,
+                hash: [2; 32],
+            },
+            Effect::Content {
+                id: 1,
+                body: 2,
+                prefix: vec![1],
+                summary: vec![2, 3],
+            },
             Effect::File(filed),
-            Effect::Delivery { id: 1, mailbox: 2, uid: 3, modseq: 4 },
-            Effect::Flags { mailbox: 1, modseq: 2, messages: vec![(3, flags)] },
-            Effect::Expunge { mailbox: 1, modseq: 2, uids: vec![(1, 2), (4, 9)] },
+            Effect::Delivery {
+                id: 1,
+                mailbox: 2,
+                uid: 3,
+                modseq: 4,
+            },
+            Effect::Flags {
+                mailbox: 1,
+                modseq: 2,
+                messages: vec![(3, flags)],
+            },
+            Effect::Expunge {
+                mailbox: 1,
+                modseq: 2,
+                uids: vec![(1, 2), (4, 9)],
+            },
             Effect::CreateMailbox {
                 id: 1,
                 account: text("a"),
@@ -385,21 +521,53 @@ mod tests {
                 special_use: Some(text("\\Junk")),
             },
             Effect::DeleteMailbox { id: 1 },
-            Effect::RenameMailbox { id: 1, name: text("c") },
-            Effect::Subscribe { account: text("a"), name: text("b") },
-            Effect::Unsubscribe { account: text("a"), name: text("b") },
-            Effect::Enqueue { id: 1, body: 2, fixed: vec![3], progress: vec![4] },
-            Effect::Progress { id: 1, progress: vec![4] },
+            Effect::RenameMailbox {
+                id: 1,
+                name: text("c"),
+            },
+            Effect::Subscribe {
+                account: text("a"),
+                name: text("b"),
+            },
+            Effect::Unsubscribe {
+                account: text("a"),
+                name: text("b"),
+            },
+            Effect::Enqueue {
+                id: 1,
+                body: 2,
+                fixed: vec![3],
+                progress: vec![4],
+            },
+            Effect::Progress {
+                id: 1,
+                progress: vec![4],
+            },
             Effect::Dequeue { id: 1 },
-            Effect::Put { namespace: text("a"), key: text("b"), value: vec![1], version: 2, expires: Some(-3) },
-            Effect::Drop { namespace: text("a"), key: text("b") },
-            Effect::Event { cursor: 1, event: vec![1] },
+            Effect::Put {
+                namespace: text("a"),
+                key: text("b"),
+                value: vec![1],
+                version: 2,
+                expires: Some(-3),
+            },
+            Effect::Drop {
+                namespace: text("a"),
+                key: text("b"),
+            },
+            Effect::Event {
+                cursor: 1,
+                event: vec![1],
+            },
         ]
     }
 
     #[test]
     fn every_effect_reads_back_and_no_prefix_of_it_does() {
-        let record = Record { at: -1, effects: every_effect() };
+        let record = Record {
+            at: -1,
+            effects: every_effect(),
+        };
         let octets = record.encode();
         assert_eq!(Record::decode(&octets), Ok(record));
         for cut in 0..octets.len() {

@@ -73,7 +73,11 @@ pub(crate) struct Place {
 
 impl Place {
     /// Before the first group of a new log.
-    pub(crate) const START: Self = Self { segment: SegmentId(0), offset: SEGMENT_HEADER, next: Lsn(1) };
+    pub(crate) const START: Self = Self {
+        segment: SegmentId(0),
+        offset: SEGMENT_HEADER,
+        next: Lsn(1),
+    };
 }
 
 /// Where the log ends.
@@ -122,32 +126,62 @@ impl LogDirectory {
             if part.id < from.segment {
                 continue;
             }
-            let offset = if part.id == from.segment { from.offset } else { SEGMENT_HEADER };
+            let offset = if part.id == from.segment {
+                from.offset
+            } else {
+                SEGMENT_HEADER
+            };
             if part.first > place.next && part.id != from.segment {
                 let loss = Loss::Groups(place.next, Lsn(part.first.0.saturating_sub(1)));
-                visit(Item::Damage(Damage { segment: part.id, from: 0, to: 0, loss }))?;
+                visit(Item::Damage(Damage {
+                    segment: part.id,
+                    from: 0,
+                    to: 0,
+                    loss,
+                }))?;
                 place.next = part.first;
             }
-            let range = Range { segment: part.id, from: offset, first: place.next, extent: part.extent };
+            let range = Range {
+                segment: part.id,
+                from: offset,
+                first: place.next,
+                extent: part.extent,
+            };
             let path = part.id.path(&self.path);
             let file = self.open(&path)?;
             let end = read_segment(&*file, self.store, range, visit)?;
-            place = Place { segment: part.id, offset: end.offset, next: end.next };
+            place = Place {
+                segment: part.id,
+                offset: end.offset,
+                next: end.next,
+            };
             torn = end.torn;
         }
-        Ok(Tail { place, torn, last_id })
+        Ok(Tail {
+            place,
+            torn,
+            last_id,
+        })
     }
 
     /// Segment numbers in the directory, ascending.
     pub(crate) fn segments(&self) -> Result<Vec<SegmentId>, LogError> {
-        let names = self.files.list(&self.path).map_err(|source| LogError::io(&self.path, source))?;
-        let mut ids: Vec<SegmentId> = names.iter().filter_map(|name| SegmentId::from_file_name(name)).collect();
+        let names = self
+            .files
+            .list(&self.path)
+            .map_err(|source| LogError::io(&self.path, source))?;
+        let mut ids: Vec<SegmentId> = names
+            .iter()
+            .filter_map(|name| SegmentId::from_file_name(name))
+            .collect();
         ids.sort_unstable();
         Ok(ids)
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn StoreFile>, LogError> {
-        self.files.open_read(path).map_err(|source| LogError::io(path, source))
+        self.files
+            .open_read(path)
+            .map_err(|source| LogError::io(path, source))
     }
 
     /// From the last segment back: each header says where the one before ends.
@@ -170,8 +204,16 @@ impl LogDirectory {
             };
             self.name_missing(id, later, visit)?;
             if let Some(header) = self.header(id)? {
-                later = Later::Header { previous: header.previous, end: header.previous_end, first: header.first_lsn };
-                parts.push(Part { id, extent, first: header.first_lsn });
+                later = Later::Header {
+                    previous: header.previous,
+                    end: header.previous_end,
+                    first: header.first_lsn,
+                };
+                parts.push(Part {
+                    id,
+                    extent,
+                    first: header.first_lsn,
+                });
                 continue;
             }
             let first = self.first_frame(id)?;
@@ -180,7 +222,12 @@ impl LogDirectory {
                 continue;
             }
             let loss = Loss::Header;
-            visit(Item::Damage(Damage { segment: id, from: 0, to: SEGMENT_HEADER, loss }))?;
+            visit(Item::Damage(Damage {
+                segment: id,
+                from: 0,
+                to: SEGMENT_HEADER,
+                loss,
+            }))?;
             let first = first.unwrap_or(Lsn(1));
             later = Later::Frames { first };
             parts.push(Part { id, extent, first });
@@ -201,9 +248,12 @@ impl LogDirectory {
         visit: &mut dyn FnMut(Item) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
         match later {
-            Later::Header { previous, end, .. } if previous > id => {
-                visit(Item::Damage(Damage { segment: previous, from: 0, to: end, loss: Loss::Segment }))
-            }
+            Later::Header { previous, end, .. } if previous > id => visit(Item::Damage(Damage {
+                segment: previous,
+                from: 0,
+                to: end,
+                loss: Loss::Segment,
+            })),
             _ => Ok(()),
         }
     }
@@ -212,14 +262,37 @@ impl LogDirectory {
     pub(crate) fn header(&self, id: SegmentId) -> Result<Option<SegmentHeader>, LogError> {
         let path = id.path(&self.path);
         let mut block = vec![0; SEGMENT_HEADER as usize];
-        let filled = self.open(&path)?.read_at(&mut block, 0).map_err(|source| LogError::io(&path, source))?;
+        let filled = self
+            .open(&path)?
+            .read_at(&mut block, 0)
+            .map_err(|source| LogError::io(&path, source))?;
         block.truncate(filled);
         match SegmentHeader::decode(&block) {
-            Ok(header) if header.store != self.store || header.id != id => Err(LogError::Foreign(path)),
+            Ok(header) if header.store != self.store || header.id != id => {
+                Err(LogError::Foreign(path))
+            }
             Ok(header) => Ok(Some(header)),
             Err(SegmentError::Damaged) => Ok(None),
-            Err(newer) => Err(LogError::io(&path, io::Error::new(io::ErrorKind::Unsupported, newer))),
+            Err(newer) => Err(LogError::io(
+                &path,
+                io::Error::new(io::ErrorKind::Unsupported, newer),
+            )),
         }
+    }
+
+    /// The identity that some sound segment header names.
+    pub(crate) fn any_identity(&self) -> Result<Option<StoreId>, LogError> {
+        for id in self.segments()? {
+            let path = id.path(&self.path);
+            let mut block = vec![0; SEGMENT_HEADER as usize];
+            self.open(&path)?
+                .read_at(&mut block, 0)
+                .map_err(|source| LogError::io(&path, source))?;
+            if let Ok(header) = SegmentHeader::decode(&block) {
+                return Ok(Some(header.store));
+            }
+        }
+        Ok(None)
     }
 
     fn first_frame(&self, id: SegmentId) -> Result<Option<Lsn>, LogError> {
@@ -227,7 +300,10 @@ impl LogDirectory {
         let file = self.open(&path)?;
         let limit = file.len().map_err(|source| LogError::io(&path, source))?;
         let mut scanner = Scanner::new(&*file, self.store, id.0, SEGMENT_HEADER, limit);
-        while let Some(spot) = scanner.next().map_err(|source| LogError::io(&path, source))? {
+        while let Some(spot) = scanner
+            .next()
+            .map_err(|source| LogError::io(&path, source))?
+        {
             if let Spot::Frame { header, .. } = spot {
                 return Ok(Some(header.lsn));
             }
@@ -240,7 +316,13 @@ impl LogDirectory {
 #[derive(Debug, Clone, Copy)]
 enum Later {
     Nothing,
-    Header { previous: SegmentId, end: u64, first: Lsn },
+    Header {
+        previous: SegmentId,
+        end: u64,
+        first: Lsn,
+    },
     /// Its header is damaged; its first frame is of this group.
-    Frames { first: Lsn },
+    Frames {
+        first: Lsn,
+    },
 }

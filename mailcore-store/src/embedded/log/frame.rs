@@ -202,7 +202,9 @@ impl FrameHeader {
     /// # Errors
     /// [`FrameError::Payload`].
     pub(crate) fn verify(&self, payload: &[u8]) -> Result<(), FrameError> {
-        match payload.len() == self.stored_len as usize && crc32c::crc32c(payload) == self.payload_checksum {
+        match payload.len() == self.stored_len as usize
+            && crc32c::crc32c(payload) == self.payload_checksum
+        {
             true => Ok(()),
             false => Err(FrameError::Payload),
         }
@@ -254,7 +256,15 @@ mod tests {
     #[test]
     fn a_frame_of_another_store_is_not_ours() {
         let mut frame = Vec::new();
-        push(STORE, &FrameHeader::plain(FrameKind::Record, b"x"), b"x", &mut frame);
-        assert_eq!(FrameHeader::decode(StoreId([8; 16]), &frame), Err(FrameError::Header));
+        push(
+            STORE,
+            &FrameHeader::plain(FrameKind::Record, b"x"),
+            b"x",
+            &mut frame,
+        );
+        assert_eq!(
+            FrameHeader::decode(StoreId([8; 16]), &frame),
+            Err(FrameError::Header)
+        );
     }
 }

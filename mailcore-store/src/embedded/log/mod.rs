@@ -14,14 +14,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use directory::{LogDirectory, Place};
 pub use directory::LogError;
-pub(crate) use frame::{BLOCK, FrameHeader, FrameKind, HEADER_LEN};
+pub(crate) use directory::{LogDirectory, Place, Tail};
+pub(crate) use frame::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, MAX_PAYLOAD, push, span};
 pub use frame::{Lsn, StoreId};
+pub(crate) use reader::Item;
 pub use reader::{Damage, Loss};
-pub(crate) use reader::{Group, Item};
-pub use segment::SegmentId;
 pub(crate) use segment::FORMAT;
+pub use segment::SegmentId;
 pub use writer::LogOptions;
-pub(crate) use writer::{LogWriter, Refused, Written};
-pub(crate) use frame::{push, span};
+pub(crate) use writer::LogWriter;

@@ -56,7 +56,11 @@ pub enum Loss {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "segment {:016x}, octets {} to {}: ", self.segment.0, self.from, self.to)?;
+        write!(
+            f,
+            "segment {:016x}, octets {} to {}: ",
+            self.segment.0, self.from, self.to
+        )?;
         match self.loss {
             Loss::Groups(first, last) => write!(f, "changes {first} to {last} are lost"),
             Loss::Body(lsn, index) => write!(f, "message body {index} of change {lsn} is lost"),
@@ -155,7 +159,13 @@ pub(crate) fn read_segment<E: From<io::Error>>(
 }
 
 /// The highest "synced up to" that any sound header in the range states.
-fn stated(file: &dyn StoreFile, store: StoreId, segment: SegmentId, from: u64, limit: u64) -> io::Result<Lsn> {
+fn stated(
+    file: &dyn StoreFile,
+    store: StoreId,
+    segment: SegmentId,
+    from: u64,
+    limit: u64,
+) -> io::Result<Lsn> {
     let mut scanner = Scanner::new(file, store, segment.0, from, limit);
     let mut synced = Lsn(0);
     while let Some(spot) = scanner.next()? {
@@ -189,7 +199,11 @@ struct Assembly {
 
 impl Assembly {
     /// False when the torn end is reached.
-    fn take<E>(&mut self, spot: Spot, visit: &mut dyn FnMut(Item) -> Result<(), E>) -> Result<bool, E> {
+    fn take<E>(
+        &mut self,
+        spot: Spot,
+        visit: &mut dyn FnMut(Item) -> Result<(), E>,
+    ) -> Result<bool, E> {
         match spot {
             Spot::Gap { from, to, blank } => {
                 self.bad = Some((from, to, blank));
@@ -199,7 +213,11 @@ impl Assembly {
                 self.damage(offset, offset + header.span(), Loss::Nothing, visit)?;
                 Ok(true)
             }
-            Spot::Frame { offset, header, payload } => {
+            Spot::Frame {
+                offset,
+                header,
+                payload,
+            } => {
                 if self.partial.as_ref().is_some_and(|it| it.lsn != header.lsn) {
                     self.partial = None;
                 }
@@ -219,13 +237,22 @@ impl Assembly {
     }
 
     fn remember(&mut self, offset: u64, header: &FrameHeader, sound: bool) {
-        let partial =
-            self.partial.get_or_insert_with(|| Partial { lsn: header.lsn, bodies: Vec::new() });
-        partial.bodies.push((header.index, offset, header.span(), sound));
+        let partial = self.partial.get_or_insert_with(|| Partial {
+            lsn: header.lsn,
+            bodies: Vec::new(),
+        });
+        partial
+            .bodies
+            .push((header.index, offset, header.span(), sound));
     }
 
     /// Groups from the expected one up to `lsn` are not there.
-    fn lose_until<E>(&mut self, lsn: Lsn, offset: u64, visit: &mut dyn FnMut(Item) -> Result<(), E>) -> Result<bool, E> {
+    fn lose_until<E>(
+        &mut self,
+        lsn: Lsn,
+        offset: u64,
+        visit: &mut dyn FnMut(Item) -> Result<(), E>,
+    ) -> Result<bool, E> {
         if self.next > self.synced {
             return Ok(false);
         }
@@ -265,7 +292,13 @@ impl Assembly {
         }
         self.next = header.lsn.next();
         self.good_end = end;
-        visit(Item::Group(Group { lsn: header.lsn, segment: self.segment, bodies, record, end }))?;
+        visit(Item::Group(Group {
+            lsn: header.lsn,
+            segment: self.segment,
+            bodies,
+            record,
+            end,
+        }))?;
         Ok(true)
     }
 
@@ -289,7 +322,8 @@ impl Assembly {
                     bodies.push(Some(*offset));
                 }
                 None => {
-                    let (from, to) = gap.map_or((self.good_end, self.good_end), |(from, to, _)| (from, to));
+                    let (from, to) =
+                        gap.map_or((self.good_end, self.good_end), |(from, to, _)| (from, to));
                     self.damage(from, to, Loss::Body(header.lsn, index), visit)?;
                     bodies.push(None);
                 }
@@ -298,12 +332,27 @@ impl Assembly {
         Ok(bodies)
     }
 
-    fn damage<E>(&self, from: u64, to: u64, loss: Loss, visit: &mut dyn FnMut(Item) -> Result<(), E>) -> Result<(), E> {
-        visit(Item::Damage(Damage { segment: self.segment, from, to, loss }))
+    fn damage<E>(
+        &self,
+        from: u64,
+        to: u64,
+        loss: Loss,
+        visit: &mut dyn FnMut(Item) -> Result<(), E>,
+    ) -> Result<(), E> {
+        visit(Item::Damage(Damage {
+            segment: self.segment,
+            from,
+            to,
+            loss,
+        }))
     }
 
     /// At the limit: what is left over is damage or a torn end.
-    fn close<E>(mut self, limit: u64, visit: &mut dyn FnMut(Item) -> Result<(), E>) -> Result<End, E> {
+    fn close<E>(
+        mut self,
+        limit: u64,
+        visit: &mut dyn FnMut(Item) -> Result<(), E>,
+    ) -> Result<End, E> {
         let left_over = self.good_end < limit;
         if self.sealed && left_over {
             let loss = match self.synced {
@@ -314,18 +363,37 @@ impl Assembly {
             self.damage(self.good_end, limit, loss, visit)?;
             self.good_end = limit;
         } else if !self.sealed && self.synced >= self.next {
-            self.damage(self.good_end, limit, Loss::Groups(self.next, self.synced), visit)?;
+            self.damage(
+                self.good_end,
+                limit,
+                Loss::Groups(self.next, self.synced),
+                visit,
+            )?;
             self.next = self.synced.next();
             // The place is not reused: a blank end tells the writer it may go on.
-            return Ok(End { offset: self.good_end, next: self.next, torn: limit - self.good_end });
+            return Ok(End {
+                offset: self.good_end,
+                next: self.next,
+                torn: limit - self.good_end,
+            });
         }
         Ok(self.end(limit))
     }
 
     fn end(&self, limit: u64) -> End {
         let blank = self.partial.is_none()
-            && self.bad.is_some_and(|(from, to, blank)| blank && from == self.good_end && to == limit);
-        let torn = if blank || self.sealed { 0 } else { limit.saturating_sub(self.good_end) };
-        End { offset: self.good_end, next: self.next, torn }
+            && self
+                .bad
+                .is_some_and(|(from, to, blank)| blank && from == self.good_end && to == limit);
+        let torn = if blank || self.sealed {
+            0
+        } else {
+            limit.saturating_sub(self.good_end)
+        };
+        End {
+            offset: self.good_end,
+            next: self.next,
+            torn,
+        }
     }
 }

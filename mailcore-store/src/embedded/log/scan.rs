@@ -15,7 +15,11 @@ const WINDOW: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) enum Spot {
     /// A sound header; `payload` is `None` when the payload is damaged or cut.
-    Frame { offset: u64, header: FrameHeader, payload: Option<Vec<u8>> },
+    Frame {
+        offset: u64,
+        header: FrameHeader,
+        payload: Option<Vec<u8>>,
+    },
     /// No frame from `from` to `to`; `blank` when all of it is zeros.
     Gap { from: u64, to: u64, blank: bool },
 }
@@ -34,8 +38,22 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Walks the frames of `file_id` from `from` (a frame's start) to `limit`.
-    pub(crate) fn new(file: &'a dyn StoreFile, store: StoreId, file_id: u64, from: u64, limit: u64) -> Self {
-        Self { file, store, file_id, at: from, limit, window: Vec::new(), window_at: 0 }
+    pub(crate) fn new(
+        file: &'a dyn StoreFile,
+        store: StoreId,
+        file_id: u64,
+        from: u64,
+        limit: u64,
+    ) -> Self {
+        Self {
+            file,
+            store,
+            file_id,
+            at: from,
+            limit,
+            window: Vec::new(),
+            window_at: 0,
+        }
     }
 
     /// The next frame or gap; `None` at the limit.
@@ -53,9 +71,15 @@ impl<'a> Scanner<'a> {
         let offset = self.at;
         self.at = offset.saturating_add(header.span());
         let payload_at = offset + HEADER_LEN as u64;
-        let payload = self.octets(payload_at, header.stored_len as usize)?.to_vec();
+        let payload = self
+            .octets(payload_at, header.stored_len as usize)?
+            .to_vec();
         let payload = header.verify(&payload).is_ok().then_some(payload);
-        Ok(Some(Spot::Frame { offset, header, payload }))
+        Ok(Some(Spot::Frame {
+            offset,
+            header,
+            payload,
+        }))
     }
 
     /// From a place without a frame to the next one with.
@@ -73,14 +97,21 @@ impl<'a> Scanner<'a> {
             }
             self.at += ALIGNMENT;
         }
-        Ok(Spot::Gap { from, to: self.at.min(self.limit), blank })
+        Ok(Spot::Gap {
+            from,
+            to: self.at.min(self.limit),
+            blank,
+        })
     }
 
     fn header_at(&mut self, offset: u64) -> io::Result<Option<FrameHeader>> {
         let (store, file_id) = (self.store, self.file_id);
         match FrameHeader::decode(store, self.octets(offset, HEADER_LEN)?) {
             Ok(header) => Ok(Some(header).filter(|it| it.file_id == file_id)),
-            Err(FrameError::Newer) => Err(io::Error::new(io::ErrorKind::Unsupported, FrameError::Newer)),
+            Err(FrameError::Newer) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                FrameError::Newer,
+            )),
             Err(_) => Ok(None),
         }
     }
@@ -89,9 +120,15 @@ impl<'a> Scanner<'a> {
     fn octets(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         let available = usize::try_from(self.limit.saturating_sub(offset)).unwrap_or(usize::MAX);
         let length = length.min(available);
-        let start = offset.checked_sub(self.window_at).and_then(|it| usize::try_from(it).ok());
+        let start = offset
+            .checked_sub(self.window_at)
+            .and_then(|it| usize::try_from(it).ok());
         let held = start.is_some_and(|start| start.saturating_add(length) <= self.window.len());
-        let start = if held { start.unwrap_or(0) } else { self.fill(offset, length.max(WINDOW).min(available))? };
+        let start = if held {
+            start.unwrap_or(0)
+        } else {
+            self.fill(offset, length.max(WINDOW).min(available))?
+        };
         let end = start.saturating_add(length).min(self.window.len());
         Ok(self.window.get(start..end).unwrap_or_default())
     }

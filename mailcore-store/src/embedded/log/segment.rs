@@ -88,9 +88,12 @@ impl SegmentHeader {
     /// # Errors
     /// [`SegmentError`].
     pub(crate) fn decode(octets: &[u8]) -> Result<Self, SegmentError> {
-        let (mut rest, mut checksum) =
-            octets.split_at_checked(CHECKED).ok_or(SegmentError::Damaged)?;
-        let found = checksum.try_get_u32_le().map_err(|_| SegmentError::Damaged)?;
+        let (mut rest, mut checksum) = octets
+            .split_at_checked(CHECKED)
+            .ok_or(SegmentError::Damaged)?;
+        let found = checksum
+            .try_get_u32_le()
+            .map_err(|_| SegmentError::Damaged)?;
         if found != crc32c::crc32c(rest) || !rest.starts_with(MAGIC) {
             return Err(SegmentError::Damaged);
         }
@@ -127,7 +130,10 @@ mod tests {
         };
         let mut block = header.encode();
         assert_eq!(SegmentHeader::decode(&block), Ok(header));
-        assert_eq!(SegmentHeader::decode(&block[..4095]), Err(SegmentError::Damaged));
+        assert_eq!(
+            SegmentHeader::decode(&block[..4095]),
+            Err(SegmentError::Damaged)
+        );
         block[8] = 2;
         assert_eq!(SegmentHeader::decode(&block), Err(SegmentError::Damaged));
         let checksum = crc32c::crc32c(&block[..CHECKED]);

@@ -14,10 +14,17 @@ use super::writer::{LogOptions, LogWriter};
 use crate::embedded::fs::{DiskFileSystem, FileSystem};
 use crate::embedded::fs_fault::FaultyFileSystem;
 
-const SMALL: LogOptions = LogOptions { segment_size: 64 << 10, zero_fill: 4096 };
+const SMALL: LogOptions = LogOptions {
+    segment_size: 64 << 10,
+    zero_fill: 4096,
+};
 
 fn directory(at: &TempDir, files: Arc<dyn FileSystem>) -> LogDirectory {
-    LogDirectory { files, path: at.path().to_owned(), store: StoreId([3; 16]) }
+    LogDirectory {
+        files,
+        path: at.path().to_owned(),
+        store: StoreId([3; 16]),
+    }
 }
 
 fn on_disk(at: &TempDir) -> LogDirectory {
@@ -51,7 +58,7 @@ fn body(n: u64) -> Bytes {
 fn write(writer: &mut LogWriter, range: std::ops::Range<u64>) {
     for n in range {
         let record = n.to_le_bytes();
-        if writer.fits(&[body(n).len()], record.len()).is_err() {
+        if writer.is_full() {
             writer.roll().unwrap();
         }
         writer.push(&[body(n)], &record);
@@ -60,7 +67,10 @@ fn write(writer: &mut LogWriter, range: std::ops::Range<u64>) {
 }
 
 fn numbers(groups: &[Group]) -> Vec<u64> {
-    groups.iter().map(|group| u64::from_le_bytes(group.record.as_slice().try_into().unwrap())).collect()
+    groups
+        .iter()
+        .map(|group| u64::from_le_bytes(group.record.as_slice().try_into().unwrap()))
+        .collect()
 }
 
 #[test]
@@ -91,9 +101,16 @@ fn every_truncation_leaves_a_prefix_of_the_groups() {
         std::fs::write(&path, &whole[..cut as usize]).unwrap();
         let (groups, damage, tail) = read(&log, Lsn(0));
         // The last octets of a group may be padding, which nobody misses.
-        let want = ends.iter().filter(|end| **end <= cut.next_multiple_of(8)).count() - 1;
+        let want = ends
+            .iter()
+            .filter(|end| **end <= cut.next_multiple_of(8))
+            .count()
+            - 1;
         let got = groups.len();
-        assert!(got == want || got + 1 == want, "cut at {cut}: {got} of {want}");
+        assert!(
+            got == want || got + 1 == want,
+            "cut at {cut}: {got} of {want}"
+        );
         assert_eq!(numbers(&groups), (0..got as u64).collect::<Vec<_>>());
         assert_eq!(damage, [], "cut at {cut}");
         assert_eq!(tail.place.next, Lsn(got as u64 + 1));
@@ -116,7 +133,10 @@ fn a_torn_group_never_comes_back_when_the_log_goes_on() {
     assert_eq!(numbers(&groups), [0, 1, 2]);
     assert_eq!(damage, []);
     assert!(tail.torn > 0);
-    write(&mut LogWriter::open(log.clone(), SMALL, tail).unwrap(), 10..12);
+    write(
+        &mut LogWriter::open(log.clone(), SMALL, tail).unwrap(),
+        10..12,
+    );
     let (groups, damage, _) = read(&log, Lsn(0));
     assert_eq!(numbers(&groups), [0, 1, 2, 10, 11]);
     assert_eq!(damage, []);
@@ -147,7 +167,13 @@ fn damage_below_the_synced_mark_is_named_and_the_rest_kept() {
     flip(&at, groups[6].bodies[0].unwrap() + HEADER_LEN as u64);
     let (groups, damage, _) = read(&log, Lsn(0));
     assert_eq!(groups.len(), 10);
-    assert!(matches!(damage[..], [Damage { loss: Loss::Body(_, 0), .. }]));
+    assert!(matches!(
+        damage[..],
+        [Damage {
+            loss: Loss::Body(_, 0),
+            ..
+        }]
+    ));
 }
 
 #[test]
@@ -177,11 +203,24 @@ fn a_lost_segment_and_a_lost_header_are_named() {
     std::fs::write(&path, octets).unwrap();
     let (groups, damage, _) = read(&log, Lsn(0));
     assert_eq!(groups.len(), all);
-    assert!(matches!(damage[..], [Damage { loss: Loss::Header, .. }]), "{damage:?}");
+    assert!(
+        matches!(
+            damage[..],
+            [Damage {
+                loss: Loss::Header,
+                ..
+            }]
+        ),
+        "{damage:?}"
+    );
     std::fs::remove_file(&path).unwrap();
     let (groups, damage, _) = read(&log, Lsn(0));
     assert!(groups.len() < all && !groups.is_empty());
-    assert!(damage.iter().any(|it| it.loss == Loss::Segment && it.segment == ids[1]));
+    assert!(
+        damage
+            .iter()
+            .any(|it| it.loss == Loss::Segment && it.segment == ids[1])
+    );
     assert!(damage.iter().any(|it| matches!(it.loss, Loss::Groups(..))));
 }
 
@@ -202,7 +241,7 @@ fn a_failed_write_or_sync_refuses_for_good_and_loses_nothing_else() {
             if writer.recover().is_err() {
                 continue;
             }
-            if writer.fits(&[large.len()], record.len()).is_err() && writer.roll().is_err() {
+            if writer.is_full() && writer.roll().is_err() {
                 continue;
             }
             writer.push(&[large], &record);
@@ -219,7 +258,10 @@ fn a_failed_write_or_sync_refuses_for_good_and_loses_nothing_else() {
             assert_eq!(kept.len(), 12);
             return;
         }
-        assert!(kept.len() >= 11, "fault {n}: one fault cost more than one group");
+        assert!(
+            kept.len() >= 11,
+            "fault {n}: one fault cost more than one group"
+        );
     }
 }
 

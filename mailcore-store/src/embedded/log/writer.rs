@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::directory::{LogDirectory, LogError, Place, Tail};
-use super::frame::{self, BLOCK, FrameHeader, FrameKind, Lsn, MAX_PAYLOAD};
+use super::frame::{self, FrameHeader, FrameKind, Lsn};
 use super::segment::{SEGMENT_HEADER, SegmentHeader, SegmentId};
 use crate::embedded::fs::StoreFile;
 
@@ -16,7 +16,8 @@ use crate::embedded::fs::StoreFile;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogOptions {
-    /// A segment is ended when it would grow over this many octets.
+    /// A segment is ended when it has reached this many octets; its last group
+    /// may pass them.
     pub segment_size: u64,
     /// Zeros are written this many octets ahead, so that a sync need not also
     /// write the file's new length and block list.
@@ -25,28 +26,11 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_size: 64 << 20, zero_fill: 4 << 20 }
+        Self {
+            segment_size: 64 << 20,
+            zero_fill: 4 << 20,
+        }
     }
-}
-
-/// Where a group went.
-#[derive(Debug, Clone)]
-pub(crate) struct Written {
-    pub(crate) lsn: Lsn,
-    pub(crate) segment: SegmentId,
-    /// Offsets of the body frames, in the order given.
-    pub(crate) bodies: Vec<u64>,
-    /// Where the next group starts.
-    pub(crate) end: u64,
-}
-
-/// What to do with a group that was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// Flush and roll first.
-    SegmentFull,
-    /// It can never be written.
-    TooLarge,
 }
 
 /// The log's end, owned by the writer thread.
@@ -79,22 +63,23 @@ impl LogWriter {
     ///
     /// # Errors
     /// [`LogError`].
-    pub(crate) fn open(directory: LogDirectory, options: LogOptions, tail: Tail) -> Result<Self, LogError> {
+    pub(crate) fn open(
+        directory: LogDirectory,
+        options: LogOptions,
+        tail: Tail,
+    ) -> Result<Self, LogError> {
         let synced = Lsn(tail.place.next.0.saturating_sub(1));
-        if tail.place.segment == SegmentId(0) {
-            let header = SegmentHeader {
-                store: directory.store,
-                id: tail.last_id.next(),
-                first_lsn: tail.place.next,
-                previous: SegmentId(0),
-                previous_end: 0,
-            };
-            let (file, filled) = create(&directory, options, &header)?;
-            return Ok(Self { filled, ..Self::at(directory, options, file, header.id, synced) });
-        }
         let path = tail.place.segment.path(&directory.path);
-        let file = directory.files.open(&path).map_err(|source| LogError::io(&path, source))?;
-        file.sync_data().map_err(|source| LogError::io(&path, source))?;
+        let file = match directory.files.open(&path) {
+            Ok(file) => file,
+            // A new log, or one whose last segment was taken away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Self::begin(directory, options, tail, synced);
+            }
+            Err(source) => return Err(LogError::io(&path, source)),
+        };
+        file.sync_data()
+            .map_err(|source| LogError::io(&path, source))?;
         let filled = file.len().map_err(|source| LogError::io(&path, source))?;
         let mut writer = Self::at(directory, options, file, tail.place.segment, synced);
         writer.end = tail.place.offset;
@@ -105,6 +90,27 @@ impl LogWriter {
             writer.start_segment()?;
         }
         Ok(writer)
+    }
+
+    /// A new segment where there is none to go on in.
+    fn begin(
+        directory: LogDirectory,
+        options: LogOptions,
+        tail: Tail,
+        synced: Lsn,
+    ) -> Result<Self, LogError> {
+        let header = SegmentHeader {
+            store: directory.store,
+            id: tail.last_id.max(tail.place.segment).next(),
+            first_lsn: tail.place.next,
+            previous: tail.place.segment,
+            previous_end: tail.place.offset,
+        };
+        let (file, filled) = create(&directory, options, &header)?;
+        Ok(Self {
+            filled,
+            ..Self::at(directory, options, file, header.id, synced)
+        })
     }
 
     fn at(
@@ -143,39 +149,23 @@ impl LogWriter {
         self.synced
     }
 
-    /// Whether a group of these sizes may be pushed now.
-    ///
-    /// # Errors
-    /// [`Refused`].
-    pub(crate) fn fits(&self, bodies: &[usize], record: usize) -> Result<(), Refused> {
-        let sizes = bodies.iter().copied().chain([record]);
-        let span: u64 = sizes.map(frame::span).sum();
-        if record > MAX_PAYLOAD || bodies.iter().any(|body| *body > BLOCK) {
-            return Err(Refused::TooLarge);
-        }
-        if SEGMENT_HEADER + span > self.options.segment_size {
-            return Err(Refused::TooLarge);
-        }
-        match self.place().offset + span > self.options.segment_size {
-            true => Err(Refused::SegmentFull),
-            false => Ok(()),
-        }
+    /// True when the segment has its size and should be rolled before more is
+    /// pushed. The last group may pass the size.
+    pub(crate) fn is_full(&self) -> bool {
+        self.place().offset >= self.options.segment_size
     }
 
-    /// Gathers a group that [`LogWriter::fits`].
-    pub(crate) fn push(&mut self, bodies: &[bytes::Bytes], record: &[u8]) -> Written {
-        let place = self.place();
-        let mut offsets = Vec::with_capacity(bodies.len());
+    /// Gathers a group: bodies of at most [`frame::BLOCK`] octets each, a record of at most
+    /// [`frame::MAX_PAYLOAD`].
+    pub(crate) fn push(&mut self, bodies: &[bytes::Bytes], record: &[u8]) {
+        let lsn = self.place().next;
         let mut index = 0;
         for body in bodies {
-            offsets.push(self.end + self.buffer.len() as u64);
-            self.frame(FrameKind::Body, place.next, index, body);
+            self.frame(FrameKind::Body, lsn, index, body);
             index += 1;
         }
-        self.frame(FrameKind::Record, place.next, index, record);
+        self.frame(FrameKind::Record, lsn, index, record);
         self.gathered += 1;
-        let end = self.end + self.buffer.len() as u64;
-        Written { lsn: place.next, segment: self.segment, bodies: offsets, end }
     }
 
     fn frame(&mut self, kind: FrameKind, lsn: Lsn, index: u32, payload: &[u8]) {
@@ -230,7 +220,9 @@ impl LogWriter {
         let path = self.segment.path(&self.directory.path);
         let fail = |source| LogError::io(&path, source);
         if self.broken {
-            return Err(fail(io::Error::other("an earlier write failed and no new segment could be made")));
+            return Err(fail(io::Error::other(
+                "an earlier write failed and no new segment could be made",
+            )));
         }
         let end = self.end + self.buffer.len() as u64;
         if end > self.filled {
@@ -239,7 +231,10 @@ impl LogWriter {
             zero_fill(&*self.file, self.filled, target).map_err(fail)?;
             self.filled = target;
         }
-        let written = self.file.write_all_at(&self.buffer, self.end).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all_at(&self.buffer, self.end)
+            .and_then(|()| self.file.sync_data());
         self.broken = written.is_err();
         written.map_err(fail)
     }
@@ -297,7 +292,9 @@ fn create(
     let path = header.id.path(&directory.path);
     let make = || {
         let file = directory.files.create_new(&path)?;
-        let filled = (SEGMENT_HEADER + options.zero_fill).min(options.segment_size).max(SEGMENT_HEADER);
+        let filled = (SEGMENT_HEADER + options.zero_fill)
+            .min(options.segment_size)
+            .max(SEGMENT_HEADER);
         file.write_all_at(&header.encode(), 0)?;
         zero_fill(&*file, SEGMENT_HEADER, filled)?;
         file.sync_data()?;
@@ -315,7 +312,9 @@ fn zero_fill(file: &dyn StoreFile, from: u64, to: u64) -> io::Result<()> {
     const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut at = from;
     while at < to {
-        let length = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZEROS.len());
+        let length = usize::try_from(to - at)
+            .unwrap_or(usize::MAX)
+            .min(ZEROS.len());
         file.write_all_at(ZEROS.get(..length).unwrap_or(&ZEROS), at)?;
         at += length as u64;
     }

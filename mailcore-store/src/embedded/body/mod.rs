@@ -1,0 +1,311 @@
+//! Message bodies: reading them back from the log and from extents, never a
+//! wrong octet.
+//!
+//! Small bodies are written by the log itself; large ones by [`extent`].
+
+pub(crate) mod extent;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use mailcore::message::{Blob, BlobKey};
+use mailcore::seams::StoreError;
+
+use super::fs::{FileSystem, StoreFile};
+use super::index::read::BodyRow;
+use super::index::{IN_EXTENT, LOST};
+use super::log::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, SegmentId, StoreId};
+use extent::{EXTENT_HEADER, ExtentId};
+
+/// Body ids from here on name extents; below they are counted.
+pub(crate) const EXTENT_BODIES: u64 = 1 << 62;
+/// Octets read from an extent at a time.
+const READ_AHEAD: usize = 4 * BLOCK;
+/// Open files held for reading.
+const MAX_OPEN: usize = 128;
+
+/// Where a body's octets lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyPlace {
+    /// In one frame of a segment.
+    Frame { segment: SegmentId, offset: u64 },
+    /// In an extent file.
+    Extent(ExtentId),
+    /// Its frame was damaged when the index was built.
+    Lost,
+}
+
+impl BodyPlace {
+    pub(crate) fn of(row: &BodyRow) -> Self {
+        match row.segment {
+            LOST => Self::Lost,
+            IN_EXTENT => Self::Extent(ExtentId(row.place)),
+            segment => Self::Frame {
+                segment: SegmentId(u64::try_from(segment).unwrap_or(0)),
+                offset: row.place,
+            },
+        }
+    }
+}
+
+/// Reads bodies, with their files kept open.
+pub(crate) struct Bodies {
+    files: Arc<dyn FileSystem>,
+    log: PathBuf,
+    extents: PathBuf,
+    store: StoreId,
+    open: Mutex<HashMap<PathBuf, Arc<dyn StoreFile>>>,
+}
+
+impl fmt::Debug for Bodies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bodies")
+            .field("log", &self.log)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Bodies {
+    pub(crate) fn new(
+        files: Arc<dyn FileSystem>,
+        log: PathBuf,
+        extents: PathBuf,
+        store: StoreId,
+    ) -> Self {
+        Self {
+            files,
+            log,
+            extents,
+            store,
+            open: Mutex::default(),
+        }
+    }
+
+    fn file(&self, path: PathBuf) -> Result<Arc<dyn StoreFile>, StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.get(&path) {
+            return Ok(Arc::clone(file));
+        }
+        let file = self
+            .files
+            .open_read(&path)
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    StoreError::Damaged(format!("{} is missing", path.display()))
+                }
+                _ => StoreError::io(format!("opening {}", path.display()), error),
+            })?;
+        if open.len() >= MAX_OPEN {
+            open.clear();
+        }
+        open.insert(path, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Octets from `start` on: at least up to `end`, cut to the body's length,
+    /// and as many more as come in the same blocks. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when a block does not match its checksum.
+    pub(crate) fn read(
+        &self,
+        place: BodyPlace,
+        length: u64,
+        range: Range<u64>,
+    ) -> Result<Chunk, StoreError> {
+        match place {
+            BodyPlace::Lost => Err(StoreError::Damaged("the message's content is lost".into())),
+            BodyPlace::Frame { segment, offset } => {
+                let path = segment.path(&self.log);
+                let wanted = usize::try_from(length).unwrap_or(usize::MAX).min(BLOCK);
+                let octets = read_octets(
+                    &*self.file(path.clone())?,
+                    HEADER_LEN + wanted,
+                    offset,
+                    &path,
+                )?;
+                let block = self.block(&octets, FrameKind::Body, (segment.0, None), wanted);
+                let octets = block.ok_or_else(|| damaged(&path, offset))?;
+                Ok(Chunk { start: 0, octets })
+            }
+            BodyPlace::Extent(extent) => self.read_extent(extent, length, range),
+        }
+    }
+
+    fn read_extent(
+        &self,
+        extent: ExtentId,
+        length: u64,
+        range: Range<u64>,
+    ) -> Result<Chunk, StoreError> {
+        let block = BLOCK as u64;
+        let path = extent.path(&self.extents);
+        let file = self.file(path.clone())?;
+        let first = range.start / block;
+        let last = range
+            .end
+            .max(range.start + 1)
+            .min(length)
+            .div_ceil(block)
+            .max(first + 1);
+        let mut gathered = BytesMut::new();
+        let step = HEADER_LEN + BLOCK;
+        let mut number = first;
+        while number < last {
+            let count = usize::try_from(last - number)
+                .unwrap_or(usize::MAX)
+                .min(READ_AHEAD / BLOCK);
+            let offset = EXTENT_HEADER + number * step as u64;
+            let octets = read_octets(&*file, count * step, offset, &path)?;
+            for at in 0..count {
+                let left = length.saturating_sub(number * block);
+                let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(BLOCK);
+                let place = (extent.0, u32::try_from(number).ok());
+                let start = (at * step).min(octets.len());
+                let end = (start + HEADER_LEN + wanted).min(octets.len());
+                let frame = octets.slice(start..end);
+                let sound = self.block(&frame, FrameKind::Extent, place, wanted);
+                gathered.extend_from_slice(&sound.ok_or_else(|| damaged(&path, offset))?);
+                number += 1;
+            }
+        }
+        Ok(Chunk {
+            start: first * block,
+            octets: gathered.freeze(),
+        })
+    }
+
+    /// The payload of a sound frame of this file, index and length.
+    fn block(
+        &self,
+        frame: &Bytes,
+        kind: FrameKind,
+        place: (u64, Option<u32>),
+        length: usize,
+    ) -> Option<Bytes> {
+        let header = FrameHeader::decode(self.store, frame).ok()?;
+        let (file_id, index) = place;
+        let right = header.kind == kind
+            && header.file_id == file_id
+            && index.is_none_or(|index| header.index == index)
+            && header.plain_len as usize == length;
+        let payload = (frame.len() >= HEADER_LEN + length)
+            .then(|| frame.slice(HEADER_LEN..HEADER_LEN + length))?;
+        (right && header.verify(&payload).is_ok()).then_some(payload)
+    }
+}
+
+fn read_octets(
+    file: &dyn StoreFile,
+    length: usize,
+    offset: u64,
+    path: &std::path::Path,
+) -> Result<Bytes, StoreError> {
+    let mut octets = vec![0; length];
+    let filled = file
+        .read_at(&mut octets, offset)
+        .map_err(|error| StoreError::io(format!("reading {}", path.display()), error))?;
+    octets.truncate(filled);
+    Ok(Bytes::from(octets))
+}
+
+fn damaged(path: &std::path::Path, offset: u64) -> StoreError {
+    StoreError::Damaged(format!(
+        "content in {} at {offset} does not match its checksum",
+        path.display()
+    ))
+}
+
+/// Octets of a body and where they start in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Chunk {
+    start: u64,
+    octets: Bytes,
+}
+
+impl Chunk {
+    /// The octets of `range`, when all of them are here.
+    fn slice(&self, range: &Range<u64>) -> Option<Bytes> {
+        let start = usize::try_from(range.start.checked_sub(self.start)?).ok()?;
+        let end = usize::try_from(range.end.checked_sub(self.start)?).ok()?;
+        (start <= end && end <= self.octets.len()).then(|| self.octets.slice(start..end))
+    }
+}
+
+/// A body as mailcore holds it.
+#[derive(Debug)]
+pub(crate) struct StoredBody {
+    bodies: Arc<Bodies>,
+    key: BlobKey,
+    place: BodyPlace,
+    length: u64,
+    /// What was read last: the next range mostly lies in it.
+    ahead: Mutex<Option<Chunk>>,
+    /// Keeps a staged extent from being swept.
+    _staged: Option<Arc<extent::Staged>>,
+}
+
+impl StoredBody {
+    pub(crate) fn new(bodies: Arc<Bodies>, key: BlobKey, place: BodyPlace, length: u64) -> Self {
+        Self {
+            bodies,
+            key,
+            place,
+            length,
+            ahead: Mutex::new(None),
+            _staged: None,
+        }
+    }
+
+    pub(crate) fn staged(bodies: Arc<Bodies>, key: BlobKey, staged: Arc<extent::Staged>) -> Self {
+        let (place, length) = (BodyPlace::Extent(staged.id()), staged.length());
+        Self {
+            _staged: Some(staged),
+            ..Self::new(bodies, key, place, length)
+        }
+    }
+
+    fn held(&self, range: &Range<u64>) -> Option<Bytes> {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.as_ref().and_then(|chunk| chunk.slice(range))
+    }
+}
+
+#[async_trait]
+impl Blob for StoredBody {
+    fn key(&self) -> BlobKey {
+        self.key
+    }
+
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let range = range.start.min(self.length)..range.end.min(self.length);
+        if range.start >= range.end {
+            return Ok(Bytes::new());
+        }
+        if let Some(octets) = self.held(&range) {
+            return Ok(octets);
+        }
+        let (bodies, place, length) = (Arc::clone(&self.bodies), self.place, self.length);
+        // A whole read-ahead from here, or what was asked for if that is more.
+        let end = range
+            .end
+            .max(range.start.saturating_add(READ_AHEAD as u64))
+            .min(length);
+        let ahead = range.start..end;
+        let chunk = tokio::task::spawn_blocking(move || bodies.read(place, length, ahead))
+            .await
+            .map_err(|_| StoreError::Unavailable("the runtime is shutting down"))??;
+        let octets = chunk.slice(&range).ok_or(StoreError::NotFound)?;
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(chunk);
+        Ok(octets)
+    }
+}

@@ -1,0 +1,429 @@
+//! Applying effects to the tables: the one way in, for what is committed now,
+//! for replay after a crash and for building the index anew.
+//!
+//! Every value comes from the effect, so applying decides nothing.
+
+use std::sync::Arc;
+
+use mailcore::mailbox::{Flags, ModSeq, SystemFlag, UidValidity};
+use mailcore::queue::QueueProgress;
+use rusqlite::{OptionalExtension, params};
+
+use super::cache::MailboxState;
+use super::{Index, signed, unsigned};
+use crate::embedded::body::EXTENT_BODIES;
+use crate::embedded::log::SegmentId;
+use crate::embedded::record::{BodySource, Effect, Filed, keywords_text};
+
+/// Where a group's body frames lie, and when it was committed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) segment: SegmentId,
+    /// Offsets of the body frames; `None` for a lost one.
+    pub(crate) bodies: &'a [Option<u64>],
+    /// Milliseconds since 1970.
+    pub(crate) at: i64,
+}
+
+/// The `segment` of a body whose frame is lost.
+pub(crate) const LOST: i64 = -1;
+/// The `segment` of a body in an extent file.
+pub(crate) const IN_EXTENT: i64 = 0;
+
+impl Index {
+    /// Applies one effect.
+    ///
+    /// # Errors
+    /// When SQLite fails: the whole group must be rolled back.
+    pub(crate) fn apply(&mut self, effect: &Effect, origin: Origin<'_>) -> rusqlite::Result<()> {
+        match effect {
+            Effect::Body {
+                id,
+                source,
+                length,
+                hash,
+            } => self.apply_body(*id, *source, (*length, hash), origin),
+            Effect::Content {
+                id,
+                body,
+                prefix,
+                summary,
+            } => {
+                self.counters.content = self.counters.content.max(id + 1);
+                self.conn
+                    .prepare_cached("INSERT OR REPLACE INTO contents VALUES (?, ?, 0, ?, ?)")?
+                    .execute(params![signed(*id), signed(*body), prefix, summary])?;
+                self.count_body(*body, 1)
+            }
+            Effect::File(filed) => self.apply_file(filed),
+            Effect::Delivery {
+                id,
+                mailbox,
+                uid,
+                modseq,
+            } => self
+                .conn
+                .prepare_cached("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?)")?
+                .execute(params![
+                    &id.to_be_bytes()[..],
+                    signed(*mailbox),
+                    uid,
+                    signed(*modseq),
+                    origin.at
+                ])
+                .map(drop),
+            Effect::Flags {
+                mailbox,
+                modseq,
+                messages,
+            } => self.apply_flags(*mailbox, *modseq, messages),
+            Effect::Expunge {
+                mailbox,
+                modseq,
+                uids,
+            } => self.apply_expunge(*mailbox, *modseq, uids),
+            Effect::CreateMailbox {
+                id,
+                account,
+                name,
+                uid_validity,
+                special_use,
+            } => {
+                let uid_validity = UidValidity::new(*uid_validity)
+                    .ok_or(rusqlite::Error::IntegralValueOutOfRange(3, 0))?;
+                self.apply_create(MailboxState {
+                    id: *id,
+                    account: Arc::from(account.as_str()),
+                    name: name.clone(),
+                    uid_validity,
+                    uid_next: 1,
+                    modseq: ModSeq::MIN.value(),
+                    messages: 0,
+                    unseen: 0,
+                    deleted: 0,
+                    size: 0,
+                    special_use: special_use.clone(),
+                })
+            }
+            Effect::DeleteMailbox { id } => self.apply_delete(*id),
+            Effect::RenameMailbox { id, name } => self.apply_rename(*id, name),
+            other => self.apply_rest(other),
+        }
+    }
+
+    fn apply_rest(&mut self, effect: &Effect) -> rusqlite::Result<()> {
+        match effect {
+            Effect::Subscribe { account, name } => self
+                .conn
+                .prepare_cached("INSERT OR IGNORE INTO subscriptions VALUES (?, ?)")?
+                .execute(params![account, name])
+                .map(drop),
+            Effect::Unsubscribe { account, name } => self
+                .conn
+                .prepare_cached("DELETE FROM subscriptions WHERE account = ? AND name = ?")?
+                .execute(params![account, name])
+                .map(drop),
+            Effect::Enqueue {
+                id,
+                body,
+                fixed,
+                progress,
+            } => self.apply_enqueue(*id, *body, fixed, progress),
+            Effect::Progress { id, progress } => {
+                let (due, on_hold) = due(progress);
+                self.conn
+                    .prepare_cached(
+                        "UPDATE spool SET due = ?, on_hold = ?, progress = ? WHERE id = ?",
+                    )?
+                    .execute(params![due, on_hold, progress, &id.to_be_bytes()[..]])
+                    .map(drop)
+            }
+            Effect::Dequeue { id } => self.apply_dequeue(*id),
+            Effect::Put {
+                namespace,
+                key,
+                value,
+                version,
+                expires,
+            } => {
+                self.counters.version = self.counters.version.max(version + 1);
+                self.conn
+                    .prepare_cached("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)")?
+                    .execute(params![namespace, key, value, signed(*version), expires])
+                    .map(drop)
+            }
+            Effect::Drop { namespace, key } => self
+                .conn
+                .prepare_cached("DELETE FROM state WHERE namespace = ? AND key = ?")?
+                .execute(params![namespace, key])
+                .map(drop),
+            Effect::Event { cursor, event } => {
+                self.counters.event = self.counters.event.max(cursor + 1);
+                self.conn
+                    .prepare_cached("INSERT OR REPLACE INTO events VALUES (?, ?)")?
+                    .execute(params![signed(*cursor), event])
+                    .map(drop)
+            }
+            // The other half is in `apply`.
+            _ => Ok(()),
+        }
+    }
+
+    fn apply_body(
+        &mut self,
+        id: u64,
+        source: BodySource,
+        (length, hash): (u64, &[u8; 32]),
+        origin: Origin<'_>,
+    ) -> rusqlite::Result<()> {
+        let (segment, place) = match source {
+            BodySource::Extent(extent) => (IN_EXTENT, signed(extent)),
+            BodySource::Frame(index) => {
+                match origin.bodies.get(index as usize).copied().flatten() {
+                    Some(offset) => (signed(origin.segment.0), signed(offset)),
+                    None => (LOST, 0),
+                }
+            }
+        };
+        if id < EXTENT_BODIES {
+            self.counters.body = self.counters.body.max(id + 1);
+        }
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, 0)")?
+            .execute(params![
+                signed(id),
+                segment,
+                place,
+                signed(length),
+                &hash[..]
+            ])
+            .map(drop)
+    }
+
+    fn count_body(&self, body: u64, change: i64) -> rusqlite::Result<()> {
+        self.conn
+            .prepare_cached("UPDATE bodies SET refs = refs + ? WHERE id = ?")?
+            .execute(params![change, signed(body)])
+            .map(drop)
+    }
+
+    fn count_content(&self, content: i64, change: i64) -> rusqlite::Result<()> {
+        let left: Option<(i64, i64)> = self
+            .conn
+            .prepare_cached(
+                "UPDATE contents SET refs = refs + ? WHERE id = ? RETURNING refs, body",
+            )?
+            .query_row(params![change, content], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        if let Some((refs, body)) = left
+            && refs <= 0
+        {
+            self.conn
+                .prepare_cached("DELETE FROM contents WHERE id = ?")?
+                .execute([content])?;
+            self.count_body(unsigned(body), -1)?;
+        }
+        Ok(())
+    }
+
+    fn apply_file(&mut self, filed: &Filed) -> rusqlite::Result<()> {
+        self.conn
+            .prepare_cached(
+                "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                signed(filed.mailbox),
+                filed.uid,
+                signed(filed.modseq),
+                signed(filed.content),
+                filed.flags.system_bits(),
+                keywords_text(&filed.flags),
+                signed(filed.size),
+                filed.internal_date,
+                filed.save_date,
+                &filed.email_id.to_be_bytes()[..],
+            ])?;
+        self.count_content(signed(filed.content), 1)?;
+        self.change_mailbox(filed.mailbox, |state| {
+            state.uid_next = state.uid_next.max(u64::from(filed.uid) + 1);
+            state.modseq = state.modseq.max(filed.modseq);
+            state.add(&filed.flags, filed.size);
+        })
+    }
+
+    /// A mailbox that is missing (its record was damaged) has no counters.
+    fn change_mailbox(
+        &mut self,
+        id: u64,
+        change: impl FnOnce(&mut MailboxState),
+    ) -> rusqlite::Result<()> {
+        self.mailbox(id)?;
+        if let Some(state) = self.cache.change(id) {
+            change(state);
+        }
+        Ok(())
+    }
+
+    fn apply_flags(
+        &mut self,
+        mailbox: u64,
+        modseq: u64,
+        messages: &[(u32, Flags)],
+    ) -> rusqlite::Result<()> {
+        let (mut unseen, mut deleted) = (0i64, 0i64);
+        let difference = |new: &Flags, old: &Flags, flag| {
+            i64::from(new.contains(flag)) - i64::from(old.contains(flag))
+        };
+        for (uid, flags) in messages {
+            let old: Option<u8> = self
+                .conn
+                .prepare_cached("SELECT flags FROM messages WHERE mailbox = ? AND uid = ?")?
+                .query_row(params![signed(mailbox), uid], |row| row.get(0))
+                .optional()?;
+            let Some(old) = old.map(|bits| Flags::from_parts(bits, [])) else {
+                continue;
+            };
+            unseen -= difference(flags, &old, SystemFlag::Seen);
+            deleted += difference(flags, &old, SystemFlag::Deleted);
+            self.conn
+                .prepare_cached("UPDATE messages SET flags = ?, keywords = ?, modseq = ? WHERE mailbox = ? AND uid = ?")?
+                .execute(params![flags.system_bits(), keywords_text(flags), signed(modseq), signed(mailbox), uid])?;
+        }
+        self.change_mailbox(mailbox, |state| {
+            state.modseq = state.modseq.max(modseq);
+            state.unseen = state.unseen.saturating_add_signed(unseen);
+            state.deleted = state.deleted.saturating_add_signed(deleted);
+        })
+    }
+
+    fn apply_expunge(
+        &mut self,
+        mailbox: u64,
+        modseq: u64,
+        uids: &[(u32, u32)],
+    ) -> rusqlite::Result<()> {
+        let mut gone: Vec<(i64, u8, i64)> = Vec::new();
+        for (first, last) in uids {
+            let range = params![signed(mailbox), first, last];
+            let mut query = self.conn.prepare_cached(
+                "DELETE FROM messages WHERE mailbox = ? AND uid BETWEEN ? AND ? RETURNING content, flags, size",
+            )?;
+            let rows = query.query_map(range, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            for row in rows {
+                gone.push(row?);
+            }
+            self.conn
+                .prepare_cached("INSERT OR REPLACE INTO vanished VALUES (?, ?, ?, ?)")?
+                .execute(params![signed(mailbox), signed(modseq), first, last])?;
+        }
+        for (content, _, _) in &gone {
+            self.count_content(*content, -1)?;
+        }
+        self.change_mailbox(mailbox, |state| {
+            state.modseq = state.modseq.max(modseq);
+            gone.iter()
+                .for_each(|(_, flags, size)| state.subtract(*flags, unsigned(*size)));
+        })
+    }
+
+    fn apply_create(&mut self, state: MailboxState) -> rusqlite::Result<()> {
+        self.counters.mailbox = self.counters.mailbox.max(state.id + 1);
+        self.counters.validity = self
+            .counters
+            .validity
+            .max(state.uid_validity.value().saturating_add(1));
+        self.conn
+            .prepare_cached(
+                "INSERT OR REPLACE INTO mailboxes VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?)",
+            )?
+            .execute(params![
+                signed(state.id),
+                &*state.account,
+                state.name,
+                state.uid_validity.value(),
+                signed(state.uid_next),
+                signed(state.modseq),
+                state.special_use,
+            ])?;
+        self.cache.insert(state);
+        Ok(())
+    }
+
+    fn apply_delete(&mut self, id: u64) -> rusqlite::Result<()> {
+        let contents: Vec<i64> = self
+            .conn
+            .prepare_cached("DELETE FROM messages WHERE mailbox = ? RETURNING content")?
+            .query_map([signed(id)], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for content in contents {
+            self.count_content(content, -1)?;
+        }
+        self.conn
+            .prepare_cached("DELETE FROM vanished WHERE mailbox = ?")?
+            .execute([signed(id)])?;
+        self.conn
+            .prepare_cached("DELETE FROM mailboxes WHERE id = ?")?
+            .execute([signed(id)])?;
+        self.cache.remove(id);
+        self.deleted.push(id);
+        Ok(())
+    }
+
+    fn apply_rename(&mut self, id: u64, name: &str) -> rusqlite::Result<()> {
+        self.conn
+            .prepare_cached("UPDATE OR REPLACE mailboxes SET name = ? WHERE id = ?")?
+            .execute(params![name, signed(id)])?;
+        if let Some(mut state) = self.mailbox(id)?.cloned() {
+            self.cache.remove(id);
+            name.clone_into(&mut state.name);
+            self.cache.insert(state);
+            self.cache.change(id);
+        }
+        Ok(())
+    }
+
+    fn apply_enqueue(
+        &mut self,
+        id: u128,
+        body: u64,
+        fixed: &[u8],
+        progress: &[u8],
+    ) -> rusqlite::Result<()> {
+        let (due, on_hold) = due(progress);
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?, ?)")?
+            .execute(params![
+                &id.to_be_bytes()[..],
+                signed(body),
+                due,
+                on_hold,
+                fixed,
+                progress
+            ])?;
+        self.count_body(body, 1)
+    }
+
+    fn apply_dequeue(&mut self, id: u128) -> rusqlite::Result<()> {
+        let body: Option<i64> = self
+            .conn
+            .prepare_cached("DELETE FROM spool WHERE id = ? RETURNING body")?
+            .query_row([&id.to_be_bytes()[..]], |row| row.get(0))
+            .optional()?;
+        body.map_or(Ok(()), |body| self.count_body(unsigned(body), -1))
+    }
+}
+
+/// When an entry is due, and whether it is on hold. Progress that cannot be
+/// read is put on hold: an operator has to look at it.
+fn due(progress: &[u8]) -> (i64, bool) {
+    match mailcore::queue::decode_progress(progress) {
+        Ok(QueueProgress {
+            next_attempt,
+            on_hold,
+            ..
+        }) => (next_attempt.millis(), on_hold),
+        Err(_) => (i64::MAX, true),
+    }
+}

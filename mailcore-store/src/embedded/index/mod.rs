@@ -1,0 +1,307 @@
+//! The index: a SQLite database derived from the log, for finding things.
+//!
+//! Losing it loses nothing. It is written by the one writer thread; readers
+//! have connections of their own ([`read`]).
+
+mod apply;
+mod cache;
+pub(crate) mod read;
+
+use std::path::Path;
+
+use mailcore::time::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+
+pub(crate) use apply::{IN_EXTENT, LOST, Origin};
+pub(crate) use cache::{Counters, MailboxState};
+
+use super::body::EXTENT_BODIES;
+use super::log::{Lsn, Place, SegmentId, StoreId};
+use cache::Cache;
+
+/// The layout of the tables. An index of another version is built anew.
+pub(crate) const INDEX_VERSION: i64 = 1;
+/// Statements kept prepared in each connection.
+const STATEMENTS: usize = 96;
+/// Pages of write-ahead log before SQLite moves them into the database file.
+/// Large, since each move costs syncs that no message should wait for.
+const CHECKPOINT_PAGES: u32 = 4_000;
+
+/// The writer's side of the index.
+#[derive(Debug)]
+pub(crate) struct Index {
+    conn: Connection,
+    cache: Cache,
+    /// The next numbers.
+    pub(crate) counters: Counters,
+    /// Up to where the log is applied.
+    pub(crate) applied: Place,
+    /// Mailboxes deleted since the last group.
+    pub(crate) deleted: Vec<u64>,
+}
+
+/// Numbers are kept in SQLite's signed integers; none of ours reaches the sign.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Undoes [`signed`]; a negative number in a row is damage and reads as 0.
+pub(crate) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.busy_timeout(std::time::Duration::from_secs(10))?;
+    conn.pragma_update(None, "cache_size", -8_000)?;
+    Ok(conn)
+}
+
+impl Index {
+    /// Opens or makes the database. `None` when there is one that cannot be
+    /// used: damaged, of another version, or of another store.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or made.
+    pub(crate) fn open(path: &Path, store: StoreId) -> rusqlite::Result<Option<Self>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        match Self::prepare(connect(path, flags)?, store) {
+            Ok(index) => Ok(index),
+            Err(error) if is_damage(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn prepare(conn: Connection, store: StoreId) -> rusqlite::Result<Option<Self>> {
+        conn.pragma_update(None, "journal_mode", "WAL")?;
+        conn.pragma_update(None, "synchronous", "NORMAL")?;
+        conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        let tables: i64 =
+            conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables == 0 {
+            make_tables(&conn, store)?;
+        }
+        let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version != INDEX_VERSION {
+            return Ok(None);
+        }
+        let owner: Option<Vec<u8>> = conn
+            .query_row("SELECT store FROM meta", [], |row| row.get(0))
+            .optional()?;
+        if owner.as_deref() != Some(&store.0[..]) {
+            return Ok(None);
+        }
+        let (applied, counters) = read_meta(&conn)?;
+        Ok(Some(Self {
+            conn,
+            cache: Cache::default(),
+            counters,
+            applied,
+            deleted: Vec::new(),
+        }))
+    }
+
+    /// Begins a group.
+    pub(crate) fn begin(&self) -> rusqlite::Result<()> {
+        self.conn
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute([])
+            .map(drop)
+    }
+
+    /// Writes the counters that the group changed; before [`Index::commit`].
+    pub(crate) fn write_counters(&mut self) -> rusqlite::Result<()> {
+        self.write_mailboxes()?;
+        let (at, next) = (self.applied, self.counters);
+        self.conn
+            .prepare_cached(
+                "UPDATE meta SET next_lsn = ?, segment = ?, place = ?, next_mailbox = ?, next_body = ?,
+                 next_content = ?, next_version = ?, next_event = ?, next_validity = ?",
+            )?
+            .execute(params![
+                signed(at.next.0),
+                signed(at.segment.0),
+                signed(at.offset),
+                signed(next.mailbox),
+                signed(next.body),
+                signed(next.content),
+                signed(next.version),
+                signed(next.event),
+                next.validity,
+            ])
+            .map(drop)
+    }
+
+    fn write_mailboxes(&self) -> rusqlite::Result<()> {
+        let mut update = self.conn.prepare_cached(
+            "UPDATE mailboxes SET uid_next = ?, modseq = ?, messages = ?, unseen = ?, deleted = ?, size = ? WHERE id = ?",
+        )?;
+        for state in self.cache.dirty() {
+            update.execute(params![
+                signed(state.uid_next),
+                signed(state.modseq),
+                signed(state.messages),
+                signed(state.unseen),
+                signed(state.deleted),
+                signed(state.size),
+                signed(state.id),
+            ])?;
+        }
+        Ok(())
+    }
+
+    /// Makes the group visible to readers.
+    pub(crate) fn commit(&self) -> rusqlite::Result<()> {
+        self.conn.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+
+    /// After a commit: the mailboxes that changed, for their watchers.
+    pub(crate) fn settle(&mut self) -> Vec<MailboxState> {
+        let changed = self.cache.dirty().cloned().collect();
+        self.cache.settle();
+        changed
+    }
+
+    /// Forgets the group as if it had never been.
+    ///
+    /// # Errors
+    /// When SQLite fails; the connection is then of no more use.
+    pub(crate) fn rollback(&mut self) -> rusqlite::Result<()> {
+        if !self.conn.is_autocommit() {
+            self.conn.execute_batch("ROLLBACK")?;
+        }
+        self.cache.forget();
+        self.deleted.clear();
+        (self.applied, self.counters) = read_meta(&self.conn)?;
+        Ok(())
+    }
+
+    /// Moves everything from SQLite's write-ahead log into the database file.
+    pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
+        self.conn
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// A mailbox by id.
+    pub(crate) fn mailbox(&mut self, id: u64) -> rusqlite::Result<Option<&MailboxState>> {
+        if self.cache.mailbox(id).is_none()
+            && let Some(state) = read::mailbox_by_id(&self.conn, id)?
+        {
+            self.cache.insert(state);
+        }
+        Ok(self.cache.mailbox(id))
+    }
+
+    /// A mailbox by name.
+    pub(crate) fn mailbox_named(
+        &mut self,
+        account: &str,
+        name: &str,
+    ) -> rusqlite::Result<Option<&MailboxState>> {
+        let id = match self.cache.id(account, name) {
+            Some(id) => id,
+            None => match read::mailbox_by_name(&self.conn, account, name)? {
+                // The counters held may be newer than the row.
+                Some(state) if self.cache.mailbox(state.id).is_some() => state.id,
+                Some(state) => {
+                    let id = state.id;
+                    self.cache.insert(state);
+                    id
+                }
+                None => return Ok(None),
+            },
+        };
+        Ok(self.cache.mailbox(id))
+    }
+
+    /// Removes state that has expired at `now` and events beyond the newest
+    /// `events`. Neither needs a record: both follow from what the log says.
+    pub(crate) fn tidy(&self, now: Timestamp, events: u64) -> rusqlite::Result<()> {
+        let oldest = self.counters.event.saturating_sub(events);
+        self.conn
+            .execute("DELETE FROM state WHERE expires <= ?", [now.millis()])?;
+        self.conn
+            .execute("DELETE FROM events WHERE cursor < ?", [signed(oldest)])
+            .map(drop)
+    }
+
+    /// Removes extents that nothing refers to any more. Dead bodies in the log
+    /// keep their rows: they tell which share of a segment is dead.
+    pub(crate) fn forget_dead_extents(&self) -> rusqlite::Result<()> {
+        self.conn
+            .execute(
+                "DELETE FROM bodies WHERE id >= ? AND refs <= 0",
+                [signed(EXTENT_BODIES)],
+            )
+            .map(drop)
+    }
+
+    /// Octets of the account's messages, this group included.
+    pub(crate) fn usage(&self, account: &str) -> rusqlite::Result<u64> {
+        self.write_mailboxes()?;
+        read::usage(&self.conn, account).map(|usage| usage.octets)
+    }
+}
+
+/// True when SQLite says that the file is not what it should be.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseCorrupt | NotADatabase)
+    ) || matches!(error, rusqlite::Error::QueryReturnedNoRows)
+        || matches!(error.sqlite_error(), Some(it) if it.extended_code == rusqlite::ffi::SQLITE_ERROR)
+}
+
+fn make_tables(conn: &Connection, store: StoreId) -> rusqlite::Result<()> {
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    conn.execute_batch(include_str!("schema.sql"))?;
+    let (start, next) = (Place::START, Counters::default());
+    conn.execute(
+        "INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            &store.0[..],
+            signed(start.next.0),
+            signed(start.segment.0),
+            signed(start.offset),
+            signed(next.mailbox),
+            signed(next.body),
+            signed(next.content),
+            signed(next.version),
+            signed(next.event),
+            next.validity,
+        ],
+    )?;
+    conn.pragma_update(None, "user_version", INDEX_VERSION)?;
+    conn.execute_batch("COMMIT")
+}
+
+fn read_meta(conn: &Connection) -> rusqlite::Result<(Place, Counters)> {
+    let number = |row: &Row<'_>, at: usize| row.get(at).map(unsigned);
+    conn.query_row(
+        "SELECT next_lsn, segment, place, next_mailbox, next_body, next_content, next_version, next_event,
+         next_validity FROM meta",
+        [],
+        |row| {
+            let place = Place {
+                next: Lsn(number(row, 0)?),
+                segment: SegmentId(number(row, 1)?),
+                offset: number(row, 2)?,
+            };
+            let counters = Counters {
+                mailbox: number(row, 3)?,
+                body: number(row, 4)?,
+                content: number(row, 5)?,
+                version: number(row, 6)?,
+                event: number(row, 7)?,
+                validity: row.get(8)?,
+            };
+            Ok((place, counters))
+        },
+    )
+}

@@ -1,0 +1,462 @@
+//! Reading the tables: rows into mailcore's types.
+//!
+//! Used by readers on their own connections, and by the writer within a group,
+//! where it sees what the group has changed so far.
+
+use std::sync::Arc;
+
+use mailcore::event::{Event, EventCursor, StoredEvent};
+use mailcore::mailbox::{EmailId, Flags, MessageInfo, ModSeq, Uid, UidSet, UidValidity};
+use mailcore::seams::{QuotaUsage, StateValue};
+use mailcore::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::cache::MailboxState;
+use super::{signed, unsigned};
+use crate::embedded::record::flags_from;
+
+const MAILBOX: &str = "id, account, name, uid_validity, uid_next, modseq, messages, unseen, deleted, size, special_use";
+const MESSAGE: &str =
+    "uid, flags, keywords, modseq, size, internal_date, save_date, email_id, content";
+
+fn number(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    row.get(at).map(unsigned)
+}
+
+fn out_of_range(at: usize, value: i64) -> rusqlite::Error {
+    rusqlite::Error::IntegralValueOutOfRange(at, value)
+}
+
+fn id128(row: &Row<'_>, at: usize) -> rusqlite::Result<u128> {
+    row.get(at).map(u128::from_be_bytes)
+}
+
+fn mailbox(row: &Row<'_>) -> rusqlite::Result<MailboxState> {
+    Ok(MailboxState {
+        id: number(row, 0)?,
+        account: row.get(1)?,
+        name: row.get(2)?,
+        uid_validity: UidValidity::new(row.get(3)?).ok_or_else(|| out_of_range(3, 0))?,
+        uid_next: number(row, 4)?,
+        modseq: number(row, 5)?,
+        messages: number(row, 6)?,
+        unseen: number(row, 7)?,
+        deleted: number(row, 8)?,
+        size: number(row, 9)?,
+        special_use: row.get(10)?,
+    })
+}
+
+pub(crate) fn mailbox_by_id(conn: &Connection, id: u64) -> rusqlite::Result<Option<MailboxState>> {
+    conn.prepare_cached(&format!("SELECT {MAILBOX} FROM mailboxes WHERE id = ?"))?
+        .query_row([signed(id)], mailbox)
+        .optional()
+}
+
+pub(crate) fn mailbox_by_name(
+    conn: &Connection,
+    account: &str,
+    name: &str,
+) -> rusqlite::Result<Option<MailboxState>> {
+    conn.prepare_cached(&format!(
+        "SELECT {MAILBOX} FROM mailboxes WHERE account = ? AND name = ?"
+    ))?
+    .query_row([account, name], mailbox)
+    .optional()
+}
+
+/// The log position that the tables stand for.
+pub(crate) fn applied(conn: &Connection) -> rusqlite::Result<u64> {
+    conn.prepare_cached("SELECT next_lsn FROM meta")?
+        .query_row([], |row| number(row, 0))
+}
+
+/// An account's mailboxes in name order.
+pub(crate) fn mailboxes_of(
+    conn: &Connection,
+    account: &str,
+) -> rusqlite::Result<Vec<MailboxState>> {
+    conn.prepare_cached(&format!(
+        "SELECT {MAILBOX} FROM mailboxes WHERE account = ? ORDER BY name"
+    ))?
+    .query_map([account], mailbox)?
+    .collect()
+}
+
+pub(crate) fn subscriptions(conn: &Connection, account: &str) -> rusqlite::Result<Vec<String>> {
+    conn.prepare_cached("SELECT name FROM subscriptions WHERE account = ? ORDER BY name")?
+        .query_map([account], |row| row.get(0))?
+        .collect()
+}
+
+pub(crate) fn usage(conn: &Connection, account: &str) -> rusqlite::Result<QuotaUsage> {
+    conn.prepare_cached("SELECT coalesce(sum(size), 0), coalesce(sum(messages), 0) FROM mailboxes WHERE account = ?")?
+        .query_row([account], |row| Ok(QuotaUsage { octets: number(row, 0)?, messages: number(row, 1)? }))
+}
+
+/// A message's row with the content it refers to.
+#[derive(Debug, Clone)]
+pub(crate) struct MessageRow {
+    pub(crate) info: MessageInfo,
+    pub(crate) content: u64,
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+    let keywords = row.get_ref(2)?.as_str()?;
+    let bits: u8 = row.get(1)?;
+    let flags = if keywords.is_empty() {
+        Flags::from_parts(bits, [])
+    } else {
+        flags_from(bits, keywords)
+    };
+    let info = MessageInfo {
+        uid: Uid::new(row.get(0)?).ok_or_else(|| out_of_range(0, 0))?,
+        flags,
+        modseq: ModSeq::new(number(row, 3)?).unwrap_or(ModSeq::MIN),
+        size: number(row, 4)?,
+        internal_date: Timestamp::from_millis(row.get(5)?),
+        save_date: Timestamp::from_millis(row.get(6)?),
+        email_id: EmailId(id128(row, 7)?),
+    };
+    Ok(MessageRow {
+        info,
+        content: number(row, 8)?,
+    })
+}
+
+/// Those messages of `uids` that exist, ascending.
+pub(crate) fn messages(
+    conn: &Connection,
+    mailbox: u64,
+    uids: &UidSet,
+) -> rusqlite::Result<Vec<MessageRow>> {
+    let mut query = conn.prepare_cached(&format!(
+        "SELECT {MESSAGE} FROM messages WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+    ))?;
+    let mut found = Vec::new();
+    for (first, last) in uids.ranges() {
+        let rows = query.query_map(
+            params![signed(mailbox), first.value(), last.value()],
+            message,
+        )?;
+        for row in rows {
+            found.push(row?);
+        }
+    }
+    Ok(found)
+}
+
+/// The UIDs of all messages.
+pub(crate) fn uids(conn: &Connection, mailbox: u64) -> rusqlite::Result<UidSet> {
+    let mut query =
+        conn.prepare_cached("SELECT uid FROM messages WHERE mailbox = ? ORDER BY uid")?;
+    let mut rows = query.query([signed(mailbox)])?;
+    let mut runs: Vec<(Uid, Uid)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let uid = Uid::new(row.get(0)?).ok_or_else(|| out_of_range(0, 0))?;
+        match runs.last_mut() {
+            Some((_, last)) if last.next() == Some(uid) => *last = uid,
+            _ => runs.push((uid, uid)),
+        }
+    }
+    Ok(UidSet::from_ranges(runs))
+}
+
+/// Messages changed after `since`, ascending by UID.
+pub(crate) fn changed(
+    conn: &Connection,
+    mailbox: u64,
+    since: ModSeq,
+) -> rusqlite::Result<Vec<MessageInfo>> {
+    // From the start everything is asked for: the primary key is in order.
+    let everything = since == ModSeq::MIN;
+    let sql = match everything {
+        true => {
+            format!("SELECT {MESSAGE} FROM messages WHERE mailbox = ? AND modseq > ? ORDER BY uid")
+        }
+        false => format!(
+            "SELECT {MESSAGE} FROM messages INDEXED BY messages_modseq WHERE mailbox = ? AND modseq > ? ORDER BY uid"
+        ),
+    };
+    conn.prepare_cached(&sql)?
+        .query_map(params![signed(mailbox), signed(since.value())], |row| {
+            message(row).map(|it| it.info)
+        })?
+        .collect()
+}
+
+/// UIDs that went away after `since`.
+pub(crate) fn vanished(conn: &Connection, mailbox: u64, since: ModSeq) -> rusqlite::Result<UidSet> {
+    let ranges = conn
+        .prepare_cached("SELECT first, last FROM vanished WHERE mailbox = ? AND modseq > ?")?
+        .query_map(params![signed(mailbox), signed(since.value())], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<Vec<(u32, u32)>>>()?;
+    let uids = ranges
+        .into_iter()
+        .filter_map(|(first, last)| Some((Uid::new(first)?, Uid::new(last)?)));
+    Ok(UidSet::from_ranges(uids))
+}
+
+/// Stored summaries of those messages of `uids` that exist, ascending.
+pub(crate) fn summaries(
+    conn: &Connection,
+    mailbox: u64,
+    uids: &UidSet,
+) -> rusqlite::Result<Vec<(Uid, Vec<u8>)>> {
+    let mut query = conn.prepare_cached(
+        "SELECT uid, summary FROM messages JOIN contents ON contents.id = content
+         WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+    )?;
+    let mut found = Vec::new();
+    for (first, last) in uids.ranges() {
+        let rows = query.query_map(
+            params![signed(mailbox), first.value(), last.value()],
+            |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?)),
+        )?;
+        for row in rows {
+            let (uid, summary) = row?;
+            found.extend(Uid::new(uid).map(|uid| (uid, summary)));
+        }
+    }
+    Ok(found)
+}
+
+/// Where a body lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BodyRow {
+    pub(crate) id: u64,
+    /// A segment, or one of [`super::apply::LOST`] and `IN_EXTENT`.
+    pub(crate) segment: i64,
+    pub(crate) place: u64,
+    pub(crate) length: u64,
+}
+
+fn body_row(row: &Row<'_>) -> rusqlite::Result<BodyRow> {
+    Ok(BodyRow {
+        id: number(row, 0)?,
+        segment: row.get(1)?,
+        place: number(row, 2)?,
+        length: number(row, 3)?,
+    })
+}
+
+pub(crate) fn body(conn: &Connection, id: u64) -> rusqlite::Result<Option<BodyRow>> {
+    conn.prepare_cached("SELECT id, segment, place, length FROM bodies WHERE id = ?")?
+        .query_row([signed(id)], body_row)
+        .optional()
+}
+
+pub(crate) fn body_hash(conn: &Connection, id: u64) -> rusqlite::Result<Option<[u8; 32]>> {
+    conn.prepare_cached("SELECT hash FROM bodies WHERE id = ?")?
+        .query_row([signed(id)], |row| row.get(0))
+        .optional()
+}
+
+/// A message's prefix and body. The body is `None` when its row is lost.
+pub(crate) fn content(
+    conn: &Connection,
+    mailbox: u64,
+    uid: Uid,
+) -> rusqlite::Result<Option<(Vec<u8>, Option<BodyRow>)>> {
+    conn.prepare_cached(
+        "SELECT bodies.id, segment, place, length, prefix FROM messages
+         JOIN contents ON contents.id = content LEFT JOIN bodies ON bodies.id = body
+         WHERE mailbox = ? AND uid = ?",
+    )?
+    .query_row(params![signed(mailbox), uid.value()], |row| {
+        let known: Option<i64> = row.get(0)?;
+        Ok((row.get(4)?, known.map(|_| body_row(row)).transpose()?))
+    })
+    .optional()
+}
+
+/// Where a delivery came to lie: mailbox, UID, ModSeq.
+pub(crate) fn delivery(conn: &Connection, id: u128) -> rusqlite::Result<Option<(u64, u32, u64)>> {
+    conn.prepare_cached("SELECT mailbox, uid, modseq FROM deliveries WHERE id = ?")?
+        .query_row([&id.to_be_bytes()[..]], |row| {
+            Ok((number(row, 0)?, row.get(1)?, number(row, 2)?))
+        })
+        .optional()
+}
+
+/// A queue entry's row.
+#[derive(Debug, Clone)]
+pub(crate) struct SpoolRow {
+    pub(crate) id: u128,
+    pub(crate) body: u64,
+    pub(crate) fixed: Vec<u8>,
+    pub(crate) progress: Vec<u8>,
+}
+
+fn spool_row(row: &Row<'_>) -> rusqlite::Result<SpoolRow> {
+    Ok(SpoolRow {
+        id: id128(row, 0)?,
+        body: number(row, 1)?,
+        fixed: row.get(2)?,
+        progress: row.get(3)?,
+    })
+}
+
+/// Up to `limit` entries due at `now`, earliest first, without those `leased`.
+pub(crate) fn spool_due(
+    conn: &Connection,
+    now: Timestamp,
+    limit: usize,
+    leased: &dyn Fn(u128) -> bool,
+) -> rusqlite::Result<Vec<SpoolRow>> {
+    let mut query = conn.prepare_cached(
+        "SELECT id, body, fixed, progress FROM spool WHERE on_hold = 0 AND due <= ? ORDER BY due",
+    )?;
+    let mut rows = query.query([now.millis()])?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        if !leased(id128(row, 0)?) {
+            found.push(spool_row(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// When the first entry not `leased` is due.
+pub(crate) fn spool_next_due(
+    conn: &Connection,
+    leased: &dyn Fn(u128) -> bool,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let mut query =
+        conn.prepare_cached("SELECT id, due FROM spool WHERE on_hold = 0 ORDER BY due")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if !leased(id128(row, 0)?) {
+            return Ok(Some(Timestamp::from_millis(row.get(1)?)));
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) fn spool_entry(conn: &Connection, id: u128) -> rusqlite::Result<Option<SpoolRow>> {
+    conn.prepare_cached("SELECT id, body, fixed, progress FROM spool WHERE id = ?")?
+        .query_row([&id.to_be_bytes()[..]], spool_row)
+        .optional()
+}
+
+/// Up to `limit` entries after `after`, by id.
+pub(crate) fn spool_page(
+    conn: &Connection,
+    after: Option<u128>,
+    limit: usize,
+) -> rusqlite::Result<Vec<SpoolRow>> {
+    let after: Vec<u8> = after
+        .map(|id| id.to_be_bytes().to_vec())
+        .unwrap_or_default();
+    conn.prepare_cached(
+        "SELECT id, body, fixed, progress FROM spool WHERE id > ? ORDER BY id LIMIT ?",
+    )?
+    .query_map(params![after, signed(limit as u64)], spool_row)?
+    .collect()
+}
+
+pub(crate) fn spool_count(conn: &Connection) -> rusqlite::Result<u64> {
+    conn.prepare_cached("SELECT count(*) FROM spool")?
+        .query_row([], |row| number(row, 0))
+}
+
+fn state_value(row: &Row<'_>, at: usize) -> rusqlite::Result<StateValue> {
+    Ok(StateValue {
+        value: row.get(at)?,
+        version: number(row, at + 1)?,
+        expires: row
+            .get::<_, Option<i64>>(at + 2)?
+            .map(Timestamp::from_millis),
+    })
+}
+
+/// A value, unless it has expired at `now`.
+pub(crate) fn state(
+    conn: &Connection,
+    namespace: &str,
+    key: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Option<StateValue>> {
+    conn.prepare_cached(
+        "SELECT value, version, expires FROM state WHERE namespace = ? AND key = ? AND (expires IS NULL OR expires > ?)",
+    )?
+    .query_row(params![namespace, key, now.millis()], |row| state_value(row, 0))
+    .optional()
+}
+
+/// Which part of a namespace to read.
+#[derive(Debug)]
+pub(crate) struct StateRange<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) prefix: &'a str,
+    pub(crate) after: Option<&'a str>,
+    pub(crate) limit: usize,
+}
+
+/// Values whose keys start with the prefix, in key order.
+pub(crate) fn state_scan(
+    conn: &Connection,
+    range: &StateRange<'_>,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<(Arc<str>, StateValue)>> {
+    let mut query = conn.prepare_cached(
+        "SELECT key, value, version, expires FROM state WHERE namespace = ? AND key >= ?
+         AND (expires IS NULL OR expires > ?) ORDER BY key",
+    )?;
+    let from = range
+        .after
+        .map_or(range.prefix, |after| after.max(range.prefix));
+    let mut rows = query.query(params![range.namespace, from, now.millis()])?;
+    let mut found = Vec::new();
+    while found.len() < range.limit
+        && let Some(row) = rows.next()?
+    {
+        let key: Arc<str> = row.get(0)?;
+        if !key.starts_with(range.prefix) {
+            break;
+        }
+        if range.after.is_none_or(|after| &*key > after) {
+            found.push((key, state_value(row, 1)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Up to `limit` events after `after`; those that cannot be read are left out.
+pub(crate) fn events(
+    conn: &Connection,
+    after: EventCursor,
+    limit: usize,
+) -> rusqlite::Result<Vec<StoredEvent>> {
+    let rows = conn
+        .prepare_cached(
+            "SELECT cursor, event FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?",
+        )?
+        .query_map(params![signed(after.0), signed(limit as u64)], |row| {
+            Ok((number(row, 0)?, row.get::<_, Vec<u8>>(1)?))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let decoded = rows.into_iter().filter_map(|(cursor, octets)| {
+        let event = Event::decode(&octets)
+            .inspect_err(
+                |error| tracing::warn!(cursor, %error, "an event in the outbox cannot be read"),
+            )
+            .ok()?;
+        Some(StoredEvent {
+            cursor: EventCursor(cursor),
+            event,
+        })
+    });
+    Ok(decoded.collect())
+}
+
+/// The cursor of the oldest event kept.
+pub(crate) fn first_event(conn: &Connection) -> rusqlite::Result<Option<u64>> {
+    conn.prepare_cached("SELECT min(cursor) FROM events")?
+        .query_row([], |row| row.get::<_, Option<i64>>(0))
+        .map(|it| it.map(unsigned))
+}

@@ -1,0 +1,317 @@
+//! Messages in mailboxes: filing, flags, copies, moves, expunges.
+
+use mailcore::account::AccountId;
+use mailcore::event::{Event, EventName};
+use mailcore::mailbox::{
+    FlagChange, Flags, MAX_KEYWORDS, MailboxId, MailboxName, ModSeq, SystemFlag, Uid, UidSet,
+};
+use mailcore::seams::{Appended, CopyReceipt, StoreError, StoreReceipt};
+use mailcore::time::Timestamp;
+
+use super::{
+    AppendInput, BodyInput, BodyRef, MAX_MESSAGES, MAX_UID, MailboxState, Refusal, Sequencer,
+};
+use crate::embedded::index::read::{self, MessageRow};
+use crate::embedded::record::{Effect, Filed, keywords_text};
+
+/// Octets of flags that one request may write.
+const MAX_FLAG_OCTETS: usize = 8 << 20;
+
+/// A message to file, its summary already in the stored form.
+#[derive(Debug, Clone)]
+pub(crate) struct NewMessageInput {
+    pub(crate) body: BodyInput,
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) summary: Vec<u8>,
+    pub(crate) size: u64,
+    pub(crate) flags: Flags,
+    pub(crate) internal_date: Timestamp,
+}
+
+/// A message whose body is known to the store.
+#[derive(Debug)]
+pub(super) struct Filing<'m> {
+    pub(super) body: BodyRef,
+    pub(super) prefix: &'m [u8],
+    pub(super) summary: &'m [u8],
+    pub(super) size: u64,
+    pub(super) flags: &'m Flags,
+    pub(super) internal_date: Timestamp,
+}
+
+impl Sequencer<'_> {
+    /// APPEND: all or none.
+    pub(crate) fn append(
+        &mut self,
+        mailbox: u64,
+        messages: &[NewMessageInput],
+    ) -> Result<Vec<Appended>, Refusal> {
+        let state = self.mailbox(mailbox)?;
+        self.within_limit(messages.len() as u64)?;
+        self.room(&state, messages.len())?;
+        for message in messages {
+            check_keywords(&message.flags)?;
+        }
+        let mut done = Vec::with_capacity(messages.len());
+        for message in messages {
+            let body = self.body(&message.body)?;
+            let filing = Filing {
+                body,
+                prefix: &message.prefix,
+                summary: &message.summary,
+                size: message.size,
+                flags: &message.flags,
+                internal_date: message.internal_date,
+            };
+            let appended = self.file(mailbox, &filing)?;
+            self.filed_event(&state, &appended, Arrival::Appended)?;
+            done.push(appended);
+        }
+        Ok(done)
+    }
+
+    /// Files a message under the next UID.
+    pub(super) fn file(&mut self, mailbox: u64, filing: &Filing<'_>) -> Result<Appended, Refusal> {
+        let state = self.mailbox(mailbox)?;
+        let content = self.index.counters.content;
+        self.emit(Effect::Content {
+            id: content,
+            body: filing.body.id,
+            prefix: filing.prefix.to_vec(),
+            summary: filing.summary.to_vec(),
+        })?;
+        let (uid, modseq) = next(&state)?;
+        self.emit(Effect::File(Filed {
+            mailbox,
+            uid: uid.value(),
+            modseq: modseq.value(),
+            content,
+            flags: filing.flags.clone(),
+            size: filing.size,
+            internal_date: filing.internal_date.millis(),
+            save_date: self.now.millis(),
+            email_id: email_id(filing.prefix, &filing.body.hash),
+        }))?;
+        Ok(Appended {
+            mailbox: MailboxId(mailbox),
+            uid_validity: state.uid_validity,
+            uid,
+            modseq,
+        })
+    }
+
+    /// The store's own event for a message filed.
+    pub(super) fn filed_event(
+        &mut self,
+        state: &MailboxState,
+        appended: &Appended,
+        arrival: Arrival<'_>,
+    ) -> Result<(), Refusal> {
+        let (name, trace, to) = match arrival {
+            Arrival::Delivered(append) => (
+                EventName::MessageNew,
+                Some(append.trace),
+                append.recipient.as_ref(),
+            ),
+            Arrival::Appended => (EventName::MessageAppend, None, None),
+        };
+        let account = Some(AccountId::new(&state.account));
+        let fields = Vec::new();
+        let event = Event {
+            id: self.event_id(),
+            at: self.now,
+            name,
+            trace,
+            account,
+            fields,
+        };
+        let event = event.with("mailbox", &state.name).with("uid", appended.uid);
+        self.event(&match to {
+            Some(to) => event.with("to", to),
+            None => event,
+        })
+    }
+
+    /// STORE.
+    pub(crate) fn store(
+        &mut self,
+        mailbox: u64,
+        uids: &UidSet,
+        change: &FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<StoreReceipt, Refusal> {
+        let state = self.mailbox(mailbox)?;
+        let rows = read::messages(self.index.connection(), mailbox, uids)?;
+        let modseq = state.modseq + 1;
+        let mut receipt = StoreReceipt::default();
+        let (mut changed, mut octets, mut modified) = (Vec::new(), 0, Vec::new());
+        for MessageRow { mut info, .. } in rows {
+            let flags = change.apply(&info.flags);
+            if unchanged_since.is_some_and(|since| info.modseq > since) {
+                modified.push(info.uid);
+            } else if flags != info.flags {
+                check_keywords(&flags)?;
+                octets += keywords_text(&flags).len() + 16;
+                changed.push((info.uid.value(), flags.clone()));
+                info.flags = flags;
+                info.modseq = ModSeq::new(modseq).unwrap_or(info.modseq);
+            }
+            receipt.messages.push(info);
+        }
+        receipt.modified = modified.into_iter().collect();
+        self.within_limit(changed.len() as u64)?;
+        if octets > MAX_FLAG_OCTETS {
+            return Err(StoreError::Limit("flags changed at once").into());
+        }
+        if !changed.is_empty() {
+            self.emit(Effect::Flags {
+                mailbox,
+                modseq,
+                messages: changed,
+            })?;
+        }
+        Ok(receipt)
+    }
+
+    /// COPY, and MOVE when the originals are to go.
+    pub(crate) fn copy(
+        &mut self,
+        mailbox: u64,
+        uids: &UidSet,
+        to: &MailboxName,
+        originals: Originals,
+    ) -> Result<CopyReceipt, Refusal> {
+        let state = self.mailbox(mailbox)?;
+        let account = AccountId::new(&state.account);
+        let target = match self.mailbox_named(&account, to.as_str())? {
+            Some(target) => target,
+            None if to.is_inbox() => self.inbox(&account)?,
+            None => return Err(StoreError::NoSuchMailbox.into()),
+        };
+        let rows = read::messages(self.index.connection(), mailbox, uids)?;
+        self.within_limit(rows.len() as u64)?;
+        self.room(&target, rows.len())?;
+        let pairs = self.copy_rows(&rows, target.id)?;
+        if originals == Originals::Expunge {
+            self.expunge_rows(mailbox, &rows)?;
+        }
+        Ok(CopyReceipt {
+            uid_validity: target.uid_validity,
+            pairs,
+        })
+    }
+
+    /// EXPUNGE: those of `uids` that have `\Deleted`.
+    pub(crate) fn expunge(&mut self, mailbox: u64, uids: &UidSet) -> Result<UidSet, Refusal> {
+        self.mailbox(mailbox)?;
+        let mut rows = read::messages(self.index.connection(), mailbox, uids)?;
+        rows.retain(|row| row.info.flags.contains(SystemFlag::Deleted));
+        self.expunge_rows(mailbox, &rows)
+    }
+
+    pub(super) fn copy_rows(
+        &mut self,
+        rows: &[MessageRow],
+        target: u64,
+    ) -> Result<Vec<(Uid, Uid)>, Refusal> {
+        let mut pairs = Vec::with_capacity(rows.len());
+        let state = self.mailbox(target)?;
+        let (mut uid, modseq) = (state.uid_next, state.modseq + 1);
+        for MessageRow { info, content } in rows {
+            let new = u32::try_from(uid).ok().and_then(Uid::new).ok_or(FULL)?;
+            self.emit(Effect::File(Filed {
+                mailbox: target,
+                uid: new.value(),
+                modseq,
+                content: *content,
+                flags: info.flags.clone(),
+                size: info.size,
+                internal_date: info.internal_date.millis(),
+                save_date: self.now.millis(),
+                email_id: info.email_id.0,
+            }))?;
+            pairs.push((info.uid, new));
+            uid += 1;
+        }
+        Ok(pairs)
+    }
+
+    pub(super) fn expunge_rows(
+        &mut self,
+        mailbox: u64,
+        rows: &[MessageRow],
+    ) -> Result<UidSet, Refusal> {
+        let gone: UidSet = rows.iter().map(|row| row.info.uid).collect();
+        if !gone.is_empty() {
+            let modseq = self.mailbox(mailbox)?.modseq + 1;
+            let uids = gone
+                .ranges()
+                .map(|(first, last)| (first.value(), last.value()))
+                .collect();
+            self.emit(Effect::Expunge {
+                mailbox,
+                modseq,
+                uids,
+            })?;
+        }
+        Ok(gone)
+    }
+
+    pub(super) fn within_limit(&self, messages: u64) -> Result<(), Refusal> {
+        match messages > MAX_MESSAGES as u64 {
+            true => Err(StoreError::Limit("messages changed at once").into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the mailbox has UIDs for so many more.
+    pub(super) fn room(&self, state: &MailboxState, messages: usize) -> Result<(), Refusal> {
+        match state.uid_next + messages as u64 > MAX_UID {
+            true => Err(FULL.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// How a message came in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Arrival<'a> {
+    /// By delivery.
+    Delivered(&'a AppendInput),
+    /// From a client.
+    Appended,
+}
+
+/// What becomes of the messages copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Originals {
+    Keep,
+    Expunge,
+}
+
+const FULL: StoreError = StoreError::Limit("UIDs of the mailbox");
+
+fn next(state: &MailboxState) -> Result<(Uid, ModSeq), Refusal> {
+    let uid = u32::try_from(state.uid_next)
+        .ok()
+        .and_then(Uid::new)
+        .ok_or(FULL)?;
+    Ok((uid, ModSeq::new(state.modseq + 1).ok_or(FULL)?))
+}
+
+pub(super) fn check_keywords(flags: &Flags) -> Result<(), StoreError> {
+    match flags.keywords().count() > MAX_KEYWORDS {
+        true => Err(StoreError::Limit("keywords of a message")),
+        false => Ok(()),
+    }
+}
+
+/// Equal for equal octets, wherever they lie (RFC 8474 section 4).
+fn email_id(prefix: &[u8], body: &[u8; 32]) -> u128 {
+    let mut hash = blake3::Hasher::new();
+    hash.update(body);
+    hash.update(prefix);
+    let mut octets = [0; 16];
+    hash.finalize_xof().fill(&mut octets);
+    u128::from_be_bytes(octets)
+}

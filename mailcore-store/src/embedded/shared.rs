@@ -1,0 +1,303 @@
+//! What the writer thread and all handles share: the way to the writer, readers
+//! of the index, leases, and the live counters of open mailboxes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use mailcore::event::EventCursor;
+use mailcore::mailbox::{MailboxStatus, ModSeq};
+use mailcore::message::BlobKey;
+use mailcore::seams::{Clock, Lease, StoreError};
+use mailcore::time::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, watch};
+
+use super::body::extent::Extents;
+use super::body::{Bodies, BodyPlace, StoredBody};
+use super::index::read::BodyRow;
+use super::index::{connect, is_damage};
+use super::writer::Request;
+
+/// Connections kept open for readers.
+const IDLE_READERS: usize = 4;
+/// Entries of the live table that trigger a removal of the dead ones.
+const LIVE_SWEEP: usize = 1_024;
+
+/// See the file's description.
+pub(crate) struct Shared {
+    /// Names this store in blob keys and event ids.
+    pub(crate) number: u64,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) extents: Arc<Extents>,
+    pub(crate) index_path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+    leases: Mutex<Leases>,
+    live: Mutex<HashMap<u64, Weak<Live>>>,
+    pub(crate) spool_changed: watch::Sender<u64>,
+    pub(crate) newest_event: watch::Sender<EventCursor>,
+    /// `None` once the store is closed.
+    pub(crate) queue: Mutex<Option<mpsc::Sender<Request>>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("index", &self.index_path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What [`Shared`] is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) number: u64,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) extents: Arc<Extents>,
+    pub(crate) index_path: PathBuf,
+    pub(crate) newest_event: EventCursor,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: Parts, queue: mpsc::Sender<Request>) -> Self {
+        Self {
+            number: parts.number,
+            clock: parts.clock,
+            bodies: parts.bodies,
+            extents: parts.extents,
+            index_path: parts.index_path,
+            readers: Mutex::default(),
+            leases: Mutex::default(),
+            live: Mutex::default(),
+            spool_changed: watch::Sender::new(0),
+            newest_event: watch::Sender::new(parts.newest_event),
+            queue: Mutex::new(Some(queue)),
+        }
+    }
+
+    /// Runs a read of the index on a thread that may block.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection, &Arc<Self>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(self);
+        let job = move || {
+            let conn = shared.reader().map_err(|error| index_error(&error))?;
+            let result = read(&conn, &shared).map_err(|error| index_error(&error));
+            let mut idle = lock(&shared.readers);
+            if idle.len() < IDLE_READERS {
+                idle.push(conn);
+            }
+            result
+        };
+        tokio::task::spawn_blocking(job)
+            .await
+            .map_err(|_| StoreError::Unavailable("the runtime is shutting down"))?
+    }
+
+    fn reader(&self) -> rusqlite::Result<Connection> {
+        if let Some(conn) = lock(&self.readers).pop() {
+            return Ok(conn);
+        }
+        let conn = connect(&self.index_path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        conn.pragma_update(None, "query_only", true)?;
+        Ok(conn)
+    }
+
+    /// Closes idle connections.
+    pub(crate) fn close_readers(&self) {
+        lock(&self.readers).clear();
+    }
+
+    pub(crate) fn leases(&self) -> MutexGuard<'_, Leases> {
+        lock(&self.leases)
+    }
+
+    /// The live counters of a mailbox, made when nobody has it open.
+    pub(crate) fn live(&self, id: u64) -> Arc<Live> {
+        let mut table = lock(&self.live);
+        if let Some(live) = table.get(&id).and_then(Weak::upgrade) {
+            return live;
+        }
+        if table.len() >= LIVE_SWEEP && table.len().is_power_of_two() {
+            table.retain(|_, live| live.strong_count() > 0);
+        }
+        let live = Arc::new(Live::new(id));
+        table.insert(id, Arc::downgrade(&live));
+        live
+    }
+
+    /// The live counters, when somebody has the mailbox open.
+    pub(crate) fn live_if_open(&self, id: u64) -> Option<Arc<Live>> {
+        lock(&self.live).get(&id).and_then(Weak::upgrade)
+    }
+
+    /// Every mailbox that somebody has open.
+    pub(crate) fn all_live(&self) -> Vec<Arc<Live>> {
+        lock(&self.live)
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    pub(crate) fn blob_key(&self, body: u64) -> BlobKey {
+        BlobKey {
+            store: self.number,
+            content: u128::from(body),
+        }
+    }
+
+    pub(crate) fn stored_body(&self, row: Option<BodyRow>) -> StoredBody {
+        let (id, place, length) = row.map_or((0, BodyPlace::Lost, 0), |row| {
+            (row.id, BodyPlace::of(&row), row.length)
+        });
+        StoredBody::new(Arc::clone(&self.bodies), self.blob_key(id), place, length)
+    }
+}
+
+/// A lock whose holder panicked guards plain values that are still whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An error of the index as the seams name it.
+pub(crate) fn index_error(error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull,
+        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly("the index can't be written".into()),
+        _ if is_damage(error) => StoreError::Damaged(format!(
+            "the index ({error}); stop the server and remove index.db, it is built anew from the log"
+        )),
+        _ => StoreError::Io {
+            context: "reading the index".into(),
+            source: Arc::new(IndexFailure(error.to_string())),
+        },
+    }
+}
+
+/// SQLite's words; its own error type can't be shared between threads.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct IndexFailure(String);
+
+/// A mailbox's counters as of the last commit, and its watchers.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: u64,
+    state: Mutex<LiveState>,
+}
+
+#[derive(Debug)]
+struct LiveState {
+    /// The log position the counters are from.
+    as_of: u64,
+    status: Option<MailboxStatus>,
+    /// `None` once the mailbox is deleted.
+    watchers: Option<watch::Sender<ModSeq>>,
+    /// UIDs below were some session's `\Recent`.
+    recent: u32,
+}
+
+impl Live {
+    fn new(id: u64) -> Self {
+        let state = LiveState {
+            as_of: 0,
+            status: None,
+            watchers: Some(watch::Sender::new(ModSeq::MIN)),
+            recent: 1,
+        };
+        Self {
+            id,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The counters.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`] when it is deleted.
+    pub(crate) fn status(&self) -> Result<MailboxStatus, StoreError> {
+        lock(&self.state).status.ok_or(StoreError::NoSuchMailbox)
+    }
+
+    /// Takes counters over that are as of `as_of`, unless newer ones are held.
+    pub(crate) fn update(&self, as_of: u64, status: MailboxStatus) {
+        let mut state = lock(&self.state);
+        if state.as_of > as_of {
+            return;
+        }
+        state.as_of = as_of;
+        state.status = Some(status);
+        if let Some(watchers) = &state.watchers {
+            watchers.send_if_modified(|modseq| {
+                let changed = *modseq != status.highest_modseq;
+                *modseq = status.highest_modseq;
+                changed
+            });
+        }
+    }
+
+    /// The mailbox is gone.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.as_of = u64::MAX;
+        state.status = None;
+        state.watchers = None;
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<ModSeq> {
+        match &lock(&self.state).watchers {
+            Some(watchers) => watchers.subscribe(),
+            None => watch::channel(ModSeq::MIN).1,
+        }
+    }
+
+    /// Takes all messages that exist as told of; the first that was not.
+    pub(crate) fn claim_recent(&self) -> u32 {
+        let mut state = lock(&self.state);
+        let next = state
+            .status
+            .and_then(|status| status.uid_next)
+            .map_or(u32::MAX, |uid| uid.value());
+        std::mem::replace(&mut state.recent, next)
+    }
+}
+
+/// Who works on which queue entry. In memory only: a lease ends with the
+/// process.
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    held: HashMap<u128, (Lease, Timestamp)>,
+    last: u64,
+}
+
+impl Leases {
+    pub(crate) fn take(&mut self, id: u128, now: Timestamp, lease_for: Duration) -> Lease {
+        self.last += 1;
+        let lease = Lease(self.last);
+        self.held.insert(id, (lease, now.after(lease_for)));
+        lease
+    }
+
+    pub(crate) fn holds(&self, id: u128, lease: Lease) -> bool {
+        self.held.get(&id).is_some_and(|(held, _)| *held == lease)
+    }
+
+    pub(crate) fn is_leased(&self, id: u128) -> bool {
+        self.held.contains_key(&id)
+    }
+
+    pub(crate) fn end(&mut self, id: u128) {
+        self.held.remove(&id);
+    }
+
+    /// Ends those whose time is over.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        self.held.retain(|_, (_, until)| *until > now);
+    }
+}

@@ -1,0 +1,365 @@
+//! [`Storage`] and [`Mailbox`]: accounts' mailboxes as protocols see them.
+//!
+//! Reads go to the index and the log directly; changes go to the writer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mailcore::account::AccountId;
+use mailcore::mailbox::{
+    Changes, FlagChange, MailboxEntry, MailboxId, MailboxName, MailboxStatus, MessageInfo, ModSeq,
+    SpecialUse, Uid, UidSet,
+};
+use mailcore::message::{Content, Message, Summary};
+use mailcore::seams::{
+    Abilities, Appended, CommitError, CopyReceipt, Mailbox, NewMessage, Quota, QuotaUsage, Storage,
+    StoreError, StoreReceipt, Watch,
+};
+
+use super::index::{MailboxState, read};
+use super::sequencer::{Originals, Refusal, Sequencer, special_use};
+use super::shared::{Live, Shared};
+use super::store::EmbeddedStore;
+
+/// Octets read to make a summary anew when the stored one cannot be read.
+const SUMMARY_READ: u64 = 64 << 20;
+
+impl Shared {
+    /// Has the writer do what no precondition guards.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Sequencer<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.submit(work).await.map_err(|error| match error {
+            CommitError::Store(error) => error,
+            _ => StoreError::Unavailable("the change was refused"),
+        })
+    }
+
+    /// The live counters of a mailbox by name, filled.
+    async fn find(
+        self: &Arc<Self>,
+        account: &AccountId,
+        name: &MailboxName,
+    ) -> Result<Option<Arc<Live>>, StoreError> {
+        let (account, name) = (account.clone(), name.clone());
+        self.read(move |conn, shared| {
+            let find = || read::mailbox_by_name(conn, account.as_str(), name.as_str());
+            let Some(state) = find()? else {
+                return Ok(None);
+            };
+            // Registered first, so that no commit from here on is missed; then
+            // read again, for those before.
+            let live = shared.live(state.id);
+            let snapshot = conn.unchecked_transaction()?;
+            let Some(state) = find()?.filter(|it| it.id == live.id) else {
+                return Ok(None);
+            };
+            live.update(read::applied(conn)?, state.status());
+            snapshot.finish()?;
+            Ok(Some(live))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Storage for EmbeddedStore {
+    fn abilities(&self) -> Abilities {
+        let mut abilities = Abilities::default();
+        abilities.mod_seq = true;
+        abilities.atomic_move = true;
+        abilities.multi_append = true;
+        abilities.watch = true;
+        abilities.special_use = true;
+        abilities.object_id = true;
+        abilities
+    }
+
+    async fn list(&self, account: &AccountId) -> Result<Vec<MailboxEntry>, StoreError> {
+        let account = account.clone();
+        let (mailboxes, subscriptions) = self
+            .shared
+            .read(move |conn, _| {
+                let snapshot = conn.unchecked_transaction()?;
+                let mailboxes = read::mailboxes_of(conn, account.as_str())?;
+                let subscriptions = read::subscriptions(conn, account.as_str())?;
+                snapshot.finish()?;
+                Ok((mailboxes, subscriptions))
+            })
+            .await?;
+        Ok(entries(&mailboxes, &subscriptions))
+    }
+
+    async fn open(
+        &self,
+        account: &AccountId,
+        name: &MailboxName,
+    ) -> Result<Arc<dyn Mailbox>, StoreError> {
+        if let Some(live) = self.shared.find(account, name).await? {
+            return Ok(Arc::new(OpenMailbox {
+                shared: Arc::clone(&self.shared),
+                live,
+            }));
+        }
+        if !name.is_inbox() {
+            return Err(StoreError::NoSuchMailbox);
+        }
+        let owner = account.clone();
+        self.shared
+            .change(move |sequencer| sequencer.inbox(&owner).map(drop))
+            .await?;
+        let live = self
+            .shared
+            .find(account, name)
+            .await?
+            .ok_or(StoreError::NoSuchMailbox)?;
+        Ok(Arc::new(OpenMailbox {
+            shared: Arc::clone(&self.shared),
+            live,
+        }))
+    }
+
+    async fn create(
+        &self,
+        account: &AccountId,
+        name: &MailboxName,
+        special_use: Option<SpecialUse>,
+    ) -> Result<MailboxId, StoreError> {
+        let (account, name) = (account.clone(), name.clone());
+        self.shared
+            .change(move |sequencer| sequencer.create(&account, &name, special_use))
+            .await
+    }
+
+    async fn delete(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError> {
+        let (account, name) = (account.clone(), name.clone());
+        self.shared
+            .change(move |sequencer| sequencer.delete(&account, &name))
+            .await
+    }
+
+    async fn rename(
+        &self,
+        account: &AccountId,
+        from: &MailboxName,
+        to: &MailboxName,
+    ) -> Result<(), StoreError> {
+        let (account, from, to) = (account.clone(), from.clone(), to.clone());
+        self.shared
+            .change(move |sequencer| sequencer.rename(&account, &from, &to))
+            .await
+    }
+
+    async fn subscribe(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError> {
+        let (account, name) = (account.clone(), name.clone());
+        self.shared
+            .change(move |sequencer| sequencer.subscribe(&account, &name))
+            .await
+    }
+
+    async fn unsubscribe(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError> {
+        let (account, name) = (account.clone(), name.clone());
+        self.shared
+            .change(move |sequencer| sequencer.unsubscribe(&account, &name))
+            .await
+    }
+
+    fn quota(&self) -> Option<&dyn Quota> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Quota for EmbeddedStore {
+    async fn usage(&self, account: &AccountId) -> Result<QuotaUsage, StoreError> {
+        let account = account.clone();
+        self.shared
+            .read(move |conn, _| read::usage(conn, account.as_str()))
+            .await
+    }
+}
+
+/// Mailboxes and subscribed names in name order, INBOX always among them.
+fn entries(mailboxes: &[MailboxState], subscriptions: &[String]) -> Vec<MailboxEntry> {
+    let entry = |name: MailboxName| MailboxEntry {
+        name,
+        id: None,
+        special_use: None,
+        subscribed: false,
+    };
+    let mut found = BTreeMap::from([(MailboxName::inbox(), entry(MailboxName::inbox()))]);
+    for state in mailboxes {
+        let Ok(name) = MailboxName::parse(&state.name) else {
+            continue;
+        };
+        let listed = found.entry(name.clone()).or_insert_with(|| entry(name));
+        listed.id = Some(MailboxId(state.id));
+        listed.special_use = special_use(state);
+    }
+    for name in subscriptions
+        .iter()
+        .filter_map(|name| MailboxName::parse(name).ok())
+    {
+        found
+            .entry(name.clone())
+            .or_insert_with(|| entry(name))
+            .subscribed = true;
+    }
+    found.into_values().collect()
+}
+
+/// An open mailbox.
+#[derive(Debug)]
+struct OpenMailbox {
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+}
+
+impl OpenMailbox {
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection, u64) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.live.status()?;
+        let id = self.live.id;
+        self.shared.read(move |conn, _| read(conn, id)).await
+    }
+
+    /// A summary that cannot be read (a newer form, or damage) made anew.
+    async fn summarize(&self, uid: Uid) -> Result<Option<Summary>, StoreError> {
+        match self.message(uid).await {
+            Ok(message) => Ok(Some(Summary::scan(&message.read_all(SUMMARY_READ).await?))),
+            Err(StoreError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Mailbox for OpenMailbox {
+    async fn status(&self) -> Result<MailboxStatus, StoreError> {
+        self.live.status()
+    }
+
+    async fn messages(&self, uids: &UidSet) -> Result<Vec<MessageInfo>, StoreError> {
+        let uids = uids.clone();
+        let rows = self
+            .read(move |conn, id| read::messages(conn, id, &uids))
+            .await?;
+        Ok(rows.into_iter().map(|row| row.info).collect())
+    }
+
+    async fn uids(&self) -> Result<UidSet, StoreError> {
+        self.read(read::uids).await
+    }
+
+    async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError> {
+        let uids = uids.clone();
+        let decode = |(uid, octets): (Uid, Vec<u8>)| (uid, Summary::decode(&octets).ok());
+        let rows = self
+            .read(move |conn, id| {
+                Ok(read::summaries(conn, id, &uids)?
+                    .into_iter()
+                    .map(decode)
+                    .collect::<Vec<_>>())
+            })
+            .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for (uid, summary) in rows {
+            let summary = match summary {
+                Some(summary) => Some(summary),
+                None => self.summarize(uid).await?,
+            };
+            found.extend(summary.map(|it| (uid, Arc::new(it))));
+        }
+        Ok(found)
+    }
+
+    async fn message(&self, uid: Uid) -> Result<Message, StoreError> {
+        let (prefix, body) = self
+            .read(move |conn, id| read::content(conn, id, uid))
+            .await?
+            .ok_or(StoreError::NotFound)?;
+        let content = Content::Stored(Arc::new(self.shared.stored_body(body)));
+        Ok(Message::new(content).with_prefix(prefix))
+    }
+
+    async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError> {
+        self.live.status()?;
+        let id = self.live.id;
+        let found = self
+            .shared
+            .read(move |conn, _| {
+                let snapshot = conn.unchecked_transaction()?;
+                let Some(state) = read::mailbox_by_id(conn, id)? else {
+                    return Ok(None);
+                };
+                let changes = Changes {
+                    changed: read::changed(conn, id, since)?,
+                    vanished: read::vanished(conn, id, since)?,
+                    complete: true,
+                    status: state.status(),
+                };
+                snapshot.finish()?;
+                Ok(Some(changes))
+            })
+            .await?;
+        found.ok_or(StoreError::NoSuchMailbox)
+    }
+
+    async fn append(&self, messages: Vec<NewMessage>) -> Result<Vec<Appended>, StoreError> {
+        let mut inputs = Vec::with_capacity(messages.len());
+        for message in &messages {
+            let body = self.shared.body_input(message.message.content()).await?;
+            inputs.push(super::commit::message_input(message, body));
+        }
+        let id = self.live.id;
+        self.shared
+            .change(move |sequencer| sequencer.append(id, &inputs))
+            .await
+    }
+
+    async fn store(
+        &self,
+        uids: &UidSet,
+        change: &FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<StoreReceipt, StoreError> {
+        let (id, uids, change) = (self.live.id, uids.clone(), change.clone());
+        self.shared
+            .change(move |sequencer| sequencer.store(id, &uids, &change, unchanged_since))
+            .await
+    }
+
+    async fn copy(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError> {
+        let (id, uids, to) = (self.live.id, uids.clone(), to.clone());
+        self.shared
+            .change(move |sequencer| sequencer.copy(id, &uids, &to, Originals::Keep))
+            .await
+    }
+
+    async fn move_to(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError> {
+        let (id, uids, to) = (self.live.id, uids.clone(), to.clone());
+        self.shared
+            .change(move |sequencer| sequencer.copy(id, &uids, &to, Originals::Expunge))
+            .await
+    }
+
+    async fn expunge(&self, uids: &UidSet) -> Result<UidSet, StoreError> {
+        let (id, uids) = (self.live.id, uids.clone());
+        self.shared
+            .change(move |sequencer| sequencer.expunge(id, &uids))
+            .await
+    }
+
+    fn watch(&self) -> Watch {
+        self.live.watch()
+    }
+
+    async fn claim_recent(&self) -> Result<Uid, StoreError> {
+        self.live.status()?;
+        Ok(Uid::new(self.live.claim_recent()).unwrap_or(Uid::MAX))
+    }
+}
