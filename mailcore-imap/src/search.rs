@@ -62,7 +62,7 @@ enum Test {
     Sent(DateTest),
     Larger(u64),
     Smaller(u64),
-    Header(String, Finder<'static>),
+    Header(String, Box<Finder<'static>>),
     /// The needle at this index.
     Text(usize),
     Not(Box<Test>),
@@ -73,8 +73,16 @@ enum Test {
 impl Judge {
     /// Prepares `program` for the messages of `view`.
     pub(crate) fn new(program: SearchProgram, view: &View) -> Self {
-        let mut judge = Self { root: Test::Always, needles: Vec::new(), reads: Reads::Row };
-        let tests = program.keys.into_iter().map(|key| judge.prepare(key, view)).collect();
+        let mut judge = Self {
+            root: Test::Always,
+            needles: Vec::new(),
+            reads: Reads::Row,
+        };
+        let tests = program
+            .keys
+            .into_iter()
+            .map(|key| judge.prepare(key, view))
+            .collect();
         judge.root = Test::And(tests);
         judge
     }
@@ -126,19 +134,29 @@ impl Judge {
             SearchKey::Smaller(octets) => Test::Smaller(octets),
             SearchKey::Header { name, text } => {
                 self.reads = self.reads.max(Reads::Header);
-                Test::Header(name, finder(&text))
+                Test::Header(name, Box::new(finder(&text)))
             }
             SearchKey::Body(text) => self.content(&text, false),
             SearchKey::Text(text) => self.content(&text, true),
             SearchKey::Not(key) => Test::Not(Box::new(self.prepare(*key, view))),
-            SearchKey::Or(a, b) => Test::Or(Box::new(self.prepare(*a, view)), Box::new(self.prepare(*b, view))),
-            SearchKey::And(keys) => Test::And(keys.into_iter().map(|key| self.prepare(key, view)).collect()),
+            SearchKey::Or(a, b) => Test::Or(
+                Box::new(self.prepare(*a, view)),
+                Box::new(self.prepare(*b, view)),
+            ),
+            SearchKey::And(keys) => Test::And(
+                keys.into_iter()
+                    .map(|key| self.prepare(key, view))
+                    .collect(),
+            ),
         }
     }
 
     fn content(&mut self, text: &str, in_header: bool) -> Test {
         self.reads = Reads::Content;
-        self.needles.push(Needle { finder: finder(text), in_header });
+        self.needles.push(Needle {
+            finder: finder(text),
+            in_header,
+        });
         Test::Text(self.needles.len() - 1)
     }
 }
@@ -157,7 +175,10 @@ impl Test {
             Self::Smaller(octets) => row.size < *octets,
             Self::Sent(test) => {
                 let (summary, _) = message.header?;
-                summary.envelope.sent().is_some_and(|date| test.matches(date.date()))
+                summary
+                    .envelope
+                    .sent()
+                    .is_some_and(|date| test.matches(date.date()))
             }
             Self::Header(name, finder) => {
                 let (_, header) = message.header?;
@@ -216,5 +237,9 @@ fn finder(text: &str) -> Finder<'static> {
 
 /// The form in which texts are compared: without case.
 pub(crate) fn fold(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+    if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.to_lowercase()
+    }
 }

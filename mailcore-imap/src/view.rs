@@ -139,7 +139,9 @@ impl View {
     pub fn lose_others(&mut self, present: &UidSet) {
         let runs = self.runs.iter().map(|run| (run.first, run.last));
         let gone = subtract(runs, present.ranges().map(|(a, b)| (a.value(), b.value())));
-        let gone = gone.into_iter().filter_map(|(a, b)| Some((Uid::new(a)?, Uid::new(b)?)));
+        let gone = gone
+            .into_iter()
+            .filter_map(|(a, b)| Some((Uid::new(a)?, Uid::new(b)?)));
         self.lose(&gone.collect_ranges());
     }
 

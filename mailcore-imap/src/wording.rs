@@ -45,17 +45,29 @@ pub struct Status {
 impl Status {
     /// OK.
     pub fn ok(text: &'static str) -> Self {
-        Self { condition: Condition::Ok, code: None, text: text.into() }
+        Self {
+            condition: Condition::Ok,
+            code: None,
+            text: text.into(),
+        }
     }
 
     /// NO with a code.
     pub fn no(code: ResponseCode, text: &'static str) -> Self {
-        Self { condition: Condition::No, code: Some(code), text: text.into() }
+        Self {
+            condition: Condition::No,
+            code: Some(code),
+            text: text.into(),
+        }
     }
 
     /// BAD.
     pub fn bad(text: &'static str) -> Self {
-        Self { condition: Condition::Bad, code: None, text: text.into() }
+        Self {
+            condition: Condition::Bad,
+            code: None,
+            text: text.into(),
+        }
     }
 
     /// The same with `code`.
@@ -94,9 +106,17 @@ pub const STARTTLS: &str = "Begin TLS negotiation now";
 /// A command that could not be read.
 pub fn unreadable(error: ParseError) -> Status {
     match error {
-        ParseError::MailboxName => Status::no(ResponseCode::Cannot, "That is not a possible mailbox name"),
-        ParseError::BadCharset => Status::no(ResponseCode::BadCharset, "Search in US-ASCII or UTF-8"),
-        error => Status { condition: Condition::Bad, code: None, text: format!("Syntax error: {error}").into() },
+        ParseError::MailboxName => {
+            Status::no(ResponseCode::Cannot, "That is not a possible mailbox name")
+        }
+        ParseError::BadCharset => {
+            Status::no(ResponseCode::BadCharset, "Search in US-ASCII or UTF-8")
+        }
+        error => Status {
+            condition: Condition::Bad,
+            code: None,
+            text: format!("Syntax error: {error}").into(),
+        },
     }
 }
 
@@ -144,10 +164,22 @@ pub fn server_bug() -> Status {
 /// A login that failed. Unknown user and wrong password read alike.
 pub fn login_failed(error: &AuthError) -> Status {
     match error {
-        AuthError::Disabled => Status::no(ResponseCode::AuthorizationFailed, "This account may not log in"),
-        AuthError::Throttled => Status::no(ResponseCode::Limit, "Too many failed logins; wait and try again"),
-        AuthError::Unavailable(_) => Status::no(ResponseCode::Unavailable, "Logins can't be checked now; try again later"),
-        _ => Status::no(ResponseCode::AuthenticationFailed, "User name or password is wrong"),
+        AuthError::Disabled => Status::no(
+            ResponseCode::AuthorizationFailed,
+            "This account may not log in",
+        ),
+        AuthError::Throttled => Status::no(
+            ResponseCode::Limit,
+            "Too many failed logins; wait and try again",
+        ),
+        AuthError::Unavailable(_) => Status::no(
+            ResponseCode::Unavailable,
+            "Logins can't be checked now; try again later",
+        ),
+        _ => Status::no(
+            ResponseCode::AuthenticationFailed,
+            "User name or password is wrong",
+        ),
     }
 }
 
@@ -157,18 +189,33 @@ pub fn store_failed(error: &StoreError) -> Status {
         StoreError::NoSuchMailbox | StoreError::NoSuchAccount => {
             Status::no(ResponseCode::Nonexistent, "No such mailbox")
         }
-        StoreError::MailboxExists => Status::no(ResponseCode::AlreadyExists, "A mailbox of that name exists"),
-        StoreError::MailboxProtected(_) => Status::no(ResponseCode::Cannot, "This mailbox can't be changed so"),
+        StoreError::MailboxExists => {
+            Status::no(ResponseCode::AlreadyExists, "A mailbox of that name exists")
+        }
+        StoreError::MailboxProtected(_) => {
+            Status::no(ResponseCode::Cannot, "This mailbox can't be changed so")
+        }
         StoreError::NotFound => Status::no(ResponseCode::ExpungeIssued, "The message is gone"),
         StoreError::OverQuota => Status::no(ResponseCode::OverQuota, "Over quota"),
         StoreError::TooLarge { .. } => Status::no(ResponseCode::TooBig, "Message too big"),
-        StoreError::Limit(_) => Status::no(ResponseCode::Limit, "A limit of this server is reached"),
-        StoreError::Unsupported(_) => Status::no(ResponseCode::Cannot, "Not supported by this store"),
-        StoreError::DiskFull | StoreError::ReadOnly(_) => {
-            Status::no(ResponseCode::Unavailable, "The store takes no changes now; try again later")
+        StoreError::Limit(_) => {
+            Status::no(ResponseCode::Limit, "A limit of this server is reached")
         }
-        StoreError::Damaged(_) => Status::no(ResponseCode::ServerBug, "The stored data is damaged; see the server's log"),
-        _ => Status::no(ResponseCode::Unavailable, "The store is not available; try again later"),
+        StoreError::Unsupported(_) => {
+            Status::no(ResponseCode::Cannot, "Not supported by this store")
+        }
+        StoreError::DiskFull | StoreError::ReadOnly(_) => Status::no(
+            ResponseCode::Unavailable,
+            "The store takes no changes now; try again later",
+        ),
+        StoreError::Damaged(_) => Status::no(
+            ResponseCode::ServerBug,
+            "The stored data is damaged; see the server's log",
+        ),
+        _ => Status::no(
+            ResponseCode::Unavailable,
+            "The store is not available; try again later",
+        ),
     }
 }
 
@@ -176,7 +223,9 @@ pub fn store_failed(error: &StoreError) -> Status {
 /// (RFC 3501 section 6.4.7).
 pub fn target_failed(error: &StoreError) -> Status {
     match error {
-        StoreError::NoSuchMailbox => Status::no(ResponseCode::TryCreate, "No such mailbox; create it first"),
+        StoreError::NoSuchMailbox => {
+            Status::no(ResponseCode::TryCreate, "No such mailbox; create it first")
+        }
         error => store_failed(error),
     }
 }

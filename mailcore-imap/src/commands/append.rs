@@ -49,7 +49,11 @@ fn arguments(cursor: &mut Cursor<'_>) -> Result<Arguments, ParseError> {
         internal_date = Some(date.timestamp());
         cursor.space()?;
     }
-    Ok(Arguments { to, flags, internal_date })
+    Ok(Arguments {
+        to,
+        flags,
+        internal_date,
+    })
 }
 
 /// Looks whether the announced literal is an APPEND's message, and if so takes
@@ -70,7 +74,10 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
     }
     let refusal = match &outcome {
         Ok(_) if length > cx.config.append_limit => Some(wording::literal_too_big()),
-        Ok(_) if length == 0 => Some(Status::no(ResponseCode::Cannot, "A message has one octet at least")),
+        Ok(_) if length == 0 => Some(Status::no(
+            ResponseCode::Cannot,
+            "A message has one octet at least",
+        )),
         Ok(_) => None,
         Err(ParseError::Expected(_)) if awaits_mailbox(cx.framer.pending()) => return None,
         Err(error) => Some(wording::unreadable(*error)),
@@ -78,22 +85,33 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
     cx.framer.stream();
     let (phase, arguments) = match (refusal, outcome) {
         (None, Ok(arguments)) => (Phase::Begin, Some(arguments)),
-        (Some(status), _) if sync == Synchronising::Yes => return Some((tag, Started::Done(status.into()))),
+        (Some(status), _) if sync == Synchronising::Yes => {
+            return Some((tag, Started::Done(status.into())));
+        }
         (Some(status), _) => (Phase::Skip(status), None),
         (None, Err(error)) => (Phase::Skip(wording::unreadable(error)), None),
     };
-    let run = Append { arguments, left: length, length, sync, phase };
+    let run = Append {
+        arguments,
+        left: length,
+        length,
+        sync,
+        phase,
+    };
     Some((tag, Started::Run(Box::new(run))))
 }
 
 /// `{n}`, `{n+}` and nothing more.
 fn is_announcement(rest: &[u8]) -> bool {
-    rest.first() == Some(&b'{') && rest.ends_with(b"}\r\n") && memchr::memchr_iter(b'\n', rest).count() == 1
+    rest.first() == Some(&b'{')
+        && rest.ends_with(b"}\r\n")
+        && memchr::memchr_iter(b'\n', rest).count() == 1
 }
 
 /// `tag APPEND {n}`: the literal is the mailbox's name.
 fn awaits_mailbox(pending: &[u8]) -> bool {
-    pending.iter().filter(|&&b| b == b' ').count() == 2 && memchr::memchr_iter(b'\n', pending).count() == 1
+    pending.iter().filter(|&&b| b == b' ').count() == 2
+        && memchr::memchr_iter(b'\n', pending).count() == 1
 }
 
 #[derive(Debug)]
@@ -150,11 +168,17 @@ impl Append {
             Frame::Incomplete => Tail::Incomplete,
             Frame::Command(rest) if rest.is_empty() => Tail::Empty,
             Frame::Command(_) => one_at_a_time(),
-            Frame::Literal { sync: Synchronising::Yes, .. } => {
+            Frame::Literal {
+                sync: Synchronising::Yes,
+                ..
+            } => {
                 cx.framer.refuse();
                 one_at_a_time()
             }
-            Frame::Literal { sync: Synchronising::No, length } => {
+            Frame::Literal {
+                sync: Synchronising::No,
+                length,
+            } => {
                 cx.framer.stream();
                 self.left = length;
                 Tail::Literal
@@ -182,11 +206,19 @@ impl Append {
     }
 
     fn end(&mut self) -> Progress {
-        let Some(Arguments { flags, internal_date, .. }) = self.arguments.take() else {
+        let Some(Arguments {
+            flags,
+            internal_date,
+            ..
+        }) = self.arguments.take()
+        else {
             return self.abandon(wording::server_bug());
         };
         self.phase = Phase::Ending;
-        Progress::Ask(Question::AppendEnd { flags, internal_date })
+        Progress::Ask(Question::AppendEnd {
+            flags,
+            internal_date,
+        })
     }
 
     fn abandon(&mut self, status: Status) -> Progress {
@@ -244,7 +276,10 @@ impl Run for Append {
                     return Progress::Done(wording::server_bug().into());
                 };
                 self.phase = Phase::Beginning;
-                Progress::Ask(Question::AppendBegin { to: arguments.to.clone(), size: self.length })
+                Progress::Ask(Question::AppendBegin {
+                    to: arguments.to.clone(),
+                    size: self.length,
+                })
             }
             (Phase::Beginning, Some(answer)) => self.begun(cx, &answer),
             (Phase::Receive, _) => {

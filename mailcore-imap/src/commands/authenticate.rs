@@ -23,7 +23,11 @@ const MAX_RESPONSE: usize = 12_288;
 pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     cursor.space()?;
     let name = cursor.atom()?;
-    let initial = if cursor.eat(b' ') { Some(initial_response(cursor)?) } else { None };
+    let initial = if cursor.eat(b' ') {
+        Some(initial_response(cursor)?)
+    } else {
+        None
+    };
     cursor.end()?;
     let Some(mechanism) = Mechanism::parse(name) else {
         return Started::done(Status::no(ResponseCode::Cannot, "No such mechanism"));
@@ -33,7 +37,11 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
     }
     let mut exchange = Exchange::new(mechanism);
     let next = exchange.start(initial.as_deref());
-    Started::run(Authenticate { exchange, next: Some(next), verify: None })
+    Started::run(Authenticate {
+        exchange,
+        next: Some(next),
+        verify: None,
+    })
 }
 
 fn initial_response(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, ParseError> {
@@ -41,7 +49,9 @@ fn initial_response(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, ParseError> {
         return Ok(Vec::new());
     }
     let text = cursor.take_while(|b| b.is_ascii_graphic());
-    STANDARD.decode(text).map_err(|_| ParseError::Expected("base64"))
+    STANDARD
+        .decode(text)
+        .map_err(|_| ParseError::Expected("base64"))
 }
 
 #[derive(Debug)]

@@ -7,10 +7,15 @@ use crate::wording::Status;
 
 pub(super) fn start(cursor: &mut Cursor<'_>, _cx: &mut Context) -> Result<Started, ParseError> {
     cursor.end()?;
-    Started::run(Close { next: Next::Expunge })
+    Started::run(Close {
+        next: Next::Expunge,
+    })
 }
 
-pub(super) fn start_unselect(cursor: &mut Cursor<'_>, _cx: &mut Context) -> Result<Started, ParseError> {
+pub(super) fn start_unselect(
+    cursor: &mut Cursor<'_>,
+    _cx: &mut Context,
+) -> Result<Started, ParseError> {
     cursor.end()?;
     Started::run(Close { next: Next::Leave })
 }

@@ -21,19 +21,28 @@ pub(super) fn start_move(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<St
     move_to(cursor, cx, Addressing::Sequence)
 }
 
-pub(super) fn start_uid_move(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
+pub(super) fn start_uid_move(
+    cursor: &mut Cursor<'_>,
+    cx: &mut Context,
+) -> Result<Started, ParseError> {
     move_to(cursor, cx, Addressing::Uid)
 }
 
 /// `copy = "COPY" SP sequence-set SP mailbox`
-fn copy(cursor: &mut Cursor<'_>, cx: &mut Context, addressing: Addressing) -> Result<Started, ParseError> {
+fn copy(
+    cursor: &mut Cursor<'_>,
+    cx: &mut Context,
+    addressing: Addressing,
+) -> Result<Started, ParseError> {
     let targets = Targets::parse(cursor, cx, addressing)?;
     cursor.space()?;
     let to = cursor.mailbox()?;
     cursor.end()?;
     let uids = match targets {
         Targets::OutOfRange => return Started::done(wording::no_such_message()),
-        Targets::Messages(uids) if uids.is_empty() => return Started::done(Status::ok("No messages to copy")),
+        Targets::Messages(uids) if uids.is_empty() => {
+            return Started::done(Status::ok("No messages to copy"));
+        }
         Targets::Messages(uids) => uids,
     };
     Started::ask(Question::Copy { uids, to }, |_, answer| match answer {
@@ -45,17 +54,27 @@ fn copy(cursor: &mut Cursor<'_>, cx: &mut Context, addressing: Addressing) -> Re
 }
 
 /// `move = "MOVE" SP sequence-set SP mailbox`
-fn move_to(cursor: &mut Cursor<'_>, cx: &mut Context, addressing: Addressing) -> Result<Started, ParseError> {
+fn move_to(
+    cursor: &mut Cursor<'_>,
+    cx: &mut Context,
+    addressing: Addressing,
+) -> Result<Started, ParseError> {
     let targets = Targets::parse(cursor, cx, addressing)?;
     cursor.space()?;
     let to = cursor.mailbox()?;
     cursor.end()?;
     let uids = match targets {
         Targets::OutOfRange => return Started::done(wording::no_such_message()),
-        Targets::Messages(uids) if uids.is_empty() => return Started::done(Status::ok("No messages to move")),
+        Targets::Messages(uids) if uids.is_empty() => {
+            return Started::done(Status::ok("No messages to move"));
+        }
         Targets::Messages(uids) => uids,
     };
-    if cx.state.selected().is_none_or(|selected| selected.access == Access::ReadOnly) {
+    if cx
+        .state
+        .selected()
+        .is_none_or(|selected| selected.access == Access::ReadOnly)
+    {
         return Started::done(wording::read_only());
     }
     Started::ask(Question::Move { uids, to }, |cx, answer| match answer {

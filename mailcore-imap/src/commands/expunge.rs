@@ -26,7 +26,11 @@ pub(super) fn start_uid(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Sta
 /// Only messages the client knows of are removed: one that came and was marked
 /// deleted meanwhile was none of its choosing.
 fn begin(cx: &mut Context, uids: UidSet) -> Result<Started, ParseError> {
-    if cx.state.selected().is_none_or(|selected| selected.access == Access::ReadOnly) {
+    if cx
+        .state
+        .selected()
+        .is_none_or(|selected| selected.access == Access::ReadOnly)
+    {
         return Started::done(wording::read_only());
     }
     if uids.is_empty() {

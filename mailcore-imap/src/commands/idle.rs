@@ -14,7 +14,9 @@ const MAX_LINE: usize = 64;
 pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     cursor.end()?;
     cx.out.continuation(wording::IDLING);
-    Started::run(Idle { sync: Some(Sync::new(Expunges::Allowed, true)) })
+    Started::run(Idle {
+        sync: Some(Sync::new(Expunges::Allowed, true)),
+    })
 }
 
 /// Waits for DONE and tells what changes meanwhile.
@@ -53,7 +55,11 @@ impl Run for Idle {
                 }
                 Line::Incomplete => {}
             }
-            if !cx.state.selected().is_some_and(|selected| selected.has_news() && !selected.gone) {
+            if !cx
+                .state
+                .selected()
+                .is_some_and(|selected| selected.has_news() && !selected.gone)
+            {
                 return Progress::Read(None);
             }
             self.sync = Some(Sync::new(Expunges::Allowed, false));

@@ -39,8 +39,14 @@ fn begin(cursor: &mut Cursor<'_>, cx: &mut Context, kind: Kind) -> Result<Starte
         cx.out.untagged("LIST (\\Noselect) \"/\" \"\"");
         return Started::done(Status::ok("LIST completed"));
     }
-    let pattern = ListPattern::new(&reference, &mailbox).ok_or(ParseError::TooMuch("octets in a pattern"))?;
-    Started::run(List { kind, pattern, asked: false, lines: Vec::new().into_iter() })
+    let pattern =
+        ListPattern::new(&reference, &mailbox).ok_or(ParseError::TooMuch("octets in a pattern"))?;
+    Started::run(List {
+        kind,
+        pattern,
+        asked: false,
+        lines: Vec::new().into_iter(),
+    })
 }
 
 #[derive(Debug)]
@@ -81,7 +87,11 @@ impl Run for List {
         };
         for line in self.lines.by_ref() {
             let mut out = cx.out.encoder();
-            out.raw("* ").raw(word).raw(" (").raw(&line.attributes.join(" ")).raw(") \"/\" ");
+            out.raw("* ")
+                .raw(word)
+                .raw(" (")
+                .raw(&line.attributes.join(" "))
+                .raw(") \"/\" ");
             out.mailbox(&line.name).crlf();
             if cx.out.is_full() {
                 return Progress::Flush;
@@ -98,7 +108,10 @@ fn list(entries: &[MailboxEntry], pattern: &ListPattern) -> Vec<Listed> {
         parents.extend(ancestors(entry.name.as_str()));
     }
     let mut listed = Vec::new();
-    for entry in entries.iter().filter(|entry| pattern.matches(entry.name.as_str())) {
+    for entry in entries
+        .iter()
+        .filter(|entry| pattern.matches(entry.name.as_str()))
+    {
         let has_children = parents.contains(entry.name.as_str());
         let mut attributes = Vec::new();
         if entry.id.is_none() {
@@ -108,9 +121,16 @@ fn list(entries: &[MailboxEntry], pattern: &ListPattern) -> Vec<Listed> {
             }
             attributes.push("\\Noselect");
         }
-        attributes.push(if has_children { "\\HasChildren" } else { "\\HasNoChildren" });
+        attributes.push(if has_children {
+            "\\HasChildren"
+        } else {
+            "\\HasNoChildren"
+        });
         attributes.extend(entry.special_use.map(mailcore::mailbox::SpecialUse::as_str));
-        listed.push(Listed { name: entry.name.clone(), attributes });
+        listed.push(Listed {
+            name: entry.name.clone(),
+            attributes,
+        });
     }
     listed
 }
@@ -118,25 +138,36 @@ fn list(entries: &[MailboxEntry], pattern: &ListPattern) -> Vec<Listed> {
 /// Subscribed names; a parent that is not subscribed stands in for names below
 /// it that `%` does not reach (RFC 3501 section 6.3.9).
 fn lsub(entries: &[MailboxEntry], pattern: &ListPattern) -> Vec<Listed> {
-    let subscribed: BTreeSet<&str> =
-        entries.iter().filter(|entry| entry.subscribed).map(|entry| entry.name.as_str()).collect();
+    let subscribed: BTreeSet<&str> = entries
+        .iter()
+        .filter(|entry| entry.subscribed)
+        .map(|entry| entry.name.as_str())
+        .collect();
     let mut names: BTreeSet<(&str, bool)> = BTreeSet::new();
     for name in &subscribed {
         if pattern.matches(name) {
             names.insert((name, true));
             continue;
         }
-        let parents = ancestors(name).filter(|parent| pattern.matches(parent) && !subscribed.contains(parent));
+        let parents = ancestors(name)
+            .filter(|parent| pattern.matches(parent) && !subscribed.contains(parent));
         names.extend(parents.map(|parent| (parent, false)));
     }
     let listed = names.into_iter().filter_map(|(name, itself)| {
-        let attributes = if itself { Vec::new() } else { vec!["\\Noselect"] };
-        MailboxName::parse(name).ok().map(|name| Listed { name, attributes })
+        let attributes = if itself {
+            Vec::new()
+        } else {
+            vec!["\\Noselect"]
+        };
+        MailboxName::parse(name)
+            .ok()
+            .map(|name| Listed { name, attributes })
     });
     listed.collect()
 }
 
 /// `a`, `a/b` of `a/b/c`.
 fn ancestors(name: &str) -> impl Iterator<Item = &str> {
-    name.match_indices(HIERARCHY_DELIMITER).filter_map(|(at, _)| name.get(..at))
+    name.match_indices(HIERARCHY_DELIMITER)
+        .filter_map(|(at, _)| name.get(..at))
 }

@@ -46,7 +46,12 @@ impl Run for Verify {
     fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
         if let Some(Credentials { login, proof }) = self.claim.take() {
             let peer = cx.peer.address;
-            return Progress::Ask(Question::Authenticate(AuthRequest { login, proof, peer, protocol: "imap" }));
+            return Progress::Ask(Question::Authenticate(AuthRequest {
+                login,
+                proof,
+                peer,
+                protocol: "imap",
+            }));
         }
         Progress::Done(match answer {
             Some(Answer::Identity(Ok(identity))) => {
@@ -68,5 +73,8 @@ pub(super) fn failed(cx: &mut Context, status: Status) -> Done {
         *failures += 1;
         delay *= *failures;
     }
-    Done { status, then: Then::Pause(delay) }
+    Done {
+        status,
+        then: Then::Pause(delay),
+    }
 }

@@ -9,5 +9,8 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
     cursor.end()?;
     cx.out.bye(wording::BYE_LOGOUT);
     cx.state = State::Logout;
-    Ok(Started::Done(Done { status: Status::ok("LOGOUT completed"), then: Then::Close }))
+    Ok(Started::Done(Done {
+        status: Status::ok("LOGOUT completed"),
+        then: Then::Close,
+    }))
 }

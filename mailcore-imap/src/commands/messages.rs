@@ -32,7 +32,9 @@ impl Targets {
     ) -> Result<Self, ParseError> {
         cursor.space()?;
         let set = cursor.sequence_set()?;
-        let Some(selected) = cx.state.selected() else { return Ok(Self::OutOfRange) };
+        let Some(selected) = cx.state.selected() else {
+            return Ok(Self::OutOfRange);
+        };
         let view = &selected.view;
         Ok(match addressing {
             Addressing::Uid => Self::Messages(view.known(&set.uids(view.last_uid()))),
@@ -55,7 +57,10 @@ impl Batches {
     /// All of `uids`.
     pub(crate) fn new(uids: &UidSet) -> Self {
         let ranges: Vec<(u32, u32)> = uids.ranges().map(|(a, b)| (a.value(), b.value())).collect();
-        Self { ranges: ranges.into_iter(), current: None }
+        Self {
+            ranges: ranges.into_iter(),
+            current: None,
+        }
     }
 
     /// The next `count` UIDs or fewer; `None` at the end.
@@ -63,7 +68,9 @@ impl Batches {
         let mut taken = Vec::new();
         let mut room = count;
         while room > 0 {
-            let Some((first, last)) = self.current.take().or_else(|| self.ranges.next()) else { break };
+            let Some((first, last)) = self.current.take().or_else(|| self.ranges.next()) else {
+                break;
+            };
             let end = last.min(first.saturating_add(room - 1));
             taken.push((first, end));
             room -= end - first + 1;
@@ -72,7 +79,9 @@ impl Batches {
             }
         }
         let uid = mailcore::mailbox::Uid::new;
-        let ranges = taken.into_iter().filter_map(|(a, b)| Some((uid(a)?, uid(b)?)));
+        let ranges = taken
+            .into_iter()
+            .filter_map(|(a, b)| Some((uid(a)?, uid(b)?)));
         let set = UidSet::from_ranges(ranges);
         (!set.is_empty()).then_some(set)
     }

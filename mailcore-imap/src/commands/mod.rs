@@ -107,7 +107,10 @@ impl Started {
         question: Question,
         then: impl FnOnce(&mut Context, Answer) -> Status + Send + 'static,
     ) -> Result<Self, ParseError> {
-        Self::run(OneQuestion { question: Some(question), then: Some(Box::new(then)) })
+        Self::run(OneQuestion {
+            question: Some(question),
+            then: Some(Box::new(then)),
+        })
     }
 }
 
@@ -121,7 +124,9 @@ struct OneQuestion {
 
 impl fmt::Debug for OneQuestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OneQuestion").field("question", &self.question).finish_non_exhaustive()
+        f.debug_struct("OneQuestion")
+            .field("question", &self.question)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,7 +167,9 @@ impl Legal {
         match (self, state) {
             (Self::Always, _) => true,
             (Self::NotAuthenticated, state) => matches!(state, State::NotAuthenticated { .. }),
-            (Self::LoggedIn, state) => matches!(state, State::Authenticated(_) | State::Selected(..)),
+            (Self::LoggedIn, state) => {
+                matches!(state, State::Authenticated(_) | State::Selected(..))
+            }
             (Self::Selected, state) => matches!(state, State::Selected(..)),
         }
     }
@@ -186,13 +193,25 @@ impl SyncRule {
 }
 
 /// Numbers stay, and the store need not be asked.
-const NUMBERS_STAY: SyncRule = SyncRule { expunges: Expunges::Forbidden, ask: false };
+const NUMBERS_STAY: SyncRule = SyncRule {
+    expunges: Expunges::Forbidden,
+    ask: false,
+};
 /// Numbers stay though something was changed.
-const NUMBERS_STAY_CHANGES: SyncRule = SyncRule { expunges: Expunges::Forbidden, ask: true };
+const NUMBERS_STAY_CHANGES: SyncRule = SyncRule {
+    expunges: Expunges::Forbidden,
+    ask: true,
+};
 /// Numbers may change with what the store has told.
-const QUIET: SyncRule = SyncRule { expunges: Expunges::Allowed, ask: false };
+const QUIET: SyncRule = SyncRule {
+    expunges: Expunges::Allowed,
+    ask: false,
+};
 /// Numbers may change and something did, or may have.
-const CHANGES: SyncRule = SyncRule { expunges: Expunges::Allowed, ask: true };
+const CHANGES: SyncRule = SyncRule {
+    expunges: Expunges::Allowed,
+    ask: true,
+};
 
 type Start = fn(&mut Cursor<'_>, &mut Context) -> Result<Started, ParseError>;
 
@@ -208,11 +227,20 @@ pub(crate) struct Spec {
 }
 
 const fn spec(name: &'static str, legal: Legal, sync: SyncRule, start: Start) -> Spec {
-    Spec { name, legal, sync, capability: None, start }
+    Spec {
+        name,
+        legal,
+        sync,
+        capability: None,
+        start,
+    }
 }
 
 const fn extension(capability: Capability, spec: Spec) -> Spec {
-    Spec { capability: Some(capability), ..spec }
+    Spec {
+        capability: Some(capability),
+        ..spec
+    }
 }
 
 /// Every command. FETCH, STORE and SEARCH by sequence number keep the numbers
@@ -257,18 +285,24 @@ static TABLE: &[Spec] = &[
 ];
 
 /// Capabilities that are no command.
-const WITHOUT_COMMAND: [Capability; 3] = [Capability::Children, Capability::SpecialUse, Capability::StatusSize];
+const WITHOUT_COMMAND: [Capability; 3] = [
+    Capability::Children,
+    Capability::SpecialUse,
+    Capability::StatusSize,
+];
 
 /// What the table and a store of these abilities can do together.
 pub(crate) fn capabilities(abilities: Abilities) -> impl Iterator<Item = Capability> {
     let announced = TABLE.iter().filter_map(|spec| spec.capability);
-    announced.chain(WITHOUT_COMMAND).filter(move |capability| match capability {
-        // Always there, and named first.
-        Capability::Id => false,
-        Capability::Move => abilities.atomic_move,
-        Capability::SpecialUse => abilities.special_use,
-        _ => true,
-    })
+    announced
+        .chain(WITHOUT_COMMAND)
+        .filter(move |capability| match capability {
+            // Always there, and named first.
+            Capability::Id => false,
+            Capability::Move => abilities.atomic_move,
+            Capability::SpecialUse => abilities.special_use,
+            _ => true,
+        })
 }
 
 /// Reads a command's name, `UID` and the name after it being one.

@@ -31,7 +31,11 @@ pub(super) fn start_uid(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Sta
     begin(cursor, cx, Addressing::Uid)
 }
 
-fn begin(cursor: &mut Cursor<'_>, cx: &mut Context, addressing: Addressing) -> Result<Started, ParseError> {
+fn begin(
+    cursor: &mut Cursor<'_>,
+    cx: &mut Context,
+    addressing: Addressing,
+) -> Result<Started, ParseError> {
     cursor.space()?;
     let program = cursor.search_program()?;
     cursor.end()?;
@@ -104,7 +108,9 @@ impl Search {
         match self.phase {
             Phase::Next | Phase::Rows => {
                 self.phase = Phase::Summaries;
-                Some(Question::Summaries(self.open.iter().map(|it| it.row.uid).collect()))
+                Some(Question::Summaries(
+                    self.open.iter().map(|it| it.row.uid).collect(),
+                ))
             }
             Phase::Summaries => {
                 self.phase = Phase::Headers;
@@ -123,9 +129,14 @@ impl Search {
     /// Goes through the open messages' content, one after the other.
     fn next_content(&mut self) -> Option<Question> {
         while let Some(message) = self.open.last() {
-            let content = self.content.get_or_insert_with(|| Content::new(message, self.judge.needles()));
+            let content = self
+                .content
+                .get_or_insert_with(|| Content::new(message, self.judge.needles()));
             if let Some(range) = content.next_range(self.judge.needles()) {
-                return Some(Question::Read { uid: message.row.uid, range });
+                return Some(Question::Read {
+                    uid: message.row.uid,
+                    range,
+                });
             }
             if self.judge.judge(&message.known(Some(&content.found))) == Some(true) {
                 self.found.push(message.row.uid);
@@ -138,7 +149,11 @@ impl Search {
 
     fn next_batch(&mut self) -> Option<Question> {
         self.phase = Phase::Rows;
-        let size = if self.judge.reads() == Reads::Row { ROWS } else { MESSAGES };
+        let size = if self.judge.reads() == Reads::Row {
+            ROWS
+        } else {
+            MESSAGES
+        };
         self.batches.next(size).map(Question::Rows)
     }
 
@@ -146,7 +161,9 @@ impl Search {
     fn take(&mut self, cx: &mut Context, answer: Answer) -> Result<(), Answer> {
         match (&self.phase, answer) {
             (Phase::Rows, Answer::Rows(rows)) => {
-                let Some(selected) = cx.state.selected() else { return Ok(()) };
+                let Some(selected) = cx.state.selected() else {
+                    return Ok(());
+                };
                 let open = rows.into_iter().map(|row| Open {
                     recent: selected.view.is_recent(row.uid),
                     row,
@@ -188,7 +205,9 @@ impl Search {
     /// `"SEARCH" *(SP nz-number)`
     fn respond(&mut self, cx: &mut Context) {
         self.found.sort_unstable();
-        let Some(selected) = cx.state.selected() else { return };
+        let Some(selected) = cx.state.selected() else {
+            return;
+        };
         let mut out = cx.out.encoder();
         out.raw("* SEARCH");
         for uid in &self.found {
@@ -222,11 +241,18 @@ impl Run for Search {
 impl Open {
     fn known<'a>(&'a self, found: Option<&'a [bool]>) -> Known<'a> {
         let header = self.summary.as_deref().zip(self.header.as_deref());
-        Known { row: &self.row, recent: self.recent, header, found }
+        Known {
+            row: &self.row,
+            recent: self.recent,
+            header,
+            found,
+        }
     }
 
     fn header_len(&self) -> u64 {
-        self.summary.as_ref().map_or(0, |summary| summary.header_len().min(MAX_HEADER))
+        self.summary
+            .as_ref()
+            .map_or(0, |summary| summary.header_len().min(MAX_HEADER))
     }
 }
 
@@ -250,10 +276,25 @@ impl Content {
         let parts = summary.map(searched_parts).unwrap_or_default();
         let header: String = Header::new(message.header.as_deref().unwrap_or_default())
             .fields()
-            .map(|field| fold(&format!("{}: {}\n", String::from_utf8_lossy(field.name), header_text(&field.value()))))
+            .map(|field| {
+                fold(&format!(
+                    "{}: {}\n",
+                    String::from_utf8_lossy(field.name),
+                    header_text(&field.value())
+                ))
+            })
             .collect();
-        let found = needles.iter().map(|needle| needle.len() == 0 || (needle.in_header() && needle.is_in(&header)));
-        Self { found: found.collect(), part: 0, left: 0..0, decoder: None, text: String::new(), parts }
+        let found = needles
+            .iter()
+            .map(|needle| needle.len() == 0 || (needle.in_header() && needle.is_in(&header)));
+        Self {
+            found: found.collect(),
+            part: 0,
+            left: 0..0,
+            decoder: None,
+            text: String::new(),
+            parts,
+        }
     }
 
     /// What to read next; nothing when all is read or everything is found.
@@ -271,7 +312,11 @@ impl Content {
     }
 
     fn take(&mut self, octets: &[u8], message: &Open, needles: &[Needle]) {
-        let Some(part) = message.summary.as_ref().and_then(|summary| summary.parts.get(self.part)) else {
+        let Some(part) = message
+            .summary
+            .as_ref()
+            .and_then(|summary| summary.parts.get(self.part))
+        else {
             self.left = 0..0;
             return;
         };
@@ -279,9 +324,15 @@ impl Content {
             self.left = 0..0;
             return;
         }
-        self.left.start = self.left.start.saturating_add(octets.len() as u64).min(self.left.end);
+        self.left.start = self
+            .left
+            .start
+            .saturating_add(octets.len() as u64)
+            .min(self.left.end);
         let mut text = String::new();
-        self.decoder.get_or_insert_with(|| TextDecoder::new(&part.content)).push(octets, &mut text);
+        self.decoder
+            .get_or_insert_with(|| TextDecoder::new(&part.content))
+            .push(octets, &mut text);
         self.search(&text, needles);
     }
 
@@ -312,6 +363,13 @@ impl Content {
 /// last comes first.
 fn searched_parts(summary: &Summary) -> Vec<(usize, Range<u64>)> {
     let is_text = |part: &Part| part.kind == PartKind::Leaf && part.content.media_type == "text";
-    let texts = summary.parts.iter().enumerate().filter(|(_, part)| is_text(part));
-    texts.map(|(index, part)| (index, part.body_range())).rev().collect()
+    let texts = summary
+        .parts
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| is_text(part));
+    texts
+        .map(|(index, part)| (index, part.body_range()))
+        .rev()
+        .collect()
 }

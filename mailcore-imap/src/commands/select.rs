@@ -14,7 +14,11 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
 }
 
 /// Leaves the mailbox selected now, even when the next can't be opened.
-pub(super) fn begin(cursor: &mut Cursor<'_>, cx: &mut Context, access: Access) -> Result<Started, ParseError> {
+pub(super) fn begin(
+    cursor: &mut Cursor<'_>,
+    cx: &mut Context,
+    access: Access,
+) -> Result<Started, ParseError> {
     cursor.space()?;
     let name = cursor.mailbox()?;
     cursor.end()?;
@@ -46,9 +50,13 @@ fn select(cx: &mut Context, access: Access, opened: &Opened) -> Status {
         }
         Access::ReadOnly => "* OK [PERMANENTFLAGS ()] No flags are kept\r\n",
     });
-    cx.out.untagged_ok(&ResponseCode::UidValidity(status.uid_validity), "UIDs are valid");
+    cx.out.untagged_ok(
+        &ResponseCode::UidValidity(status.uid_validity),
+        "UIDs are valid",
+    );
     if let Some(next) = uid_next {
-        cx.out.untagged_ok(&ResponseCode::UidNext(next), "Predicted next UID");
+        cx.out
+            .untagged_ok(&ResponseCode::UidNext(next), "Predicted next UID");
     }
     cx.state.select(Some(selected));
     match access {

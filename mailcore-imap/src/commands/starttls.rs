@@ -12,5 +12,8 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
         return Started::done(Status::bad("STARTTLS is not available"));
     }
     cx.input.clear();
-    Ok(Started::Done(Done { status: Status::ok(wording::STARTTLS), then: Then::StartTls }))
+    Ok(Started::Done(Done {
+        status: Status::ok(wording::STARTTLS),
+        then: Then::StartTls,
+    }))
 }

@@ -15,20 +15,24 @@ pub(super) fn start(cursor: &mut Cursor<'_>, _cx: &mut Context) -> Result<Starte
     cursor.space()?;
     let items = items(cursor)?;
     cursor.end()?;
-    Started::ask(Question::Status(name.clone()), move |cx, answer| match answer {
-        Answer::Status(status) => {
-            respond(&mut cx.out.encoder(), &name, &items, &status);
-            Status::ok("STATUS completed")
-        }
-        other => failure(&other),
-    })
+    Started::ask(
+        Question::Status(name.clone()),
+        move |cx, answer| match answer {
+            Answer::Status(status) => {
+                respond(&mut cx.out.encoder(), &name, &items, &status);
+                Status::ok("STATUS completed")
+            }
+            other => failure(&other),
+        },
+    )
 }
 
 fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, ParseError> {
     cursor.expect(b'(', "a list of STATUS items")?;
     let mut items = Vec::new();
     loop {
-        let item = StatusItem::parse(cursor.atom()?.as_bytes()).ok_or(ParseError::Expected("a STATUS item"))?;
+        let item = StatusItem::parse(cursor.atom()?.as_bytes())
+            .ok_or(ParseError::Expected("a STATUS item"))?;
         if !items.contains(&item) {
             items.push(item);
         }
@@ -39,16 +43,25 @@ fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, ParseError> {
     }
 }
 
-fn respond(out: &mut Encoder<'_>, name: &MailboxName, items: &[StatusItem], status: &MailboxStatus) {
+fn respond(
+    out: &mut Encoder<'_>,
+    name: &MailboxName,
+    items: &[StatusItem],
+    status: &MailboxStatus,
+) {
     out.raw("* STATUS ").mailbox(name).raw(" (");
     for (i, item) in items.iter().enumerate() {
-        out.raw(if i > 0 { " " } else { "" }).raw(item.as_str()).raw(" ");
+        out.raw(if i > 0 { " " } else { "" })
+            .raw(item.as_str())
+            .raw(" ");
         let number = match item {
             StatusItem::Messages => u64::from(status.messages),
             // Only a session that selects the mailbox can tell, by claiming.
             StatusItem::Recent => 0,
             // A full mailbox has no next UID and the grammar no word for that.
-            StatusItem::UidNext => status.uid_next.map_or(u64::from(u32::MAX), |uid| u64::from(uid.value())),
+            StatusItem::UidNext => status
+                .uid_next
+                .map_or(u64::from(u32::MAX), |uid| u64::from(uid.value())),
             StatusItem::UidValidity => u64::from(status.uid_validity.value()),
             StatusItem::Unseen => u64::from(status.unseen),
             StatusItem::Deleted => u64::from(status.deleted),

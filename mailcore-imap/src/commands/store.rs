@@ -27,31 +27,53 @@ pub(super) fn start_uid(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Sta
 /// store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP
 ///                   (flag-list / (flag *(SP flag)))
 /// ```
-fn begin(cursor: &mut Cursor<'_>, cx: &mut Context, addressing: Addressing) -> Result<Started, ParseError> {
+fn begin(
+    cursor: &mut Cursor<'_>,
+    cx: &mut Context,
+    addressing: Addressing,
+) -> Result<Started, ParseError> {
     let targets = Targets::parse(cursor, cx, addressing)?;
     cursor.space()?;
     let sign = [b'+', b'-'].into_iter().find(|sign| cursor.eat(*sign));
-    let name = cursor.take_while(|b| b.is_ascii_alphabetic() || b == b'.').to_ascii_uppercase();
+    let name = cursor
+        .take_while(|b| b.is_ascii_alphabetic() || b == b'.')
+        .to_ascii_uppercase();
     let report = match name.as_slice() {
         b"FLAGS" => Report::Flags,
         b"FLAGS.SILENT" => Report::Silent,
         _ => return Err(ParseError::Expected("FLAGS or FLAGS.SILENT")),
     };
     cursor.space()?;
-    let flags = if cursor.peek() == Some(b'(') { cursor.flag_list()? } else { cursor.flags()? };
+    let flags = if cursor.peek() == Some(b'(') {
+        cursor.flag_list()?
+    } else {
+        cursor.flags()?
+    };
     cursor.end()?;
     let change = match sign {
         Some(b'+') => FlagChange::Add(flags),
         Some(_) => FlagChange::Remove(flags),
         None => FlagChange::Replace(flags),
     };
-    if cx.state.selected().is_none_or(|selected| selected.access == Access::ReadOnly) {
+    if cx
+        .state
+        .selected()
+        .is_none_or(|selected| selected.access == Access::ReadOnly)
+    {
         return Started::done(wording::read_only());
     }
     match targets {
         Targets::Messages(uids) => {
             let batches = Batches::new(&uids);
-            Started::run(Store { change, report, addressing, batches, asked: 0, rows: Vec::new().into_iter(), missing: false })
+            Started::run(Store {
+                change,
+                report,
+                addressing,
+                batches,
+                asked: 0,
+                rows: Vec::new().into_iter(),
+                missing: false,
+            })
         }
         Targets::OutOfRange => Started::done(wording::no_such_message()),
     }
@@ -93,7 +115,9 @@ impl Store {
             Addressing::Uid => &[FetchItem::Uid, FetchItem::Flags],
             Addressing::Sequence => &[FetchItem::Flags],
         };
-        let Some(selected) = cx.state.selected() else { return true };
+        let Some(selected) = cx.state.selected() else {
+            return true;
+        };
         for row in self.rows.by_ref() {
             let mut out = cx.out.encoder();
             if selected.learn_keywords(&row.flags) {
@@ -120,9 +144,19 @@ impl Run for Store {
         }
         if let Some(uids) = self.batches.next(BATCH) {
             self.asked = UidSet::len(&uids);
-            return Progress::Ask(Question::Store { uids, change: self.change.clone() });
+            return Progress::Ask(Question::Store {
+                uids,
+                change: self.change.clone(),
+            });
         }
         let status = Status::ok("STORE completed");
-        Progress::Done(if self.missing { status.with(ResponseCode::ExpungeIssued) } else { status }.into())
+        Progress::Done(
+            if self.missing {
+                status.with(ResponseCode::ExpungeIssued)
+            } else {
+                status
+            }
+            .into(),
+        )
     }
 }

@@ -17,7 +17,10 @@ pub(super) fn start(cursor: &mut Cursor<'_>, _cx: &mut Context) -> Result<Starte
 }
 
 /// `unsubscribe = "UNSUBSCRIBE" SP mailbox`
-pub(super) fn start_unsubscribe(cursor: &mut Cursor<'_>, _cx: &mut Context) -> Result<Started, ParseError> {
+pub(super) fn start_unsubscribe(
+    cursor: &mut Cursor<'_>,
+    _cx: &mut Context,
+) -> Result<Started, ParseError> {
     cursor.space()?;
     let name = cursor.mailbox()?;
     cursor.end()?;

@@ -24,7 +24,10 @@ pub(crate) fn locate(summary: &Summary, section: &Section) -> Option<Range<u64>>
 
 /// True when the section is made from a header rather than cut out.
 pub(crate) fn picks_fields(section: &Section) -> bool {
-    matches!(section.text, SectionText::Fields(_) | SectionText::FieldsNot(_))
+    matches!(
+        section.text,
+        SectionText::Fields(_) | SectionText::FieldsNot(_)
+    )
 }
 
 /// The fields of `header` that the section asks for, with the empty line that
@@ -51,8 +54,13 @@ pub(crate) fn pick(header: &[u8], section: &Section) -> Bytes {
 /// What of `range` the partial asks for.
 pub(crate) fn narrow(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
     let Some(partial) = partial else { return range };
-    let start = range.start.saturating_add(u64::from(partial.start)).min(range.end);
-    let end = start.saturating_add(u64::from(partial.length)).min(range.end);
+    let start = range
+        .start
+        .saturating_add(u64::from(partial.start))
+        .min(range.end);
+    let end = start
+        .saturating_add(u64::from(partial.length))
+        .min(range.end);
     start..end
 }
 
@@ -76,7 +84,10 @@ mod tests {
     use crate::types::PartPath;
 
     fn section(text: SectionText) -> Section {
-        Section { part: PartPath::default(), text }
+        Section {
+            part: PartPath::default(),
+            text,
+        }
     }
 
     #[test]
@@ -91,7 +102,25 @@ mod tests {
 
     #[test]
     fn a_partial_beyond_the_end_is_empty() {
-        assert_eq!(narrow(10..20, Some(Partial { start: 15, length: 5 })), 20..20);
-        assert_eq!(narrow(10..20, Some(Partial { start: 8, length: 5 })), 18..20);
+        assert_eq!(
+            narrow(
+                10..20,
+                Some(Partial {
+                    start: 15,
+                    length: 5
+                })
+            ),
+            20..20
+        );
+        assert_eq!(
+            narrow(
+                10..20,
+                Some(Partial {
+                    start: 8,
+                    length: 5
+                })
+            ),
+            18..20
+        );
     }
 }

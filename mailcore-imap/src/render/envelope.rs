@@ -25,7 +25,9 @@ pub(crate) fn write_envelope(out: &mut Encoder<'_>, envelope: &HeaderEnvelope) {
         write_addresses(out, list);
     }
     out.raw(" ").nstring(envelope.in_reply_to.as_deref());
-    out.raw(" ").nstring(envelope.message_id.as_deref()).raw(")");
+    out.raw(" ")
+        .nstring(envelope.message_id.as_deref())
+        .raw(")");
 }
 
 /// `"(" 1*address ")" / nil`

@@ -10,8 +10,15 @@ use crate::types::FetchItem;
 
 /// `"*" SP nz-number SP "FETCH" SP msg-att`, of items that need the row alone.
 /// Nothing for a message that is not in the view.
-pub(crate) fn write_row(out: &mut Encoder<'_>, selected: &Selected, row: &MessageInfo, items: &[FetchItem]) {
-    let Some(seq) = selected.view.seq(row.uid) else { return };
+pub(crate) fn write_row(
+    out: &mut Encoder<'_>,
+    selected: &Selected,
+    row: &MessageInfo,
+    items: &[FetchItem],
+) {
+    let Some(seq) = selected.view.seq(row.uid) else {
+        return;
+    };
     out.raw("* ").number(u64::from(seq.value())).raw(" FETCH (");
     for (i, item) in items.iter().enumerate() {
         out.raw(if i > 0 { " " } else { "" });
@@ -21,11 +28,20 @@ pub(crate) fn write_row(out: &mut Encoder<'_>, selected: &Selected, row: &Messag
 }
 
 /// One item from the row; nothing for others.
-pub(crate) fn write_row_item(out: &mut Encoder<'_>, selected: &Selected, row: &MessageInfo, item: &FetchItem) {
+pub(crate) fn write_row_item(
+    out: &mut Encoder<'_>,
+    selected: &Selected,
+    row: &MessageInfo,
+    item: &FetchItem,
+) {
     match item {
         FetchItem::Uid => out.raw("UID ").number(u64::from(row.uid.value())),
         FetchItem::Flags => {
-            let recent = if selected.view.is_recent(row.uid) { Recent::Yes } else { Recent::No };
+            let recent = if selected.view.is_recent(row.uid) {
+                Recent::Yes
+            } else {
+                Recent::No
+            };
             out.raw("FLAGS ").flags(&row.flags, recent)
         }
         FetchItem::InternalDate => {
@@ -34,7 +50,10 @@ pub(crate) fn write_row_item(out: &mut Encoder<'_>, selected: &Selected, row: &M
         }
         FetchItem::Size => out.raw("RFC822.SIZE ").number(row.size),
         FetchItem::ModSeq => out.raw("MODSEQ (").number(row.modseq.value()).raw(")"),
-        FetchItem::Envelope | FetchItem::Structure | FetchItem::ExtendedStructure | FetchItem::Body(_) => out,
+        FetchItem::Envelope
+        | FetchItem::Structure
+        | FetchItem::ExtendedStructure
+        | FetchItem::Body(_) => out,
     };
 }
 

@@ -22,7 +22,12 @@ pub(crate) fn write_structure(out: &mut Encoder<'_>, summary: &Summary, extensio
 }
 
 /// A part and what is in it. As deep as the summary, which the scanner bounds.
-fn write_part(out: &mut Encoder<'_>, summary: &Summary, (index, part): (usize, &Part), extension: Extension) {
+fn write_part(
+    out: &mut Encoder<'_>,
+    summary: &Summary,
+    (index, part): (usize, &Part),
+    extension: Extension,
+) {
     out.raw("(");
     match &part.kind {
         PartKind::Multipart => {
@@ -58,7 +63,9 @@ fn write_leaf(out: &mut Encoder<'_>, part: &Part, extension: Extension) {
     let content = &part.content;
     let (media_type, subtype) = match content.media_type.as_str() {
         "multipart" => ("text", "plain"),
-        "message" if matches!(content.subtype.as_str(), "rfc822" | "global") => ("application", "octet-stream"),
+        "message" if matches!(content.subtype.as_str(), "rfc822" | "global") => {
+            ("application", "octet-stream")
+        }
         media_type => (media_type, content.subtype.as_str()),
     };
     write_fields(out, part, media_type, subtype);
@@ -71,7 +78,10 @@ fn write_leaf(out: &mut Encoder<'_>, part: &Part, extension: Extension) {
 /// `media-type SP media-subtype SP body-fields`
 fn write_fields(out: &mut Encoder<'_>, part: &Part, media_type: &str, subtype: &str) {
     let content = &part.content;
-    out.string(media_type.as_bytes()).raw(" ").string(subtype.as_bytes()).raw(" ");
+    out.string(media_type.as_bytes())
+        .raw(" ")
+        .string(subtype.as_bytes())
+        .raw(" ");
     write_parameters(out, &content.parameters);
     out.raw(" ").nstring(content.id.as_deref());
     out.raw(" ").nstring(content.description.as_deref());
@@ -87,7 +97,9 @@ fn write_parameters(out: &mut Encoder<'_>, parameters: &[Parameter]) {
     }
     for (i, parameter) in parameters.iter().enumerate() {
         out.raw(if i > 0 { " " } else { "(" });
-        out.string(parameter.name.as_bytes()).raw(" ").string(&parameter.value);
+        out.string(parameter.name.as_bytes())
+            .raw(" ")
+            .string(&parameter.value);
     }
     out.raw(")");
 }

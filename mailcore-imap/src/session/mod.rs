@@ -63,7 +63,11 @@ enum Doing {
     /// A command runs.
     Running(Running),
     /// A command is done; changes are told before its tagged response.
-    Finishing { tag: Option<Tag>, done: Done, sync: Sync },
+    Finishing {
+        tag: Option<Tag>,
+        done: Done,
+        sync: Sync,
+    },
     /// TLS is being established.
     Upgrading,
     /// Until then, nothing.
@@ -154,16 +158,25 @@ impl Session {
             self.ended = Ended::Yes;
             return None;
         }
-        let until = *self.deadline.get_or_insert_with(|| self.cx.now.after(self.cx.config.idle_timeout));
+        let until = *self
+            .deadline
+            .get_or_insert_with(|| self.cx.now.after(self.cx.config.idle_timeout));
         if self.cx.now >= until {
             let logged_in = !matches!(self.cx.state, State::NotAuthenticated { .. });
-            return self.bye(if logged_in { wording::BYE_IDLE } else { wording::BYE_LOGIN_TIMEOUT });
+            return self.bye(if logged_in {
+                wording::BYE_IDLE
+            } else {
+                wording::BYE_LOGIN_TIMEOUT
+            });
         }
         Some(Step::Read { until })
     }
 
     fn mailbox_is_gone(&mut self) -> bool {
-        self.cx.state.selected().is_some_and(|selected| selected.gone)
+        self.cx
+            .state
+            .selected()
+            .is_some_and(|selected| selected.gone)
     }
 
     fn bye(&mut self, text: &str) -> Option<Step<Question>> {
@@ -205,7 +218,11 @@ impl Session {
             return self.complete(None, wording::unknown_command().into());
         };
         let mut cursor = Cursor::new(command.get(tag.as_str().len()..).unwrap_or_default());
-        let Some(spec) = cursor.eat(b' ').then(|| commands::find(&mut cursor)).flatten() else {
+        let Some(spec) = cursor
+            .eat(b' ')
+            .then(|| commands::find(&mut cursor))
+            .flatten()
+        else {
             return self.complete(Some(&tag), wording::unknown_command().into());
         };
         if !spec.legal.holds(&self.cx.state) {
@@ -266,8 +283,15 @@ impl Session {
         if let Then::Pause(delay) = done.then {
             self.doing = Doing::Pausing(self.cx.now.after(delay), Some(tag), done);
         } else {
-            let sync = Sync::new(rule.expunges, rule.ask && done.status.condition == Condition::Ok);
-            self.doing = Doing::Finishing { tag: Some(tag), done, sync };
+            let sync = Sync::new(
+                rule.expunges,
+                rule.ask && done.status.condition == Condition::Ok,
+            );
+            self.doing = Doing::Finishing {
+                tag: Some(tag),
+                done,
+                sync,
+            };
         }
     }
 
@@ -333,7 +357,9 @@ impl Machine for Session {
     }
 
     fn notify(&mut self, notice: Notice) {
-        let Some(selected) = self.cx.state.selected() else { return };
+        let Some(selected) = self.cx.state.selected() else {
+            return;
+        };
         match notice {
             Notice::Changed(modseq) => selected.noticed = selected.noticed.max(modseq),
             Notice::Gone => selected.gone = true,
@@ -345,7 +371,10 @@ impl Machine for Session {
     }
 
     fn tls_established(&mut self, _info: TlsInfo) {
-        let peer = Peer { transport: Transport::Tls, ..self.cx.peer };
+        let peer = Peer {
+            transport: Transport::Tls,
+            ..self.cx.peer
+        };
         self.cx = Context::new(Arc::clone(&self.cx.config), self.cx.abilities, peer);
         self.doing = Doing::Reading;
     }
@@ -380,12 +409,19 @@ impl Session {
 
     /// A piece to send: when enough has gathered, before waiting, at the end.
     fn next_piece(&mut self, waits: bool) -> Option<bytes::Bytes> {
-        if waits || self.ended == Ended::Yes || self.cx.out.is_full() { self.cx.out.next() } else { None }
+        if waits || self.ended == Ended::Yes || self.cx.out.is_full() {
+            self.cx.out.next()
+        } else {
+            None
+        }
     }
 }
 
 impl From<Status> for Done {
     fn from(status: Status) -> Self {
-        Self { status, then: Then::Nothing }
+        Self {
+            status,
+            then: Then::Nothing,
+        }
     }
 }

@@ -74,7 +74,12 @@ impl Output {
 
     /// `"* OK [code] text"`
     pub(crate) fn untagged_ok(&mut self, code: &ResponseCode, text: &str) {
-        self.encoder().raw("* OK [").display(code).raw("] ").raw(text).crlf();
+        self.encoder()
+            .raw("* OK [")
+            .display(code)
+            .raw("] ")
+            .raw(text)
+            .crlf();
     }
 
     /// `"+" SP text CRLF`
@@ -85,7 +90,10 @@ impl Output {
     /// `(tag / "*") SP resp-cond-state CRLF`
     pub(crate) fn status(&mut self, tag: Option<&Tag>, status: &Status) {
         let mut out = self.encoder();
-        out.raw(tag.map_or("*", Tag::as_str)).raw(" ").raw(status.condition.as_str()).raw(" ");
+        out.raw(tag.map_or("*", Tag::as_str))
+            .raw(" ")
+            .raw(status.condition.as_str())
+            .raw(" ");
         if let Some(code) = &status.code {
             out.raw("[").display(code).raw("] ");
         }
@@ -94,7 +102,8 @@ impl Output {
 
     fn seal(&mut self) {
         if !self.buffer.is_empty() {
-            self.ready.push_back(std::mem::take(&mut self.buffer).freeze());
+            self.ready
+                .push_back(std::mem::take(&mut self.buffer).freeze());
         }
     }
 }

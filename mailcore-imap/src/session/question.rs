@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mailcore::account::Identity;
 use mailcore::mailbox::{
-    Changes, FlagChange, Flags, MailboxEntry, MailboxName, MailboxStatus, MessageInfo, ModSeq, Uid, UidSet,
+    Changes, FlagChange, Flags, MailboxEntry, MailboxName, MailboxStatus, MessageInfo, ModSeq, Uid,
+    UidSet,
 };
 use mailcore::message::Summary;
 use mailcore::seams::{Appended, AuthError, AuthRequest, CopyReceipt, StoreError, StoreReceipt};

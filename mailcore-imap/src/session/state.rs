@@ -73,7 +73,15 @@ pub(crate) struct Selected {
 impl Selected {
     /// A mailbox just opened.
     pub(crate) fn new(access: Access, view: View, since: ModSeq) -> Self {
-        Self { access, view, since, noticed: since, gone: false, own: Vec::new(), known_keywords: BTreeSet::new() }
+        Self {
+            access,
+            view,
+            since,
+            noticed: since,
+            gone: false,
+            own: Vec::new(),
+            known_keywords: BTreeSet::new(),
+        }
     }
 
     /// True when the store has news for the view.
@@ -87,7 +95,11 @@ impl Selected {
         let mut changed: Vec<(ModSeq, Vec<Uid>)> = Vec::new();
         for row in rows.iter().filter(|row| row.modseq > self.since) {
             let room = changed.len() < MAX_OWN;
-            match changed.iter_mut().rev().find(|(modseq, _)| *modseq == row.modseq) {
+            match changed
+                .iter_mut()
+                .rev()
+                .find(|(modseq, _)| *modseq == row.modseq)
+            {
                 Some((_, uids)) => uids.push(row.uid),
                 None if room => changed.push((row.modseq, vec![row.uid])),
                 // Told twice is harmless; remembering without end is not.
@@ -103,7 +115,9 @@ impl Selected {
 
     /// True when the client knows `row` from its own command.
     pub(crate) fn was_told(&self, row: &MessageInfo) -> bool {
-        self.own.iter().any(|(modseq, uids)| *modseq == row.modseq && uids.contains(row.uid))
+        self.own
+            .iter()
+            .any(|(modseq, uids)| *modseq == row.modseq && uids.contains(row.uid))
     }
 
     /// The view now holds everything up to `modseq`. When that is no further
@@ -128,7 +142,9 @@ impl Selected {
     pub(crate) fn learn_keywords(&mut self, flags: &Flags) -> bool {
         let mut is_new = false;
         for keyword in flags.keywords() {
-            if self.known_keywords.len() < MAX_KNOWN_KEYWORDS && !self.known_keywords.contains(keyword) {
+            if self.known_keywords.len() < MAX_KNOWN_KEYWORDS
+                && !self.known_keywords.contains(keyword)
+            {
                 is_new |= self.known_keywords.insert(keyword.clone());
             }
         }

@@ -64,14 +64,18 @@ impl Sync {
 
     /// Goes on.
     pub(crate) fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> SyncStep {
-        let Some(selected) = cx.state.selected() else { return SyncStep::Done };
+        let Some(selected) = cx.state.selected() else {
+            return SyncStep::Done;
+        };
         match answer {
             Some(Answer::News(news)) => {
                 if let Some(question) = self.take_news(selected, *news) {
                     return SyncStep::Ask(question);
                 }
             }
-            Some(Answer::Failed(mailcore::seams::StoreError::NoSuchMailbox)) => return SyncStep::Gone,
+            Some(Answer::Failed(mailcore::seams::StoreError::NoSuchMailbox)) => {
+                return SyncStep::Gone;
+            }
             // Asked for again with the next notice or poll.
             Some(_) => selected.noticed = selected.since,
             None if self.asks || selected.has_news() => {
@@ -101,7 +105,11 @@ impl Sync {
         }
         let last = selected.view.last_uid();
         let is_new = |row: &MessageInfo| last.is_none_or(|last| row.uid > last);
-        let new = changes.changed.iter().filter(|row| is_new(row)).map(|row| row.uid);
+        let new = changes
+            .changed
+            .iter()
+            .filter(|row| is_new(row))
+            .map(|row| row.uid);
         self.exists |= selected.view.extend(new).is_some();
         if let Some(from) = news.recent_from {
             selected.view.claim_recent(from);
@@ -115,7 +123,9 @@ impl Sync {
     }
 
     fn tell(&mut self, cx: &mut Context) -> SyncStep {
-        let Some(selected) = cx.state.selected() else { return SyncStep::Done };
+        let Some(selected) = cx.state.selected() else {
+            return SyncStep::Done;
+        };
         if self.expunges == Expunges::Allowed && selected.view.has_lost() {
             self.places = selected.view.expunge();
         }
@@ -134,7 +144,9 @@ impl Sync {
                 self.places.push((first, from - 1));
             }
         }
-        let Some(selected) = cx.state.selected() else { return SyncStep::Done };
+        let Some(selected) = cx.state.selected() else {
+            return SyncStep::Done;
+        };
         if std::mem::take(&mut self.exists) {
             write_counts(&mut cx.out.encoder(), selected);
         }
@@ -143,7 +155,12 @@ impl Sync {
             if selected.learn_keywords(&row.flags) {
                 write_flags_list(&mut out, selected);
             }
-            write_row(&mut out, selected, &row, &[FetchItem::Uid, FetchItem::Flags]);
+            write_row(
+                &mut out,
+                selected,
+                &row,
+                &[FetchItem::Uid, FetchItem::Flags],
+            );
             if cx.out.is_full() {
                 return SyncStep::Flush;
             }
@@ -154,11 +171,19 @@ impl Sync {
 
 /// `number SP "EXISTS"` and `number SP "RECENT"`.
 pub(crate) fn write_counts(out: &mut Encoder<'_>, selected: &Selected) {
-    out.raw("* ").number(u64::from(selected.view.exists())).raw(" EXISTS\r\n");
-    out.raw("* ").number(u64::from(selected.view.recent())).raw(" RECENT\r\n");
+    out.raw("* ")
+        .number(u64::from(selected.view.exists()))
+        .raw(" EXISTS\r\n");
+    out.raw("* ")
+        .number(u64::from(selected.view.recent()))
+        .raw(" RECENT\r\n");
 }
 
 fn changes_since(selected: &Selected, since: ModSeq) -> Question {
     let access: Access = selected.access;
-    Question::Changes { since, last: selected.view.last_uid(), access }
+    Question::Changes {
+        since,
+        last: selected.view.last_uid(),
+        access,
+    }
 }

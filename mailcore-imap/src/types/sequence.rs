@@ -82,7 +82,10 @@ impl SequenceSet {
     pub fn clamped(&self, exists: u32) -> Vec<(u32, u32)> {
         let ranges = merged(self.0.iter().map(|range| range.resolve(exists)));
         let within = ranges.into_iter().filter(|range| range.0 <= exists);
-        within.map(|(first, last)| (first.max(1), last.min(exists))).filter(|(first, last)| first <= last).collect()
+        within
+            .map(|(first, last)| (first.max(1), last.min(exists)))
+            .filter(|(first, last)| first <= last)
+            .collect()
     }
 
     /// The UIDs meant when `largest` is the last in the mailbox. Numbers that

@@ -36,7 +36,12 @@ pub(super) struct Fetched {
 
 impl Fetched {
     pub(super) fn new(row: MessageInfo) -> Self {
-        Self { row, seen_now: false, summary: None, front: Bytes::new() }
+        Self {
+            row,
+            seen_now: false,
+            summary: None,
+            front: Bytes::new(),
+        }
     }
 
     /// Its summary; an empty message's when the store has lost it meanwhile.
@@ -59,8 +64,8 @@ impl Batch {
     pub(super) fn merge_rows(&mut self, rows: Vec<MessageInfo>) {
         for row in rows {
             if let Some(message) = self.find(row.uid) {
-                message.seen_now =
-                    !message.row.flags.contains(SystemFlag::Seen) && row.flags.contains(SystemFlag::Seen);
+                message.seen_now = !message.row.flags.contains(SystemFlag::Seen)
+                    && row.flags.contains(SystemFlag::Seen);
                 message.row = row;
             }
         }
@@ -76,9 +81,16 @@ impl Batch {
 
     /// The fronts that `items` need, for each message in order.
     pub(super) fn fronts(&self, items: &FetchItems) -> Vec<(Uid, Range<u64>)> {
-        let needs = self.messages.iter().map(|message| (message.row.uid, 0..need(message, items)));
+        let needs = self
+            .messages
+            .iter()
+            .map(|message| (message.row.uid, 0..need(message, items)));
         let needs: Vec<(Uid, Range<u64>)> = needs.collect();
-        if needs.iter().all(|(_, range)| range.is_empty()) { Vec::new() } else { needs }
+        if needs.iter().all(|(_, range)| range.is_empty()) {
+            Vec::new()
+        } else {
+            needs
+        }
     }
 
     pub(super) fn merge_fronts(&mut self, fronts: Vec<Option<Bytes>>) {
@@ -88,7 +100,10 @@ impl Batch {
     }
 
     fn find(&mut self, uid: Uid) -> Option<&mut Fetched> {
-        let at = self.messages.binary_search_by_key(&uid, |it| it.row.uid).ok()?;
+        let at = self
+            .messages
+            .binary_search_by_key(&uid, |it| it.row.uid)
+            .ok()?;
         self.messages.get_mut(at)
     }
 }
@@ -98,7 +113,11 @@ fn need(message: &Fetched, items: &FetchItems) -> u64 {
     let ends = items.iter().filter_map(|item| match item {
         FetchItem::Body(item) => {
             let range = body::locate(message.summary(), &item.section)?;
-            let partial = if body::picks_fields(&item.section) { None } else { item.partial };
+            let partial = if body::picks_fields(&item.section) {
+                None
+            } else {
+                item.partial
+            };
             Some(body::narrow(range, partial).end)
         }
         _ => None,

@@ -33,7 +33,11 @@ pub(super) fn start_uid(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Sta
 }
 
 /// `fetch = "FETCH" SP sequence-set SP (...)`
-fn begin(cursor: &mut Cursor<'_>, cx: &mut Context, addressing: Addressing) -> Result<Started, ParseError> {
+fn begin(
+    cursor: &mut Cursor<'_>,
+    cx: &mut Context,
+    addressing: Addressing,
+) -> Result<Started, ParseError> {
     let targets = Targets::parse(cursor, cx, addressing)?;
     cursor.space()?;
     let mut items = cursor.fetch_items()?;
@@ -106,7 +110,9 @@ impl Fetch {
             }
             // Not marking as seen is no reason not to show.
             (Phase::Seen, Answer::Failed(_)) => {}
-            (Phase::Summaries, Answer::Summaries(summaries)) => self.batch.merge_summaries(summaries),
+            (Phase::Summaries, Answer::Summaries(summaries)) => {
+                self.batch.merge_summaries(summaries)
+            }
             (Phase::Fronts, Answer::Fronts(fronts)) => self.batch.merge_fronts(fronts),
             (_, other) => return Err(Progress::Done(failure(&other).into())),
         }
@@ -146,7 +152,11 @@ impl Fetch {
         if selected.access == Access::ReadOnly || !self.items.set_seen() {
             return None;
         }
-        let unseen = self.batch.messages.iter().filter(|it| !it.row.flags.contains(SystemFlag::Seen));
+        let unseen = self
+            .batch
+            .messages
+            .iter()
+            .filter(|it| !it.row.flags.contains(SystemFlag::Seen));
         let uids: UidSet = unseen.map(|it| it.row.uid).collect();
         let change = FlagChange::Add([SystemFlag::Seen].into_iter().collect());
         (!uids.is_empty()).then_some(Question::Store { uids, change })
@@ -183,8 +193,12 @@ impl Fetch {
     /// Writes the next item, or a message's begin or end. False at the end of
     /// the batch.
     fn write_next(&mut self, cx: &mut Context) -> bool {
-        let Some(message) = self.batch.messages.get(self.at.0) else { return false };
-        let Some(selected) = cx.state.selected() else { return false };
+        let Some(message) = self.batch.messages.get(self.at.0) else {
+            return false;
+        };
+        let Some(selected) = cx.state.selected() else {
+            return false;
+        };
         if !self.open {
             let Some(seq) = selected.view.seq(message.row.uid) else {
                 self.at.0 += 1;
@@ -238,7 +252,10 @@ impl Fetch {
         let Some(uids) = self.batches.next(if more { SUMMARIES } else { ROWS }) else {
             return Progress::Done(self.status().into());
         };
-        self.batch = Batch { asked: uids.len(), messages: Vec::new() };
+        self.batch = Batch {
+            asked: uids.len(),
+            messages: Vec::new(),
+        };
         self.phase = Phase::Rows;
         Progress::Ask(Question::Rows(uids))
     }

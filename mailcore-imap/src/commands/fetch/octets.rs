@@ -58,18 +58,28 @@ impl Stream {
                 Some(header) => Source::Here(body::pick(&header, &item.section)).cut(item),
                 None => {
                     let end = range.end.min(range.start.saturating_add(MAX_HEADER));
-                    Source::Header { left: range.start..end, read: BytesMut::new() }
+                    Source::Header {
+                        left: range.start..end,
+                        read: BytesMut::new(),
+                    }
                 }
             },
             Some(range) => {
                 let range = body::narrow(range, item.partial);
                 match front(message, &range) {
                     Some(octets) => Source::Here(octets),
-                    None => Source::Pieces { left: range, announced: false },
+                    None => Source::Pieces {
+                        left: range,
+                        announced: false,
+                    },
                 }
             }
         };
-        Self { item: item.clone(), uid: message.row.uid, source }
+        Self {
+            item: item.clone(),
+            uid: message.row.uid,
+            source,
+        }
     }
 
     /// Goes on.
@@ -103,7 +113,10 @@ impl Stream {
             Source::Pieces { .. } if cx.out.is_full() => Octets::Flush,
             Source::Header { left, .. } | Source::Pieces { left, .. } => {
                 let end = left.end.min(left.start + READ_CHUNK as u64);
-                Octets::Ask(Question::Read { uid: self.uid, range: left.start..end })
+                Octets::Ask(Question::Read {
+                    uid: self.uid,
+                    range: left.start..end,
+                })
             }
         }
     }
@@ -137,7 +150,10 @@ impl Stream {
     }
 
     fn fail(&mut self, cx: &mut Context, error: StoreError) -> Octets {
-        if let Source::Pieces { announced: true, .. } = self.source {
+        if let Source::Pieces {
+            announced: true, ..
+        } = self.source
+        {
             return Octets::Broken;
         }
         let mut out = cx.out.encoder();
@@ -150,7 +166,9 @@ impl Stream {
 impl Source {
     /// Cuts picked fields to the partial.
     fn cut(self, item: &BodyItem) -> Self {
-        let Self::Here(octets) = self else { return self };
+        let Self::Here(octets) = self else {
+            return self;
+        };
         let range = body::narrow(0..octets.len() as u64, item.partial);
         Self::Here(slice(&octets, &range).unwrap_or_default())
     }
@@ -158,7 +176,11 @@ impl Source {
 
 /// The octets at `range`, when the front holds them all.
 fn front(message: &Fetched, range: &Range<u64>) -> Option<Bytes> {
-    if range.is_empty() { Some(Bytes::new()) } else { slice(&message.front, range) }
+    if range.is_empty() {
+        Some(Bytes::new())
+    } else {
+        slice(&message.front, range)
+    }
 }
 
 fn slice(octets: &Bytes, range: &Range<u64>) -> Option<Bytes> {

@@ -1,0 +1,407 @@
+//! Plays transcripts against sessions: `C:` is sent, `S:` is expected, `C2:`
+//! and `S2:` are a second connection, `...` matches anything, `#` comments.
+//!
+//! ```text
+//! ! message INBOX \Seen     the lines `M:` that follow become a message there
+//! ! tls | ! starttls        how every connection comes; in clear otherwise
+//! ! refuse-plaintext        no passwords in clear
+//! ! advance 31m             moves time
+//! ! end                     the client's side of the connection ends
+//! ! shutdown                the server goes down
+//! ```
+//! An `S:` line that is only `...` stands for any number of lines.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use mailcore::account::{AccountId, Identity};
+use mailcore::mailbox::{Flags, MailboxName, SystemFlag};
+use mailcore::message::{Message, Summary};
+use mailcore::net::Host;
+use mailcore::seams::{AuthError, AuthRequest, Authenticator, Clock, NewMessage, Proof, Storage};
+use mailcore::testing::{SeededEntropy, VirtualClock};
+use mailcore::wire::{Machine, Step, TlsInfo};
+use mailcore_imap::server::SessionHost;
+use mailcore_imap::session::{Config, Peer, PlaintextLogin, Session, Transport};
+use mailcore_store::memory::MemoryStore;
+
+/// How a client's octets arrive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cut {
+    /// What the client says in one go comes in one go.
+    Whole,
+    /// Octet by octet.
+    Bytes,
+    /// In pieces drawn from this seed.
+    Random(u64),
+}
+
+/// Alice's password is `secret`; nobody else has one.
+#[derive(Debug)]
+pub(crate) struct Passwords;
+
+#[async_trait::async_trait]
+impl Authenticator for Passwords {
+    async fn authenticate(&self, request: &AuthRequest) -> Result<Identity, AuthError> {
+        match &request.proof {
+            Proof::Password(password)
+                if request.login == "alice" && password.expose() == b"secret" =>
+            {
+                Ok(Identity {
+                    account: AccountId::new("alice"),
+                    login: "alice".into(),
+                })
+            }
+            _ => Err(AuthError::Invalid),
+        }
+    }
+}
+
+/// Runs futures that never wait for anything outside the process.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            return value;
+        }
+    }
+}
+
+struct Client {
+    session: Session,
+    host: SessionHost,
+    received: Vec<u8>,
+    closed: bool,
+}
+
+impl Client {
+    /// Steps until the session waits for octets or is closed.
+    fn pump(&mut self, clock: &VirtualClock) {
+        while !self.closed {
+            match self.session.step(clock.monotonic()) {
+                Step::Send(octets) => {
+                    assert!(octets.len() <= 65_536, "a piece of {} octets", octets.len());
+                    self.received.extend_from_slice(&octets);
+                }
+                Step::Ask(question) => {
+                    let answer = block_on(self.host.answer(question));
+                    self.session.answer(answer);
+                }
+                Step::Wait { until } => clock.advance(until.since(clock.monotonic())),
+                Step::UpgradeTls => self.session.tls_established(TlsInfo::default()),
+                Step::Close => self.closed = true,
+                Step::Read { .. } => match self.notice() {
+                    Some(notice) => self.session.notify(notice),
+                    None => return,
+                },
+                step => panic!("unexpected {step:?}"),
+            }
+        }
+    }
+
+    fn notice(&mut self) -> Option<mailcore_imap::session::Notice> {
+        match pin!(self.host.notice()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(notice) => Some(notice),
+            Poll::Pending => None,
+        }
+    }
+
+    /// The next line the server sent, without CRLF.
+    fn line(&mut self) -> Option<String> {
+        let end = self.received.windows(2).position(|pair| pair == b"\r\n")?;
+        let line: Vec<u8> = self.received.drain(..end + 2).take(end).collect();
+        Some(String::from_utf8_lossy(&line).into_owned())
+    }
+}
+
+/// A script in play.
+pub(crate) struct Play {
+    clock: VirtualClock,
+    store: MemoryStore,
+    config: Config,
+    transport: Transport,
+    cut: Cut,
+    clients: Vec<Option<Client>>,
+    /// The script with what the server really said.
+    blessed: String,
+}
+
+impl Play {
+    /// Plays `script`.
+    ///
+    /// # Panics
+    /// When the server says something else.
+    pub(crate) fn run(name: &str, script: &str, cut: Cut, bless: bool) -> String {
+        let clock = VirtualClock::new();
+        let mut config = Config::new("mail.example");
+        config.plaintext_login = PlaintextLogin::Allowed;
+        let mut play = Self {
+            store: MemoryStore::with(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(1))),
+            clock,
+            config,
+            transport: Transport::Plain,
+            cut,
+            clients: vec![None, None],
+            blessed: String::new(),
+        };
+        let lines: Vec<&str> = script.lines().collect();
+        let mut at = 0;
+        while let Some(line) = lines.get(at) {
+            let place = format!("{name}:{} ({cut:?})", at + 1);
+            at += play.line(line, &lines[at..], &place, bless);
+        }
+        for (index, client) in play.clients.iter_mut().enumerate().filter(|_| !bless) {
+            if let Some(line) = client.as_mut().and_then(Client::line) {
+                panic!(
+                    "{name}: at the end connection {} was also told {line:?}",
+                    index + 1
+                );
+            }
+        }
+        play.blessed
+    }
+
+    /// Plays a line, or several that belong together; returns how many.
+    fn line(&mut self, line: &str, rest: &[&str], place: &str, bless: bool) -> usize {
+        let (kind, text) = line.split_once(' ').unwrap_or((line, ""));
+        match kind {
+            "C:" | "C2:" => {
+                let mut sent = Vec::new();
+                let block = rest
+                    .iter()
+                    .take_while(|it| it.split(' ').next() == Some(kind));
+                // Blessing puts each answer behind its line.
+                let block: Vec<&&str> = block.take(if bless { 1 } else { usize::MAX }).collect();
+                for line in &block {
+                    sent.extend_from_slice(
+                        line.split_once(' ').map_or("", |(_, text)| text).as_bytes(),
+                    );
+                    sent.extend_from_slice(b"\r\n");
+                    self.say(line);
+                }
+                self.send(usize::from(kind == "C2:"), &sent);
+                if bless {
+                    self.bless();
+                }
+                block.len()
+            }
+            "S:" | "S2:" if bless => {
+                if text == "(closed)" {
+                    self.say(line);
+                }
+                1
+            }
+            "S:" | "S2:" => {
+                self.expect(usize::from(kind == "S2:"), text, rest, place);
+                1
+            }
+            "!" if text.starts_with("message ") => {
+                let body = rest.iter().skip(1).take_while(|it| it.starts_with("M:"));
+                let body: Vec<&str> = body.map(|it| it.get(3..).unwrap_or("")).collect();
+                rest.iter()
+                    .take(body.len() + 1)
+                    .for_each(|line| self.say(line));
+                self.deliver(text, &body.join("\r\n"));
+                if bless {
+                    self.bless();
+                }
+                body.len() + 1
+            }
+            "!" => {
+                self.say(line);
+                self.direct(text, place);
+                if bless {
+                    self.bless();
+                }
+                1
+            }
+            _ => {
+                assert!(
+                    line.is_empty() || line.starts_with('#'),
+                    "{place}: what is {line:?}?"
+                );
+                self.say(line);
+                1
+            }
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        self.blessed.push_str(line);
+        self.blessed.push('\n');
+    }
+
+    fn bless(&mut self) {
+        for index in 0..self.clients.len() {
+            while let Some(line) = self.clients[index].as_mut().and_then(Client::line) {
+                let kind = if index == 0 { "S:" } else { "S2:" };
+                self.say(format!("{kind} {line}").trim_end());
+            }
+        }
+    }
+
+    /// The connection; it is made when it is first needed.
+    fn client(&mut self, index: usize) -> &mut Client {
+        if self.clients[index].is_none() {
+            let store: Arc<MemoryStore> = Arc::new(self.store.clone());
+            let peer = Peer {
+                address: None,
+                transport: self.transport,
+            };
+            let session = Session::new(Arc::new(self.config.clone()), store.abilities(), peer);
+            let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+            let host = SessionHost::new(store.clone(), store, Arc::new(Passwords), clock);
+            let mut client = Client {
+                session,
+                host,
+                received: Vec::new(),
+                closed: false,
+            };
+            client.pump(&self.clock);
+            self.clients[index] = Some(client);
+        }
+        self.clients[index].as_mut().unwrap()
+    }
+
+    fn pump_all(&mut self) {
+        // Twice: what one does may concern the other.
+        for _ in 0..2 {
+            for client in self.clients.iter_mut().flatten() {
+                client.pump(&self.clock);
+            }
+        }
+    }
+
+    fn send(&mut self, index: usize, octets: &[u8]) {
+        let mut rest = octets;
+        let mut seed = match self.cut {
+            Cut::Random(seed) => seed | 1,
+            _ => 1,
+        };
+        while !rest.is_empty() {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let size = match self.cut {
+                Cut::Whole => rest.len(),
+                Cut::Bytes => 1,
+                Cut::Random(_) => usize::try_from(seed >> 33).unwrap() % 23 + 1,
+            };
+            let client = self.client(index);
+            let size = size
+                .min(rest.len())
+                .min(client.session.input().room().max(1));
+            client.session.receive(&rest[..size]);
+            rest = &rest[size..];
+            self.pump_all();
+        }
+    }
+
+    fn expect(&mut self, index: usize, text: &str, rest: &[&str], place: &str) {
+        self.client(index);
+        self.pump_all();
+        let client = self.client(index);
+        if text == "..." {
+            let kind = rest[0].split(' ').next();
+            let next = rest
+                .iter()
+                .skip(1)
+                .find(|it| it.split(' ').next() == kind)
+                .and_then(|it| it.split_once(' '));
+            while let Some(line) = client.line() {
+                if next.is_some_and(|(_, next)| matches(next, &line)) {
+                    let mut back = line.into_bytes();
+                    back.extend_from_slice(b"\r\n");
+                    client.received.splice(0..0, back);
+                    break;
+                }
+            }
+            return;
+        }
+        if text == "(closed)" {
+            assert!(
+                client.closed && client.received.is_empty(),
+                "{place}: not closed"
+            );
+            return;
+        }
+        match client.line() {
+            Some(line) => assert!(
+                matches(text, &line),
+                "{place}:\nexpected {text:?}\nreceived {line:?}"
+            ),
+            None => panic!("{place}: expected {text:?}, received nothing"),
+        }
+    }
+
+    fn direct(&mut self, text: &str, place: &str) {
+        match text.split(' ').collect::<Vec<_>>().as_slice() {
+            ["tls"] => self.transport = Transport::Tls,
+            ["starttls"] => self.transport = Transport::PlainWithStartTls,
+            ["refuse-plaintext"] => self.config.plaintext_login = PlaintextLogin::Refused,
+            ["advance", minutes] => {
+                let minutes: u64 = minutes.trim_end_matches('m').parse().unwrap();
+                self.clock.advance(Duration::from_secs(minutes * 60));
+            }
+            ["append-limit", octets] => self.config.append_limit = octets.parse().unwrap(),
+            ["end"] => self.client(0).session.end_of_input(),
+            ["shutdown"] => self.client(0).session.shutdown(),
+            _ => panic!("{place}: what is {text:?}?"),
+        }
+        self.pump_all();
+    }
+
+    /// `message MAILBOX [FLAG...]`
+    fn deliver(&mut self, text: &str, content: &str) {
+        let mut words = text.split(' ').skip(1);
+        let name = MailboxName::parse(words.next().unwrap()).unwrap();
+        let flags: Flags = words.filter_map(SystemFlag::parse).collect();
+        let octets = content.as_bytes().to_vec();
+        let message = NewMessage {
+            summary: Arc::new(Summary::scan(&octets)),
+            message: Message::from_bytes(octets),
+            flags,
+            internal_date: self.clock.now(),
+        };
+        let account = AccountId::new("alice");
+        block_on(async {
+            if self.store.open(&account, &name).await.is_err() {
+                self.store.create(&account, &name, None).await.unwrap();
+            }
+            let mailbox = self.store.open(&account, &name).await.unwrap();
+            mailbox.append(vec![message]).await.unwrap();
+        });
+        self.pump_all();
+    }
+}
+
+/// `...` matches any text, also none.
+fn matches(pattern: &str, line: &str) -> bool {
+    // Transcripts have no trailing white space.
+    let line = line.trim_end();
+    let mut pieces = pattern.trim_end().split("...");
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = line.strip_prefix(first) else {
+        return false;
+    };
+    let mut pieces = pieces.peekable();
+    if pieces.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    true
+}
