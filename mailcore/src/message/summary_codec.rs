@@ -291,7 +291,6 @@ fn read_if(present: bool, from: &mut Unpacker<'_>) -> Read<Option<Vec<u8>>> {
 fn write_parameters(out: &mut Packer, parameters: &[Parameter]) {
     out.list(parameters, |out, parameter| {
         write_word(out, &parameter.name);
-        // The flag and the value's length share a number.
         out.u64(u64::from(parameter.extended));
         match std::str::from_utf8(&parameter.value) {
             Ok(text) => write_word(out, text),
@@ -458,6 +457,26 @@ mod tests {
         let encoded = summary.encode();
         assert!(encoded.len() < 160, "{}", encoded.len());
         assert_eq!(Summary::decode(&encoded), Ok(summary));
+    }
+
+    /// Stored summaries outlive programs: what version 1 wrote stays readable.
+    #[test]
+    fn version_1_stays_readable() {
+        let octets = b"Subject: s\nFrom: g: A <a@b>;\nReferences: <r@x>\n\
+            Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\
+            Content-Disposition: attachment; filename*=utf-8''%C3%A9\n\nTo: <@h:c@d>\n\nx\n--b--\n";
+        let stored: &[u8] = b"\x01\xcb\x01\x12\x01s\x03\x01\x01g\x06\x01A\x01a\x01b\x00\x01\x03r@x\
+            \x03\x00\x00Zq\x08\x01\x05\x07\x01&\x00\x00\x01b\x1b\x00\
+            \x01^W\x0f\x02\x02\x80\x01\x01\n\x02@h\x01c\x01d\r\x0e\x00\x1b\x01\x20\x01+\x01\x00\x02\xc3\xa9\
+            \x01W\x0e\x01\x00\x00\x02\x03\x01\"\x00$\x1b\x00";
+        let summary = Summary::scan(octets);
+        assert_eq!(
+            summary.encode(),
+            stored,
+            "{}",
+            summary.encode().escape_ascii()
+        );
+        assert_eq!(Summary::decode(stored), Ok(summary));
     }
 
     proptest! {
