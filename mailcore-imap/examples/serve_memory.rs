@@ -33,11 +33,19 @@ impl Authenticator for Everyone {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(1143_u16);
+    let port = std::env::args()
+        .nth(1)
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(1143_u16);
     let mut config = Config::new("localhost");
     config.plaintext_login = PlaintextLogin::Allowed;
     let store = Arc::new(MemoryStore::new());
-    let server = Arc::new(ImapServer::new(config, store.clone(), store, Arc::new(Everyone)));
+    let server = Arc::new(ImapServer::new(
+        config,
+        store.clone(),
+        store,
+        Arc::new(Everyone),
+    ));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let socket = TcpListener::bind(("127.0.0.1", port)).await?;
     let (_switch, shutdown) = ShutdownSwitch::new();

@@ -1,0 +1,292 @@
+//! Whatever a client sends: no panic, bounded memory, the same answer however
+//! the octets are cut.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test reports by panicking"
+)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mailcore::account::{AccountId, Identity};
+use mailcore::mailbox::{
+    Changes, Flags, MailboxId, MailboxStatus, MessageInfo, ModSeq, Uid, UidSet, UidValidity,
+};
+use mailcore::message::Summary;
+use mailcore::seams::{Abilities, Appended, CopyReceipt, StoreError, StoreReceipt};
+use mailcore::time::{Monotonic, Timestamp};
+use mailcore::wire::{Machine, Step};
+use mailcore_imap::session::{
+    Answer, Config, News, Opened, Peer, PlaintextLogin, Question, Session, Transport,
+};
+use proptest::prelude::*;
+
+const MESSAGE: &[u8] =
+    b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b--\r\n";
+
+fn uid(value: u32) -> Uid {
+    Uid::new(value).unwrap()
+}
+
+fn row(value: u32) -> MessageInfo {
+    MessageInfo {
+        uid: uid(value),
+        flags: Flags::NONE,
+        modseq: ModSeq::MIN,
+        size: MESSAGE.len() as u64,
+        internal_date: Timestamp::EPOCH,
+        save_date: Timestamp::EPOCH,
+        email_id: mailcore::mailbox::EmailId(0),
+    }
+}
+
+fn status() -> MailboxStatus {
+    MailboxStatus {
+        id: MailboxId(1),
+        messages: 3,
+        unseen: 3,
+        deleted: 0,
+        uid_next: Uid::new(4),
+        uid_validity: UidValidity::new(1).unwrap(),
+        highest_modseq: ModSeq::MIN,
+        size: 0,
+    }
+}
+
+/// A host whose every mailbox holds the same three messages.
+fn answer(question: Question) -> Answer {
+    let present = |uids: &UidSet| {
+        (1..4)
+            .filter(|it| uids.contains(uid(*it)))
+            .collect::<Vec<u32>>()
+    };
+    match question {
+        Question::Authenticate(_) => Answer::Identity(Ok(Identity {
+            account: AccountId::new("a"),
+            login: "a".into(),
+        })),
+        Question::Mailboxes => Answer::Mailboxes(Vec::new()),
+        Question::Status(_) => Answer::Status(status()),
+        Question::Open { .. } => Answer::Opened(Box::new(Opened {
+            status: status(),
+            uids: UidSet::range(uid(1), uid(3)),
+            recent_from: None,
+        })),
+        Question::Changes { .. } => Answer::News(Box::new(News {
+            changes: Changes {
+                changed: Vec::new(),
+                vanished: UidSet::EMPTY,
+                complete: true,
+                status: status(),
+            },
+            recent_from: None,
+        })),
+        Question::Rows(uids) => Answer::Rows(present(&uids).into_iter().map(row).collect()),
+        Question::Summaries(uids) => {
+            let summary = Arc::new(Summary::scan(MESSAGE));
+            Answer::Summaries(
+                present(&uids)
+                    .into_iter()
+                    .map(|it| (uid(it), summary.clone()))
+                    .collect(),
+            )
+        }
+        Question::Read { range, .. } => Answer::Octets(cut(range)),
+        Question::Fronts(wanted) => Answer::Fronts(
+            wanted
+                .into_iter()
+                .map(|(_, range)| Some(cut(range)))
+                .collect(),
+        ),
+        Question::Store { uids, .. } => Answer::Stored(StoreReceipt {
+            messages: present(&uids).into_iter().map(row).collect(),
+            modified: UidSet::EMPTY,
+        }),
+        Question::Copy { uids, .. } | Question::Move { uids, .. } => Answer::Copied(CopyReceipt {
+            uid_validity: UidValidity::new(1).unwrap(),
+            pairs: present(&uids)
+                .into_iter()
+                .map(|it| (uid(it), uid(it + 10)))
+                .collect(),
+        }),
+        Question::Expunge(uids) => Answer::Expunged(uids),
+        Question::AppendEnd { .. } => Answer::Appended(Appended {
+            mailbox: MailboxId(1),
+            uid_validity: UidValidity::new(1).unwrap(),
+            uid: uid(4),
+            modseq: ModSeq::MIN,
+        }),
+        Question::Delete(_) => Answer::Failed(StoreError::NoSuchMailbox),
+        _ => Answer::Done,
+    }
+}
+
+fn cut(range: std::ops::Range<u64>) -> Bytes {
+    let clamp = |at: u64| usize::try_from(at).unwrap().min(MESSAGE.len());
+    Bytes::from_static(&MESSAGE[clamp(range.start)..clamp(range.end)])
+}
+
+/// What the server says to `pieces`.
+fn talk<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut config = Config::new("host");
+    config.plaintext_login = PlaintextLogin::Allowed;
+    config.max_errors = 1_000;
+    let peer = Peer {
+        address: None,
+        transport: Transport::PlainWithStartTls,
+    };
+    let mut abilities = Abilities::default();
+    abilities.atomic_move = true;
+    let mut session = Session::new(Arc::new(config), abilities, peer);
+    let mut said = Vec::new();
+    let mut now = Monotonic::default();
+    for mut piece in pieces {
+        while !piece.is_empty() {
+            let room = session.input().room().min(piece.len());
+            assert!(room > 0, "the session waits and takes nothing");
+            session.receive(&piece[..room]);
+            piece = &piece[room..];
+            loop {
+                match session.step(now) {
+                    Step::Send(octets) => said.extend_from_slice(&octets),
+                    Step::Ask(question) => session.answer(answer(question)),
+                    Step::Wait { until } => now = until,
+                    Step::UpgradeTls | Step::Close => return said,
+                    Step::Read { .. } => break,
+                    step => panic!("unexpected {step:?}"),
+                }
+            }
+        }
+    }
+    said
+}
+
+fn line() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        Just("1:*"),
+        Just("2"),
+        Just("3:1,2"),
+        Just("INBOX"),
+        Just("\"a b\""),
+        Just("{3}\r\nabc"),
+        Just("{3+}\r\nabc"),
+        Just("{9}"),
+        Just("(FLAGS UID)"),
+        Just("BODY[]"),
+        Just("BODY[1.MIME]<1.2>"),
+        Just("BODY.PEEK[HEADER.FIELDS (Subject)]"),
+        Just("ENVELOPE"),
+        Just("BODYSTRUCTURE"),
+        Just("FULL"),
+        Just("+FLAGS"),
+        Just("FLAGS.SILENT"),
+        Just("(\\Seen x)"),
+        Just("ALL"),
+        Just("NOT"),
+        Just("TEXT one"),
+        Just("OR"),
+        Just("("),
+        Just(")"),
+        Just("SUBJECT x"),
+        Just("UID"),
+        Just("*"),
+        Just(""),
+        Just("\0"),
+        Just("=A"),
+        Just("PLAIN"),
+        Just("\"\" %"),
+        Just("(MESSAGES)"),
+        Just("BODY nothing"),
+    ];
+    let command = prop_oneof![
+        Just("FETCH"),
+        Just("UID FETCH"),
+        Just("STORE"),
+        Just("SEARCH"),
+        Just("UID SEARCH"),
+        Just("COPY"),
+        Just("MOVE"),
+        Just("APPEND"),
+        Just("SELECT"),
+        Just("SELECT INBOX"),
+        Just("EXAMINE INBOX"),
+        Just("LIST"),
+        Just("IDLE"),
+        Just("DONE"),
+        Just("CLOSE"),
+        Just("EXPUNGE"),
+        Just("UID EXPUNGE"),
+        Just("STATUS"),
+        Just("NOOP"),
+        Just("CREATE"),
+        Just("DELETE"),
+        Just("RENAME"),
+        Just("LOGIN a b"),
+        Just("AUTHENTICATE"),
+        Just("ID"),
+    ];
+    let end = prop_oneof![9 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r")];
+    (command, proptest::collection::vec(word, 0..4), end).prop_map(|(command, words, end)| {
+        format!("t {command} {}{end}", words.join(" ")).replace(" \r\n", "\r\n")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_commands_are_answered_alike_however_cut(
+        lines in proptest::collection::vec(line(), 0..12),
+        logged_in in any::<bool>(),
+        size in 1usize..40,
+    ) {
+        let login = if logged_in { "t LOGIN a b\r\nt SELECT INBOX\r\n" } else { "" };
+        let octets = format!("{login}{}", lines.concat()).into_bytes();
+        let whole = talk(std::iter::once(octets.as_slice()));
+        prop_assert_eq!(&whole, &talk(octets.chunks(size)));
+        prop_assert_eq!(&whole, &talk(octets.chunks(1)));
+    }
+
+    #[test]
+    fn any_octets_are_answered(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+        talk(std::iter::once(octets.as_slice()));
+    }
+}
+
+#[test]
+fn bombs_are_turned_away() {
+    let endless = vec![b'x'; 200_000];
+    let said = talk(std::iter::once(endless.as_slice()));
+    assert!(
+        String::from_utf8_lossy(&said).contains("* BYE"),
+        "a line without end"
+    );
+    let said = talk(
+        std::iter::once(&b"a AUTHENTICATE PLAIN\r\n"[..])
+            .chain(std::iter::once(endless.as_slice())),
+    );
+    assert!(
+        String::from_utf8_lossy(&said).contains("* BYE"),
+        "a response without end"
+    );
+    let many = format!(
+        "a LOGIN a b\r\nb SELECT INBOX\r\nc FETCH {}1 FLAGS\r\n",
+        "1,".repeat(30_000)
+    );
+    let said = talk(std::iter::once(many.as_bytes()));
+    assert!(
+        String::from_utf8_lossy(&said).contains("c OK"),
+        "a long set"
+    );
+    let deep = format!(
+        "a LOGIN a b\r\nb SELECT INBOX\r\nc SEARCH {}\r\n",
+        "(".repeat(60_000)
+    );
+    let said = talk(std::iter::once(deep.as_bytes()));
+    assert!(
+        String::from_utf8_lossy(&said).contains("c BAD"),
+        "deep parentheses"
+    );
+}
