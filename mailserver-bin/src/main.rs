@@ -1,2 +1,27 @@
-//! placeholder
-fn main() {}
+//! `mailserver`: a complete mail server made of the mailcore crates.
+//!
+//! Thin on purpose: configuration, wiring and command line are here, mail is
+//! not.
+
+mod cli;
+mod config;
+mod control;
+mod data;
+mod logging;
+mod out;
+mod password;
+mod tls;
+mod when;
+mod wiring;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Whatever is written here is its owner's alone, databases and their
+    // side files included.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    cli::run()
+}

@@ -1,0 +1,78 @@
+//! `mailserver account`.
+
+use clap::Subcommand;
+
+use super::CliError;
+use crate::control::{Password, Request};
+use crate::password::{self, Source};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Adds an account; asks for its password
+    Add {
+        /// `ann@example.com`
+        address: String,
+        #[command(flatten)]
+        input: Input,
+    },
+    /// Lists accounts
+    List {
+        /// Of this domain only
+        domain: Option<String>,
+    },
+    /// Removes an account; its mail stays in the store
+    Remove {
+        /// `ann@example.com`
+        address: String,
+    },
+    /// Sets a new password; asks for it
+    Password {
+        /// `ann@example.com`
+        address: String,
+        #[command(flatten)]
+        input: Input,
+    },
+}
+
+/// How the password is given.
+#[derive(Debug, clap::Args)]
+pub(super) struct Input {
+    /// Take the password from the first line of standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl Input {
+    pub(super) fn read(&self) -> Result<Password, CliError> {
+        let source = if self.password_stdin {
+            Source::Stdin
+        } else {
+            Source::Terminal
+        };
+        password::read(source)
+            .map(Password)
+            .map_err(CliError::Usage)
+    }
+
+    /// True when a password is given rather than to be asked for.
+    pub(super) fn is_given(&self) -> bool {
+        self.password_stdin
+    }
+}
+
+impl Command {
+    pub(super) fn request(self) -> Result<Request, CliError> {
+        Ok(match self {
+            Self::Add { address, input } => Request::AccountAdd {
+                address,
+                password: input.read()?,
+            },
+            Self::List { domain } => Request::AccountList { domain },
+            Self::Remove { address } => Request::AccountRemove { address },
+            Self::Password { address, input } => Request::AccountPassword {
+                address,
+                password: input.read()?,
+            },
+        })
+    }
+}

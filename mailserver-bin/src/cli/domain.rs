@@ -1,0 +1,31 @@
+//! `mailserver domain`.
+
+use clap::Subcommand;
+
+use crate::control::Request;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serves a domain from now on
+    Add {
+        /// `example.com`
+        domain: String,
+    },
+    /// Lists the domains served
+    List,
+    /// Stops serving a domain that has no accounts or aliases
+    Remove {
+        /// `example.com`
+        domain: String,
+    },
+}
+
+impl Command {
+    pub(super) fn request(self) -> Request {
+        match self {
+            Self::Add { domain } => Request::DomainAdd { domain },
+            Self::List => Request::DomainList,
+            Self::Remove { domain } => Request::DomainRemove { domain },
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The command line: one file for each group of commands. Exit status 0 when
+//! done, 1 when it failed, 2 when the command line or the configuration is
+//! wrong.
+
+mod account;
+mod alias;
+mod check;
+mod domain;
+mod init;
+mod queue;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use thiserror::Error;
+
+use crate::config::{Config, ConfigError};
+use crate::control::{Request, Response, client, offline};
+use crate::data::DataDir;
+use crate::out;
+
+/// A complete mail server. Without a configuration it serves on unprivileged
+/// ports of 127.0.0.1 and keeps its data in ./mailserver-data.
+#[derive(Debug, Parser)]
+#[command(name = "mailserver", version, about)]
+struct Cli {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Which server is meant.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The configuration file [default: mailserver.toml, when there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data directory, instead of the configured one
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server; the default
+    Serve(serve::Args),
+    /// Makes the data directory, a first domain and an administrator
+    Init(init::Args),
+    /// Reads the configuration and reports everything that is wrong with it
+    CheckConfig,
+    /// Takes the configuration anew (not available in this version)
+    Reload,
+    /// The domains served
+    #[command(subcommand)]
+    Domain(domain::Command),
+    /// The accounts and their passwords
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Addresses that stand for others
+    #[command(subcommand)]
+    Alias(alias::Command),
+    /// Mail on its way
+    #[command(subcommand)]
+    Queue(queue::Command),
+    /// Verifies all stored data
+    Check,
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+enum CliError {
+    /// Exit status 2.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Exit status 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit status 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CliError {
+    fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs the program.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::error(&error.to_string());
+            error.code()
+        }
+    }
+}
+
+fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
+    match command {
+        None => serve::run(place.config()?, &serve::Args::default()),
+        Some(Command::Serve(args)) => serve::run(place.config()?, &args),
+        Some(Command::Init(args)) => init::run(&place, args),
+        Some(Command::CheckConfig) => check::config(&place.config()?),
+        Some(Command::Reload) => Err(CliError::failed(
+            "reload is not supported yet; restart the server: it drains its sessions",
+        )),
+        Some(Command::Domain(command)) => place.ask(command.request()),
+        Some(Command::Account(command)) => place.ask(command.request()?),
+        Some(Command::Alias(command)) => place.ask(command.request()),
+        Some(Command::Queue(command)) => place.ask(command.request()?),
+        Some(Command::Check) => place.ask(Request::Check),
+    }
+}
+
+impl Place {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        Ok(config)
+    }
+
+    /// Has the running server carry a command out, or does it here when none
+    /// runs.
+    fn ask(&self, request: Request) -> Result<(), CliError> {
+        let config = self.config()?;
+        let data = DataDir::new(&config.data);
+        if !data.exists() {
+            return Err(CliError::Failed(format!(
+                "{} holds no mail server's data; start the server once, or run `mailserver init`",
+                data.path().display()
+            )));
+        }
+        let response = match client::ask(&data.control(), &request) {
+            Some(response) => response,
+            None => offline::run(&config, request),
+        };
+        match response {
+            Response::Done(lines) => {
+                out::lines(&lines);
+                Ok(())
+            }
+            Response::Failed(message) => Err(CliError::Failed(message)),
+        }
+    }
+}

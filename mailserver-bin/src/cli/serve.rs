@@ -1,0 +1,234 @@
+//! `mailserver serve`: runs the server until it is told to stop.
+
+use std::io;
+use std::sync::Arc;
+
+use mailcore::seams::{Directory, OsEntropy, SystemClock};
+use mailcore::server::{RunningServer, StartError};
+use mailcore_store::directory::SqliteDirectory;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use super::CliError;
+use super::init::{self, Setup};
+use crate::config::{Config, Protocol, TlsMode};
+use crate::control::admin::Admin;
+use crate::control::server;
+use crate::data::DataDir;
+use crate::wiring::{self, OpenStore, Wiring};
+use crate::{control, logging, out, tls};
+
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Args {
+    /// Take free ports instead of the configured ones, and print them
+    #[arg(long)]
+    free_ports: bool,
+}
+
+/// Runs a server of this configuration.
+pub(super) fn run(mut config: Config, args: &Args) -> Result<(), CliError> {
+    if args.free_ports {
+        config.take_free_ports();
+    }
+    logging::start(&config.log);
+    let data = DataDir::new(&config.data);
+    let lock = data.lock().map_err(CliError::failed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::failed)?;
+    let result = runtime.block_on(serve(&config, &data));
+    // Tasks that still run hold the store: they end before the lock does.
+    drop(runtime);
+    drop(lock);
+    result
+}
+
+async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
+    // Before anything starts, so that no signal is missed.
+    let mut signals = Signals::new().map_err(CliError::failed)?;
+    let directory = Arc::new(wiring::open_directory(data).map_err(CliError::failed)?);
+    let setup = first_start(config, &directory).await?;
+    let store = wiring::open_store(config.store, data).await;
+    let store = store.map_err(CliError::failed)?;
+    for finding in &store.findings {
+        tracing::warn!("{finding}");
+    }
+    let begin = *store.stores.outbox.watch().borrow();
+    let wiring = Wiring {
+        config,
+        stores: store.stores.clone(),
+        directory: Arc::clone(&directory),
+        tls: tls::load(config, data).map_err(CliError::failed)?,
+    };
+    let builder = wiring.builder().map_err(CliError::failed)?;
+    let running = builder.start().await.map_err(explained)?;
+    let control = listen_for_commands(data, &directory, &store)?;
+    out::lines(&banner(config, data, &running, setup.as_ref()));
+    tokio::select! {
+        () = logging::follow(&running, begin) => signals.wait().await,
+        () = signals.wait() => {}
+    }
+    out::lines(&["stopping: open sessions may finish"]);
+    control.abort();
+    tokio::select! {
+        () = running.shutdown() => {}
+        () = signals.wait() => tracing::warn!("stopped without waiting for sessions"),
+    }
+    // Only a socket file: the next start removes it, too.
+    let _ = std::fs::remove_file(data.control());
+    out::lines(&["stopped"]);
+    Ok(())
+}
+
+/// Without a configuration and without data there is nobody to serve: then the
+/// first domain and account are made.
+async fn first_start(
+    config: &Config,
+    directory: &SqliteDirectory,
+) -> Result<Option<Setup>, CliError> {
+    let domains = directory.domains().await.map_err(CliError::failed)?;
+    if !domains.is_empty() {
+        return Ok(None);
+    }
+    if config.file.is_some() {
+        tracing::warn!("no domain is served yet: add one with `mailserver domain add`");
+        return Ok(None);
+    }
+    let setup = Setup::of_host(&config.hostname, &OsEntropy)?;
+    init::set_up(directory, &setup).await?;
+    Ok(Some(setup))
+}
+
+fn listen_for_commands(
+    data: &DataDir,
+    directory: &Arc<SqliteDirectory>,
+    store: &OpenStore,
+) -> Result<JoinHandle<()>, CliError> {
+    let path = data.control();
+    let listener = server::bind(&path)
+        .map_err(|error| CliError::Failed(format!("control socket {}: {error}", path.display())))?;
+    let admin = Admin {
+        directory: Arc::clone(directory) as _,
+        stores: Some(store.stores.clone()),
+        clock: Arc::new(SystemClock::new()),
+    };
+    Ok(tokio::spawn(control::server::serve(listener, admin)))
+}
+
+/// What to do about it, where the error alone does not say.
+fn explained(error: StartError) -> CliError {
+    let StartError::Bind { source, .. } = &error else {
+        return CliError::failed(error);
+    };
+    let hint = match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program has it: `ss -ltnp` shows which, [[listener]] address or \
+             --free-ports changes ours"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE or root",
+        _ => "",
+    };
+    CliError::Failed(format!("{error}{hint}"))
+}
+
+/// The signals that stop the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT. SIGHUP must not end a server that has no
+    /// reload yet.
+    async fn wait(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {
+                    tracing::warn!("SIGHUP: reload is not supported yet; restart instead");
+                }
+            }
+        }
+    }
+}
+
+/// What runs where, and what to do next.
+fn banner(
+    config: &Config,
+    data: &DataDir,
+    running: &RunningServer,
+    setup: Option<&Setup>,
+) -> Vec<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let path = std::path::absolute(data.path()).unwrap_or_else(|_| data.path().to_owned());
+    let mut lines = vec![
+        format!("mailserver {version} serves as {}", config.hostname),
+        format!("  data        {}", path.display()),
+    ];
+    for (listener, handle) in config.listeners.iter().zip(running.services()) {
+        let bound = handle.address().unwrap_or(listener.address);
+        let (protocol, tls) = (listener.protocol.as_str(), listener.tls.as_str());
+        lines.push(format!(
+            "  {protocol:<10}  {:<21}  tls={tls}",
+            bound.to_string()
+        ));
+    }
+    if let Some(setup) = setup {
+        lines.extend(setup.told());
+        lines.extend(next_steps(config, running, setup));
+    }
+    lines.push("ready; Ctrl-C or SIGTERM stops the server".to_owned());
+    lines
+}
+
+/// Commands to copy, with the ports that are really bound.
+fn next_steps(config: &Config, running: &RunningServer, setup: &Setup) -> Vec<String> {
+    let find = |protocol: Protocol, tls: TlsMode| {
+        let mut both = config.listeners.iter().zip(running.services());
+        both.find(|(listener, _)| listener.protocol == protocol && listener.tls == tls)
+            .and_then(|(_, handle)| handle.address())
+    };
+    let user = &setup.admin;
+    let login = format!("{user}:{}", setup.password);
+    let mut lines = vec![
+        String::new(),
+        "try it (curl, or swaks for mail):".to_owned(),
+    ];
+    if let Some(at) = find(Protocol::Smtp, TlsMode::Starttls) {
+        lines.push(format!(
+            "  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl --url smtp://{at} \
+             --mail-from you@example.org --mail-rcpt {user} --upload-file -"
+        ));
+    }
+    if let Some(at) = find(Protocol::Imap, TlsMode::Implicit) {
+        lines.push(format!(
+            "  curl --insecure --url 'imaps://{at}/INBOX;MAILINDEX=1' --user '{login}'"
+        ));
+    }
+    if let Some(at) = find(Protocol::Pop3, TlsMode::Implicit) {
+        lines.push(format!(
+            "  curl --insecure --url pop3s://{at}/1 --user '{login}'"
+        ));
+    }
+    if let Some(at) = find(Protocol::Submission, TlsMode::Starttls) {
+        lines.push(format!(
+            "  swaks --server {at} --tls --auth-user {user} --auth-password '{}' --from {user} \
+             --to {user}",
+            setup.password
+        ));
+    }
+    lines.push("  mailserver account add ann@".to_owned() + setup.domain.as_str());
+    lines.push(String::new());
+    lines
+}

@@ -1,0 +1,158 @@
+//! The configuration: what the file says ([`file`]), what it means
+//! ([`resolve`]), and all that is wrong with it at once ([`problems`]).
+//!
+//! Domains, accounts and aliases are not here: they live in the directory.
+
+mod file;
+mod problems;
+mod resolve;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use mailcore::account::Secret;
+use mailcore::address::Domain;
+use mailcore::limits::Limits;
+use mailcore::queue::RetrySchedule;
+use thiserror::Error;
+
+pub(crate) use problems::Problems;
+
+/// Looked for in the working directory when no `--config` is given.
+pub(crate) const DEFAULT_FILE: &str = "mailserver.toml";
+
+/// A configuration with every default filled in and every value checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Where it came from; `None` when there was no file.
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) hostname: Domain,
+    /// Holds the store, the directory, the control socket and the self-made
+    /// certificate.
+    pub(crate) data: PathBuf,
+    pub(crate) listeners: Vec<Listener>,
+    /// `None` for a certificate of the server's own making.
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) store: StoreKind,
+    pub(crate) schedule: RetrySchedule,
+    /// Where all mail for others goes; `None` for their MX hosts.
+    pub(crate) smart_host: Option<SmartHost>,
+    /// Recursive resolvers; none for the system's.
+    pub(crate) dns: Vec<SocketAddr>,
+    pub(crate) limits: Limits,
+    /// A filter for tracing-subscriber.
+    pub(crate) log: String,
+}
+
+/// What listens where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) protocol: Protocol,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: TlsMode,
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Smtp,
+    Submission,
+    Imap,
+    Pop3,
+}
+
+/// How a listener, or the smart host, uses TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TlsMode {
+    None,
+    Starttls,
+    Implicit,
+}
+
+/// Where mail is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoreKind {
+    /// In the data directory.
+    Embedded,
+    /// In memory: gone when the server ends. For tests.
+    Memory,
+}
+
+/// A certificate chain and its key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// The one host that takes all mail for others.
+#[derive(Debug, Clone)]
+pub(crate) struct SmartHost {
+    pub(crate) host: Domain,
+    pub(crate) port: u16,
+    pub(crate) tls: TlsMode,
+    pub(crate) login: Option<(String, Secret)>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub(crate) enum ConfigError {
+    #[error("can't read {path}: {source}", path = path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{0}")]
+    Wrong(Problems),
+}
+
+impl Protocol {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+        }
+    }
+}
+
+impl TlsMode {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Starttls => "starttls",
+            Self::Implicit => "implicit",
+        }
+    }
+}
+
+impl Config {
+    /// The configuration of the file, or of no file: then everything is on
+    /// 127.0.0.1.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let default = Path::new(DEFAULT_FILE);
+        let path = match path {
+            Some(path) => path,
+            None if default.exists() => default,
+            None => return Ok(Self::without_file()),
+        };
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        resolve::resolve(path, &text).map_err(ConfigError::Wrong)
+    }
+
+    /// What holds without a file.
+    pub(crate) fn without_file() -> Self {
+        resolve::defaults()
+    }
+
+    /// The address that each listener is to take a free port on.
+    pub(crate) fn take_free_ports(&mut self) {
+        for listener in &mut self.listeners {
+            listener.address.set_port(0);
+        }
+    }
+}

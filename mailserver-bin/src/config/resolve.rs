@@ -1,0 +1,487 @@
+//! What the file means: every key, its default, and what values it takes.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mailcore::account::Secret;
+use mailcore::address::Domain;
+use mailcore::limits::Limits;
+use mailcore::queue::RetrySchedule;
+
+use super::file::{At, File, Section};
+use super::problems::Problems;
+use super::{Config, Listener, Protocol, SmartHost, StoreKind, TlsFiles, TlsMode};
+
+const DEFAULT_DATA: &str = "mailserver-data";
+const DEFAULT_HOSTNAME: &str = "mail.example.test";
+const DEFAULT_LOG: &str = "info";
+
+const PROTOCOLS: [(&str, Option<Protocol>); 7] = [
+    ("smtp", Some(Protocol::Smtp)),
+    ("submission", Some(Protocol::Submission)),
+    ("imap", Some(Protocol::Imap)),
+    ("pop3", Some(Protocol::Pop3)),
+    // Words of the configuration that this version knows and can't serve.
+    ("lmtp", None),
+    ("managesieve", None),
+    ("http", None),
+];
+const TLS_MODES: [(&str, TlsMode); 3] = [
+    ("none", TlsMode::None),
+    ("starttls", TlsMode::Starttls),
+    ("implicit", TlsMode::Implicit),
+];
+const STORES: [(&str, StoreKind); 2] = [
+    ("embedded", StoreKind::Embedded),
+    ("memory", StoreKind::Memory),
+];
+
+/// The unprivileged ports of a server without a file.
+const DEFAULT_LISTENERS: [(Protocol, u16, TlsMode); 7] = [
+    (Protocol::Smtp, 2525, TlsMode::Starttls),
+    (Protocol::Submission, 2587, TlsMode::Starttls),
+    (Protocol::Submission, 2465, TlsMode::Implicit),
+    (Protocol::Imap, 2143, TlsMode::Starttls),
+    (Protocol::Imap, 2993, TlsMode::Implicit),
+    (Protocol::Pop3, 2110, TlsMode::Starttls),
+    (Protocol::Pop3, 2995, TlsMode::Implicit),
+];
+
+/// The configuration without a file.
+#[expect(clippy::expect_used, reason = "a constant that a test reads")]
+pub(super) fn defaults() -> Config {
+    Config {
+        file: None,
+        hostname: Domain::parse(DEFAULT_HOSTNAME).expect("the default host name is a domain"),
+        data: PathBuf::from(DEFAULT_DATA),
+        listeners: default_listeners(),
+        tls: None,
+        store: StoreKind::Embedded,
+        schedule: RetrySchedule::default(),
+        smart_host: None,
+        dns: Vec::new(),
+        limits: Limits::default(),
+        log: DEFAULT_LOG.to_owned(),
+    }
+}
+
+fn default_listeners() -> Vec<Listener> {
+    DEFAULT_LISTENERS
+        .iter()
+        .map(|&(protocol, port, tls)| Listener {
+            protocol,
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
+            tls,
+        })
+        .collect()
+}
+
+/// The configuration of `text`, or everything that is wrong with it.
+pub(super) fn resolve(path: &Path, text: &str) -> Result<Config, Problems> {
+    let file = File::parse(text, Problems::new(path));
+    let config = read(&file, path);
+    let problems = file.into_problems();
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(problems)
+    }
+}
+
+fn read(file: &File<'_>, path: &Path) -> Config {
+    let mut config = Config {
+        file: Some(path.to_owned()),
+        ..defaults()
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let root = file.root();
+    server(&root, folder, &mut config);
+    tls(&root, folder, &mut config);
+    listeners(&root, &mut config);
+    queue(&root, folder, &mut config);
+    dns(&root, &mut config);
+    limits(&root, &mut config.limits);
+    let store = root.section("store", "[store]");
+    if let Some(text) = store.string("kind") {
+        config.store = store.word("kind", text, &STORES).unwrap_or(config.store);
+    }
+    store.finish();
+    root.finish();
+    config
+}
+
+fn server(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
+    let server = root.section("server", "[server]");
+    if server.is_present() {
+        if let Some(name) = server.required("hostname") {
+            match Domain::parse(name.value) {
+                Ok(domain) => config.hostname = domain,
+                Err(error) => server.problem(name.line, format!("hostname: {error}")),
+            }
+        }
+    } else {
+        server.problem(
+            0,
+            "[server] is missing; it names this host: hostname = \"mail.example.com\"",
+        );
+    }
+    config.data = folder.join(server.string("data").map_or(DEFAULT_DATA, |at| at.value));
+    if let Some(level) = server.string("log") {
+        if tracing_subscriber::EnvFilter::try_new(level.value).is_err() {
+            server.problem(
+                level.line,
+                "log must be error, warn, info, debug, trace or a filter",
+            );
+        }
+        config.log = level.value.to_owned();
+    }
+    server.finish();
+}
+
+fn tls(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
+    let tls = root.section("tls", "[tls]");
+    if tls.is_present() {
+        let files = (tls.required("certificate"), tls.required("key"));
+        if let (Some(certificate), Some(key)) = files {
+            for file in [certificate, key] {
+                readable(&tls, folder, file);
+            }
+            config.tls = Some(TlsFiles {
+                certificate: folder.join(certificate.value),
+                key: folder.join(key.value),
+            });
+        }
+    }
+    tls.finish();
+}
+
+fn readable(section: &Section<'_, '_>, folder: &Path, file: At<&str>) {
+    let path = folder.join(file.value);
+    if let Err(error) = std::fs::File::open(&path) {
+        section.problem(file.line, format!("can't read {}: {error}", path.display()));
+    }
+}
+
+fn listeners(root: &Section<'_, '_>, config: &mut Config) {
+    let Some(sections) = root.sections("listener", "[[listener]]") else {
+        return;
+    };
+    config.listeners.clear();
+    let mut taken: Vec<(SocketAddr, usize)> = Vec::new();
+    for section in sections {
+        let protocol = section
+            .required("protocol")
+            .and_then(|text| protocol(&section, text));
+        let address = section
+            .required("address")
+            .and_then(|text| address(&section, text));
+        let tls = match section.string("tls") {
+            Some(text) => section.word("tls", text, &TLS_MODES),
+            None => Some(TlsMode::Starttls),
+        };
+        if let Some(at) = address.filter(|at| at.value.port() != 0) {
+            match taken.iter().find(|(other, _)| *other == at.value) {
+                Some((_, line)) => section.problem(
+                    at.line,
+                    format!(
+                        "address {} is taken by the listener of line {line}",
+                        at.value
+                    ),
+                ),
+                None => taken.push((at.value, at.line)),
+            }
+        }
+        if let (Some(protocol), Some(address), Some(tls)) = (protocol, address, tls) {
+            config.listeners.push(Listener {
+                protocol,
+                address: address.value,
+                tls,
+            });
+        }
+        section.finish();
+    }
+}
+
+fn protocol(section: &Section<'_, '_>, text: At<&str>) -> Option<Protocol> {
+    let protocol = section.word("protocol", text, &PROTOCOLS)?;
+    if protocol.is_none() {
+        section.problem(
+            text.line,
+            format!(
+                "protocol \"{}\" is not available in this version",
+                text.value
+            ),
+        );
+    }
+    protocol
+}
+
+fn address(section: &Section<'_, '_>, text: At<&str>) -> Option<At<SocketAddr>> {
+    match text.value.parse() {
+        Ok(value) => Some(At {
+            value,
+            line: text.line,
+        }),
+        Err(_) => {
+            section.problem(
+                text.line,
+                format!(
+                    "address \"{}\" is not IP:port; write \"0.0.0.0:25\" or \"[::]:25\"",
+                    text.value
+                ),
+            );
+            None
+        }
+    }
+}
+
+fn queue(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
+    let queue = root.section("queue", "[queue]");
+    let waits = queue.strings("retry");
+    let expire = queue.duration("expire");
+    if waits.is_some() || expire.is_some() {
+        schedule(&queue, waits, expire, config);
+    }
+    if let Some(text) = queue.string("delay_notice") {
+        let after = match text.value {
+            "never" => None,
+            _ => queue
+                .parse_duration("delay_notice", text)
+                .map(|at| at.value),
+        };
+        config.schedule = config.schedule.clone().with_delay_notice(after);
+    }
+    if let Some(count) = queue.count("deliveries") {
+        config.limits.deliveries = count;
+    }
+    let host = queue.section("smart_host", "[queue.smart_host]");
+    if host.is_present() {
+        config.smart_host = smart_host(&host, folder);
+    }
+    host.finish();
+    queue.finish();
+}
+
+fn schedule(
+    queue: &Section<'_, '_>,
+    waits: Option<Vec<At<&str>>>,
+    expire: Option<At<Duration>>,
+    config: &mut Config,
+) {
+    let line = waits
+        .iter()
+        .flatten()
+        .map(|at| at.line)
+        .next()
+        .or(expire.map(|at| at.line))
+        .unwrap_or(queue.line());
+    let waits = match waits {
+        Some(waits) => waits
+            .into_iter()
+            .filter_map(|text| queue.parse_duration("retry", text))
+            .map(|at| at.value)
+            .collect(),
+        None => [1, 2, 4, 6, 8]
+            .map(|halves| Duration::from_secs(1_800 * halves))
+            .to_vec(),
+    };
+    let expire = expire.map_or(Duration::from_secs(168 * 3_600), |at| at.value);
+    match RetrySchedule::new(waits, expire) {
+        Ok(schedule) => config.schedule = schedule,
+        Err(error) => queue.problem(line, format!("retry: {error}")),
+    }
+}
+
+fn smart_host(section: &Section<'_, '_>, folder: &Path) -> Option<SmartHost> {
+    let host = section.required("host").and_then(|name| {
+        Domain::parse(name.value)
+            .map_err(|error| section.problem(name.line, format!("host: {error}")))
+            .ok()
+    });
+    let tls = match section.string("tls") {
+        Some(text) => section.word("tls", text, &TLS_MODES),
+        None => Some(TlsMode::Starttls),
+    };
+    let port = match section.number("port") {
+        None if tls == Some(TlsMode::Implicit) => Some(465),
+        None => Some(587),
+        Some(number) => match u16::try_from(number.value) {
+            Ok(port) if port > 0 => Some(port),
+            _ => {
+                section.problem(number.line, "port must be 1 to 65535");
+                None
+            }
+        },
+    };
+    let login = login(section, folder);
+    Some(SmartHost {
+        host: host?,
+        port: port?,
+        tls: tls?,
+        login,
+    })
+}
+
+fn login(section: &Section<'_, '_>, folder: &Path) -> Option<(String, Secret)> {
+    let login = section.string("login");
+    let password = section.string("password");
+    let file = section.string("password_file");
+    let secret = match (password, file) {
+        (Some(text), None) => Some(Secret::new(text.value)),
+        (None, Some(file)) => match std::fs::read(folder.join(file.value)) {
+            Ok(octets) => Some(Secret::new(octets.trim_ascii_end())),
+            Err(error) => {
+                section.problem(file.line, format!("can't read password_file: {error}"));
+                None
+            }
+        },
+        (Some(_), Some(file)) => {
+            section.problem(file.line, "give password or password_file, not both");
+            None
+        }
+        (None, None) => None,
+    };
+    match (login, secret) {
+        (Some(login), Some(secret)) => Some((login.value.to_owned(), secret)),
+        (Some(login), None) if password.is_none() && file.is_none() => {
+            section.problem(login.line, "login needs password or password_file");
+            None
+        }
+        (None, Some(_)) => {
+            section.problem(section.line(), "password needs login");
+            None
+        }
+        _ => None,
+    }
+}
+
+fn dns(root: &Section<'_, '_>, config: &mut Config) {
+    let dns = root.section("dns", "[dns]");
+    for text in dns.strings("servers").unwrap_or_default() {
+        let ip = text
+            .value
+            .parse::<IpAddr>()
+            .map(|ip| SocketAddr::new(ip, 53));
+        match ip.or_else(|_| text.value.parse()) {
+            Ok(server) => config.dns.push(server),
+            Err(_) => dns.problem(
+                text.line,
+                format!(
+                    "servers: \"{}\" is not an IP address or IP:port",
+                    text.value
+                ),
+            ),
+        }
+    }
+    dns.finish();
+}
+
+fn limits(root: &Section<'_, '_>, limits: &mut Limits) {
+    let section = root.section("limits", "[limits]");
+    if let Some(size) = section.size("message_size") {
+        limits.message_size = size;
+    }
+    if let Some(count) = section.count("connections") {
+        limits.connections = count;
+    }
+    if let Some(count) = section.count("connections_per_address") {
+        limits.connections_per_address = count;
+    }
+    if let Some(count) = section.count("hops") {
+        limits.hops = count;
+    }
+    if let Some(time) = section.duration("write_timeout") {
+        limits.write_timeout = time.value;
+    }
+    if let Some(time) = section.duration("drain") {
+        limits.drain = time.value;
+    }
+    section.finish();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        resolve(Path::new("m.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_with_its_line_and_the_nearest_word() {
+        let text = "\
+[server]
+hostname = \"mail example\"
+dta = \"x\"
+
+[[listener]]
+protocol = \"impa\"
+adress = \"0.0.0.0:143\"
+
+[[listener]]
+protocol = \"managesieve\"
+address = \"localhost\"
+tls = true
+
+[limit]
+";
+        assert_eq!(
+            problems(text),
+            "\
+m.toml:2: hostname: the domain is not valid (RFC 5321 section 4.1.2)
+m.toml:3: unknown key \"dta\" in [server]; did you mean \"data\"?
+m.toml:5: address is missing in [[listener]]
+m.toml:6: protocol can't be \"impa\"; did you mean \"imap\"?
+m.toml:7: unknown key \"adress\" in [[listener]]; did you mean \"address\"?
+m.toml:10: protocol \"managesieve\" is not available in this version
+m.toml:11: address \"localhost\" is not IP:port; write \"0.0.0.0:25\" or \"[::]:25\"
+m.toml:12: tls in [[listener]] must be a string, not boolean
+m.toml:14: unknown key \"limit\" in the file; did you mean \"limits\"?"
+        );
+    }
+
+    #[test]
+    fn syntax_errors_name_their_line_too() {
+        let text = "[server]\nhostname = \"mail.example.com\"\ndata = \n";
+        assert!(problems(text).contains("m.toml:3: "), "{}", problems(text));
+    }
+
+    #[test]
+    fn values_replace_defaults_and_paths_are_relative_to_the_file() {
+        let text = "\
+[server]
+hostname = \"mx.example.com\"
+data = \"d\"
+[[listener]]
+protocol = \"imap\"
+address = \"127.0.0.1:0\"
+tls = \"implicit\"
+[queue]
+retry = [\"1m\", \"5m\"]
+expire = \"1d\"
+[queue.smart_host]
+host = \"relay.example.net\"
+tls = \"implicit\"
+login = \"me\"
+password = \"secret\"
+[dns]
+servers = [\"127.0.0.1\", \"[::1]:5353\"]
+[limits]
+message_size = \"10MB\"
+";
+        let config = resolve(Path::new("/etc/mail/m.toml"), text).unwrap();
+        assert_eq!(config.data, Path::new("/etc/mail/d"));
+        assert_eq!(config.listeners.len(), 1);
+        assert_eq!(config.limits.message_size, 10_000_000);
+        assert_eq!(config.dns.len(), 2);
+        let host = config.smart_host.unwrap();
+        assert_eq!((host.port, host.tls), (465, TlsMode::Implicit));
+        assert!(!format!("{:?}", host.login).contains("secret"));
+    }
+
+    #[test]
+    fn the_defaults_hold_without_a_file() {
+        assert_eq!(defaults().listeners.len(), 7);
+    }
+}

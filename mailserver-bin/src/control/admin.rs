@@ -1,0 +1,187 @@
+//! Carries out commands on the directory; those on the queue are
+//! [`super::queue`]'s.
+
+use std::sync::Arc;
+
+use mailcore::account::Secret;
+use mailcore::address::{Address, Domain};
+use mailcore::seams::{Clock, DirectoryWrite, DomainKind};
+use mailcore::server::Stores;
+
+use super::{Password, Request, Response, aligned, check, queue};
+
+/// Octets that a password has at least.
+const MIN_PASSWORD: usize = 8;
+
+/// What commands act on.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin {
+    pub(crate) directory: Arc<dyn DirectoryWrite>,
+    /// `None` where a command can do without the store.
+    pub(crate) stores: Option<Stores>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Request {
+    /// True when it can't be answered from the directory alone.
+    pub(crate) fn needs_store(&self) -> bool {
+        matches!(
+            self,
+            Self::QueueList | Self::QueueShow { .. } | Self::QueueChange { .. } | Self::Check
+        )
+    }
+}
+
+impl Admin {
+    /// Carries one command out.
+    pub(crate) async fn run(&self, request: Request) -> Response {
+        match self.attempt(request).await {
+            Ok(lines) => Response::Done(lines),
+            Err(message) => Response::Failed(message),
+        }
+    }
+
+    async fn attempt(&self, request: Request) -> Result<Vec<String>, String> {
+        match request {
+            Request::DomainAdd { .. } | Request::DomainList | Request::DomainRemove { .. } => {
+                self.domain(request).await
+            }
+            Request::AliasAdd { .. } | Request::AliasList | Request::AliasRemove { .. } => {
+                self.alias(request).await
+            }
+            Request::QueueList => queue::list(self.stores()?).await,
+            Request::QueueShow { id } => queue::show(self.stores()?, &id).await,
+            Request::QueueChange { change, id } => {
+                queue::change(self.stores()?, &*self.clock, change, id.as_deref()).await
+            }
+            Request::Check => check::all(&*self.directory, self.stores()?).await,
+            account => self.account(account).await,
+        }
+    }
+
+    fn stores(&self) -> Result<&Stores, String> {
+        self.stores
+            .as_ref()
+            .ok_or_else(|| "the store is not open".to_owned())
+    }
+
+    async fn domain(&self, request: Request) -> Result<Vec<String>, String> {
+        match request {
+            Request::DomainAdd { domain } => {
+                let domain = parse_domain(&domain)?;
+                let added = self.directory.add_domain(&domain, DomainKind::Local).await;
+                said(added, format!("domain {domain} added"))
+            }
+            Request::DomainRemove { domain } => {
+                let domain = parse_domain(&domain)?;
+                let removed = self.directory.remove_domain(&domain).await;
+                said(removed, format!("domain {domain} removed"))
+            }
+            _ => {
+                let domains = self.directory.domains().await.map_err(words)?;
+                Ok(domains
+                    .into_iter()
+                    .map(|record| record.domain.to_string())
+                    .collect())
+            }
+        }
+    }
+
+    async fn account(&self, request: Request) -> Result<Vec<String>, String> {
+        match request {
+            Request::AccountAdd { address, password } => {
+                let (address, password) = (parse_address(&address)?, secret(password)?);
+                let added = self.directory.add_account(&address, &password).await;
+                said(added, format!("account {address} added"))
+            }
+            Request::AccountRemove { address } => {
+                let address = parse_address(&address)?;
+                let removed = self.directory.remove_account(&address).await;
+                said(
+                    removed,
+                    format!("account {address} removed; its mail stays in the store"),
+                )
+            }
+            Request::AccountPassword { address, password } => {
+                let (address, password) = (parse_address(&address)?, secret(password)?);
+                let set = self.directory.set_password(&address, &password).await;
+                said(set, format!("password of {address} changed"))
+            }
+            Request::AccountList { domain } => {
+                let domain = domain.as_deref().map(parse_domain).transpose()?;
+                let accounts = self.directory.accounts(domain.as_ref()).await;
+                let rows: Vec<Vec<String>> = accounts
+                    .map_err(words)?
+                    .into_iter()
+                    .map(|summary| {
+                        let account = summary.account;
+                        let mut row = vec![account.address.to_string()];
+                        row.extend((!account.enabled).then(|| "disabled".to_owned()));
+                        row
+                    })
+                    .collect();
+                Ok(aligned(&rows))
+            }
+            _ => Err("this version does not know the command".to_owned()),
+        }
+    }
+
+    async fn alias(&self, request: Request) -> Result<Vec<String>, String> {
+        match request {
+            Request::AliasAdd { alias, targets } => {
+                let alias = parse_address(&alias)?;
+                let targets = targets
+                    .iter()
+                    .map(|target| parse_address(target))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let added = self.directory.add_alias(&alias, &targets).await;
+                said(added, format!("alias {alias} added"))
+            }
+            Request::AliasRemove { alias } => {
+                let alias = parse_address(&alias)?;
+                let removed = self.directory.remove_alias(&alias).await;
+                said(removed, format!("alias {alias} removed"))
+            }
+            _ => {
+                let aliases = self.directory.aliases().await.map_err(words)?;
+                let rows: Vec<Vec<String>> = aliases
+                    .into_iter()
+                    .map(|(alias, targets)| {
+                        let targets: Vec<String> =
+                            targets.iter().map(ToString::to_string).collect();
+                        vec![alias.to_string(), targets.join(" ")]
+                    })
+                    .collect();
+                Ok(aligned(&rows))
+            }
+        }
+    }
+}
+
+fn said<T, E: std::fmt::Display>(
+    result: Result<T, E>,
+    line: String,
+) -> Result<Vec<String>, String> {
+    result.map(|_| vec![line]).map_err(words)
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn parse_domain(text: &str) -> Result<Domain, String> {
+    Domain::parse(text).map_err(|error| format!("\"{text}\": {error}"))
+}
+
+fn parse_address(text: &str) -> Result<Address, String> {
+    Address::parse(text).map_err(|error| format!("\"{text}\": {error}"))
+}
+
+fn secret(Password(text): Password) -> Result<Secret, String> {
+    if text.len() < MIN_PASSWORD {
+        return Err(format!(
+            "the password is too short; it needs {MIN_PASSWORD} characters or more"
+        ));
+    }
+    Ok(Secret::new(text))
+}

@@ -1,0 +1,148 @@
+//! Commands to a mail server: what can be asked ([`Request`]) and answered
+//! ([`Response`]), carried out either by the running server over its control
+//! socket ([`server`], [`client`]) or on the data at rest ([`offline`]), by the
+//! same code ([`admin`]).
+//!
+//! On the socket each is one line of JSON. The socket lies in the data
+//! directory, which only its owner may enter.
+
+pub(crate) mod admin;
+pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod offline;
+pub(crate) mod queue;
+pub(crate) mod server;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Octets of a request line.
+const MAX_REQUEST: usize = 64 * 1024;
+
+/// One command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub(crate) enum Request {
+    DomainAdd {
+        domain: String,
+    },
+    DomainList,
+    DomainRemove {
+        domain: String,
+    },
+    AccountAdd {
+        address: String,
+        password: Password,
+    },
+    AccountList {
+        domain: Option<String>,
+    },
+    AccountRemove {
+        address: String,
+    },
+    AccountPassword {
+        address: String,
+        password: Password,
+    },
+    AliasAdd {
+        alias: String,
+        targets: Vec<String>,
+    },
+    AliasList,
+    AliasRemove {
+        alias: String,
+    },
+    QueueList,
+    QueueShow {
+        id: String,
+    },
+    QueueChange {
+        change: QueueChange,
+        /// `None` for every entry.
+        id: Option<String>,
+    },
+    Check,
+}
+
+/// What can be done to a queued message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum QueueChange {
+    Retry,
+    Hold,
+    Release,
+    Bounce,
+    Delete,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Response {
+    /// Lines for standard output.
+    Done(Vec<String>),
+    /// What went wrong and what would be right.
+    Failed(String),
+}
+
+/// A password on its way; never shown.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Password(pub(crate) String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Rows with their columns aligned; a row of its own for each line.
+pub(crate) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        for (i, cell) in row.iter().enumerate() {
+            let width = cell.chars().count();
+            match widths.get_mut(i) {
+                Some(widest) => *widest = (*widest).max(width),
+                None => widths.push(width),
+            }
+        }
+    }
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:<width$}"))
+                .collect();
+            cells.join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["a", "bb"], ["ccc", "d"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(aligned(&rows), ["a    bb", "ccc  d"]);
+    }
+
+    #[test]
+    fn a_request_travels_as_one_line_and_hides_its_password_from_logs() {
+        let request = Request::AccountPassword {
+            address: "a@b.test".into(),
+            password: Password("s3cret\nx".into()),
+        };
+        let line = serde_json::to_string(&request).unwrap();
+        assert!(!line.contains('\n'));
+        let back: Request = serde_json::from_str(&line).unwrap();
+        let shown = format!("{back:?}");
+        assert!(
+            shown.contains("a@b.test") && !shown.contains("s3cret"),
+            "{shown}"
+        );
+    }
+}

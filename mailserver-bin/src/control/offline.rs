@@ -1,0 +1,42 @@
+//! Carries commands out while no server runs: opens the data, locked, and
+//! closes it again.
+
+use std::sync::Arc;
+
+use mailcore::seams::SystemClock;
+
+use super::admin::Admin;
+use super::{Request, Response};
+use crate::config::Config;
+use crate::data::DataDir;
+use crate::wiring;
+
+/// Carries one command out on the data of `config`.
+pub(crate) fn run(config: &Config, request: Request) -> Response {
+    attempt(config, request).unwrap_or_else(Response::Failed)
+}
+
+fn attempt(config: &Config, request: Request) -> Result<Response, String> {
+    let words = |error: &dyn std::error::Error| error.to_string();
+    let data = DataDir::new(&config.data);
+    let _lock = data.lock().map_err(|error| words(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| words(&error))?;
+    runtime.block_on(async {
+        let directory = wiring::open_directory(&data).map_err(|error| words(&error))?;
+        let store = if request.needs_store() {
+            let store = wiring::open_store(config.store, &data).await;
+            Some(store.map_err(|error| words(&error))?)
+        } else {
+            None
+        };
+        let admin = Admin {
+            directory: Arc::new(directory),
+            stores: store.map(|store| store.stores),
+            clock: Arc::new(SystemClock::new()),
+        };
+        Ok(admin.run(request).await)
+    })
+}

@@ -1,0 +1,120 @@
+//! The log: tracing to standard error, and the store's events as lines of it.
+
+use std::fmt::Write;
+
+use mailcore::event::{Event, EventCursor, EventName};
+use mailcore::server::RunningServer;
+use tracing_subscriber::EnvFilter;
+
+/// Overrides the configured level.
+const VARIABLE: &str = "MAILSERVER_LOG";
+
+/// Starts logging. Called once, before anything is logged.
+pub(crate) fn start(level: &str) {
+    let level = std::env::var(VARIABLE).unwrap_or_else(|_| level.to_owned());
+    let filter = EnvFilter::try_new(&level).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}
+
+/// Writes every event after `begin` to the log. Ends with the server.
+pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
+    let Some(mut events) = server.events(begin) else {
+        return;
+    };
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(stored) => match stored.event.name {
+                EventName::RecipientFailed | EventName::MessageRefused | EventName::Gap => {
+                    tracing::warn!("{}", line(&stored.event));
+                }
+                EventName::FlagsSet | EventName::FlagsClear => {
+                    tracing::debug!("{}", line(&stored.event));
+                }
+                _ => tracing::info!("{}", line(&stored.event)),
+            },
+            Err(error) => tracing::warn!(%error, "can't read events"),
+        }
+    }
+}
+
+/// An event as one line: what happened, then its fields.
+fn line(event: &Event) -> String {
+    let mut line = verb(&event.name).to_owned();
+    if let Some(trace) = event.trace {
+        let trace = trace.to_string();
+        // 12 hex digits are the time in milliseconds, the next 8 tell messages
+        // of that moment apart.
+        push(&mut line, "id", trace.get(..20).unwrap_or(&trace));
+    }
+    if let Some(account) = &event.account {
+        push(&mut line, "account", account.as_str());
+    }
+    for (name, value) in &event.fields {
+        push(&mut line, name, value);
+    }
+    line
+}
+
+fn verb(name: &EventName) -> &str {
+    match name {
+        EventName::MessageReceived => "received",
+        EventName::MessageRefused => "refused",
+        EventName::MessageQueued => "queued",
+        EventName::MessageNew => "filed",
+        EventName::MessageAppend => "appended",
+        EventName::MessageExpunge => "expunged",
+        EventName::RecipientDelivered => "delivered",
+        EventName::RecipientDeferred => "deferred",
+        EventName::RecipientFailed => "failed",
+        EventName::NoticeSent => "notice sent",
+        EventName::Login => "login",
+        EventName::Logout => "logout",
+        other => other.as_str(),
+    }
+}
+
+/// Adds `name=value`, quoted where it holds anything but plain words, so that
+/// no value can pass for another field or another line.
+fn push(line: &mut String, name: &str, value: &str) {
+    let plain = !value.is_empty()
+        && value
+            .chars()
+            .all(|c| c.is_alphanumeric() || "@.<>-_+:/[]".contains(c));
+    // Writing to memory does not fail.
+    let _ = if plain {
+        write!(line, " {name}={value}")
+    } else {
+        write!(line, " {name}={value:?}")
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailcore::event::{EventId, TraceId};
+    use mailcore::time::Timestamp;
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_holds() {
+        let event = Event {
+            id: EventId(1),
+            at: Timestamp::EPOCH,
+            name: EventName::RecipientFailed,
+            trace: Some(TraceId(u128::MAX)),
+            account: None,
+            fields: Vec::new(),
+        };
+        let event = event
+            .with("to", "a@b.test")
+            .with("status", "5.1.1 gone\r\nINFO forged");
+        assert_eq!(
+            line(&event),
+            "failed id=ffffffffffffffffffff to=a@b.test status=\"5.1.1 gone\\r\\nINFO forged\""
+        );
+    }
+}

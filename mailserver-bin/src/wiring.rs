@@ -1,0 +1,140 @@
+//! From a configuration to a server: the one place where the crates meet.
+
+use std::sync::Arc;
+
+use mailcore::seams::{Authenticator, Directory};
+use mailcore::server::{Builder, Server, Stores};
+use mailcore_imap::server::Imap;
+use mailcore_pop3::Pop3;
+use mailcore_smtp::server::{Limits as SmtpLimits, Smtp};
+use mailcore_store::MemoryStore;
+use mailcore_store::directory::{PasswordHashing, SqliteDirectory};
+use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore, OpenReport};
+use rustls::ServerConfig;
+use thiserror::Error;
+
+use crate::config::{Config, Listener, Protocol, StoreKind, TlsMode};
+use crate::data::DataDir;
+
+/// An open store.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenStore {
+    pub(crate) stores: Stores,
+    /// What opening it came upon, for the log.
+    pub(crate) findings: Vec<String>,
+}
+
+/// Why a server could not be put together.
+#[derive(Debug, Error)]
+pub(crate) enum WiringError {
+    #[error("can't open the store in {path}: {reason}")]
+    Store { path: String, reason: String },
+    #[error("can't open the list of accounts: {0}")]
+    Directory(#[from] mailcore::seams::DirectoryError),
+}
+
+/// Opens or makes the directory.
+pub(crate) fn open_directory(data: &DataDir) -> Result<SqliteDirectory, WiringError> {
+    Ok(SqliteDirectory::open(
+        &data.directory(),
+        PasswordHashing::default(),
+    )?)
+}
+
+/// Opens or makes the store.
+pub(crate) async fn open_store(kind: StoreKind, data: &DataDir) -> Result<OpenStore, WiringError> {
+    if kind == StoreKind::Memory {
+        return Ok(OpenStore {
+            stores: Arc::new(MemoryStore::new()).into(),
+            findings: Vec::new(),
+        });
+    }
+    let path = data.store();
+    let wrong = |reason: String| WiringError::Store {
+        path: data.store().display().to_string(),
+        reason,
+    };
+    let open = move || EmbeddedStore::open(path, EmbeddedOptions::default());
+    let store = tokio::task::spawn_blocking(open)
+        .await
+        .map_err(|error| wrong(error.to_string()))?
+        .map_err(|error| wrong(error.to_string()))?;
+    Ok(OpenStore {
+        findings: findings(store.opened()),
+        stores: Arc::new(store).into(),
+    })
+}
+
+/// What is worth a line in the log.
+fn findings(report: &OpenReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if report.rebuilt {
+        lines.push("the index was missing or damaged and was built anew from the log".to_owned());
+    }
+    if report.torn > 0 {
+        lines.push(format!(
+            "{} octets that a crash cut off, never acknowledged, were dropped",
+            report.torn
+        ));
+    }
+    for damage in &report.damage {
+        lines.push(format!("damage in the store: {damage:?}"));
+    }
+    lines
+}
+
+/// Everything that a server is put together from.
+pub(crate) struct Wiring<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) stores: Stores,
+    pub(crate) directory: Arc<SqliteDirectory>,
+    pub(crate) tls: Arc<ServerConfig>,
+}
+
+impl Wiring<'_> {
+    /// The server, ready to be started.
+    pub(crate) fn builder(self) -> Result<Builder, WiringError> {
+        let config = self.config;
+        let mut builder = Server::builder(config.hostname.as_str())
+            .stores(self.stores)
+            .directory(Arc::clone(&self.directory) as Arc<dyn Directory>)
+            .authenticator(self.directory as Arc<dyn Authenticator>)
+            .retry_schedule(config.schedule.clone())
+            .limits(config.limits.clone())
+            .tls(self.tls);
+        for listener in &config.listeners {
+            builder = listen(builder, config, listener);
+        }
+        Ok(builder)
+    }
+}
+
+fn listen(builder: Builder, config: &Config, listener: &Listener) -> Builder {
+    let address = listener.address.to_string();
+    let mut limits = SmtpLimits::default();
+    limits.message_size = config.limits.message_size;
+    match listener.protocol {
+        Protocol::Smtp => at(builder, address, listener.tls, Smtp::mx().limits(limits)),
+        Protocol::Submission => at(
+            builder,
+            address,
+            listener.tls,
+            Smtp::submission().limits(limits),
+        ),
+        Protocol::Imap => at(builder, address, listener.tls, Imap::new()),
+        Protocol::Pop3 => at(builder, address, listener.tls, Pop3::new()),
+    }
+}
+
+fn at(
+    builder: Builder,
+    address: String,
+    tls: TlsMode,
+    service: impl mailcore::server::IntoService + 'static,
+) -> Builder {
+    match tls {
+        TlsMode::None => builder.listen_plain(address, service),
+        TlsMode::Starttls => builder.listen(address, service),
+        TlsMode::Implicit => builder.listen_tls(address, service),
+    }
+}
