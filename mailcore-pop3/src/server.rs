@@ -198,7 +198,7 @@ impl MaildropHost {
         let identity = match self.authenticator.authenticate(&request).await {
             Ok(identity) => identity,
             Err(error) => {
-                tracing::info!(peer = ?self.peer, %error, "POP3 login refused");
+                tracing::info!(peer = self.peer(), %error, "POP3 login refused");
                 return Err(refusal(&error));
             }
         };
@@ -208,7 +208,7 @@ impl MaildropHost {
             .ok_or(LoginRefusal::InUse)?;
         match self.open(&identity.account, lock).await {
             Ok(maildrop) => {
-                tracing::info!(peer = ?self.peer, login = %identity.login, "POP3 login");
+                tracing::info!(peer = self.peer(), login = %identity.login, "POP3 login");
                 Ok(maildrop)
             }
             Err(error) => {
@@ -216,6 +216,11 @@ impl MaildropHost {
                 Err(LoginRefusal::Unavailable)
             }
         }
+    }
+
+    /// The other end, for the log.
+    fn peer(&self) -> Option<tracing::field::DisplayValue<std::net::SocketAddr>> {
+        self.peer.map(tracing::field::display)
     }
 
     async fn open(&mut self, account: &AccountId, lock: Lock) -> Result<Maildrop, StoreError> {
