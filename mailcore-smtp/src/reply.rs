@@ -170,6 +170,20 @@ impl Reply {
         Self::new(code, status.text.clone()).enhanced(status.code.subject, status.code.detail)
     }
 
+    /// The same with `?` for every character that is not ASCII: what a peer is
+    /// told that knows RFC 5321 alone (section 4.2, `textstring`).
+    #[must_use]
+    pub fn in_ascii(mut self) -> Self {
+        for line in self.lines.iter_mut().filter(|line| !line.is_ascii()) {
+            let ascii: String = line
+                .chars()
+                .map(|c| if c.is_ascii() { c } else { '?' })
+                .collect();
+            *line = ascii.into();
+        }
+        self
+    }
+
     /// The code.
     pub fn code(&self) -> ReplyCode {
         self.code
@@ -312,6 +326,14 @@ mod tests {
                 .all(|line| line.len() <= MAX_REPLY_LINE)
         );
         assert_eq!(long.text().trim_end(), "слово ".repeat(400).trim_end());
+    }
+
+    #[test]
+    fn ascii_is_what_is_left_for_old_peers() {
+        assert_eq!(
+            wire(&Reply::new(ReplyCode::FAILED, "no ящик").in_ascii()),
+            "554 no ????\r\n"
+        );
     }
 
     #[test]

@@ -100,15 +100,17 @@ fn some(arguments: &str, usage: &'static str) -> Result<String, CommandError> {
     }
 }
 
+/// `Domain / address-literal`, in A-labels: the name goes into trace fields of
+/// messages that may not be internationalized (RFC 6531 section 3.7.3).
 fn client_name(arguments: &str, usage: &'static str) -> Result<Domain, CommandError> {
     let untagged = || {
         let inner = arguments.strip_prefix('[')?.strip_suffix(']')?;
         inner.parse::<IpAddr>().ok().map(Domain::literal)
     };
-    Domain::parse(arguments)
-        .ok()
-        .or_else(untagged)
-        .ok_or(CommandError::Usage(usage))
+    let named = Domain::parse(arguments)
+        .and_then(|name| name.to_ascii())
+        .ok();
+    named.or_else(untagged).ok_or(CommandError::Usage(usage))
 }
 
 const MAIL_USAGE: &str = "MAIL FROM:<address> [parameters]";

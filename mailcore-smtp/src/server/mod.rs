@@ -59,25 +59,26 @@ impl SmtpServer {
     }
 
     /// The configuration for one connection: STARTTLS only where the listener
-    /// has a certificate for it, no waiting for peers within the process.
+    /// has a certificate for it; within the process no waiting for peers who
+    /// talk out of turn, and no listener whom TLS would keep out.
     fn config_for(&self, connection: &Connection) -> Arc<SmtpConfig> {
-        let start_tls = match (connection.offers_starttls(), self.config.start_tls) {
+        let mut config = SmtpConfig::clone(&self.config);
+        config.start_tls = match (connection.offers_starttls(), config.start_tls) {
             (true, StartTls::Absent) => StartTls::Offered,
             (false, StartTls::Offered) => StartTls::Absent,
             (_, configured) => configured,
         };
-        let greeting_delay = match connection.peer {
-            Some(_) => self.config.greeting_delay,
-            None => Duration::ZERO,
-        };
-        if start_tls == self.config.start_tls && greeting_delay == self.config.greeting_delay {
-            return Arc::clone(&self.config);
+        if connection.peer.is_none() {
+            config.greeting_delay = Duration::ZERO;
+            if config.auth == AuthOffer::UnderTls {
+                config.auth = AuthOffer::Always;
+            }
         }
-        Arc::new(SmtpConfig {
-            start_tls,
-            greeting_delay,
-            ..SmtpConfig::clone(&self.config)
-        })
+        if config == *self.config {
+            Arc::clone(&self.config)
+        } else {
+            Arc::new(config)
+        }
     }
 }
 

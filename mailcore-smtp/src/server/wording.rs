@@ -59,7 +59,9 @@ pub(super) fn send_data() -> Reply {
 }
 
 pub(super) fn accepted(text: &str) -> Reply {
-    Reply::new(ReplyCode::OK, format!("OK: {text}")).enhanced(0, 0)
+    Reply::new(ReplyCode::OK, format!("OK: {text}"))
+        .enhanced(0, 0)
+        .in_ascii()
 }
 
 pub(super) fn reset() -> Reply {
@@ -225,7 +227,7 @@ pub(super) fn auth_invalid() -> Reply {
 
 /// The proof was right, and policy refuses the login.
 pub(super) fn auth_refused(status: &Status) -> Reply {
-    Reply::from_status(status, ReplyCode::AUTH_UNAVAILABLE, ReplyCode::AUTH_FAILED)
+    Reply::from_status(status, ReplyCode::AUTH_UNAVAILABLE, ReplyCode::AUTH_FAILED).in_ascii()
 }
 
 pub(super) fn line_too_long() -> Reply {
@@ -407,12 +409,12 @@ pub(super) fn refusal(status: &Status) -> Reply {
         (3..=6, _) => ReplyCode::FAILED,
         _ => ReplyCode::MAILBOX_UNAVAILABLE,
     };
-    Reply::from_status(status, transient, permanent)
+    Reply::from_status(status, transient, permanent).in_ascii()
 }
 
 /// A host's refusal that ends the session: 421 where trying again may help.
 pub(super) fn disconnect(status: &Status) -> Reply {
-    Reply::from_status(status, ReplyCode::UNAVAILABLE, ReplyCode::FAILED)
+    Reply::from_status(status, ReplyCode::UNAVAILABLE, ReplyCode::FAILED).in_ascii()
 }
 
 /// True for what a harvester of addresses earns: `5.1.x` to RCPT.

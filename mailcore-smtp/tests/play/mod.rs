@@ -14,6 +14,8 @@
 //!   `! in turn` where the client must await each reply;
 //! - `#` a comment.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 mod host;
 
 use std::sync::Arc;
@@ -73,6 +75,15 @@ pub(crate) fn play_pipelined(text: &str) -> String {
     }
     player.feed(&held, &mut || usize::MAX);
     player.take_all()
+}
+
+/// Sends `octets` to a server that offers AUTH in clear; returns its lines and
+/// messages, and whether it closed.
+pub(crate) fn play_octets(octets: &[u8], cut: Cut<'_>) -> (String, bool) {
+    let mut player = Player::new("! auth always");
+    player.direct("! wait");
+    player.feed(octets, cut);
+    (player.take_all(), player.closed)
 }
 
 /// What the server says and takes in `text`, in the order of
