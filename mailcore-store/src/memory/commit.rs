@@ -11,6 +11,7 @@ use mailcore::seams::{Appended, Commit, CommitError, Stage, StoreError};
 use std::sync::Arc;
 
 use super::content::{MemoryStage, adopt};
+use super::spool::SpoolTable;
 use super::tables::Core;
 use super::{MemoryStore, Moment, Shared};
 
@@ -79,7 +80,7 @@ impl Core {
             }
         }
         self.state.check(&batch.state)?;
-        let charges = self.spool.check(&batch.spool, &self.budget)?;
+        let charges = SpoolTable::charge(&batch.spool, &self.budget)?;
         self.spool.apply(batch.spool, charges);
         let state = self.state.apply(batch.state, moment.now);
         for event in batch.events {

@@ -68,6 +68,11 @@ impl Mailbox for MemoryMailbox {
         })
     }
 
+    async fn uids(&self) -> Result<UidSet, StoreError> {
+        self.shared
+            .locked(|core, _| Ok(core.folder(self.id)?.all_uids()))
+    }
+
     async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError> {
         self.shared.locked(|core, _| {
             let rows = core.folder(self.id)?.rows(uids);

@@ -44,32 +44,22 @@ impl SpoolTable {
             .is_some_and(|(held, until)| *held == lease && *until > now)
     }
 
-    /// Whether all of `changes` can be applied, and what they will hold.
-    pub(super) fn check(
-        &self,
+    /// Takes from `budget` what `changes` will hold.
+    pub(super) fn charge(
         changes: &[SpoolChange],
         budget: &Arc<Budget>,
     ) -> Result<Vec<Charge>, StoreError> {
-        let mut coming = BTreeSet::new();
-        let mut charges = Vec::new();
-        for change in changes {
-            match change {
-                SpoolChange::Enqueue(entry) => {
-                    coming.insert(entry.id);
-                    charges.push(budget.charge(entry.message.len())?);
-                }
-                SpoolChange::Update { id, .. }
-                    if !self.entries.contains_key(id) && !coming.contains(id) =>
-                {
-                    return Err(StoreError::NotFound);
-                }
-                _ => {}
-            }
-        }
-        Ok(charges)
+        changes
+            .iter()
+            .filter_map(|change| match change {
+                SpoolChange::Enqueue(entry) => Some(budget.charge(entry.message.len())),
+                _ => None,
+            })
+            .collect()
     }
 
-    /// Applies checked changes with the charges that the check gave.
+    /// Applies changes with their charges. Changes of an entry that is gone, as
+    /// one an operator removed is, change nothing.
     pub(super) fn apply(&mut self, changes: Vec<SpoolChange>, charges: Vec<Charge>) {
         let mut charges = charges.into_iter();
         for change in changes {
