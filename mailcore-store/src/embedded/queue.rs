@@ -59,7 +59,8 @@ impl Spool for EmbeddedStore {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.shared
             .read(move |conn, shared| {
-                let leases = shared.leases();
+                let mut leases = shared.leases();
+                leases.expire(shared.clock.now());
                 read::spool_next_due(conn, &|id| leases.is_leased(id))
             })
             .await

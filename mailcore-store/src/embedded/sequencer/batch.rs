@@ -116,7 +116,11 @@ impl Sequencer<'_> {
                 Precondition::StateIs { key, version } => {
                     self.value(key)?.map(|value| value.version) == *version
                 }
-                Precondition::LeaseHeld { id, lease } => self.shared.leases().holds(id.0, *lease),
+                Precondition::LeaseHeld { id, lease } => {
+                    let mut leases = self.shared.leases();
+                    leases.expire(self.shared.clock.now());
+                    leases.holds(id.0, *lease)
+                }
                 // One that this store does not know cannot be promised.
                 _ => false,
             };

@@ -125,7 +125,10 @@ impl Sequencer<'_> {
             account,
             fields,
         };
-        let event = event.with("mailbox", &state.name).with("uid", appended.uid);
+        let event = event
+            .with("mailbox", &state.name)
+            .with("uid_validity", appended.uid_validity)
+            .with("uid", appended.uid);
         self.event(&match to {
             Some(to) => event.with("to", to),
             None => event,
