@@ -38,7 +38,7 @@ async fn main() -> std::io::Result<()> {
         .and_then(|port| port.parse().ok())
         .unwrap_or(1143_u16);
     let mut config = Config::new("localhost");
-    config.plaintext_login = PlaintextLogin::Allowed;
+    config.plaintext_login = PlaintextLogin::Anywhere;
     let store = Arc::new(MemoryStore::new());
     let server = Arc::new(ImapServer::new(
         config,

@@ -1,4 +1,41 @@
-//! IMAP for mailcore: the sans-IO session machine and the server around it.
+//! IMAP for mailcore: a sans-IO session machine and the server around it
+//! (RFC 3501; RFC 9051 where both hold).
+//!
+//! ```text
+//! octets ─► wire::Input ─► session::Session ─► octets
+//!           codec::framer     │ codec, commands, view, render
+//!                             │ Question            ▲ Answer, Notice
+//!                             ▼                     │
+//!                     server::SessionHost: Storage, Commit, Authenticator
+//! ```
+//!
+//! [`types`] is the grammar, [`codec`] its octets, [`view`] the sequence
+//! numbers. [`server::Imap`] is what a server is built with;
+//! [`session::Session`] is the protocol alone, for those who bring their own
+//! runner.
+//!
+//! ```
+//! use mailcore::seams::Abilities;
+//! use mailcore::time::Monotonic;
+//! use mailcore::wire::{Machine, Step};
+//! use mailcore_imap::session::{Config, Peer, Session, Transport};
+//!
+//! let config = Config::new("imap.example.com").into();
+//! let peer = Peer { address: None, transport: Transport::Tls };
+//! let mut session = Session::new(config, Abilities::default(), peer);
+//! let Step::Send(greeting) = session.step(Monotonic::default()) else {
+//!     panic!("a server speaks first");
+//! };
+//! assert!(greeting.starts_with(b"* OK [CAPABILITY IMAP4rev1 "));
+//! session.receive(b"a1 LOGIN alice secret\r\n");
+//! // The question that only a directory can answer.
+//! assert!(matches!(session.step(Monotonic::default()), Step::Ask(_)));
+//! ```
+//!
+//! Spoken: RFC 3501, 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN),
+//! 3691 (UNSELECT), 4315 (UIDPLUS), 4959 (SASL-IR), 5530 (response codes), 6154
+//! (SPECIAL-USE), 6851 (MOVE), 7888 (LITERAL+), 7889 (APPENDLIMIT), 8438
+//! (STATUS=SIZE).
 
 pub mod codec;
 mod commands;

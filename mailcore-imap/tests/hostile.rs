@@ -73,6 +73,7 @@ fn answer(question: Question) -> Answer {
             status: status(),
             uids: UidSet::range(uid(1), uid(3)),
             recent_from: None,
+            first_unseen: None,
         })),
         Question::Changes { .. } => Answer::News(Box::new(News {
             changes: Changes {
@@ -131,7 +132,7 @@ fn cut(range: std::ops::Range<u64>) -> Bytes {
 /// What the server says to `pieces`.
 fn talk<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut config = Config::new("host");
-    config.plaintext_login = PlaintextLogin::Allowed;
+    config.plaintext_login = PlaintextLogin::Anywhere;
     config.max_errors = 1_000;
     let peer = Peer {
         address: None,

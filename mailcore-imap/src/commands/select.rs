@@ -40,6 +40,7 @@ fn select(cx: &mut Context, access: Access, opened: &Opened) -> Status {
         (Some(last), Some(next)) if next <= last => last.next(),
         (_, next) => next,
     };
+    let first_unseen = opened.first_unseen.and_then(|uid| view.seq(uid));
     let selected = Box::new(Selected::new(access, view, status.highest_modseq));
     let mut out = cx.out.encoder();
     write_flags_list(&mut out, &selected);
@@ -50,6 +51,10 @@ fn select(cx: &mut Context, access: Access, opened: &Opened) -> Status {
         }
         Access::ReadOnly => "* OK [PERMANENTFLAGS ()] No flags are kept\r\n",
     });
+    if let Some(seq) = first_unseen {
+        cx.out
+            .untagged_ok(&ResponseCode::Unseen(seq), "First unseen message");
+    }
     cx.out.untagged_ok(
         &ResponseCode::UidValidity(status.uid_validity),
         "UIDs are valid",

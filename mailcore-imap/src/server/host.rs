@@ -116,6 +116,7 @@ impl SessionHost {
         let watch = mailbox.watch();
         let status = mailbox.status().await?;
         let uids = mailbox.uids().await?;
+        let first_unseen = mailbox.first_unseen().await?;
         let recent_from = match access {
             Access::ReadWrite => Some(mailbox.claim_recent().await?),
             Access::ReadOnly => None,
@@ -129,6 +130,7 @@ impl SessionHost {
             status,
             uids,
             recent_from,
+            first_unseen,
         })))
     }
 

@@ -45,10 +45,12 @@ impl ImapServer {
 
     /// The machine and its host for one connection.
     pub fn session(&self, connection: &Connection) -> (Session, SessionHost) {
-        let transport = match (connection.is_private(), connection.offers_starttls()) {
-            (true, _) => Transport::Tls,
-            (false, true) => Transport::PlainWithStartTls,
-            (false, false) => Transport::Plain,
+        let transport = if connection.is_private() {
+            Transport::Tls
+        } else if connection.offers_starttls() {
+            Transport::PlainWithStartTls
+        } else {
+            Transport::Plain
         };
         let peer = Peer {
             address: connection.peer.map(|peer| peer.ip()),

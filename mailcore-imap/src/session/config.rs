@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Config {
     /// The name in the greeting.
     pub hostname: Arc<str>,
-    /// Whether passwords are taken without TLS.
+    /// Where passwords may be sent.
     pub plaintext_login: PlaintextLogin,
     /// From connect to login, however many octets trickle in.
     pub login_timeout: Duration,
@@ -29,13 +29,14 @@ pub struct Config {
     pub append_limit: u64,
 }
 
-/// Whether passwords are taken without TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where passwords may be sent (RFC 8314 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PlaintextLogin {
-    /// They are not (RFC 8314 section 4).
-    Refused,
-    /// They are: for tests and for loopback.
-    Allowed,
+    /// Within TLS, and within the process.
+    #[default]
+    WithinTls,
+    /// Anywhere: for tests and trusted networks.
+    Anywhere,
 }
 
 impl Config {
@@ -43,7 +44,7 @@ impl Config {
     pub fn new(hostname: &str) -> Self {
         Self {
             hostname: hostname.into(),
-            plaintext_login: PlaintextLogin::Refused,
+            plaintext_login: PlaintextLogin::WithinTls,
             login_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(30 * 60),
             append_timeout: Duration::from_secs(5 * 60),

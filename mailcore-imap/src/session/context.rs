@@ -78,7 +78,7 @@ impl Context {
     /// True when a password may be sent over this connection.
     pub(crate) fn takes_passwords(&self) -> bool {
         self.peer.transport == Transport::Tls
-            || self.config.plaintext_login == PlaintextLogin::Allowed
+            || self.config.plaintext_login == PlaintextLogin::Anywhere
     }
 
     /// What this server can do in this state (RFC 9051 section 6.1.1).

@@ -177,6 +177,8 @@ pub struct Opened {
     pub uids: UidSet,
     /// Messages from here on are recent in this session.
     pub recent_from: Option<Uid>,
+    /// The first message without `\Seen`, when the store can tell.
+    pub first_unseen: Option<Uid>,
 }
 
 /// What changed in the open mailbox.

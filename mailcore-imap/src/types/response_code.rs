@@ -2,7 +2,7 @@
 
 use mailcore::mailbox::{Uid, UidSet, UidValidity};
 
-use super::Capability;
+use super::{Capability, SeqNum};
 
 /// `resp-text-code` (RFC 3501 section 7.1, RFC 4315, RFC 5530, RFC 7888).
 /// PERMANENTFLAGS is written by SELECT itself.
@@ -62,7 +62,7 @@ pub enum ResponseCode {
     /// `UNAVAILABLE` (RFC 5530): try again later.
     Unavailable,
     /// `UNSEEN`: the first unseen message's sequence number.
-    Unseen(u32),
+    Unseen(SeqNum),
 }
 
 impl std::fmt::Display for ResponseCode {

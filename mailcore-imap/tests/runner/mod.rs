@@ -140,7 +140,7 @@ impl Play {
     pub(crate) fn run(name: &str, script: &str, cut: Cut, bless: bool) -> String {
         let clock = VirtualClock::new();
         let mut config = Config::new("mail.example");
-        config.plaintext_login = PlaintextLogin::Allowed;
+        config.plaintext_login = PlaintextLogin::Anywhere;
         let mut play = Self {
             store: MemoryStore::with(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(1))),
             clock,
@@ -344,7 +344,7 @@ impl Play {
         match text.split(' ').collect::<Vec<_>>().as_slice() {
             ["tls"] => self.transport = Transport::Tls,
             ["starttls"] => self.transport = Transport::PlainWithStartTls,
-            ["refuse-plaintext"] => self.config.plaintext_login = PlaintextLogin::Refused,
+            ["refuse-plaintext"] => self.config.plaintext_login = PlaintextLogin::WithinTls,
             ["advance", minutes] => {
                 let minutes: u64 = minutes.trim_end_matches('m').parse().unwrap();
                 self.clock.advance(Duration::from_secs(minutes * 60));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mailcore::event::EventName;
 use mailcore::mailbox::{
-    Changes, FlagChange, MailboxId, MailboxName, MailboxStatus, MessageInfo, ModSeq, Uid, UidSet,
+    Changes, FlagChange, MailboxId, MailboxName, MailboxStatus, MessageInfo, ModSeq, SystemFlag, Uid,
+    UidSet,
 };
 use mailcore::message::{Message, Summary};
 use mailcore::seams::{
@@ -71,6 +72,15 @@ impl Mailbox for MemoryMailbox {
     async fn uids(&self) -> Result<UidSet, StoreError> {
         self.shared
             .locked(|core, _| Ok(core.folder(self.id)?.all_uids()))
+    }
+
+    async fn first_unseen(&self) -> Result<Option<Uid>, StoreError> {
+        self.shared.locked(|core, _| {
+            let all = UidSet::all();
+            let mut rows = core.folder(self.id)?.rows(&all);
+            let unseen = rows.find(|row| !row.info.flags.contains(SystemFlag::Seen));
+            Ok(unseen.map(|row| row.info.uid))
+        })
     }
 
     async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError> {

@@ -127,6 +127,12 @@ pub trait Mailbox: Debug + Send + Sync {
         Ok(rows.into_iter().map(|row| row.uid).collect())
     }
 
+    /// The first message without `\Seen`, where the store can tell at once
+    /// (RFC 3501 section 7.1, UNSEEN). `None` says nothing.
+    async fn first_unseen(&self) -> Result<Option<Uid>, StoreError> {
+        Ok(None)
+    }
+
     /// The rows of those messages of `uids` that exist, ascending.
     async fn messages(&self, uids: &UidSet) -> Result<Vec<MessageInfo>, StoreError>;
 
