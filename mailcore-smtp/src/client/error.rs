@@ -1,0 +1,77 @@
+//! Why a session ended before its work was done, and how that is told.
+
+use mailcore::status::{Failure, Status};
+use thiserror::Error;
+
+use crate::reply::{Reply, ReplyError};
+
+/// Why a session is of no more use.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The peer said no to the session itself.
+    #[error("{during} was refused: {reply}")]
+    Refused {
+        /// What it said no to.
+        during: &'static str,
+        /// What it said.
+        reply: Reply,
+    },
+    /// No answer in time.
+    #[error("no answer in time to {0}")]
+    TimedOut(&'static str),
+    /// The peer closed or reset the connection.
+    #[error("the connection was lost during {0}")]
+    Lost(&'static str),
+    /// What came is no SMTP, or not at that place.
+    #[error("the host does not speak SMTP: {0}")]
+    NotSmtp(String),
+    /// Octets came with the reply to STARTTLS: somebody wants them taken for
+    /// the peer's (RFC 3207 section 6).
+    #[error("octets were sent in clear after the reply to STARTTLS")]
+    Injected,
+    /// TLS is asked for and not offered.
+    #[error("the host does not offer STARTTLS, which is required here")]
+    TlsNotOffered,
+    /// The handshake failed.
+    #[error("the TLS handshake failed: {0}")]
+    TlsFailed(String),
+    /// A password is to be sent and the host takes none of our ways.
+    #[error("the host offers neither AUTH PLAIN nor AUTH LOGIN")]
+    AuthNotOffered,
+    /// A password is to be sent over a connection in clear.
+    #[error("the password is not sent: the connection is not secured by TLS")]
+    AuthInClear,
+    /// The message could not be sent on; the reason was local.
+    #[error("{0}")]
+    Local(Status),
+}
+
+impl From<ReplyError> for SessionError {
+    fn from(error: ReplyError) -> Self {
+        Self::NotSmtp(error.to_string())
+    }
+}
+
+impl SessionError {
+    /// The error as a recipient's failure; the host is added by who knows it.
+    pub fn failure(&self) -> Failure {
+        let (subject, detail) = match self {
+            Self::Refused { reply, .. } => {
+                return Failure {
+                    status: reply.to_status(),
+                    remote: None,
+                    reply_code: Some(reply.code().number()),
+                };
+            }
+            Self::Local(status) => return Failure::local(status.clone()),
+            Self::TimedOut(_) => (4, 1),
+            Self::Lost(_) => (4, 2),
+            Self::NotSmtp(_) => (5, 0),
+            Self::Injected | Self::AuthInClear => (7, 0),
+            Self::TlsNotOffered | Self::TlsFailed(_) => (7, 10),
+            Self::AuthNotOffered => (7, 4),
+        };
+        Failure::local(Status::transient(subject, detail, self.to_string()))
+    }
+}

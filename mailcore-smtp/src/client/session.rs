@@ -1,0 +1,449 @@
+//! [`Session`]: the client's side of one connection, without IO.
+//!
+//! It asks [`Question::Next`] whenever it is ready for a transaction, and
+//! [`Question::Read`] for each piece of the message. What a transaction came to
+//! is in [`Session::take_result`] when it asks or closes next; why it closed,
+//! in [`Session::error`].
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use mailcore::account::Secret;
+use mailcore::time::Monotonic;
+use mailcore::wire::{Input, Machine, Step, TlsInfo};
+
+use super::config::{Credentials, PasswordUse, SessionConfig, TlsPolicy};
+use super::error::SessionError;
+use super::transaction::{Progress, Running, Transaction, TransactionResult};
+use crate::command::{Auth, Command};
+use crate::extension::{Extension, Extensions};
+use crate::reply::{Reply, ReplyCode, ReplyParser};
+
+/// Octets of replies that wait to be read.
+const MAX_INPUT: usize = 64 * 1024;
+
+/// What only the host can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// The session is ready: what now?
+    Next,
+    /// The message's octets from here on, at most
+    /// [`READ_CHUNK`](mailcore::message::READ_CHUNK).
+    Read {
+        /// How many octets come before them.
+        offset: u64,
+    },
+}
+
+/// The host's answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// Send this.
+    Transaction(Box<Transaction>),
+    /// Say goodbye.
+    Quit,
+    /// The next octets of the message.
+    Octets(Bytes),
+    /// The message cannot be read.
+    Unreadable,
+}
+
+/// What is awaited.
+#[derive(Debug)]
+enum State {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    Handshake,
+    /// The reply to AUTH PLAIN or to the password.
+    AuthEnd,
+    /// The two challenges of AUTH LOGIN.
+    AuthLogin,
+    AuthPassword,
+    Ready,
+    Running(Box<Running>),
+    Quit,
+    Closed,
+}
+
+/// The client's side of a connection.
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    state: State,
+    input: Input,
+    ended: bool,
+    going_down: bool,
+    parser: ReplyParser,
+    output: Vec<u8>,
+    deadline: Option<Monotonic>,
+    extensions: Extensions,
+    tls: Option<TlsInfo>,
+    result: Option<TransactionResult>,
+    error: Option<SessionError>,
+}
+
+impl Session {
+    /// A session whose connection is made; the greeting is awaited.
+    pub fn new(config: SessionConfig) -> Self {
+        Self {
+            config,
+            state: State::Greeting,
+            input: Input::with_limit(MAX_INPUT),
+            ended: false,
+            going_down: false,
+            parser: ReplyParser::default(),
+            output: Vec::new(),
+            deadline: None,
+            extensions: Extensions::default(),
+            tls: None,
+            result: None,
+            error: None,
+        }
+    }
+
+    /// A session over a connection that was TLS from its first octet.
+    pub fn within_tls(config: SessionConfig, info: TlsInfo) -> Self {
+        Self {
+            tls: Some(info),
+            ..Self::new(config)
+        }
+    }
+
+    /// What became of the last transaction, once.
+    pub fn take_result(&mut self) -> Option<TransactionResult> {
+        self.result.take()
+    }
+
+    /// Why the session closed, when it was not told to.
+    pub fn error(&self) -> Option<&SessionError> {
+        self.error.as_ref()
+    }
+
+    /// What the peer offers.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// The TLS in use.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_ref()
+    }
+
+    /// How long the runner may take to write what one step sends.
+    pub fn write_timeout(&self) -> Duration {
+        self.config.timeouts.block
+    }
+
+    /// How long the runner may take for the handshake.
+    pub fn handshake_timeout(&self) -> Duration {
+        self.config.timeouts.handshake
+    }
+
+    /// Ends the session: the runner's side of it failed.
+    pub fn fail(&mut self, error: SessionError) {
+        if let State::Running(running) = std::mem::replace(&mut self.state, State::Closed) {
+            self.result = Some(running.broken(&error));
+        }
+        self.output.clear();
+        self.error.get_or_insert(error);
+    }
+
+    fn send(&mut self, command: &Command) {
+        self.output.extend_from_slice(command.encode().as_bytes());
+    }
+
+    fn receive_reply(&mut self) -> Result<Option<Reply>, SessionError> {
+        let mut rest = self.input.as_slice();
+        let before = rest.len();
+        let reply = self.parser.receive(&mut rest);
+        let used = before - rest.len();
+        self.input.take(used);
+        Ok(reply?)
+    }
+
+    fn on_reply(&mut self, reply: Reply) {
+        if reply.code() == ReplyCode::UNAVAILABLE && !matches!(self.state, State::Quit) {
+            // 421 may come in answer to anything; the peer closes (RFC 5321
+            // section 3.8).
+            let during = self.during();
+            return self.fail(SessionError::Refused { during, reply });
+        }
+        match &mut self.state {
+            State::Greeting if reply.is_completed() => self.greet(),
+            State::Ehlo if reply.is_completed() => {
+                self.extensions = Extensions::parse(&reply);
+                self.after_ehlo();
+            }
+            State::Ehlo if reply.code().number() >= 500 && self.tls.is_none() => {
+                self.send(&Command::Helo(self.config.hostname.clone()));
+                self.state = State::Helo;
+            }
+            State::Helo if reply.is_completed() => self.after_ehlo(),
+            State::StartTls => self.on_starttls(reply),
+            State::AuthEnd if reply.is_completed() => self.state = State::Ready,
+            State::AuthLogin if reply.code() == ReplyCode::CHALLENGE => {
+                let login = self.credentials(|c| c.login.clone().into_bytes());
+                self.send_sasl(&login, State::AuthPassword);
+            }
+            State::AuthPassword if reply.code() == ReplyCode::CHALLENGE => {
+                let password = self.credentials(|c| c.password.expose().to_vec());
+                self.send_sasl(&password, State::AuthEnd);
+            }
+            State::Running(running) => {
+                let progress = running.on_reply(reply, &mut self.output);
+                self.after(progress);
+            }
+            State::Quit => self.state = State::Closed,
+            _ => {
+                let during = self.during();
+                self.fail(SessionError::Refused { during, reply });
+            }
+        }
+    }
+
+    fn greet(&mut self) {
+        self.send(&Command::Ehlo(self.config.hostname.clone()));
+        self.state = State::Ehlo;
+    }
+
+    fn after_ehlo(&mut self) {
+        let offered = self.extensions.offers(&Extension::StartTls);
+        match self.config.tls {
+            _ if self.tls.is_some() => self.authenticate(),
+            TlsPolicy::Opportunistic | TlsPolicy::Verified if offered => {
+                self.send(&Command::StartTls);
+                self.state = State::StartTls;
+            }
+            TlsPolicy::Verified | TlsPolicy::Implicit => self.fail(SessionError::TlsNotOffered),
+            TlsPolicy::Never | TlsPolicy::Opportunistic => self.authenticate(),
+        }
+    }
+
+    fn on_starttls(&mut self, reply: Reply) {
+        if reply.code() != ReplyCode::READY {
+            match self.config.tls {
+                TlsPolicy::Opportunistic => self.authenticate(),
+                _ => self.fail(SessionError::Refused {
+                    during: "STARTTLS",
+                    reply,
+                }),
+            }
+        } else if !self.input.is_empty() {
+            self.fail(SessionError::Injected);
+        } else {
+            self.state = State::Handshake;
+        }
+    }
+
+    fn credentials(&self, part: impl Fn(&Credentials) -> Vec<u8>) -> Secret {
+        Secret::new(
+            self.config
+                .credentials
+                .as_ref()
+                .map(part)
+                .unwrap_or_default(),
+        )
+    }
+
+    fn authenticate(&mut self) {
+        let Some(credentials) = &self.config.credentials else {
+            self.state = State::Ready;
+            return;
+        };
+        if self.tls.is_none() && credentials.password_use == PasswordUse::WithinTls {
+            return self.fail(SessionError::AuthInClear);
+        }
+        let offers = |name| {
+            let mut mechanisms = self.extensions.auth_mechanisms().iter();
+            mechanisms.any(|mechanism| mechanism == name)
+        };
+        let auth = |mechanism: &str, initial_response| {
+            Command::Auth(Auth {
+                mechanism: mechanism.to_owned(),
+                initial_response,
+            })
+        };
+        if offers("PLAIN") {
+            let login = credentials.login.as_bytes();
+            let response = [b"\0", login, b"\0", credentials.password.expose()].concat();
+            self.send(&auth("PLAIN", Some(Secret::new(response))));
+            self.state = State::AuthEnd;
+        } else if offers("LOGIN") {
+            self.send(&auth("LOGIN", None));
+            self.state = State::AuthLogin;
+        } else {
+            self.fail(SessionError::AuthNotOffered);
+        }
+    }
+
+    fn send_sasl(&mut self, response: &Secret, next: State) {
+        let line = STANDARD.encode(response.expose());
+        self.output.extend_from_slice(line.as_bytes());
+        self.output.extend_from_slice(b"\r\n");
+        self.state = next;
+    }
+
+    fn start(&mut self, transaction: Transaction) {
+        if !self.input.is_empty() || !self.parser.is_idle() {
+            // Replies would no longer stand for the commands they answer.
+            let error = SessionError::NotSmtp("a reply came that answers nothing".to_owned());
+            self.result = Some(transaction.all_unsent(&error.failure().status));
+            return self.fail(error);
+        }
+        let verified = self.tls.is_some() && self.config.tls.is_verified();
+        if let Some(refusal) = transaction.unfit(&self.extensions, verified) {
+            self.result = Some(transaction.all_unsent(&refusal));
+            self.state = State::Ready;
+            return;
+        }
+        let running = Running::start(transaction, &self.extensions, &mut self.output);
+        self.state = State::Running(Box::new(running));
+    }
+
+    fn after(&mut self, progress: Progress) {
+        match progress {
+            Progress::Going => {}
+            Progress::Done => {
+                if let State::Running(running) = std::mem::replace(&mut self.state, State::Ready) {
+                    self.result = Some(running.into_result());
+                }
+            }
+            Progress::Broken(error) => self.fail(error),
+        }
+    }
+
+    /// What the awaited reply answers.
+    fn during(&self) -> &'static str {
+        match &self.state {
+            State::Greeting => "the connection",
+            State::Ehlo => "EHLO",
+            State::Helo => "HELO",
+            State::StartTls | State::Handshake => "STARTTLS",
+            State::AuthEnd | State::AuthLogin | State::AuthPassword => "AUTH",
+            State::Ready => "the wait for the next message",
+            State::Running(running) => running.during(),
+            State::Quit | State::Closed => "QUIT",
+        }
+    }
+
+    fn reply_timeout(&self) -> Duration {
+        let timeouts = &self.config.timeouts;
+        match &self.state {
+            State::Greeting => timeouts.greeting,
+            State::Running(running) => running.reply_timeout(timeouts),
+            State::Quit => timeouts.quit,
+            _ => timeouts.command,
+        }
+    }
+
+    fn await_reply(&mut self, now: Monotonic) -> Option<Step<Question>> {
+        match self.receive_reply() {
+            Ok(Some(reply)) => {
+                self.deadline = None;
+                self.on_reply(reply);
+                return None;
+            }
+            Err(error) => {
+                self.fail(error);
+                return None;
+            }
+            Ok(None) => {}
+        }
+        let wait = self.reply_timeout();
+        let until = *self.deadline.get_or_insert(now.after(wait));
+        if self.ended {
+            self.fail(SessionError::Lost(self.during()));
+        } else if now >= until {
+            self.fail(SessionError::TimedOut(self.during()));
+        } else {
+            return Some(Step::Read { until });
+        }
+        None
+    }
+}
+
+impl Machine for Session {
+    type Question = Question;
+    type Answer = Answer;
+    type Notice = Infallible;
+
+    fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    fn end_of_input(&mut self) {
+        self.ended = true;
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        match (&mut self.state, answer) {
+            (State::Ready, Answer::Transaction(transaction)) => self.start(*transaction),
+            (State::Running(running), Answer::Octets(octets)) => {
+                let progress = running.on_content(&octets, &mut self.output);
+                self.after(progress);
+            }
+            (State::Running(_), _) => {
+                self.fail(SessionError::Local(super::transaction::unreadable()))
+            }
+            (State::Closed, _) => {}
+            _ => {
+                self.send(&Command::Quit);
+                self.state = State::Quit;
+            }
+        }
+    }
+
+    fn notify(&mut self, notice: Infallible) {
+        match notice {}
+    }
+
+    fn shutdown(&mut self) {
+        self.going_down = true;
+    }
+
+    fn tls_established(&mut self, info: TlsInfo) {
+        self.input.clear();
+        self.parser = ReplyParser::default();
+        self.extensions = Extensions::default();
+        self.tls = Some(info);
+        self.greet();
+    }
+
+    fn step(&mut self, now: Monotonic) -> Step<Question> {
+        loop {
+            if !self.output.is_empty() {
+                self.deadline = None;
+                return Step::Send(std::mem::take(&mut self.output).into());
+            }
+            match &self.state {
+                State::Closed => return Step::Close,
+                State::Handshake => return Step::UpgradeTls,
+                State::Ready if self.going_down => self.answer(Answer::Quit),
+                State::Ready if self.ended => self.fail(SessionError::Lost(self.during())),
+                State::Ready => return Step::Ask(Question::Next),
+                State::Running(running) => {
+                    // A reply before the end of the data is a refusal: do not
+                    // read on.
+                    if let Some(offset) = running.wants_content().filter(|_| self.input.is_empty())
+                        && !self.ended
+                    {
+                        return Step::Ask(Question::Read { offset });
+                    }
+                    if let Some(step) = self.await_reply(now) {
+                        return step;
+                    }
+                }
+                _ => {
+                    if let Some(step) = self.await_reply(now) {
+                        return step;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Sessions by transcript, and the agent against hosts made up.
+
+mod agent;
+mod host;
+mod transcript;
