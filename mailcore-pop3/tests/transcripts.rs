@@ -8,6 +8,13 @@
 //! `damaged UID OFFSET`, `stuck` (removal fails), `handshake`, `advance
 //! SECONDS`, `waits SECONDS`, `eof`, `shutdown`, `closed`, `removed UIDS`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a step that fails is a test that fails"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
