@@ -10,6 +10,7 @@ mod accept;
 mod file;
 mod hook;
 mod recipients;
+mod settle;
 mod stages;
 mod trace;
 mod transaction;

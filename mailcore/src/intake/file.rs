@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use super::trace::{field, return_path};
+use super::trace::return_path;
 use crate::account::AccountId;
 use crate::address::{Address, ReversePath};
 use crate::batch::{Append, DeliveryId, IfMissing};
 use crate::event::TraceId;
 use crate::mailbox::{Flags, MailboxName};
-use crate::message::{Header, Message, Summary};
+use crate::message::{Header, HeaderWriter, Message, Summary};
 use crate::plan::{Action, Disposition, Edit, RecipientPlan};
 use crate::seams::{NewMessage, Rules, RulesInput};
 use crate::status::Status;
@@ -143,7 +143,9 @@ impl<'a> Copy<'a> {
         let mut prefix = return_path(&mail.reverse_path).into_bytes();
         prefix.extend_from_slice(format!("Delivered-To: {}\r\n", target.address).as_bytes());
         for Edit::AddHeader { name, value } in &plan.edits {
-            prefix.extend_from_slice(field(name, value).as_bytes());
+            let mut field = HeaderWriter::new();
+            field.text(name, value);
+            prefix.extend_from_slice(&field.finish());
         }
         prefix.extend_from_slice(mail.message.prefix());
         let shift = prefix.len().saturating_sub(mail.message.prefix().len()) as u64;

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::address::{Address, ReversePath};
 use crate::event::TraceId;
 use crate::message::Summary;
+use crate::message::decode::header_text;
 use crate::seams::{DeliveryAgent, DeliveryJob, NextHop, Route, RouteError, Router};
 use crate::status::{Failure, Outcome, Status};
 
@@ -34,10 +35,9 @@ pub struct ReceivedMail {
 }
 
 impl ReceivedMail {
-    /// The subject.
+    /// The subject, decoded.
     pub fn subject(&self) -> String {
-        let raw = self.summary.envelope.subject.as_deref().unwrap_or_default();
-        String::from_utf8_lossy(raw).into_owned()
+        header_text(self.summary.envelope.subject.as_deref().unwrap_or_default())
     }
 }
 

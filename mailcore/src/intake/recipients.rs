@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Intake, MailboxTarget, Refusal};
 use crate::address::Address;
-use crate::seams::{NextHop, Route};
+use crate::seams::{NextHop, Route, RouteError};
 use crate::status::Status;
 
 /// Aliases followed in a row.
@@ -50,80 +50,25 @@ impl Intake {
         let mut seen = HashSet::from([address.folded()]);
         let mut targets = Vec::new();
         while let Some((current, depth)) = open.pop() {
-            let route = self.parts.router.route(&current).await.map_err(|error| {
-                tracing::warn!(%error, %current, "no route now");
-                Refusal::from(Status::transient(
-                    4,
-                    3,
-                    "the directory does not answer; try again",
-                ))
-            })?;
-            match route {
-                Route::Mailbox {
-                    account,
-                    mailbox,
-                    quota,
-                } => {
-                    targets.push(Target::Mailbox(MailboxTarget {
-                        account,
-                        mailbox,
-                        quota,
-                        address: current,
-                    }));
-                }
-                Route::Agent {
-                    agent,
-                    next_hop: NextHop::Local,
-                } if self.parts.agents.contains_key(&agent) => {
-                    targets.push(Target::Hook {
-                        agent,
-                        address: current,
-                    });
-                }
-                Route::Agent { agent, .. } if self.parts.agents.contains_key(&agent) => {
-                    targets.push(Target::Queue(current));
-                }
-                // An alias of ours may lead anywhere: the owner of the alias
-                // relays, not the peer.
-                Route::Remote { agent, .. }
-                    if (depth > 0 || relay == Relay::Allowed)
-                        && self.parts.agents.contains_key(&agent) =>
-                {
-                    targets.push(Target::Queue(current));
-                }
-                Route::Remote { .. } if relay == Relay::Denied && depth == 0 => {
-                    return Err(Status::permanent(
-                        7,
-                        1,
-                        "relaying denied; authenticate to send to other domains",
-                    )
-                    .into());
-                }
-                Route::Expand { to }
-                    if depth < MAX_DEPTH && seen.len() + to.len() <= MAX_EXPANSION =>
-                {
-                    open.extend(
-                        to.into_iter()
-                            .filter(|to| seen.insert(to.folded()))
-                            .map(|to| (to, depth + 1)),
-                    );
-                }
-                Route::Expand { .. } => {
-                    return Err(Status::permanent(
-                        4,
-                        6,
-                        "this address expands too far; tell its postmaster",
-                    )
-                    .into());
+            match self.parts.router.route(&current).await.map_err(no_route)? {
+                Route::Expand { to } => {
+                    if depth >= MAX_DEPTH || seen.len() + to.len() > MAX_EXPANSION {
+                        return Err(too_far());
+                    }
+                    let fresh = to.into_iter().filter(|to| seen.insert(to.folded()));
+                    open.extend(fresh.map(|to| (to, depth + 1)));
                 }
                 // One dead address within an alias does not stop the others.
                 Route::Unknown if depth > 0 => {
-                    tracing::warn!(%address, %current, "an alias leads to nobody")
+                    tracing::warn!(%address, %current, "an alias leads to nobody");
                 }
-                Route::Unknown => return Err(Status::permanent(1, 1, "no such user here").into()),
-                Route::Agent { agent, .. } | Route::Remote { agent, .. } => {
-                    tracing::warn!(%agent, %current, "no such delivery agent");
+                // An alias of ours may lead anywhere: the owner of the alias
+                // relays, not the peer.
+                Route::Remote { .. } if depth == 0 && relay == Relay::Denied => {
+                    let why = "relaying denied; authenticate to send to other domains";
+                    return Err(Status::permanent(7, 1, why).into());
                 }
+                route => targets.extend(self.target(current, route)?),
             }
         }
         if targets.is_empty() {
@@ -131,4 +76,42 @@ impl Intake {
         }
         Ok(targets)
     }
+
+    /// What a route that ends here comes to; nothing when its agent is missing.
+    fn target(&self, address: Address, route: Route) -> Result<Option<Target>, Refusal> {
+        Ok(match route {
+            Route::Mailbox {
+                account,
+                mailbox,
+                quota,
+            } => Some(Target::Mailbox(MailboxTarget {
+                account,
+                mailbox,
+                quota,
+                address,
+            })),
+            Route::Agent { agent, .. } | Route::Remote { agent, .. }
+                if !self.parts.agents.contains_key(&agent) =>
+            {
+                tracing::warn!(%agent, %address, "no such delivery agent");
+                None
+            }
+            Route::Agent {
+                agent,
+                next_hop: NextHop::Local,
+            } => Some(Target::Hook { agent, address }),
+            Route::Agent { .. } | Route::Remote { .. } => Some(Target::Queue(address)),
+            Route::Unknown => return Err(Status::permanent(1, 1, "no such user here").into()),
+            Route::Expand { .. } => None,
+        })
+    }
+}
+
+fn no_route(error: RouteError) -> Refusal {
+    tracing::warn!(%error, "no route now");
+    Status::transient(4, 3, "the directory does not answer; try again").into()
+}
+
+fn too_far() -> Refusal {
+    Status::permanent(4, 6, "this address expands too far; tell its postmaster").into()
 }

@@ -6,9 +6,8 @@ use std::pin::Pin;
 use super::{Intake, Refusal};
 use crate::address::{Address, ReversePath};
 use crate::envelope::Envelope;
-use crate::message::{Message, Summary};
 use crate::plan::{Disposition, Plan};
-use crate::seams::{Filter, FilterSession, Verdict};
+use crate::seams::{Filter, FilterSession, IncomingMail, Verdict};
 use crate::status::Status;
 
 /// A filter's answer on its way.
@@ -77,20 +76,16 @@ impl Intake {
     pub(super) async fn ask_message(
         &self,
         session: &FilterSession,
-        envelope: &Envelope,
-        message: &Message,
-        summary: &Summary,
+        mail: IncomingMail<'_>,
     ) -> Plan {
-        let fresh = || Plan::accept(envelope.recipients.len());
+        let fresh = || Plan::accept(mail.envelope.recipients.len());
         if self.parts.filters.is_empty() {
             return fresh();
         }
         let ask = async {
             let mut plan = fresh();
             for filter in &self.parts.filters {
-                filter
-                    .message(session, envelope, message, summary, &mut plan)
-                    .await;
+                filter.message(session, &mail, &mut plan).await;
             }
             plan
         };

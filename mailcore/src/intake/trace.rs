@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::SessionInfo;
 use crate::address::{Address, Domain, ReversePath};
 use crate::event::TraceId;
-use crate::message::{DateTime, Header};
+use crate::message::{DateTime, Header, HeaderWriter, Summary};
 use crate::time::Timestamp;
 
 /// What the Received field of an accepted message says.
@@ -68,17 +68,22 @@ pub(super) fn return_path(reverse_path: &ReversePath) -> String {
     format!("Return-Path: <{reverse_path}>\r\n")
 }
 
-/// Any field from a name and a text, neither of which can end the line.
-pub(super) fn field(name: &str, value: &str) -> String {
-    let name: String = name
-        .chars()
-        .filter(|c| c.is_ascii_graphic() && *c != ':')
-        .collect();
-    let value: String = value
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    format!("{name}: {value}\r\n")
+/// The fields that every message needs and this one lacks (RFC 6409 section
+/// 8): what a submission server adds for its users.
+pub(super) fn missing_fields(
+    summary: &Summary,
+    trace: TraceId,
+    hostname: &Domain,
+    now: Timestamp,
+) -> Vec<u8> {
+    let mut fields = HeaderWriter::new();
+    if summary.envelope.date.is_none() {
+        fields.date("Date", DateTime::utc(now));
+    }
+    if summary.envelope.message_id.is_none() {
+        fields.structured("Message-ID", format_args!("<{trace}@{hostname}>"));
+    }
+    fields.finish()
 }
 
 /// How many Received fields the beginning of a message holds.

@@ -61,18 +61,21 @@ pub trait Filter: Debug + Send + Sync {
     }
 
     /// The message is here. Changes the plan made by the filters before it.
-    async fn message(
-        &self,
-        _session: &FilterSession,
-        _envelope: &Envelope,
-        _message: &Message,
-        _summary: &Summary,
-        _plan: &mut Plan,
-    ) {
-    }
+    async fn message(&self, _session: &FilterSession, _mail: &IncomingMail<'_>, _plan: &mut Plan) {}
 
     /// The peer is gone.
     async fn disconnect(&self, _session: &FilterSession) {}
+}
+
+/// A message that has arrived and is not accepted yet.
+#[derive(Debug, Clone, Copy)]
+pub struct IncomingMail<'a> {
+    /// From whom, to whom.
+    pub envelope: &'a Envelope,
+    /// The octets, our Received field on top.
+    pub message: &'a Message,
+    /// Header fields and structure.
+    pub summary: &'a Summary,
 }
 
 /// What is known of a session.

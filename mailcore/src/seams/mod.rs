@@ -37,7 +37,7 @@ pub use directory::{
     DomainRecord, Resolution,
 };
 pub use entropy::{Entropy, OsEntropy};
-pub use filter::{Filter, FilterSession, Verdict};
+pub use filter::{Filter, FilterSession, IncomingMail, Verdict};
 pub use journal::{Journal, JournalError, JournalQuery};
 pub use outbox::Outbox;
 pub use resolver::{DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};

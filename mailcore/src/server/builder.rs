@@ -59,7 +59,7 @@ pub struct Builder {
     directory: Option<Arc<dyn Directory>>,
     authenticator: Option<Arc<dyn Authenticator>>,
     router: Option<Arc<dyn Router>>,
-    agents: HashMap<Arc<str>, Arc<dyn DeliveryAgent>>,
+    agents: Agents,
     hooks: Vec<(String, HookAgent)>,
     filters: Vec<Arc<dyn Filter>>,
     rules: Option<Arc<dyn Rules>>,
@@ -213,59 +213,105 @@ impl Builder {
     ///
     /// # Errors
     /// [`StartError`]: nothing runs and no port stays bound.
-    pub async fn start(self) -> Result<RunningServer, StartError> {
+    pub async fn start(mut self) -> Result<RunningServer, StartError> {
         let hostname = Domain::parse(&self.hostname).map_err(|source| StartError::Hostname {
             name: self.hostname.clone(),
             source,
         })?;
-        let (router, agents) = routing(
-            &hostname,
-            self.router,
-            self.directory.as_ref(),
-            (self.hooks, self.agents),
-        )?;
-        let agents = with_mailboxes(
-            agents,
-            self.stores.as_ref().map(|stores| MailboxAgent {
+        let (router, agents) = self.routing(&hostname)?;
+        let parts = self.parts(hostname, &router, &agents);
+        let services = self.services(&parts)?;
+        for service in &services {
+            service.start().await?;
+        }
+        let (switch, shutdown) = ShutdownSwitch::new();
+        let queue = self.queue(&parts, router, agents);
+        let running = queue.clone().map(|queue| {
+            tokio::spawn(async move {
+                let mut shutdown = shutdown;
+                queue.run(async move { shutdown.begun().await }).await;
+            })
+        });
+        Ok(RunningServer::new(
+            services,
+            queue.zip(running),
+            switch,
+            parts,
+        ))
+    }
+
+    /// The router with the closures' addresses before it, and all agents.
+    fn routing(&mut self, hostname: &Domain) -> Result<(Arc<dyn Router>, Agents), StartError> {
+        let mut agents = std::mem::take(&mut self.agents);
+        let mut routes = Vec::with_capacity(self.hooks.len());
+        for (text, hook) in self.hooks.drain(..) {
+            let address = Address::parse(&text).map_err(|source| StartError::Address {
+                address: text,
+                source,
+            })?;
+            let name: Arc<str> = format!("hook:{address}").into();
+            agents.insert(Arc::clone(&name), Arc::new(hook));
+            routes.push((address, name));
+        }
+        let rest = self.router.clone().or_else(|| {
+            let directory = Arc::clone(self.directory.as_ref()?);
+            Some(Arc::new(DirectoryRouter::new(directory, hostname.clone())) as _)
+        });
+        let router: Arc<dyn Router> = match rest {
+            Some(router) if routes.is_empty() => router,
+            rest => Arc::new(HookRouter::new(routes, rest)),
+        };
+        if let Some(stores) = &self.stores {
+            let mailboxes = MailboxAgent {
                 router: Arc::clone(&router),
                 commit: Arc::clone(&stores.commit),
                 rules: self.rules.clone(),
                 schedule: self.schedule.clone(),
                 clock: Arc::clone(&self.clock),
                 entropy: Arc::clone(&self.entropy),
-            }),
-        );
-        let intake = Arc::new(Intake::new(IntakeParts {
+            };
+            agents
+                .entry(MAILBOX_AGENT.into())
+                .or_insert_with(|| Arc::new(mailboxes));
+        }
+        Ok((router, agents))
+    }
+
+    fn parts(&mut self, hostname: Domain, router: &Arc<dyn Router>, agents: &Agents) -> Parts {
+        let intake = Intake::new(IntakeParts {
             hostname: hostname.clone(),
-            router: Arc::clone(&router),
+            router: Arc::clone(router),
             directory: self.directory.clone(),
             commit: self
                 .stores
                 .as_ref()
                 .map(|stores| Arc::clone(&stores.commit)),
             agents: agents.clone(),
-            filters: self.filters,
-            rules: self.rules,
+            filters: std::mem::take(&mut self.filters),
+            rules: self.rules.clone(),
             schedule: self.schedule.clone(),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
-        }));
-        let parts = Parts {
-            hostname: hostname.clone(),
-            intake: Arc::clone(&intake),
+        });
+        Parts {
+            hostname,
+            intake: Arc::new(intake),
             stores: self.stores.clone(),
-            directory: self.directory,
-            authenticator: self.authenticator,
+            directory: self.directory.clone(),
+            authenticator: self.authenticator.clone(),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
-        };
+        }
+    }
+
+    fn services(&mut self, parts: &Parts) -> Result<Vec<Arc<ServiceHandle>>, StartError> {
         let gate = Gate::new(&self.limits);
         let mut services = Vec::with_capacity(self.services.len());
-        for spec in self.services {
+        for spec in self.services.drain(..) {
             let door = Door {
-                service: spec.service.into_service(&parts)?,
+                service: spec.service.into_service(parts)?,
                 address: spec.address,
                 kind: spec.kind,
                 gate: Arc::clone(&gate),
@@ -276,73 +322,32 @@ impl Builder {
             };
             services.push(Arc::new(ServiceHandle::new(door)?));
         }
-        for service in &services {
-            service.start().await?;
-        }
-        let (switch, shutdown) = ShutdownSwitch::new();
-        let queue = self.stores.as_ref().map(|stores| {
-            let seams = RunnerSeams {
-                spool: Arc::clone(&stores.spool),
-                commit: Arc::clone(&stores.commit),
-                router,
-                clock: Arc::clone(&self.clock),
-                entropy: self.entropy,
-                agents,
-            };
-            let mut config = RunnerConfig::default();
-            config.schedule = self.schedule;
-            config.max_jobs = self.limits.deliveries;
-            config.drain_for = self.limits.drain;
-            QueueRunner::new(hostname, seams, config)
-        });
-        let runner = queue.clone().map(|queue| {
-            tokio::spawn(async move {
-                let mut shutdown = shutdown;
-                queue.run(async move { shutdown.begun().await }).await;
-            })
-        });
-        Ok(RunningServer::new(services, queue.zip(runner), switch, parts))
+        Ok(services)
+    }
+
+    fn queue(
+        self,
+        parts: &Parts,
+        router: Arc<dyn Router>,
+        agents: Agents,
+    ) -> Option<Arc<QueueRunner>> {
+        let stores = self.stores?;
+        let seams = RunnerSeams {
+            spool: stores.spool,
+            commit: stores.commit,
+            router,
+            clock: self.clock,
+            entropy: self.entropy,
+            agents,
+        };
+        let config = RunnerConfig {
+            schedule: self.schedule,
+            max_jobs: self.limits.deliveries,
+            drain_for: self.limits.drain,
+            ..RunnerConfig::default()
+        };
+        Some(QueueRunner::new(parts.hostname.clone(), seams, config))
     }
 }
 
 type Agents = HashMap<Arc<str>, Arc<dyn DeliveryAgent>>;
-
-/// The router with the closures' addresses before it, and all agents.
-fn routing(
-    hostname: &Domain,
-    router: Option<Arc<dyn Router>>,
-    directory: Option<&Arc<dyn Directory>>,
-    (hooks, mut agents): (Vec<(String, HookAgent)>, Agents),
-) -> Result<(Arc<dyn Router>, Agents), StartError> {
-    let rest = router.or_else(|| {
-        directory.map(|directory| {
-            Arc::new(DirectoryRouter::new(
-                Arc::clone(directory),
-                hostname.clone(),
-            )) as _
-        })
-    });
-    let mut routes = Vec::with_capacity(hooks.len());
-    for (text, hook) in hooks {
-        let address = Address::parse(&text).map_err(|source| StartError::Address {
-            address: text,
-            source,
-        })?;
-        let name: Arc<str> = format!("hook:{address}").into();
-        agents.insert(Arc::clone(&name), Arc::new(hook));
-        routes.push((address, name));
-    }
-    match rest {
-        Some(router) if routes.is_empty() => Ok((router, agents)),
-        rest => Ok((Arc::new(HookRouter::new(routes, rest)), agents)),
-    }
-}
-
-fn with_mailboxes(mut agents: Agents, mailboxes: Option<MailboxAgent>) -> Agents {
-    if let Some(mailboxes) = mailboxes {
-        agents
-            .entry(MAILBOX_AGENT.into())
-            .or_insert_with(|| Arc::new(mailboxes));
-    }
-    agents
-}

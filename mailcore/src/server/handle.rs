@@ -32,7 +32,10 @@ pub(super) enum ListenerKind {
 pub(super) struct Door {
     pub(super) service: Arc<dyn Service>,
     pub(super) address: Option<String>,
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS every kind is plain"))]
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "without TLS every kind is plain")
+    )]
     pub(super) kind: ListenerKind,
     pub(super) gate: Arc<Gate>,
     pub(super) limits: Limits,
@@ -236,5 +239,11 @@ impl ServiceHandle {
 
     fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ServiceHandle {
+    fn drop(&mut self) {
+        self.abort();
     }
 }

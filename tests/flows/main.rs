@@ -1,0 +1,16 @@
+//! Mail through whole servers: comes in, is kept, is read, goes out.
+//!
+//! Each flow runs within the process, without ports and with a clock that the
+//! test moves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod idle;
+mod odd_octets;
+mod receive_and_read;
+mod relay;
+mod reopen;

@@ -1,0 +1,7 @@
+//! What the flows share: whole servers without ports, and dialogues with them.
+
+mod dialogue;
+mod world;
+
+pub use dialogue::{Dialogue, base64};
+pub use world::{House, PASSWORD, StoreKind, World};
