@@ -362,7 +362,10 @@ impl Content {
 /// The parts whose text is searched: text, and what has no type of its own; the
 /// last comes first.
 fn searched_parts(summary: &Summary) -> Vec<(usize, Range<u64>)> {
-    let is_text = |part: &Part| part.kind == PartKind::Leaf && part.content.media_type == "text";
+    // Leaves of type message, such as a notice's delivery status, are text too.
+    let is_text = |part: &Part| {
+        part.kind == PartKind::Leaf && matches!(&*part.content.media_type, "text" | "message")
+    };
     let texts = summary
         .parts
         .iter()
