@@ -1,1 +1,34 @@
-//! placeholder
+//! Filters for mailcore: decisions about mail on its way in.
+//!
+//! ```text
+//!  connect ─► helo ─► mail ─► rcpt ─► data ─► message      (mailcore::seams::Filter)
+//!     │                 │       │
+//!  client            sender  recipient                     AccessList
+//! ```
+//!
+//! A filter is given to the server's builder and asked at the stages it is
+//! about. What is here so far: [`AccessList`], which allows and denies by
+//! client, sender and recipient.
+//!
+//! | RFC | what of it |
+//! |---|---|
+//! | 3463 section 3.8 | `X.7.1` for what a list denies |
+//! | 4632 section 3.1 | networks as `address/prefix` |
+//! | 5321 section 3.1 | 554 in place of a greeting |
+//!
+//! ```
+//! use mailcore_filter::AccessList;
+//!
+//! let list = AccessList::parse(
+//!     "deny  client    192.0.2.0/24\n\
+//!      allow client    192.0.2.7      # the one good host there\n\
+//!      deny  sender    .example.net\n\
+//!      deny  recipient retired@example.com\n",
+//! )?;
+//! assert_eq!(list.len(), 4);
+//! # Ok::<(), mailcore_filter::AccessListError>(())
+//! ```
+
+pub mod lists;
+
+pub use lists::{AccessList, AccessListError};
