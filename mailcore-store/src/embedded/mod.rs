@@ -10,6 +10,7 @@
 //! in `docs/storage.md`.
 
 mod body;
+mod check;
 mod commit;
 pub mod fs;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod index;
 mod log;
 mod queue;
 mod record;
+mod replay;
 mod sequencer;
 mod shared;
 mod storage;
@@ -27,5 +29,6 @@ mod tests;
 mod values;
 mod writer;
 
+pub use check::CheckReport;
 pub use log::{Damage, LogError, LogOptions, Loss, Lsn, SegmentId, StoreId};
 pub use store::{EmbeddedOptions, EmbeddedStore, OpenError, OpenReport};

@@ -198,6 +198,12 @@ impl Effect {
                     .for_each(|it| out.u64(it));
                 4
             }
+            other => other.write_changes(out),
+        }
+    }
+
+    fn write_changes(&self, out: &mut Packer) -> u64 {
+        match self {
             Self::Flags {
                 mailbox,
                 modseq,
@@ -224,12 +230,6 @@ impl Effect {
                 });
                 6
             }
-            other => other.write_rest(out),
-        }
-    }
-
-    fn write_rest(&self, out: &mut Packer) -> u64 {
-        match self {
             Self::CreateMailbox {
                 id,
                 account,
@@ -253,6 +253,12 @@ impl Effect {
                 out.text(name);
                 9
             }
+            other => other.write_rest(out),
+        }
+    }
+
+    fn write_rest(&self, out: &mut Packer) -> u64 {
+        match self {
             Self::Subscribe { account, name } => write_texts(out, account, name, 10),
             Self::Unsubscribe { account, name } => write_texts(out, account, name, 11),
             Self::Enqueue {
@@ -295,7 +301,7 @@ impl Effect {
                 out.octets(event);
                 17
             }
-            // The other half is in `write`.
+            // All others were met before.
             _ => 0,
         }
     }
@@ -462,9 +468,15 @@ mod tests {
     use super::*;
     use mailcore::mailbox::SystemFlag;
 
-    fn every_effect() -> Vec<Effect> {
+    fn text(it: &str) -> String {
+        it.to_owned()
+    }
+
+    fn mail_effects() -> Vec<Effect> {
         let mut flags: Flags = [SystemFlag::Seen].into_iter().collect();
         flags.insert_keyword(Keyword::new("$Work").unwrap());
+        let source = BodySource::Frame(0);
+        let extent = BodySource::Extent(9);
         let filed = Filed {
             mailbox: 1,
             uid: 2,
@@ -476,22 +488,22 @@ mod tests {
             save_date: 7,
             email_id: 8,
         };
-        let text = |it: &str| it.to_owned();
+        let (id, mailbox, modseq) = (1, 2, 3);
         vec![
             Effect::Body {
-                id: 1,
-                source: BodySource::Frame(0),
+                id,
+                source,
                 length: 3,
                 hash: [1; 32],
             },
             Effect::Body {
-                id: 2,
-                source: BodySource::Extent(9),
+                id,
+                source: extent,
                 length: 3,
                 hash: [2; 32],
             },
             Effect::Content {
-                id: 1,
+                id,
                 body: 2,
                 prefix: vec![1],
                 summary: vec![2, 3],
@@ -499,40 +511,53 @@ mod tests {
             Effect::File(filed),
             Effect::Delivery {
                 id: 1,
-                mailbox: 2,
+                mailbox,
                 uid: 3,
-                modseq: 4,
+                modseq,
             },
             Effect::Flags {
-                mailbox: 1,
-                modseq: 2,
+                mailbox,
+                modseq,
                 messages: vec![(3, flags)],
             },
             Effect::Expunge {
-                mailbox: 1,
-                modseq: 2,
+                mailbox,
+                modseq,
                 uids: vec![(1, 2), (4, 9)],
             },
-            Effect::CreateMailbox {
-                id: 1,
-                account: text("a"),
-                name: text("b"),
-                uid_validity: 2,
-                special_use: Some(text("\\Junk")),
-            },
+        ]
+    }
+
+    fn other_effects() -> Vec<Effect> {
+        let (account, name) = (text("a"), text("b"));
+        let (namespace, key) = (text("n"), text("k"));
+        let created = Effect::CreateMailbox {
+            id: 1,
+            account: account.clone(),
+            name: name.clone(),
+            uid_validity: 2,
+            special_use: Some(text("\\Junk")),
+        };
+        let put = Effect::Put {
+            namespace: namespace.clone(),
+            key: key.clone(),
+            value: vec![1],
+            version: 2,
+            expires: Some(-3),
+        };
+        vec![
+            created,
+            put,
             Effect::DeleteMailbox { id: 1 },
             Effect::RenameMailbox {
                 id: 1,
-                name: text("c"),
+                name: name.clone(),
             },
             Effect::Subscribe {
-                account: text("a"),
-                name: text("b"),
+                account: account.clone(),
+                name: name.clone(),
             },
-            Effect::Unsubscribe {
-                account: text("a"),
-                name: text("b"),
-            },
+            Effect::Unsubscribe { account, name },
             Effect::Enqueue {
                 id: 1,
                 body: 2,
@@ -544,17 +569,7 @@ mod tests {
                 progress: vec![4],
             },
             Effect::Dequeue { id: 1 },
-            Effect::Put {
-                namespace: text("a"),
-                key: text("b"),
-                value: vec![1],
-                version: 2,
-                expires: Some(-3),
-            },
-            Effect::Drop {
-                namespace: text("a"),
-                key: text("b"),
-            },
+            Effect::Drop { namespace, key },
             Effect::Event {
                 cursor: 1,
                 event: vec![1],
@@ -566,7 +581,7 @@ mod tests {
     fn every_effect_reads_back_and_no_prefix_of_it_does() {
         let record = Record {
             at: -1,
-            effects: every_effect(),
+            effects: [mail_effects(), other_effects()].concat(),
         };
         let octets = record.encode();
         assert_eq!(Record::decode(&octets), Ok(record));

@@ -99,7 +99,8 @@ impl Shared {
             .map_err(|_| StoreError::Unavailable("the runtime is shutting down"))?
     }
 
-    fn reader(&self) -> rusqlite::Result<Connection> {
+    /// A connection that reads the index.
+    pub(crate) fn reader(&self) -> rusqlite::Result<Connection> {
         if let Some(conn) = lock(&self.readers).pop() {
             return Ok(conn);
         }

@@ -17,9 +17,10 @@ use super::body::extent::Extents;
 use super::fs::{DiskFileSystem, FileSystem};
 use super::index::{Index, read};
 use super::log::{Damage, FORMAT, LogDirectory, LogError, LogOptions, LogWriter, Lsn, StoreId};
+use super::replay::{Reach, Replayed, catch_up};
 use super::sequencer::extent_body;
 use super::shared::{Parts, Shared, lock};
-use super::writer::{MAX_WAITING, Replayed, Writer, catch_up};
+use super::writer::{MAX_WAITING, Writer};
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]
@@ -125,6 +126,15 @@ impl Layout {
         }
     }
 
+    fn make_directories(&self, files: &dyn FileSystem) -> Result<(), OpenError> {
+        for directory in [&self.root, &self.log, &self.extents] {
+            files
+                .create_dir_all(directory)
+                .map_err(|source| io_error(directory, source))?;
+        }
+        Ok(())
+    }
+
     /// A damaged index is put aside under this name, for whoever wants to know.
     fn set_aside(&self) -> PathBuf {
         self.root.join("index.db.damaged")
@@ -140,10 +150,11 @@ pub struct EmbeddedStore {
     pub(crate) shared: Arc<Shared>,
     pub(crate) layout: Layout,
     pub(crate) identity: StoreId,
-    pub(crate) file_system: Arc<dyn FileSystem>,
+    pub(crate) files: Arc<dyn FileSystem>,
     report: OpenReport,
     writer: Mutex<Option<JoinHandle<()>>>,
-    _lock: File,
+    /// `None` once the store is closed.
+    lock: Mutex<Option<File>>,
 }
 
 impl EmbeddedStore {
@@ -155,12 +166,8 @@ impl EmbeddedStore {
     pub fn open(path: impl AsRef<Path>, options: EmbeddedOptions) -> Result<Self, OpenError> {
         let layout = Layout::new(path.as_ref());
         let files = Arc::clone(&options.file_system);
-        for directory in [&layout.root, &layout.log, &layout.extents] {
-            files
-                .create_dir_all(directory)
-                .map_err(|source| io_error(directory, source))?;
-        }
-        let lock = take_lock(&layout.root)?;
+        layout.make_directories(&*files)?;
+        let owned = take_lock(&layout.root)?;
         let identity = identity(&layout, &options)?;
         let directory = LogDirectory {
             files: Arc::clone(&files),
@@ -168,26 +175,15 @@ impl EmbeddedStore {
             store: identity,
         };
         let (index, replayed, rebuilt) = open_index(&layout, &directory)?;
-        let extents = open_extents(
-            &layout,
-            &files,
-            identity,
-            (&index, replayed.damage.is_empty()),
-        )?;
+        let sound = replayed.damage.is_empty();
+        let extents = open_extents(&layout, &files, identity, (&index, sound))?;
         let log = LogWriter::open(directory.clone(), options.log, replayed.tail)?;
-        let report = OpenReport {
-            replayed: replayed.groups,
-            rebuilt,
-            torn: replayed.tail.torn,
-            damage: replayed.damage,
-        };
         let bodies = Bodies::new(
             Arc::clone(&files),
             layout.log.clone(),
             layout.extents.clone(),
             identity,
         );
-        let (sender, receiver) = mpsc::channel(MAX_WAITING);
         let parts = Parts {
             number: identity.number(),
             clock: options.clock,
@@ -196,6 +192,7 @@ impl EmbeddedStore {
             index_path: layout.index.clone(),
             newest_event: EventCursor(index.counters.event.saturating_sub(1)),
         };
+        let (sender, receiver) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared::new(parts, sender));
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -209,15 +206,21 @@ impl EmbeddedStore {
             .name("mailcore-store".into())
             .spawn(move || writer.run(receiver))
             .map_err(|source| io_error(&layout.root, source))?;
-        let writer = Mutex::new(Some(thread));
+        let report = OpenReport {
+            replayed: replayed.groups,
+            rebuilt,
+            torn: replayed.tail.torn,
+            damage: replayed.damage,
+        };
+        let (writer, lock) = (Mutex::new(Some(thread)), Mutex::new(Some(owned)));
         Ok(Self {
             shared,
             layout,
             identity,
-            file_system: files,
+            files,
             report,
             writer,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -240,6 +243,7 @@ impl EmbeddedStore {
         {
             tracing::error!("the store's writer thread had panicked");
         }
+        drop(lock(&self.lock).take());
     }
 }
 
@@ -374,7 +378,7 @@ fn open_index(
     let fresh = !layout.index.exists();
     if let Some(mut index) = Index::open(&layout.index, directory.store).map_err(index_error)? {
         let vouched = Lsn(index.applied.next.0.saturating_sub(1));
-        match catch_up(&mut index, directory, vouched) {
+        match catch_up(&mut index, directory, Reach::all(vouched)) {
             Ok(replayed) => {
                 let rebuilt = fresh && replayed.groups > 0;
                 return Ok((index, replayed, rebuilt));
@@ -388,7 +392,7 @@ fn open_index(
     let mut index = Index::open(&layout.index, directory.store)
         .map_err(index_error)?
         .ok_or_else(|| index_error(rusqlite::Error::InvalidQuery))?;
-    let replayed = catch_up(&mut index, directory, Lsn(0))?;
+    let replayed = catch_up(&mut index, directory, Reach::all(Lsn(0)))?;
     Ok((index, replayed, true))
 }
 

@@ -15,8 +15,8 @@ use mailcore::mailbox::{
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
 use mailcore::seams::{
-    Commit, CommitError, Lease, NewMessage, Outbox, Spool, SpoolQuery, State, StateKey, Storage,
-    StoreError,
+    Clock, Commit, CommitError, Lease, NewMessage, Outbox, Spool, SpoolQuery, State, StateKey,
+    Storage, StoreError, SystemClock,
 };
 use mailcore::time::Timestamp;
 use tempfile::TempDir;
@@ -177,6 +177,10 @@ async fn fill(store: &EmbeddedStore) {
         .rename(&account(), &name("a"), &name("c"))
         .await
         .unwrap();
+    fill_queue_and_state(store).await;
+}
+
+async fn fill_queue_and_state(store: &EmbeddedStore) {
     let message = Message::from_bytes(text(77)).with_prefix("Return-Path: <>\r\n");
     let key = |key| StateKey::new("n", key);
     let batch = Batch {
@@ -230,6 +234,8 @@ async fn all_is_there_after_a_kill_and_after_the_index_is_lost() {
     let reopened = open(copy.path());
     assert_eq!(reopened.opened().damage, []);
     assert_eq!(picture(&reopened).await, before);
+    let report = reopened.check().unwrap();
+    assert!(report.is_sound() && report.messages == 11, "{report:?}");
 
     let copy = killed(at.path());
     for name in ["index.db", "index.db-wal", "index.db-shm"] {
@@ -240,6 +246,7 @@ async fn all_is_there_after_a_kill_and_after_the_index_is_lost() {
     assert_eq!(picture(&reopened).await, before);
 
     let copy = killed(at.path());
+    drop(std::fs::remove_file(copy.path().join("index.db-wal")));
     std::fs::write(
         copy.path().join("index.db"),
         b"this is no database, whatever its name may say",
@@ -348,6 +355,12 @@ async fn a_damaged_body_is_an_error_and_never_wrong_octets() {
         let error = message.read(0..20).await.unwrap_err();
         assert!(matches!(error, StoreError::Damaged(_)), "{error}");
     }
+    let report = store.check().unwrap();
+    assert_eq!(
+        (report.damage.len(), report.problem_count),
+        (1, 2),
+        "{report:?}"
+    );
     // What is sound in the large one is still served.
     let message = inbox.message(Uid::new(2).unwrap()).await.unwrap();
     assert_eq!(message.read(199_000..199_010).await.unwrap(), "zzzzzzzzzz");
@@ -435,7 +448,7 @@ async fn a_batch_is_all_or_nothing_and_each_recipient_has_its_own_outcome() {
 async fn deliver_all(store: &EmbeddedStore, count: u64) -> Vec<u64> {
     let mut kept = Vec::new();
     for n in 0..count {
-        let large = if n % 4 == 3 { 70_000 } else { 0 };
+        let large = if n % 3 == 2 { 70_000 } else { 0 };
         let octets = format!("Subject: m{n}\r\n\r\n{}", "w".repeat(large));
         let batch = Batch {
             appends: vec![delivery(new_message(octets), u128::from(n))],
@@ -492,7 +505,7 @@ async fn a_failing_disk_loses_nothing_and_brings_nothing_back() {
         options.log.zero_fill = 4_096;
         let store = EmbeddedStore::open(at.path(), options).unwrap();
         files.fail_nth(n);
-        let kept = deliver_all(&store, 12).await;
+        let kept = deliver_all(&store, 6).await;
         let faults = files.count();
         assert_eq!(subjects(&store).await, kept, "fault {n}, running");
         let copy = killed(at.path());
@@ -511,11 +524,11 @@ async fn a_failing_disk_loses_nothing_and_brings_nothing_back() {
             "fault {n}, rebuilt"
         );
         if faults < n {
-            assert_eq!(kept.len(), 12);
+            assert_eq!(kept.len(), 6);
             return;
         }
         assert!(
-            kept.len() >= 11,
+            kept.len() >= 5,
             "fault {n}: one fault cost more than one message"
         );
     }
@@ -567,10 +580,7 @@ async fn leases_keep_two_runners_apart_and_end_with_the_change() {
         })
         .await
         .unwrap();
-    let (now, minute) = (
-        Timestamp::from_secs(100),
-        std::time::Duration::from_secs(60),
-    );
+    let (now, minute) = (SystemClock::new().now(), std::time::Duration::from_secs(60));
     let taken = store.lease(now, 1, minute).await.unwrap();
     let [(first, lease)] = &taken[..] else {
         panic!("{taken:?}")
@@ -586,7 +596,7 @@ async fn leases_keep_two_runners_apart_and_end_with_the_change() {
         }],
         spool: vec![SpoolChange::Update {
             id: first.id,
-            progress: progress(500),
+            progress: progress(50_000_000_000),
         }],
         ..Batch::default()
     };
@@ -597,7 +607,7 @@ async fn leases_keep_two_runners_apart_and_end_with_the_change() {
     ));
     assert_eq!(
         store.next_due().await.unwrap(),
-        Some(Timestamp::from_secs(500))
+        Some(Timestamp::from_secs(50_000_000_000))
     );
     // The other's time runs out.
     assert_eq!(

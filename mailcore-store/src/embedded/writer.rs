@@ -8,9 +8,10 @@ use mailcore::event::EventCursor;
 use mailcore::seams::{CommitError, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::index::{Index, MailboxState, Origin};
-use super::log::{Item, LogDirectory, LogError, LogWriter, Lsn, MAX_PAYLOAD, Place};
+use super::index::{Index, MailboxState};
+use super::log::{LogDirectory, LogError, LogWriter, MAX_PAYLOAD, Place};
 use super::record::Record;
+use super::replay::{Reach, catch_up};
 use super::sequencer::{Notes, Refusal, Sequencer};
 use super::shared::{Shared, index_error};
 
@@ -147,7 +148,11 @@ impl Writer {
         self.log.recover()?;
         if self.behind {
             self.index.rollback()?;
-            catch_up(&mut self.index, &self.directory, self.log.synced())?;
+            catch_up(
+                &mut self.index,
+                &self.directory,
+                Reach::all(self.log.synced()),
+            )?;
             self.behind = false;
             self.republish()?;
         }
@@ -307,75 +312,6 @@ fn answer_all(mut answers: Vec<Answer>, result: Result<(), GroupError>) {
     answers
         .into_iter()
         .for_each(|answer| answer(others.clone()));
-}
-
-/// Groups applied in one transaction of the index when the log is read.
-const REPLAY_GROUPS: u64 = 2_000;
-
-/// Applies what the log holds beyond the index. Returns the damage met and
-/// where the log ends.
-///
-/// # Errors
-/// [`LogError`]; the index keeps what was committed before.
-pub(crate) fn catch_up(
-    index: &mut Index,
-    directory: &LogDirectory,
-    vouched: Lsn,
-) -> Result<Replayed, LogError> {
-    let mut damage = Vec::new();
-    let mut groups = 0u64;
-    index.begin()?;
-    let from = index.applied;
-    let tail = directory.replay(from, vouched, &mut |item| {
-        let group = match item {
-            Item::Damage(it) => {
-                tracing::error!(damage = %it, "the log is damaged");
-                damage.push(it);
-                return Ok(());
-            }
-            Item::Group(group) => group,
-        };
-        let record = Record::decode(&group.record).map_err(|_| LogError::Record(group.lsn))?;
-        let origin = Origin {
-            segment: group.segment,
-            bodies: &group.bodies,
-            at: record.at,
-        };
-        for effect in &record.effects {
-            index.apply(effect, origin)?;
-        }
-        index.applied = Place {
-            segment: group.segment,
-            offset: group.end,
-            next: group.lsn.next(),
-        };
-        groups += 1;
-        if groups.is_multiple_of(REPLAY_GROUPS) {
-            index.write_counters()?;
-            index.commit()?;
-            index.settle();
-            index.begin()?;
-        }
-        Ok(())
-    })?;
-    index.applied.next = index.applied.next.max(tail.place.next);
-    index.write_counters()?;
-    index.commit()?;
-    index.settle();
-    index.deleted.clear();
-    Ok(Replayed {
-        tail,
-        damage,
-        groups,
-    })
-}
-
-/// What [`catch_up`] found.
-#[derive(Debug)]
-pub(crate) struct Replayed {
-    pub(crate) tail: super::log::Tail,
-    pub(crate) damage: Vec<super::log::Damage>,
-    pub(crate) groups: u64,
 }
 
 /// An error of the log as the seams name it.

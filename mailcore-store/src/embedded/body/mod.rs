@@ -137,6 +137,21 @@ impl Bodies {
         }
     }
 
+    /// The octets of `range`, which lies within the body. Blocks the thread.
+    ///
+    /// # Errors
+    /// As [`Bodies::read`].
+    pub(crate) fn read_exact(
+        &self,
+        place: BodyPlace,
+        length: u64,
+        range: Range<u64>,
+    ) -> Result<Bytes, StoreError> {
+        self.read(place, length, range.clone())?
+            .slice(&range)
+            .ok_or(StoreError::NotFound)
+    }
+
     fn read_extent(
         &self,
         extent: ExtentId,

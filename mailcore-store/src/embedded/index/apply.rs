@@ -3,9 +3,7 @@
 //!
 //! Every value comes from the effect, so applying decides nothing.
 
-use std::sync::Arc;
-
-use mailcore::mailbox::{Flags, ModSeq, SystemFlag, UidValidity};
+use mailcore::mailbox::{Flags, SystemFlag};
 use mailcore::queue::QueueProgress;
 use rusqlite::{OptionalExtension, params};
 
@@ -48,13 +46,7 @@ impl Index {
                 body,
                 prefix,
                 summary,
-            } => {
-                self.counters.content = self.counters.content.max(id + 1);
-                self.conn
-                    .prepare_cached("INSERT OR REPLACE INTO contents VALUES (?, ?, 0, ?, ?)")?
-                    .execute(params![signed(*id), signed(*body), prefix, summary])?;
-                self.count_body(*body, 1)
-            }
+            } => self.apply_content(*id, *body, prefix, summary),
             Effect::File(filed) => self.apply_file(filed),
             Effect::Delivery {
                 id,
@@ -89,30 +81,21 @@ impl Index {
                 uid_validity,
                 special_use,
             } => {
-                let uid_validity = UidValidity::new(*uid_validity)
-                    .ok_or(rusqlite::Error::IntegralValueOutOfRange(3, 0))?;
+                let empty = MailboxState::empty(*id, account, name, *uid_validity);
+                let state = empty.ok_or(rusqlite::Error::IntegralValueOutOfRange(3, 0))?;
                 self.apply_create(MailboxState {
-                    id: *id,
-                    account: Arc::from(account.as_str()),
-                    name: name.clone(),
-                    uid_validity,
-                    uid_next: 1,
-                    modseq: ModSeq::MIN.value(),
-                    messages: 0,
-                    unseen: 0,
-                    deleted: 0,
-                    size: 0,
                     special_use: special_use.clone(),
+                    ..state
                 })
             }
-            Effect::DeleteMailbox { id } => self.apply_delete(*id),
-            Effect::RenameMailbox { id, name } => self.apply_rename(*id, name),
             other => self.apply_rest(other),
         }
     }
 
     fn apply_rest(&mut self, effect: &Effect) -> rusqlite::Result<()> {
         match effect {
+            Effect::DeleteMailbox { id } => self.apply_delete(*id),
+            Effect::RenameMailbox { id, name } => self.apply_rename(*id, name),
             Effect::Subscribe { account, name } => self
                 .conn
                 .prepare_cached("INSERT OR IGNORE INTO subscriptions VALUES (?, ?)")?
@@ -198,6 +181,20 @@ impl Index {
                 &hash[..]
             ])
             .map(drop)
+    }
+
+    fn apply_content(
+        &mut self,
+        id: u64,
+        body: u64,
+        prefix: &[u8],
+        summary: &[u8],
+    ) -> rusqlite::Result<()> {
+        self.counters.content = self.counters.content.max(id + 1);
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO contents VALUES (?, ?, 0, ?, ?)")?
+            .execute(params![signed(id), signed(body), prefix, summary])?;
+        self.count_body(body, 1)
     }
 
     fn count_body(&self, body: u64, change: i64) -> rusqlite::Result<()> {

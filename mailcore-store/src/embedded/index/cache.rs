@@ -30,6 +30,23 @@ pub(crate) struct MailboxState {
 }
 
 impl MailboxState {
+    /// A new mailbox; `None` when the UIDVALIDITY is 0.
+    pub(crate) fn empty(id: u64, account: &str, name: &str, uid_validity: u32) -> Option<Self> {
+        Some(Self {
+            id,
+            account: Arc::from(account),
+            name: name.to_owned(),
+            uid_validity: UidValidity::new(uid_validity)?,
+            uid_next: 1,
+            modseq: ModSeq::MIN.value(),
+            messages: 0,
+            unseen: 0,
+            deleted: 0,
+            size: 0,
+            special_use: None,
+        })
+    }
+
     /// The counters as readers see them.
     pub(crate) fn status(&self) -> MailboxStatus {
         let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);

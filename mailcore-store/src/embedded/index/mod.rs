@@ -66,7 +66,7 @@ impl Index {
     /// When the file cannot be opened or made.
     pub(crate) fn open(path: &Path, store: StoreId) -> rusqlite::Result<Option<Self>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        match Self::prepare(connect(path, flags)?, store) {
+        match connect(path, flags).and_then(|conn| Self::prepare(conn, store)) {
             Ok(index) => Ok(index),
             Err(error) if is_damage(&error) => Ok(None),
             Err(error) => Err(error),

@@ -254,6 +254,21 @@ pub(crate) fn body_hash(conn: &Connection, id: u64) -> rusqlite::Result<Option<[
         .optional()
 }
 
+/// Up to `limit` bodies after `after`, by id, with their hashes.
+pub(crate) fn bodies(
+    conn: &Connection,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<(BodyRow, [u8; 32])>> {
+    conn.prepare_cached(
+        "SELECT id, segment, place, length, hash FROM bodies WHERE id > ? ORDER BY id LIMIT ?",
+    )?
+    .query_map(params![signed(after), signed(limit as u64)], |row| {
+        Ok((body_row(row)?, row.get(4)?))
+    })?
+    .collect()
+}
+
 /// A message's prefix and body. The body is `None` when its row is lost.
 pub(crate) fn content(
     conn: &Connection,

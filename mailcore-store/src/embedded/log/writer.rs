@@ -309,7 +309,7 @@ fn create(
 }
 
 fn zero_fill(file: &dyn StoreFile, from: u64, to: u64) -> io::Result<()> {
-    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut at = from;
     while at < to {
         let length = usize::try_from(to - at)

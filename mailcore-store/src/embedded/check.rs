@@ -1,0 +1,240 @@
+//! Checking a store: every frame and checksum, every body against its hash,
+//! and the index against what the log says it should be.
+//!
+//! Changes nothing. Runs beside a store in use, on the state of one moment.
+
+use std::path::PathBuf;
+
+use mailcore::seams::StoreError;
+use rusqlite::Connection;
+
+use super::body::BodyPlace;
+use super::index::{Index, read};
+use super::log::{Damage, LogDirectory, Loss, Lsn};
+use super::replay::{Reach, catch_up};
+use super::shared::index_error;
+use super::store::EmbeddedStore;
+use super::writer::log_error;
+
+/// Problems named one by one; more are counted only.
+const MAX_NAMED: usize = 1_000;
+/// Bodies taken from the index at a time.
+const PAGE: usize = 1_000;
+
+/// What the index and the log must agree on, as columns of tables. Event rows
+/// and expired state are left out: they are removed without a record.
+const AGREED: [(&str, &str); 8] = [
+    ("mailboxes", "*"),
+    ("subscriptions", "*"),
+    ("messages", "*"),
+    ("contents", "*"),
+    ("vanished", "*"),
+    ("deliveries", "*"),
+    ("spool", "*"),
+    ("bodies", "id, segment, place, length, hash"),
+];
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Groups read from the log.
+    pub groups: u64,
+    /// Bodies read and compared with their hashes.
+    pub bodies: u64,
+    /// Messages in mailboxes.
+    pub messages: u64,
+    /// Damage in the log.
+    pub damage: Vec<Damage>,
+    /// What else is wrong, in words; the first thousand.
+    pub problems: Vec<String>,
+    /// Problems in all.
+    pub problem_count: u64,
+}
+
+impl CheckReport {
+    /// True when nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty() && self.problem_count == 0
+    }
+
+    fn problem(&mut self, words: String) {
+        self.problem_count += 1;
+        if self.problems.len() < MAX_NAMED {
+            self.problems.push(words);
+        }
+    }
+}
+
+/// The index as the log says it should be, in a file of its own.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = self.0.clone().into_os_string();
+            name.push(suffix);
+            // Whatever stays behind is overwritten by the next check.
+            drop(std::fs::remove_file(name));
+        }
+    }
+}
+
+impl EmbeddedStore {
+    /// Reads and checks everything. Blocks the thread, for as long as it takes
+    /// to read the whole store once and its bodies twice; writes a second index
+    /// beside the first and removes it again.
+    ///
+    /// # Errors
+    /// When the store cannot be read at all. Damage is no error: it is in the
+    /// report.
+    pub fn check(&self) -> Result<CheckReport, StoreError> {
+        let sqlite = |error: rusqlite::Error| index_error(&error);
+        let scratch = Scratch(self.layout.root.join("check.db"));
+        drop(Scratch(scratch.0.clone()));
+        let expected = Index::open(&scratch.0, self.identity)
+            .map_err(sqlite)?
+            .ok_or(StoreError::Unavailable(
+                "the check's own index can't be made",
+            ))?;
+        let conn = self.shared.reader().map_err(sqlite)?;
+        conn.execute("ATTACH ? AS expected", [scratch.0.to_string_lossy()])
+            .map_err(sqlite)?;
+        let moment = conn.unchecked_transaction().map_err(sqlite)?;
+        let until = Lsn(read::applied(&conn).map_err(sqlite)?);
+        let mut report = CheckReport::default();
+        self.replay_into(expected, until, &mut report)?;
+        integrity(&conn, &mut report).map_err(sqlite)?;
+        for (table, columns) in AGREED {
+            compare(&conn, (table, columns), &mut report).map_err(sqlite)?;
+        }
+        self.check_bodies(&conn, &mut report)?;
+        report.messages = conn
+            .query_row("SELECT count(*) FROM main.messages", [], |row| {
+                row.get::<_, u32>(0)
+            })
+            .map(u64::from)
+            .map_err(sqlite)?;
+        drop(moment);
+        Ok(report)
+    }
+
+    fn replay_into(
+        &self,
+        mut expected: Index,
+        until: Lsn,
+        report: &mut CheckReport,
+    ) -> Result<(), StoreError> {
+        let directory = LogDirectory {
+            files: std::sync::Arc::clone(&self.files),
+            path: self.layout.log.clone(),
+            store: self.identity,
+        };
+        let reach = Reach {
+            vouched: Lsn(until.0.saturating_sub(1)),
+            until,
+        };
+        let replayed =
+            catch_up(&mut expected, &directory, reach).map_err(|error| log_error(&error))?;
+        report.groups = replayed.groups;
+        // What is being written just now is not finished, and no damage.
+        report.damage = replayed.damage;
+        report
+            .damage
+            .retain(|it| !matches!(it.loss, Loss::Groups(first, _) if first >= until));
+        Ok(())
+    }
+
+    fn check_bodies(&self, conn: &Connection, report: &mut CheckReport) -> Result<(), StoreError> {
+        let mut after = 0;
+        loop {
+            let rows = read::bodies(conn, after, PAGE).map_err(|error| index_error(&error))?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(());
+            };
+            after = last.id;
+            for (row, hash) in &rows {
+                report.bodies += 1;
+                match self.hash_body(BodyPlace::of(row), row.length) {
+                    Ok(found) if found == *hash => {}
+                    Ok(_) => report.problem(format!("body {} does not match its hash", row.id)),
+                    Err(error) => report.problem(format!("body {}: {error}", row.id)),
+                }
+            }
+        }
+    }
+
+    fn hash_body(&self, place: BodyPlace, length: u64) -> Result<[u8; 32], StoreError> {
+        const STEP: u64 = 256 << 10;
+        let mut hash = blake3::Hasher::new();
+        let mut at = 0;
+        while at < length {
+            let octets =
+                self.shared
+                    .bodies
+                    .read_exact(place, length, at..(at + STEP).min(length))?;
+            at += octets.len() as u64;
+            hash.update(&octets);
+        }
+        Ok(*hash.finalize().as_bytes())
+    }
+}
+
+fn integrity(conn: &Connection, report: &mut CheckReport) -> rusqlite::Result<()> {
+    let mut query = conn.prepare("PRAGMA main.integrity_check")?;
+    let lines = query.query_map([], |row| row.get::<_, String>(0))?;
+    for line in lines {
+        let line = line?;
+        if line != "ok" {
+            report.problem(format!("index: {line}"));
+        }
+    }
+    Ok(())
+}
+
+/// Rows that only one of the two indexes has.
+fn compare(
+    conn: &Connection,
+    (table, columns): (&str, &str),
+    report: &mut CheckReport,
+) -> rusqlite::Result<()> {
+    let difference = |from: &str, without: &str| {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT {columns} FROM {from}.{table} EXCEPT SELECT {columns} FROM {without}.{table})"
+        );
+        conn.query_row(&sql, [], |row| row.get::<_, i64>(0))
+    };
+    for (count, words) in [
+        (
+            difference("expected", "main")?,
+            "are in the log and not in the index",
+        ),
+        (
+            difference("main", "expected")?,
+            "are in the index and not in the log",
+        ),
+    ] {
+        if count > 0 {
+            report.problem(format!("{count} rows of {table} {words}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_counts_what_it_does_not_name() {
+        let mut report = CheckReport::default();
+        for n in 0..=MAX_NAMED {
+            report.problem(n.to_string());
+        }
+        assert_eq!(
+            (report.problems.len(), report.problem_count),
+            (MAX_NAMED, 1_001)
+        );
+        assert!(!report.is_sound());
+    }
+}
