@@ -1,0 +1,8 @@
+//! Tests of the built program from outside: by command line, by port, by
+//! signal.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
+mod commands;
+mod server;
+mod support;
