@@ -1,5 +1,7 @@
 //! The public suites of `mailcore::testing`, run on every store and directory
 //! of this crate.
+#![cfg(feature = "memory")]
+#![allow(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use std::sync::Arc;
 

@@ -30,7 +30,8 @@ impl Core {
         let limit = self.limits.mailboxes;
         let (id, uid_validity) = (self.next_mailbox_id(), self.next_uid_validity());
         let names = &mut self.accounts.entry(account.clone()).or_default().names;
-        if names.len() >= limit {
+        // INBOX is always there, whatever the limit.
+        if names.len() >= limit && !name.is_inbox() {
             return Err(StoreError::Limit("mailboxes of one account"));
         }
         names.insert(name.clone(), id);
