@@ -3,8 +3,9 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "a test reports by panicking"
+    reason = "a test reports by panicking, and lists by length"
 )]
 
 use std::sync::Arc;

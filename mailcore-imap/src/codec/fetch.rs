@@ -1,5 +1,7 @@
 //! Reads FETCH items and sections.
 
+use std::sync::Arc;
+
 use super::{Cursor, ParseError};
 use crate::types::fetch::{BodyItem, BodyName, SetSeen};
 use crate::types::section::MAX_PART_DEPTH;
@@ -78,12 +80,12 @@ impl Cursor<'_> {
             }
             partial = Some(Partial { start, length });
         }
-        Ok(FetchItem::Body(BodyItem {
+        Ok(FetchItem::Body(Arc::new(BodyItem {
             section,
             partial,
             seen,
             name: BodyName::Body,
-        }))
+        })))
     }
 
     /// `section = "[" [section-spec] "]"`
@@ -158,12 +160,12 @@ fn older(name: BodyName, text: SectionText, seen: SetSeen) -> FetchItem {
         part: PartPath::default(),
         text,
     };
-    FetchItem::Body(BodyItem {
+    FetchItem::Body(Arc::new(BodyItem {
         section,
         partial: None,
         seen,
         name,
-    })
+    }))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! [`FetchItem`]: what FETCH tells of a message.
 
+use std::sync::Arc;
+
 use super::section::{Partial, Section};
 
 /// ```text
@@ -29,7 +31,7 @@ pub enum FetchItem {
     /// `MODSEQ` (RFC 7162).
     ModSeq,
     /// `BODY[...]<...>` and its older forms.
-    Body(BodyItem),
+    Body(Arc<BodyItem>),
 }
 
 /// A request for octets of the message.

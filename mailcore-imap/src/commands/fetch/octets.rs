@@ -1,6 +1,7 @@
 //! One BODY\[...\] on its way to the client.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use mailcore::mailbox::Uid;
@@ -31,7 +32,7 @@ pub(super) enum Octets {
 /// Writes one section.
 #[derive(Debug)]
 pub(super) struct Stream {
-    item: BodyItem,
+    item: Arc<BodyItem>,
     uid: Uid,
     source: Source,
 }
@@ -51,7 +52,7 @@ enum Source {
 
 impl Stream {
     /// Section `item` of `message`.
-    pub(super) fn new(message: &Fetched, item: &BodyItem) -> Self {
+    pub(super) fn new(message: &Fetched, item: &Arc<BodyItem>) -> Self {
         let source = match body::locate(message.summary(), &item.section) {
             None => Source::Nil,
             Some(range) if body::picks_fields(&item.section) => match front(message, &range) {
@@ -76,7 +77,7 @@ impl Stream {
             }
         };
         Self {
-            item: item.clone(),
+            item: Arc::clone(item),
             uid: message.row.uid,
             source,
         }
