@@ -4,6 +4,8 @@
 //! [`Machine`](crate::wire::Machine).
 
 mod connection;
+#[cfg(feature = "dns")]
+mod dns;
 mod drive;
 mod listener;
 mod shutdown;
@@ -11,6 +13,8 @@ mod shutdown;
 mod tls;
 
 pub use connection::{Connection, Service};
+#[cfg(feature = "dns")]
+pub use dns::{HickoryResolver, ResolverError};
 pub use drive::{Ending, Host, drive};
 pub(crate) use listener::ListenerParts;
 #[cfg(feature = "tls")]
