@@ -18,6 +18,7 @@ pub(crate) struct Judge {
     root: Test,
     needles: Vec<Needle>,
     reads: Reads,
+    uses_modseq: bool,
 }
 
 /// A text looked for in the message's content.
@@ -60,6 +61,7 @@ enum Test {
     Recent,
     Received(DateTest),
     Sent(DateTest),
+    ModSeq(u64),
     Larger(u64),
     Smaller(u64),
     Header(String, Box<Finder<'static>>),
@@ -77,6 +79,7 @@ impl Judge {
             root: Test::Always,
             needles: Vec::new(),
             reads: Reads::Row,
+            uses_modseq: false,
         };
         let tests = program
             .keys
@@ -90,6 +93,11 @@ impl Judge {
     /// The most that must be read.
     pub(crate) fn reads(&self) -> Reads {
         self.reads
+    }
+
+    /// True when MODSEQ was asked about: the response tells the greatest one.
+    pub(crate) fn uses_modseq(&self) -> bool {
+        self.uses_modseq
     }
 
     /// The texts to look for in content.
@@ -129,6 +137,10 @@ impl Judge {
             SearchKey::Sent(test) => {
                 self.reads = self.reads.max(Reads::Header);
                 Test::Sent(test)
+            }
+            SearchKey::ModSeq(modseq) => {
+                self.uses_modseq = true;
+                Test::ModSeq(modseq)
             }
             SearchKey::Larger(octets) => Test::Larger(octets),
             SearchKey::Smaller(octets) => Test::Smaller(octets),
@@ -171,6 +183,7 @@ impl Test {
             Self::Keyword(keyword) => row.flags.contains_keyword(keyword),
             Self::Recent => message.recent,
             Self::Received(test) => test.matches(DateTime::utc(row.internal_date).date()),
+            Self::ModSeq(modseq) => row.modseq.value() >= *modseq,
             Self::Larger(octets) => row.size > *octets,
             Self::Smaller(octets) => row.size < *octets,
             Self::Sent(test) => {

@@ -73,6 +73,22 @@ impl View {
             .flatten()
     }
 
+    /// The places of those of `uids` that the client knows of, as ascending
+    /// ranges.
+    pub fn seqs(&self, uids: &UidSet) -> Vec<(u32, u32)> {
+        let mut places: Vec<(u32, u32)> = Vec::new();
+        for (first, last) in self.known(uids).ranges() {
+            let (Some(first), Some(last)) = (self.seq(first), self.seq(last)) else {
+                continue;
+            };
+            match places.last_mut() {
+                Some((_, end)) if *end + 1 == first.value() => *end = last.value(),
+                _ => places.push((first.value(), last.value())),
+            }
+        }
+        places
+    }
+
     /// Every message.
     pub fn all(&self) -> UidSet {
         self.runs
@@ -160,16 +176,7 @@ impl View {
     /// moment.
     pub fn expunge(&mut self) -> Vec<(u32, u32)> {
         let lost = std::mem::take(&mut self.lost);
-        let mut places: Vec<(u32, u32)> = Vec::new();
-        for (first, last) in lost.ranges() {
-            let (Some(first), Some(last)) = (self.seq(first), self.seq(last)) else {
-                continue;
-            };
-            match places.last_mut() {
-                Some((_, end)) if *end + 1 == first.value() => *end = last.value(),
-                _ => places.push((first.value(), last.value())),
-            }
-        }
+        let places = self.seqs(&lost);
         let kept = subtract(
             self.runs.iter().map(|run| (run.first, run.last)),
             lost.ranges().map(|(a, b)| (a.value(), b.value())),

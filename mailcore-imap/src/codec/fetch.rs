@@ -54,6 +54,7 @@ impl Cursor<'_> {
             b"FLAGS" => FetchItem::Flags,
             b"INTERNALDATE" => FetchItem::InternalDate,
             b"RFC822.SIZE" => FetchItem::Size,
+            b"MODSEQ" => FetchItem::ModSeq,
             b"ENVELOPE" => FetchItem::Envelope,
             b"BODYSTRUCTURE" => FetchItem::ExtendedStructure,
             b"RFC822" => older(BodyName::Rfc822, SectionText::Whole, SetSeen::Set),

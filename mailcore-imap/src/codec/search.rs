@@ -98,6 +98,7 @@ impl Cursor<'_> {
             "LARGER" => SearchKey::Larger(self.number64()?),
             "SMALLER" => SearchKey::Smaller(self.number64()?),
             "UID" => SearchKey::Uid(self.sequence_set()?),
+            "MODSEQ" => self.modseq_key()?,
             "BODY" => SearchKey::Body(self.astring_utf8()?),
             "TEXT" => SearchKey::Text(self.astring_utf8()?),
             "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => SearchKey::Header {
@@ -114,6 +115,25 @@ impl Cursor<'_> {
             }
             _ => return Err(ParseError::Expected("a search key")),
         })
+    }
+
+    /// `"MODSEQ" [search-modseq-ext] SP mod-sequence-valzer`: the flag named by
+    /// the extension is read and has no effect, since a store keeps one ModSeq
+    /// for all of a message.
+    fn modseq_key(&mut self) -> Parsed<SearchKey> {
+        if self.peek() == Some(b'"') {
+            self.string()?;
+            self.space()?;
+            let kind = self.atom()?;
+            if !["priv", "shared", "all"]
+                .iter()
+                .any(|it| kind.eq_ignore_ascii_case(it))
+            {
+                return Err(ParseError::Expected("priv, shared or all"));
+            }
+            self.space()?;
+        }
+        Ok(SearchKey::ModSeq(self.number64()?))
     }
 
     fn keyword(&mut self) -> Parsed<SearchKey> {

@@ -1,17 +1,47 @@
 //! CREATE (RFC 3501 section 6.3.3).
 
+use mailcore::mailbox::SpecialUse;
+
 use super::{Started, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::session::{Answer, Context, Question};
+use crate::types::ResponseCode;
 use crate::wording::Status;
 
-/// `create = "CREATE" SP mailbox`
-pub(super) fn start(cursor: &mut Cursor<'_>, _cx: &mut Context) -> Result<Started, ParseError> {
+/// `create = "CREATE" SP mailbox [SP "(" "USE" SP "(" use-attr ")" ")"]`
+/// (RFC 6154 section 3). A mailbox here has one use at most.
+pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     cursor.space()?;
     let name = cursor.mailbox()?;
+    let special_use = if cursor.eat(b' ') {
+        Some(special_use(cursor)?)
+    } else {
+        None
+    };
     cursor.end()?;
-    Started::ask(Question::Create(name), |_, answer| match answer {
-        Answer::Done => Status::ok("CREATE completed"),
-        other => failure(&other),
-    })
+    if special_use.is_some() && !cx.abilities.special_use {
+        return Started::done(Status::no(ResponseCode::UseAttr, "Uses are not kept here"));
+    }
+    Started::ask(
+        Question::Create { name, special_use },
+        |_, answer| match answer {
+            Answer::Done => Status::ok("CREATE completed"),
+            other => failure(&other),
+        },
+    )
+}
+
+fn special_use(cursor: &mut Cursor<'_>) -> Result<SpecialUse, ParseError> {
+    cursor.expect(b'(', "parameters")?;
+    if !cursor.eat_word("USE") {
+        return Err(ParseError::Expected("USE"));
+    }
+    cursor.space()?;
+    cursor.expect(b'(', "a use")?;
+    cursor.expect(b'\\', "a use such as \\Sent")?;
+    let name = format!("\\{}", cursor.atom()?);
+    let special_use = SpecialUse::parse(&name).ok_or(ParseError::Expected("a known use"))?;
+    cursor.expect(b')', "one use")?;
+    cursor.expect(b')', "the end of the parameters")?;
+    Ok(special_use)
 }

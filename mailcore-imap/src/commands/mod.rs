@@ -11,6 +11,7 @@ mod close;
 mod copy;
 mod create;
 mod delete;
+mod enable;
 mod examine;
 mod expunge;
 mod fetch;
@@ -254,6 +255,7 @@ static TABLE: &[Spec] = &[
     spec("STARTTLS", Legal::NotAuthenticated, QUIET, starttls::start),
     spec("LOGIN", Legal::NotAuthenticated, QUIET, login::start),
     spec("AUTHENTICATE", Legal::NotAuthenticated, QUIET, authenticate::start),
+    extension(Capability::Enable, spec("ENABLE", Legal::LoggedIn, QUIET, enable::start)),
     spec("SELECT", Legal::LoggedIn, NUMBERS_STAY, select::start),
     spec("EXAMINE", Legal::LoggedIn, NUMBERS_STAY, examine::start),
     spec("CREATE", Legal::LoggedIn, QUIET, create::start),
@@ -285,7 +287,9 @@ static TABLE: &[Spec] = &[
 ];
 
 /// Capabilities that are no command.
-const WITHOUT_COMMAND: [Capability; 3] = [
+const WITHOUT_COMMAND: [Capability; 5] = [
+    Capability::CondStore,
+    Capability::CreateSpecialUse,
     Capability::Children,
     Capability::SpecialUse,
     Capability::StatusSize,
@@ -300,7 +304,8 @@ pub(crate) fn capabilities(abilities: Abilities) -> impl Iterator<Item = Capabil
             // Always there, and named first.
             Capability::Id => false,
             Capability::Move => abilities.atomic_move,
-            Capability::SpecialUse => abilities.special_use,
+            Capability::SpecialUse | Capability::CreateSpecialUse => abilities.special_use,
+            Capability::CondStore => abilities.mod_seq,
             _ => true,
         })
 }

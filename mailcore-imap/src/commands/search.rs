@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mailcore::mailbox::{MessageInfo, Uid};
+use mailcore::mailbox::{MessageInfo, ModSeq, Uid};
 use mailcore::message::decode::{TextDecoder, header_text};
 use mailcore::message::{Header, Part, PartKind, READ_CHUNK, Summary};
 
@@ -44,6 +44,9 @@ fn begin(
     };
     let judge = Judge::new(program, &selected.view);
     let batches = Batches::new(&judge.candidates(&selected.view));
+    if judge.uses_modseq() {
+        cx.enable_condstore();
+    }
     Started::run(Search {
         judge,
         addressing,
@@ -83,7 +86,7 @@ struct Search {
     /// content is read.
     open: Vec<Open>,
     content: Option<Content>,
-    found: Vec<Uid>,
+    found: Vec<(Uid, ModSeq)>,
 }
 
 impl Search {
@@ -93,7 +96,7 @@ impl Search {
         open.retain(|message| {
             let verdict = self.judge.judge(&message.known(None));
             if verdict == Some(true) {
-                self.found.push(message.row.uid);
+                self.found.push((message.row.uid, message.row.modseq));
             }
             verdict.is_none()
         });
@@ -139,7 +142,7 @@ impl Search {
                 });
             }
             if self.judge.judge(&message.known(Some(&content.found))) == Some(true) {
-                self.found.push(message.row.uid);
+                self.found.push((message.row.uid, message.row.modseq));
             }
             self.content = None;
             self.open.pop();
@@ -202,7 +205,7 @@ impl Search {
         Ok(())
     }
 
-    /// `"SEARCH" *(SP nz-number)`
+    /// `"SEARCH" *(SP nz-number) [SP "(" "MODSEQ" SP mod-sequence-value ")"]`
     fn respond(&mut self, cx: &mut Context) {
         self.found.sort_unstable();
         let Some(selected) = cx.state.selected() else {
@@ -210,7 +213,7 @@ impl Search {
         };
         let mut out = cx.out.encoder();
         out.raw("* SEARCH");
-        for uid in &self.found {
+        for (uid, _) in &self.found {
             let number = match self.addressing {
                 Addressing::Uid => Some(uid.value()),
                 Addressing::Sequence => selected.view.seq(*uid).map(crate::types::SeqNum::value),
@@ -218,6 +221,10 @@ impl Search {
             if let Some(number) = number {
                 out.raw(" ").number(u64::from(number));
             }
+        }
+        let highest = self.found.iter().map(|(_, modseq)| *modseq).max();
+        if let Some(highest) = highest.filter(|_| self.judge.uses_modseq()) {
+            out.raw(" (MODSEQ ").number(highest.value()).raw(")");
         }
         out.crlf();
     }

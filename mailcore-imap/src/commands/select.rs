@@ -21,13 +21,31 @@ pub(super) fn begin(
 ) -> Result<Started, ParseError> {
     cursor.space()?;
     let name = cursor.mailbox()?;
+    let condstore = parameters(cursor)?;
     cursor.end()?;
+    if condstore {
+        cx.enable_condstore();
+    }
     cx.state.select(None);
     let question = Question::Open { name, access };
     Started::ask(question, move |cx, answer| match answer {
         Answer::Opened(opened) => select(cx, access, &opened),
         other => failure(&other),
     })
+}
+
+/// `select-param = SP "(" "CONDSTORE" ")"` (RFC 7162 section 3.1.8); true when it
+/// is there.
+fn parameters(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
+    if !cursor.eat(b' ') {
+        return Ok(false);
+    }
+    cursor.expect(b'(', "parameters")?;
+    if !cursor.eat_word("CONDSTORE") {
+        return Err(ParseError::Expected("CONDSTORE"));
+    }
+    cursor.expect(b')', "the end of the parameters")?;
+    Ok(true)
 }
 
 fn select(cx: &mut Context, access: Access, opened: &Opened) -> Status {
@@ -63,6 +81,11 @@ fn select(cx: &mut Context, access: Access, opened: &Opened) -> Status {
         cx.out
             .untagged_ok(&ResponseCode::UidNext(next), "Predicted next UID");
     }
+    let modseq = match cx.abilities.mod_seq {
+        true => ResponseCode::HighestModSeq(status.highest_modseq),
+        false => ResponseCode::NoModSeq,
+    };
+    cx.out.untagged_ok(&modseq, "Highest ModSeq");
     cx.state.select(Some(selected));
     match access {
         Access::ReadWrite => Status::ok("SELECT completed").with(ResponseCode::ReadWrite),

@@ -9,12 +9,15 @@ use crate::types::StatusItem;
 use crate::wording::Status;
 
 /// `status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"`
-pub(super) fn start(cursor: &mut Cursor<'_>, _cx: &mut Context) -> Result<Started, ParseError> {
+pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     cursor.space()?;
     let name = cursor.mailbox()?;
     cursor.space()?;
     let items = items(cursor)?;
     cursor.end()?;
+    if items.contains(&StatusItem::HighestModSeq) {
+        cx.enable_condstore();
+    }
     Started::ask(
         Question::Status(name.clone()),
         move |cx, answer| match answer {

@@ -74,7 +74,9 @@ impl SessionHost {
         let storage = &self.storage;
         match question {
             Question::Mailboxes => return Ok(Answer::Mailboxes(storage.list(&account).await?)),
-            Question::Create(name) => drop(storage.create(&account, &name, None).await?),
+            Question::Create { name, special_use } => {
+                storage.create(&account, &name, special_use).await?;
+            }
             Question::Delete(name) => storage.delete(&account, &name).await?,
             Question::Rename { from, to } => storage.rename(&account, &from, &to).await?,
             Question::Subscribe(name) => storage.subscribe(&account, &name).await?,
@@ -148,9 +150,11 @@ impl SessionHost {
             Question::Summaries(uids) => Answer::Summaries(mailbox.summaries(&uids).await?),
             Question::Read { uid, range } => Answer::Octets(open.read(uid, range).await?),
             Question::Fronts(wanted) => Answer::Fronts(open.fronts(wanted).await),
-            Question::Store { uids, change } => {
-                Answer::Stored(mailbox.store(&uids, &change, None).await?)
-            }
+            Question::Store {
+                uids,
+                change,
+                unchanged_since,
+            } => Answer::Stored(mailbox.store(&uids, &change, unchanged_since).await?),
             Question::Copy { uids, to } => Answer::Copied(mailbox.copy(&uids, &to).await?),
             Question::Move { uids, to } => Answer::Copied(mailbox.move_to(&uids, &to).await?),
             Question::Expunge(uids) => Answer::Expunged(expunge(&**mailbox, &uids).await?),

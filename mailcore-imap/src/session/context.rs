@@ -12,7 +12,7 @@ use super::config::{Config, PlaintextLogin};
 use super::output::Output;
 use super::state::State;
 use crate::codec::framer::{FrameLimits, Framer};
-use crate::types::Capability;
+use crate::types::{Capability, FetchItem};
 
 /// Octets of input kept while a command runs: one line of the greatest length
 /// and its CRLF.
@@ -40,6 +40,13 @@ pub struct Peer {
     pub transport: Transport,
 }
 
+/// Whether a client has shown that it knows ModSeq (RFC 7162 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CondStore {
+    Off,
+    On,
+}
+
 /// The parts of a session that commands work on.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -50,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) input: Input,
     pub(crate) framer: Framer,
     pub(crate) out: Output,
+    /// Whether changes are told with their ModSeq.
+    pub(crate) condstore: CondStore,
     /// The moment of this step.
     pub(crate) now: Monotonic,
 }
@@ -65,6 +74,7 @@ impl Context {
             input: Input::with_limit(INPUT_BEFORE_LOGIN),
             framer: Framer::new(FrameLimits::BEFORE_LOGIN),
             out: Output::default(),
+            condstore: CondStore::Off,
             now: Monotonic::default(),
         }
     }
@@ -73,6 +83,21 @@ impl Context {
     pub(crate) fn widen_limits(&mut self) {
         self.input.set_limit(INPUT_AFTER_LOGIN);
         self.framer.set_limits(FrameLimits::AFTER_LOGIN);
+    }
+
+    /// What a change of flags is told with.
+    pub(crate) fn change_items(&self) -> &'static [FetchItem] {
+        match self.condstore {
+            CondStore::Off => &[FetchItem::Uid, FetchItem::Flags],
+            CondStore::On => &[FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq],
+        }
+    }
+
+    /// Takes note that the client knows ModSeq, if the store does.
+    pub(crate) fn enable_condstore(&mut self) {
+        if self.abilities.mod_seq {
+            self.condstore = CondStore::On;
+        }
     }
 
     /// True when a password may be sent over this connection.

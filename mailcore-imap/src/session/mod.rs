@@ -21,7 +21,7 @@ pub use config::{Config, PlaintextLogin};
 pub use context::{Peer, Transport};
 pub use question::{Access, Answer, News, Notice, Opened, Question};
 
-pub(crate) use context::Context;
+pub(crate) use context::{CondStore, Context};
 pub(crate) use state::{Selected, State};
 pub(crate) use sync::{Expunges, Sync, SyncStep, write_counts};
 

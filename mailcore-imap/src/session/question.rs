@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mailcore::account::Identity;
 use mailcore::mailbox::{
-    Changes, FlagChange, Flags, MailboxEntry, MailboxName, MailboxStatus, MessageInfo, ModSeq, Uid,
-    UidSet,
+    Changes, FlagChange, Flags, MailboxEntry, MailboxName, MailboxStatus, MessageInfo, ModSeq,
+    SpecialUse, Uid, UidSet,
 };
 use mailcore::message::Summary;
 use mailcore::seams::{Appended, AuthError, AuthRequest, CopyReceipt, StoreError, StoreReceipt};
@@ -28,7 +28,12 @@ pub enum Question {
     /// Every mailbox and subscription. Answer: [`Answer::Mailboxes`].
     Mailboxes,
     /// Make a mailbox. Answer: [`Answer::Done`].
-    Create(MailboxName),
+    Create {
+        /// Its name.
+        name: MailboxName,
+        /// What it is for.
+        special_use: Option<SpecialUse>,
+    },
     /// Delete a mailbox. Answer: [`Answer::Done`].
     Delete(MailboxName),
     /// Rename a mailbox. Answer: [`Answer::Done`].
@@ -84,6 +89,8 @@ pub enum Question {
         uids: UidSet,
         /// How.
         change: FlagChange,
+        /// Only those not changed after this (RFC 7162 section 3.1.3).
+        unchanged_since: Option<ModSeq>,
     },
     /// Copy messages. Answer: [`Answer::Copied`].
     Copy {

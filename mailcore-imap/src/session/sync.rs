@@ -10,7 +10,6 @@ use super::question::{Access, Answer, News, Question};
 use super::state::Selected;
 use crate::codec::Encoder;
 use crate::render::message::{write_flags_list, write_row};
-use crate::types::FetchItem;
 
 /// Whether sequence numbers may change now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,17 +149,16 @@ impl Sync {
         if std::mem::take(&mut self.exists) {
             write_counts(&mut cx.out.encoder(), selected);
         }
+        let items = cx.change_items();
+        let Some(selected) = cx.state.selected() else {
+            return SyncStep::Done;
+        };
         for row in self.changed.by_ref() {
             let mut out = cx.out.encoder();
             if selected.learn_keywords(&row.flags) {
                 write_flags_list(&mut out, selected);
             }
-            write_row(
-                &mut out,
-                selected,
-                &row,
-                &[FetchItem::Uid, FetchItem::Flags],
-            );
+            write_row(&mut out, selected, &row, items);
             if cx.out.is_full() {
                 return SyncStep::Flush;
             }

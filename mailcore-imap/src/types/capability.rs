@@ -21,6 +21,12 @@ pub enum Capability {
     Auth(&'static str),
     /// RFC 2971.
     Id,
+    /// RFC 5161.
+    Enable,
+    /// RFC 7162.
+    CondStore,
+    /// RFC 6154 section 3.
+    CreateSpecialUse,
     /// RFC 2177.
     Idle,
     /// RFC 2342.
@@ -51,6 +57,9 @@ impl std::fmt::Display for Capability {
             Self::LoginDisabled => "LOGINDISABLED",
             Self::Auth(mechanism) => return write!(f, "AUTH={mechanism}"),
             Self::Id => "ID",
+            Self::Enable => "ENABLE",
+            Self::CondStore => "CONDSTORE",
+            Self::CreateSpecialUse => "CREATE-SPECIAL-USE",
             Self::Idle => "IDLE",
             Self::Namespace => "NAMESPACE",
             Self::UidPlus => "UIDPLUS",

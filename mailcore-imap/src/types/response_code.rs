@@ -1,6 +1,6 @@
 //! [`ResponseCode`]: the machine's half of a status response.
 
-use mailcore::mailbox::{Uid, UidSet, UidValidity};
+use mailcore::mailbox::{ModSeq, Uid, UidSet, UidValidity};
 
 use super::{Capability, SeqNum};
 
@@ -33,10 +33,17 @@ pub enum ResponseCode {
     CopyUid(UidValidity, UidSet, UidSet),
     /// `EXPUNGEISSUED` (RFC 5530).
     ExpungeIssued,
+    /// `HIGHESTMODSEQ` (RFC 7162).
+    HighestModSeq(ModSeq),
     /// `INUSE` (RFC 5530).
     InUse,
     /// `LIMIT` (RFC 5530).
     Limit,
+    /// `MODIFIED` (RFC 7162 section 3.1.3): messages left alone, as ascending
+    /// ranges of what the command named them by.
+    Modified(Vec<(u32, u32)>),
+    /// `NOMODSEQ` (RFC 7162): the store keeps none.
+    NoModSeq,
     /// `NONEXISTENT` (RFC 5530).
     Nonexistent,
     /// `NOPERM` (RFC 5530).
@@ -63,6 +70,8 @@ pub enum ResponseCode {
     Unavailable,
     /// `UNSEEN`: the first unseen message's sequence number.
     Unseen(SeqNum),
+    /// `USEATTR` (RFC 6154 section 3).
+    UseAttr,
 }
 
 impl std::fmt::Display for ResponseCode {
@@ -85,9 +94,12 @@ impl std::fmt::Display for ResponseCode {
                 return write!(f, "COPYUID {validity} {from} {to}");
             }
             Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::HighestModSeq(modseq) => return write!(f, "HIGHESTMODSEQ {modseq}"),
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
             Self::Nonexistent => "NONEXISTENT",
+            Self::Modified(ranges) => return write_ranges(f, ranges),
+            Self::NoModSeq => "NOMODSEQ",
             Self::NoPerm => "NOPERM",
             Self::OverQuota => "OVERQUOTA",
             Self::PrivacyRequired => "PRIVACYREQUIRED",
@@ -99,8 +111,20 @@ impl std::fmt::Display for ResponseCode {
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
             Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),
             Self::Unavailable => "UNAVAILABLE",
+            Self::UseAttr => "USEATTR",
             Self::Unseen(number) => return write!(f, "UNSEEN {number}"),
         };
         f.write_str(word)
     }
+}
+
+fn write_ranges(f: &mut std::fmt::Formatter<'_>, ranges: &[(u32, u32)]) -> std::fmt::Result {
+    f.write_str("MODIFIED")?;
+    for (i, (first, last)) in ranges.iter().enumerate() {
+        write!(f, "{}{first}", if i > 0 { "," } else { " " })?;
+        if last > first {
+            write!(f, ":{last}")?;
+        }
+    }
+    Ok(())
 }

@@ -45,6 +45,8 @@ pub enum SearchKey {
     /// `SENTBEFORE`, `SENTON`, `SENTSINCE`: the Date field, time and zone
     /// left out.
     Sent(DateTest),
+    /// `MODSEQ` (RFC 7162 section 3.1.5): changed at this or later.
+    ModSeq(u64),
     /// `LARGER`: more octets than this.
     Larger(u64),
     /// `SMALLER`: fewer octets than this.

@@ -241,7 +241,7 @@ impl Play {
         for index in 0..self.clients.len() {
             while let Some(line) = self.clients[index].as_mut().and_then(Client::line) {
                 let kind = if index == 0 { "S:" } else { "S2:" };
-                self.say(format!("{kind} {line}").trim_end());
+                self.say(format!("{kind} {}", without_capabilities(&line)).trim_end());
             }
         }
     }
@@ -378,6 +378,17 @@ impl Play {
             mailbox.append(vec![message]).await.unwrap();
         });
         self.pump_all();
+    }
+}
+
+/// Capabilities in passing are not what a transcript is about.
+fn without_capabilities(line: &str) -> String {
+    match line
+        .split_once("[CAPABILITY ")
+        .map(|(head, tail)| (head, tail.split_once(']')))
+    {
+        Some((head, Some((_, tail)))) => format!("{head}[CAPABILITY ...]{tail}"),
+        _ => line.to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@
 mod batch;
 mod octets;
 
-use mailcore::mailbox::{FlagChange, SystemFlag, UidSet};
+use mailcore::mailbox::{FlagChange, ModSeq, SystemFlag, UidSet};
 use mailcore::seams::StoreError;
 
 use self::batch::{Batch, Fetched, MAX_FRONT};
@@ -32,7 +32,8 @@ pub(super) fn start_uid(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Sta
     begin(cursor, cx, Addressing::Uid)
 }
 
-/// `fetch = "FETCH" SP sequence-set SP (...)`
+/// `fetch = "FETCH" SP sequence-set SP (...) [SP "(" "CHANGEDSINCE" SP n ")"]`
+/// (RFC 7162 section 3.1.4.1)
 fn begin(
     cursor: &mut Cursor<'_>,
     cx: &mut Context,
@@ -41,19 +42,50 @@ fn begin(
     let targets = Targets::parse(cursor, cx, addressing)?;
     cursor.space()?;
     let mut items = cursor.fetch_items()?;
+    let since = if cursor.eat(b' ') {
+        Some(changed_since(cursor)?)
+    } else {
+        None
+    };
     cursor.end()?;
+    if since.is_some() {
+        items.push(FetchItem::ModSeq);
+    }
+    if items.iter().any(|item| *item == FetchItem::ModSeq) {
+        cx.enable_condstore();
+    }
     if addressing == Addressing::Uid {
         items = items.with_uid();
     }
     match targets {
-        Targets::Messages(uids) => Started::run(Fetch::new(items, &uids)),
+        Targets::Messages(uids) => {
+            let mut fetch = Fetch::new(items, &uids);
+            if let Some(since) = since.and_then(ModSeq::new) {
+                fetch.phase = Phase::Since(since, uids);
+            }
+            Started::run(fetch)
+        }
         Targets::OutOfRange => Started::done(wording::no_such_message()),
     }
+}
+
+/// `"(" "CHANGEDSINCE" SP mod-sequence-value ")"`
+fn changed_since(cursor: &mut Cursor<'_>) -> Result<u64, ParseError> {
+    cursor.expect(b'(', "modifiers")?;
+    if !cursor.eat_word("CHANGEDSINCE") {
+        return Err(ParseError::Expected("CHANGEDSINCE"));
+    }
+    cursor.space()?;
+    let since = cursor.number64()?;
+    cursor.expect(b')', "the end of the modifiers")?;
+    Ok(since)
 }
 
 /// What an answer is awaited for.
 #[derive(Debug)]
 enum Phase {
+    /// What changed after this, of these messages.
+    Since(ModSeq, UidSet),
     /// Nothing: the next batch is due.
     Next,
     Rows,
@@ -98,6 +130,17 @@ impl Fetch {
     /// Takes an answer; `Err` when it ends the command.
     fn take(&mut self, cx: &mut Context, answer: Answer) -> Result<(), Progress> {
         match (&self.phase, answer) {
+            (Phase::Since(_, uids), Answer::News(news)) => {
+                // The view learns of these changes after the command.
+                if let Some(selected) = cx.state.selected() {
+                    let highest = news.changes.status.highest_modseq;
+                    selected.noticed = selected.noticed.max(highest);
+                }
+                let changed = news.changes.changed.iter().map(|row| row.uid);
+                let changed: UidSet = changed.filter(|uid| uids.contains(*uid)).collect();
+                self.batches = Batches::new(&changed);
+                self.phase = Phase::Next;
+            }
             (Phase::Rows, Answer::Rows(rows)) => {
                 self.missing |= (rows.len() as u64) < self.batch.asked;
                 self.batch.messages = rows.into_iter().map(Fetched::new).collect();
@@ -159,7 +202,11 @@ impl Fetch {
             .filter(|it| !it.row.flags.contains(SystemFlag::Seen));
         let uids: UidSet = unseen.map(|it| it.row.uid).collect();
         let change = FlagChange::Add([SystemFlag::Seen].into_iter().collect());
-        (!uids.is_empty()).then_some(Question::Store { uids, change })
+        (!uids.is_empty()).then_some(Question::Store {
+            uids,
+            change,
+            unchanged_since: None,
+        })
     }
 
     /// Writes as much of the batch as there is room for; `None` when all of it
@@ -281,10 +328,23 @@ impl Run for Fetch {
             if let Err(progress) = self.take(cx, answer) {
                 return progress;
             }
+            if let Phase::Next = self.phase {
+                return self.next_batch();
+            }
             return match self.next_question(cx) {
                 Some(question) => Progress::Ask(question),
                 None => Progress::Flush,
             };
+        }
+        if let (Phase::Since(since, _), Some(selected)) = (&self.phase, cx.state.selected()) {
+            let last = selected.view.last_uid();
+            // Nothing is claimed as recent: the view is not told yet.
+            let access = Access::ReadOnly;
+            return Progress::Ask(Question::Changes {
+                since: *since,
+                last,
+                access,
+            });
         }
         self.next_batch()
     }
