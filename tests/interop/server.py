@@ -1,0 +1,125 @@
+"""Runs the mailserver binary for a test, on free ports of the loopback range."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PASSWORD = "correct horse"
+
+CONFIG = """
+[server]
+hostname = "{hostname}"
+data = "data"
+
+[queue]
+retry = {retry}
+expire = "{expire}"
+delay_notice = "never"
+
+[dns]
+servers = ["{dns}"]
+"""
+
+LISTENERS = [
+    # name, protocol, tls
+    ("smtp", "smtp", "starttls"),
+    ("submission", "submission", "starttls"),
+    ("submissions", "submission", "implicit"),
+    ("imap", "imap", "starttls"),
+    ("imaps", "imap", "implicit"),
+    ("pop3", "pop3", "starttls"),
+    ("pop3s", "pop3", "implicit"),
+]
+
+
+def free_port(host="127.0.0.1"):
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One server with one domain, its users' password being PASSWORD."""
+
+    def __init__(self, binary, domain, users, host="127.0.0.1", smtp_port=None, dns="127.0.0.1:53",
+                 retry='["30m", "1h", "2h", "3h", "4h"]', expire="168h"):
+        self.binary = str(pathlib.Path(binary).resolve())
+        self.domain, self.host = domain, host
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailserver-"))
+        self.ports = {name: free_port(host) for name, _, _ in LISTENERS}
+        if smtp_port:
+            self.ports["smtp"] = smtp_port
+        text = CONFIG.format(hostname=f"mx.{domain}", retry=retry, expire=expire, dns=dns)
+        for name, protocol, tls in LISTENERS:
+            address = f"{host}:{self.ports[name]}"
+            text += f'\n[[listener]]\nprotocol = "{protocol}"\naddress = "{address}"\ntls = "{tls}"\n'
+        self.config = self.folder / "mailserver.toml"
+        self.config.write_text(text)
+        self.process = None
+        self.command("check-config")
+        self.command("init", "--domain", domain, "--admin", f"postmaster@{domain}", "--password-stdin",
+                     stdin=PASSWORD)
+        for user in users:
+            self.command("account", "add", f"{user}@{domain}", "--password-stdin", stdin=PASSWORD)
+
+    def command(self, *words, stdin=""):
+        done = subprocess.run([self.binary, *words, "--config", str(self.config)], input=stdin, text=True,
+                              capture_output=True, timeout=60, cwd=self.folder)
+        if done.returncode:
+            raise AssertionError(f"mailserver {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self):
+        log = open(self.folder / "log", "ab")
+        self.process = subprocess.Popen([self.binary, "serve", "--config", str(self.config)], stdout=log,
+                                        stderr=log, cwd=self.folder)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended:\n{self.log()}")
+            try:
+                for port in self.ports.values():
+                    socket.create_connection((self.host, port), 1).close()
+                return self
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError(f"the server does not listen:\n{self.log()}")
+
+    def log(self):
+        return (self.folder / "log").read_text(errors="replace")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(60) == 0, "SIGTERM must end the server with 0"
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        if self.process and self.process.poll() is None:
+            self.stop()
+        if kind:
+            print(f"--- log of {self.domain}\n{self.log()}")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+def need(tool):
+    """True when a tool is there; in the gate its lack is a failure."""
+    from shutil import which
+    if which(tool):
+        return True
+    if os.environ.get("MAILCORE_REQUIRE_TOOLS"):
+        raise AssertionError(f"{tool} is not installed")
+    print(f"   {tool} is not installed: skipped")
+    return False
