@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use mailcore::address::Domain;
-use mailcore::seams::{Clock, DeliveryAgent, DeliveryJob, Dialer, Entropy, NextHop, Resolver};
+use mailcore::seams::{
+    Clock, DeliveryAgent, DeliveryJob, Dialer, Entropy, NextHop, OsEntropy, Resolver, SystemClock,
+    TcpDialer,
+};
 use mailcore::status::{Failure, Outcome};
 use mailcore::time::Monotonic;
 
@@ -28,6 +31,18 @@ pub struct RemoteSeams {
     pub clock: Arc<dyn Clock>,
     /// Chance, for hosts of equal preference.
     pub entropy: Arc<dyn Entropy>,
+}
+
+impl RemoteSeams {
+    /// The system's sockets, clock and randomness around `resolver`.
+    pub fn system(resolver: Arc<dyn Resolver>) -> Self {
+        Self {
+            resolver,
+            dialer: Arc::new(TcpDialer::default()),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy),
+        }
+    }
 }
 
 /// Delivers to other hosts by SMTP.
