@@ -9,6 +9,7 @@ mod control;
 mod data;
 mod logging;
 mod out;
+mod outgoing;
 mod password;
 mod tls;
 mod when;

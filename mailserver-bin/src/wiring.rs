@@ -1,8 +1,11 @@
 //! From a configuration to a server: the one place where the crates meet.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use mailcore::seams::{Authenticator, Directory};
+use mailcore::net::{HickoryResolver, ResolverError};
+use mailcore::route::DirectoryRouter;
+use mailcore::seams::{Authenticator, Directory, Resolver};
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
@@ -15,6 +18,10 @@ use thiserror::Error;
 
 use crate::config::{Config, Listener, Protocol, StoreKind, TlsMode};
 use crate::data::DataDir;
+use crate::outgoing;
+
+/// Asked when the system names no resolver.
+const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
 /// An open store.
 #[derive(Debug, Clone)]
@@ -29,6 +36,10 @@ pub(crate) struct OpenStore {
 pub(crate) enum WiringError {
     #[error("can't open the store in {path}: {reason}")]
     Store { path: String, reason: String },
+    #[error("can't look names up: {0}; set [dns] servers")]
+    Dns(#[from] ResolverError),
+    #[error("can't set TLS up for mail to other hosts: {0}")]
+    Tls(#[from] rustls::Error),
     #[error("can't open the list of accounts: {0}")]
     Directory(#[from] mailcore::seams::DirectoryError),
 }
@@ -95,10 +106,19 @@ impl Wiring<'_> {
     /// The server, ready to be started.
     pub(crate) fn builder(self) -> Result<Builder, WiringError> {
         let config = self.config;
+        let directory: Arc<dyn Directory> = self.directory.clone();
+        let mut router = DirectoryRouter::new(Arc::clone(&directory), config.hostname.clone())
+            .with_own_addresses(outgoing::own_addresses(config));
+        if let Some(host) = &config.smart_host {
+            router = router.with_smart_host(host.host.clone(), host.port);
+        }
+        let resolver = resolver(config)?;
         let mut builder = Server::builder(config.hostname.as_str())
             .stores(self.stores)
-            .directory(Arc::clone(&self.directory) as Arc<dyn Directory>)
+            .directory(directory)
             .authenticator(self.directory as Arc<dyn Authenticator>)
+            .router(Arc::new(router))
+            .agent("smtp", outgoing::agent(config, resolver)?)
             .retry_schedule(config.schedule.clone())
             .limits(config.limits.clone())
             .tls(self.tls);
@@ -107,6 +127,19 @@ impl Wiring<'_> {
         }
         Ok(builder)
     }
+}
+
+/// The resolvers of the configuration, else the system's. A host without any
+/// still takes and serves mail; what is to go out waits in the queue.
+fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError> {
+    if !config.dns.is_empty() {
+        return Ok(Arc::new(HickoryResolver::with_servers(&config.dns)?));
+    }
+    let resolver = HickoryResolver::from_system().or_else(|error| {
+        tracing::warn!(%error, "no name servers; asking 127.0.0.1, or set [dns] servers");
+        HickoryResolver::with_servers(&[LOCAL_RESOLVER])
+    });
+    Ok(Arc::new(resolver?))
 }
 
 fn listen(builder: Builder, config: &Config, listener: &Listener) -> Builder {

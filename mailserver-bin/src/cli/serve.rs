@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mailcore::seams::{Directory, OsEntropy, SystemClock};
 use mailcore::server::{RunningServer, StartError};
 use mailcore_store::directory::SqliteDirectory;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -31,6 +32,7 @@ pub(super) fn run(mut config: Config, args: &Args) -> Result<(), CliError> {
         config.take_free_ports();
     }
     logging::start(&config.log);
+    raise_file_limit();
     let data = DataDir::new(&config.data);
     let lock = data.lock().map_err(CliError::failed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -42,6 +44,16 @@ pub(super) fn run(mut config: Config, args: &Args) -> Result<(), CliError> {
     drop(runtime);
     drop(lock);
     result
+}
+
+/// Takes as many file descriptors as the system lets us have: each connection is
+/// one, and the usual 1,024 are soon used up.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "can't raise the limit of open files");
+    }
 }
 
 async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {

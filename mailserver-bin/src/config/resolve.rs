@@ -295,8 +295,11 @@ fn schedule(
 
 fn smart_host(section: &Section<'_, '_>, folder: &Path) -> Option<SmartHost> {
     let host = section.required("host").and_then(|name| {
-        Domain::parse(name.value)
-            .map_err(|error| section.problem(name.line, format!("host: {error}")))
+        let host = match name.value.parse::<IpAddr>() {
+            Ok(ip) => Ok(Domain::literal(ip)),
+            Err(_) => Domain::parse(name.value),
+        };
+        host.map_err(|error| section.problem(name.line, format!("host: {error}")))
             .ok()
     });
     let tls = match section.string("tls") {

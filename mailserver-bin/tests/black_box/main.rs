@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 mod commands;
+mod queue;
 mod server;
 mod support;

@@ -3,9 +3,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
-use std::sync::Arc;
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,6 +17,9 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mailserver");
 
+/// How long to wait for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A working directory to run in.
 pub(crate) struct Home(TempDir);
 
@@ -25,7 +29,14 @@ pub(crate) struct Running {
     stdout: BufReader<ChildStdout>,
     /// Its standard output up to `ready`.
     pub(crate) banner: String,
-    stderr: PathBuf,
+    log: Arc<Log>,
+}
+
+/// What a server logs, as it comes.
+#[derive(Default)]
+struct Log {
+    text: Mutex<String>,
+    grown: Condvar,
 }
 
 /// What a command printed and how it ended.
@@ -97,28 +108,56 @@ impl Home {
     }
 
     pub(crate) fn start_with(&self, args: &[&str], log: &str) -> Running {
-        let stderr = self.path().join("log");
         let mut child = self
             .command(args)
             .env("MAILSERVER_LOG", log)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(&stderr).unwrap())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let log = Arc::<Log>::default();
+        let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        std::thread::spawn(move || kept.follow(stderr));
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         while !banner.contains("ready;") {
             let count = stdout.read_line(&mut banner).unwrap();
-            let log = || std::fs::read_to_string(&stderr).unwrap_or_default();
-            assert!(count > 0, "the server ended:\n{banner}{}", log());
+            assert!(count > 0, "the server ended:\n{banner}{}", log.so_far());
         }
         Running {
             child,
             stdout,
             banner,
-            stderr,
+            log,
         }
+    }
+}
+
+impl Log {
+    fn follow(&self, stderr: ChildStderr) {
+        for line in BufReader::new(stderr).lines() {
+            let line = line.unwrap();
+            self.text.lock().unwrap().push_str(&(line + "\n"));
+            self.grown.notify_all();
+        }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+
+    fn wait_for(&self, words: &[&str]) {
+        let missing = |text: &mut String| {
+            let all = |line: &str| words.iter().all(|word| line.contains(word));
+            !text.lines().any(all)
+        };
+        let text = self.text.lock().unwrap();
+        let (text, waited) = self
+            .grown
+            .wait_timeout_while(text, PATIENCE, missing)
+            .unwrap();
+        assert!(!waited.timed_out(), "{words:?} is not in the log:\n{text}");
     }
 }
 
@@ -176,7 +215,12 @@ impl Running {
 
     /// What was logged so far.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.stderr).unwrap()
+        self.log.so_far()
+    }
+
+    /// Waits until a line of the log has all of these words.
+    pub(crate) fn wait_for(&self, words: &[&str]) {
+        self.log.wait_for(words);
     }
 
     /// Sends SIGTERM and waits; how it ended and what it still printed.

@@ -1,0 +1,103 @@
+//! Mail for others: relayed through a smart host, or waiting in the queue and
+//! handled there by command.
+
+use std::net::{SocketAddr, TcpListener};
+
+use crate::support::{Home, Running};
+
+const SENDER: &str = "ann@sender.test";
+const PASSWORD: &str = "correct-horse-7";
+/// `\0ann@sender.test\0correct-horse-7` in base64.
+const PLAIN: &str = "AGFubkBzZW5kZXIudGVzdABjb3JyZWN0LWhvcnNlLTc=";
+
+/// A server for `sender.test` that hands mail for others to `next`.
+fn relaying_to(next: SocketAddr) -> Home {
+    let home = Home::new();
+    let port = next.port();
+    home.write(
+        "mailserver.toml",
+        &format!(
+            "[server]\nhostname = \"mail.sender.test\"\n\
+             [queue]\nretry = [\"1h\"]\n\
+             [queue.smart_host]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n"
+        ),
+    );
+    let args = ["init", "--admin", SENDER, "--password-stdin"];
+    assert_eq!(home.run_with(&args, PASSWORD).code, 0);
+    home
+}
+
+fn submit(home: &Home, server: &Running, to: &str) {
+    let mut submission = server.dial_tls(home, "submission");
+    submission.until("220 ");
+    submission.send("EHLO client.test");
+    submission.until("250 ");
+    let login = submission.ask(&format!("AUTH PLAIN {PLAIN}"));
+    assert!(login.starts_with("235"), "{login}");
+    submission.ask(&format!("MAIL FROM:<{SENDER}>"));
+    submission.ask(&format!("RCPT TO:<{to}>"));
+    submission.ask("DATA");
+    submission.send(&format!("From: {SENDER}\r\nSubject: out\r\n\r\nx"));
+    let accepted = submission.ask(".");
+    assert!(accepted.starts_with("250"), "{accepted}");
+}
+
+/// The only entry's id.
+fn only_id(home: &Home) -> String {
+    let list = home.ok(&["queue", "list"]);
+    assert!(list.ends_with("1 in the queue\n"), "{list}");
+    list.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_smart_host_takes_mail_for_others() {
+    let there = Home::new();
+    let receiving = there.start();
+    let here = relaying_to(receiving.address("smtp", "starttls"));
+    let sending = here.start();
+    submit(&here, &sending, "admin@example.test");
+    receiving.wait_for(&["filed", "account=admin@example.test"]);
+    sending.wait_for(&["delivered", "to=admin@example.test"]);
+    assert_eq!(here.ok(&["queue", "list"]), "0 in the queue\n");
+}
+
+#[test]
+fn queued_mail_is_listed_held_tried_returned_and_deleted() {
+    // Bound and not listening for long: nobody answers there.
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let home = relaying_to(closed);
+    let server = home.start();
+    submit(&home, &server, "bob@elsewhere.test");
+    server.wait_for(&["deferred", "to=bob@elsewhere.test"]);
+    let id = only_id(&home);
+    let shown = home.ok(&["queue", "show", &id]);
+    assert!(
+        shown.contains("to            <bob@elsewhere.test>"),
+        "{shown}"
+    );
+    assert!(shown.contains("last failure  "), "{shown}");
+
+    home.ok(&["queue", "hold", &id]);
+    assert!(home.ok(&["queue", "list"]).contains("on hold"));
+    server.stop();
+    // On hold is kept, and commands work on the queue at rest.
+    assert!(home.ok(&["queue", "list"]).contains("on hold"));
+    home.ok(&["queue", "release", "--all"]);
+    assert!(!home.ok(&["queue", "list"]).contains("on hold"));
+
+    let server = home.start();
+    home.ok(&["queue", "bounce", &id]);
+    server.wait_for(&["failed", "to=bob@elsewhere.test"]);
+    server.wait_for(&["filed", &format!("account={SENDER}")]);
+    assert_eq!(home.ok(&["queue", "list"]), "0 in the queue\n");
+
+    submit(&home, &server, "bob@elsewhere.test");
+    server.wait_for(&["deferred", "to=bob@elsewhere.test"]);
+    let id = only_id(&home);
+    home.ok(&["queue", "delete", &id]);
+    assert_eq!(home.run(&["queue", "delete", &id]).code, 1);
+    assert_eq!(home.ok(&["queue", "list"]), "0 in the queue\n");
+}
