@@ -78,6 +78,8 @@ impl Storage for EmbeddedStore {
     }
 
     async fn list(&self, account: &AccountId) -> Result<Vec<MailboxEntry>, StoreError> {
+        // Made when it is missing, so that it is listed as the mailbox it is.
+        self.open(account, &MailboxName::inbox()).await?;
         let account = account.clone();
         let (mailboxes, subscriptions) = self
             .shared
@@ -194,6 +196,10 @@ fn entries(mailboxes: &[MailboxState], subscriptions: &[String]) -> Vec<MailboxE
         let Ok(name) = MailboxName::parse(&state.name) else {
             continue;
         };
+        // A level above that was deleted is there as a level.
+        for parent in std::iter::successors(name.parent(), MailboxName::parent) {
+            found.entry(parent.clone()).or_insert_with(|| entry(parent));
+        }
         let listed = found.entry(name.clone()).or_insert_with(|| entry(name));
         listed.id = Some(MailboxId(state.id));
         listed.special_use = special_use(state);
@@ -257,14 +263,8 @@ impl Mailbox for OpenMailbox {
 
     async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError> {
         let uids = uids.clone();
-        let decode = |(uid, octets): (Uid, Vec<u8>)| (uid, Summary::decode(&octets).ok());
         let rows = self
-            .read(move |conn, id| {
-                Ok(read::summaries(conn, id, &uids)?
-                    .into_iter()
-                    .map(decode)
-                    .collect::<Vec<_>>())
-            })
+            .read(move |conn, id| read::summaries(conn, id, &uids))
             .await?;
         let mut found = Vec::with_capacity(rows.len());
         for (uid, summary) in rows {
@@ -278,12 +278,27 @@ impl Mailbox for OpenMailbox {
     }
 
     async fn message(&self, uid: Uid) -> Result<Message, StoreError> {
-        let (prefix, body) = self
-            .read(move |conn, id| read::content(conn, id, uid))
-            .await?
-            .ok_or(StoreError::NotFound)?;
-        let content = Content::Stored(Arc::new(self.shared.stored_body(body)));
-        Ok(Message::new(content).with_prefix(prefix))
+        self.live.status()?;
+        let id = self.live.id;
+        let job = move |conn: &rusqlite::Connection, shared: &Arc<Shared>| {
+            let Some(row) = read::content(conn, id, uid)? else {
+                return Ok(None);
+            };
+            Ok(Some(row.map(|row| {
+                let body = shared.stored_body(Some(row.body));
+                // While on this thread: most who ask for a message read it.
+                body.read_ahead();
+                (row.prefix, body)
+            })))
+        };
+        match self.shared.read(job).await?.ok_or(StoreError::NotFound)? {
+            Some((prefix, body)) => {
+                Ok(Message::new(Content::Stored(Arc::new(body))).with_prefix(prefix))
+            }
+            None => Err(StoreError::Damaged(format!(
+                "the index's rows of message {uid}; check the store"
+            ))),
+        }
     }
 
     async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError> {

@@ -111,7 +111,9 @@ impl Core {
 
     /// Files one message.
     fn file(&mut self, append: &Append, moment: Moment<'_>) -> Result<Appended, StoreError> {
-        if let Some(filed) = append.delivery_id.and_then(|id| self.deliveries.find(id)) {
+        let filed = append.delivery_id.and_then(|id| self.deliveries.find(id));
+        // What lay in a mailbox that was deleted since lies nowhere.
+        if let Some(filed) = filed.filter(|it| self.folders.contains_key(&it.mailbox)) {
             return Ok(filed.clone());
         }
         if let Some(quota) = append.quota {

@@ -45,11 +45,11 @@ impl Sequencer<'_> {
         let mut missing = Vec::new();
         let mut above = name.parent();
         while let Some(parent) = above {
-            if parent.is_inbox() || self.mailbox_named(account, parent.as_str())?.is_some() {
-                break;
-            }
             above = parent.parent();
-            missing.push(parent);
+            // One further up may be missing still: a parent can be deleted.
+            if !parent.is_inbox() && self.mailbox_named(account, parent.as_str())?.is_none() {
+                missing.push(parent);
+            }
         }
         for parent in missing.into_iter().rev() {
             self.make(account, &parent, None)?;

@@ -38,9 +38,11 @@ async fn inbox_is_always_there(storage: &Arc<dyn Storage>) {
     assert_eq!(names(storage).await, ["INBOX"], "LIST of a new account");
     let entry = &list(storage).await[0];
     let status = open(storage, "inbox").await.status().await.expect("status");
-    if let Some(id) = entry.id {
-        assert_eq!(id, status.id, "LIST and STATUS tell the same MAILBOXID");
-    }
+    assert_eq!(
+        entry.id,
+        Some(status.id),
+        "INBOX is listed as a mailbox, with the MAILBOXID that STATUS tells"
+    );
     assert_eq!(status.messages, 0);
     assert_eq!(status.uid_next, Some(uid(1)));
     assert!(
@@ -60,6 +62,12 @@ async fn create_makes_the_levels_above(storage: &Arc<dyn Storage>) {
     create(storage, "a/b/c").await;
     assert_eq!(names(storage).await, ["INBOX", "a", "a/b", "a/b/c"]);
     open(storage, "a/b").await;
+    storage
+        .delete(&account(), &name("a"))
+        .await
+        .expect("delete");
+    create(storage, "a/b/d").await;
+    open(storage, "a").await;
 }
 
 async fn create_tells_what_exists(storage: &Arc<dyn Storage>) {
@@ -84,7 +92,7 @@ async fn delete_keeps_children(storage: &Arc<dyn Storage>) {
     let entries = list(storage).await;
     let parent = entries.iter().find(|it| it.name == name("a"));
     assert!(
-        parent.is_none_or(|it| it.id.is_none()),
+        parent.is_some_and(|it| it.id.is_none()),
         "a deleted parent is listed as a level only"
     );
     open(storage, "a/b").await;

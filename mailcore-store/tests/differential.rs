@@ -1,0 +1,419 @@
+//! The memory store as reference: any run of operations does the same to the
+//! embedded store, before and after it is closed and opened.
+//!
+//! Numbers that a store may choose, ModSeq, UIDVALIDITY and ids, are compared
+//! by what they mean, not by value.
+#![cfg(all(feature = "memory", feature = "embedded"))]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test reports by panicking"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailcore::account::AccountId;
+use mailcore::batch::{Append, Batch, DeliveryId, IfMissing, SpoolChange, StateChange};
+use mailcore::event::TraceId;
+use mailcore::mailbox::{FlagChange, Flags, Keyword, MailboxName, ModSeq, SystemFlag, Uid, UidSet};
+use mailcore::message::{Message, Summary};
+use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use mailcore::seams::{NewMessage, StateKey};
+use mailcore::server::Stores;
+use mailcore::testing::{SeededEntropy, VirtualClock};
+use mailcore_store::MemoryStore;
+use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use proptest::prelude::*;
+
+const NAMES: [&str; 6] = ["INBOX", "a", "a/b", "a/b/c", "d", "INBOX/e"];
+
+/// One operation; places are taken modulo what there is.
+#[derive(Debug, Clone)]
+enum Op {
+    Create(usize),
+    Delete(usize),
+    Rename(usize, usize),
+    Subscribe(usize, bool),
+    Append(usize, Vec<u8>),
+    Store(usize, (u32, u32), u8, Option<usize>),
+    Expunge(usize, (u32, u32)),
+    Copy(usize, (u32, u32), usize),
+    Move(usize, (u32, u32), usize),
+    Deliver(usize, u8, u8, Option<u16>),
+    Add(u8, i8, Option<u8>),
+    Remove(u8),
+    Enqueue(u8, u8),
+    Reschedule(u8, u8),
+    Dequeue(u8),
+    Advance(u8),
+    Reopen,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let name = || 0..NAMES.len();
+    let uids = || (1u32..8, 1u32..8);
+    prop_oneof![
+        2 => name().prop_map(Op::Create),
+        1 => name().prop_map(Op::Delete),
+        1 => (name(), name()).prop_map(|(a, b)| Op::Rename(a, b)),
+        1 => (name(), any::<bool>()).prop_map(|(a, b)| Op::Subscribe(a, b)),
+        4 => (name(), prop::collection::vec(0u8..32, 1..4)).prop_map(|(a, b)| Op::Append(a, b)),
+        4 => (name(), uids(), any::<u8>(), prop::option::of(0usize..20))
+            .prop_map(|(a, b, c, d)| Op::Store(a, b, c, d)),
+        3 => (name(), uids()).prop_map(|(a, b)| Op::Expunge(a, b)),
+        2 => (name(), uids(), name()).prop_map(|(a, b, c)| Op::Copy(a, b, c)),
+        2 => (name(), uids(), name()).prop_map(|(a, b, c)| Op::Move(a, b, c)),
+        4 => (name(), 0u8..3, 0u8..6, prop::option::of(0u16..400))
+            .prop_map(|(a, b, c, d)| Op::Deliver(a, b, c, d)),
+        1 => (0u8..4, any::<i8>(), prop::option::of(0u8..60)).prop_map(|(a, b, c)| Op::Add(a, b, c)),
+        1 => (0u8..4).prop_map(Op::Remove),
+        1 => (0u8..4, 0u8..60).prop_map(|(a, b)| Op::Enqueue(a, b)),
+        1 => (0u8..4, 0u8..60).prop_map(|(a, b)| Op::Reschedule(a, b)),
+        1 => (0u8..4).prop_map(Op::Dequeue),
+        1 => (0u8..60).prop_map(Op::Advance),
+        1 => Just(Op::Reopen),
+    ]
+}
+
+fn account() -> AccountId {
+    AccountId::new("user@example.com")
+}
+
+fn name(place: usize) -> MailboxName {
+    MailboxName::parse(NAMES[place % NAMES.len()]).unwrap()
+}
+
+fn set(range: (u32, u32)) -> UidSet {
+    UidSet::range(Uid::new(range.0).unwrap(), Uid::new(range.1).unwrap())
+}
+
+fn new_message(flags: u8) -> NewMessage {
+    let octets = format!("Subject: {flags}\r\n\r\n{}\r\n", "x".repeat(flags.into()));
+    NewMessage {
+        summary: Arc::new(Summary::scan(octets.as_bytes())),
+        message: Message::from_bytes(octets),
+        flags: Flags::from_parts(flags & 0x1f, []),
+        internal_date: mailcore::time::Timestamp::from_secs(flags.into()),
+    }
+}
+
+fn change(bits: u8) -> FlagChange {
+    let mut flags = Flags::from_parts(bits & 0x1f, []);
+    if bits & 0x20 != 0 {
+        flags.insert_keyword(Keyword::new("$Keyword").unwrap());
+    }
+    // Mostly additions, and often \Deleted, so that expunges find something.
+    match bits >> 6 {
+        0 => FlagChange::Remove(flags),
+        1 => FlagChange::Replace(flags),
+        2 => {
+            flags.insert(SystemFlag::Deleted);
+            FlagChange::Add(flags)
+        }
+        _ => FlagChange::Add(flags),
+    }
+}
+
+fn entry(id: u8, due: mailcore::time::Timestamp) -> QueueEntry {
+    QueueEntry {
+        id: QueueId(id.into()),
+        trace: TraceId(id.into()),
+        reverse_path: mailcore::address::ReversePath::Null,
+        params: Default::default(),
+        origin: Origin::Server,
+        received_at: due,
+        message: new_message(id).message,
+        progress: progress(due),
+    }
+}
+
+fn progress(due: mailcore::time::Timestamp) -> QueueProgress {
+    let address = "a@x.test".parse().unwrap();
+    let recipient = mailcore::envelope::Recipient::new(address);
+    QueueProgress {
+        recipients: vec![QueueRecipient::new(recipient)],
+        next_attempt: due,
+        expires_at: due,
+        attempts: 1,
+        on_hold: false,
+        delay_told: false,
+    }
+}
+
+/// A store under test and the ModSeqs it gave out, by moment.
+struct Side {
+    stores: Stores,
+    moments: Vec<Vec<(MailboxName, ModSeq)>>,
+}
+
+fn said<T>(result: Result<T, mailcore::seams::StoreError>, show: impl Fn(T) -> String) -> String {
+    result.map_or_else(|error| format!("error: {error}"), show)
+}
+
+impl Side {
+    /// Does one operation; what it answered, without numbers of its own.
+    async fn run(&self, op: &Op, clock: &VirtualClock) -> String {
+        use mailcore::seams::Clock;
+
+        let storage = &self.stores.storage;
+        let (who, now) = (account(), clock.now());
+        let later = |seconds: u8| now.after(Duration::from_secs(seconds.into()));
+        let key = |key: u8| StateKey::new("test", &key.to_string());
+        let spool = |change| Batch {
+            spool: vec![change],
+            ..Batch::default()
+        };
+        match op {
+            Op::Create(a) => said(storage.create(&who, &name(*a), None).await, |_| {
+                "made".into()
+            }),
+            Op::Delete(a) => said(storage.delete(&who, &name(*a)).await, |()| "gone".into()),
+            Op::Rename(a, b) => {
+                let renamed = storage.rename(&who, &name(*a), &name(*b)).await;
+                // Which of two reasons is told is the store's to choose.
+                format!("{:?}", renamed.is_ok())
+            }
+            Op::Subscribe(a, true) => {
+                format!("{:?}", storage.subscribe(&who, &name(*a)).await.is_ok())
+            }
+            Op::Subscribe(a, false) => {
+                format!("{:?}", storage.unsubscribe(&who, &name(*a)).await.is_ok())
+            }
+            Op::Append(..) | Op::Store(..) | Op::Expunge(..) | Op::Copy(..) | Op::Move(..) => {
+                self.in_mailbox(op).await
+            }
+            Op::Deliver(a, missing, id, quota) => self.deliver((*a, *missing, *id), *quota).await,
+            Op::Add(which, amount, expires) => {
+                let change = StateChange::Add {
+                    key: key(*which),
+                    amount: (*amount).into(),
+                    expires: expires.map(later),
+                };
+                let after = self.stores.state.change(vec![change]).await.unwrap();
+                format!(
+                    "{:?}",
+                    after[0].as_ref().map(|it| (it.counter(), it.expires))
+                )
+            }
+            Op::Remove(which) => {
+                let change = StateChange::Remove { key: key(*which) };
+                format!(
+                    "{:?}",
+                    self.stores.state.change(vec![change]).await.unwrap()
+                )
+            }
+            Op::Enqueue(id, due) => {
+                self.commit(spool(SpoolChange::Enqueue(Arc::new(entry(
+                    *id,
+                    later(*due),
+                )))))
+                .await
+            }
+            Op::Reschedule(id, due) => {
+                self.commit(spool(SpoolChange::Update {
+                    id: QueueId((*id).into()),
+                    progress: progress(later(*due)),
+                }))
+                .await
+            }
+            Op::Dequeue(id) => {
+                self.commit(spool(SpoolChange::Remove {
+                    id: QueueId((*id).into()),
+                }))
+                .await
+            }
+            Op::Advance(_) | Op::Reopen => String::new(),
+        }
+    }
+
+    async fn commit(&self, batch: Batch) -> String {
+        format!("{:?}", self.stores.commit.commit(batch).await.is_ok())
+    }
+
+    async fn deliver(&self, place: (usize, u8, u8), quota: Option<u16>) -> String {
+        let (mailbox, missing, id) = place;
+        let append = Append {
+            account: account(),
+            mailbox: name(mailbox),
+            if_missing: match missing {
+                0 => IfMissing::FileToInbox,
+                1 => IfMissing::Create,
+                _ => IfMissing::Fail,
+            },
+            message: new_message(id),
+            delivery_id: (id > 2).then_some(DeliveryId(id.into())),
+            quota: quota.map(u64::from),
+            trace: TraceId(0),
+            recipient: None,
+        };
+        let batch = Batch {
+            appends: vec![append],
+            ..Batch::default()
+        };
+        let receipt = self.stores.commit.commit(batch).await.unwrap();
+        let filed = receipt.appends.into_iter().next().unwrap();
+        said(filed, |filed| format!("filed {}", filed.uid))
+    }
+
+    async fn in_mailbox(&self, op: &Op) -> String {
+        let (Op::Append(place, _)
+        | Op::Store(place, ..)
+        | Op::Expunge(place, _)
+        | Op::Copy(place, ..)
+        | Op::Move(place, ..)) = op
+        else {
+            return String::new();
+        };
+        let mailbox = match self.stores.storage.open(&account(), &name(*place)).await {
+            Ok(mailbox) => mailbox,
+            Err(error) => return format!("error: {error}"),
+        };
+        match op {
+            Op::Append(_, flags) => {
+                let messages = flags.iter().map(|it| new_message(*it)).collect();
+                said(mailbox.append(messages).await, |appended| {
+                    format!("{:?}", appended.iter().map(|it| it.uid).collect::<Vec<_>>())
+                })
+            }
+            Op::Store(_, uids, bits, moment) => {
+                let since = moment.and_then(|it| self.modseq_at(it, &name(*place)));
+                let receipt = mailbox.store(&set(*uids), &change(*bits), since).await;
+                said(receipt, |it| {
+                    let rows: Vec<_> = it.messages.iter().map(|it| (it.uid, &it.flags)).collect();
+                    format!("{rows:?}, modified {}", it.modified)
+                })
+            }
+            Op::Expunge(_, uids) => said(mailbox.expunge(&set(*uids)).await, |it| it.to_string()),
+            Op::Copy(_, uids, to) => said(mailbox.copy(&set(*uids), &name(*to)).await, |it| {
+                format!("{:?}", it.pairs)
+            }),
+            Op::Move(_, uids, to) => said(mailbox.move_to(&set(*uids), &name(*to)).await, |it| {
+                format!("{:?}", it.pairs)
+            }),
+            _ => String::new(),
+        }
+    }
+
+    fn modseq_at(&self, moment: usize, mailbox: &MailboxName) -> Option<ModSeq> {
+        let moment = self.moments.get(moment)?;
+        let found = moment.iter().find(|(name, _)| name == mailbox)?;
+        Some(found.1)
+    }
+
+    /// Everything that can be seen, as lines.
+    async fn look(&mut self) -> Vec<String> {
+        let mut seen = Vec::new();
+        let mut moment = Vec::new();
+        let storage = Arc::clone(&self.stores.storage);
+        for listed in storage.list(&account()).await.unwrap() {
+            let exists = listed.id.is_some() || listed.name.is_inbox();
+            let (name, subscribed) = (&listed.name, listed.subscribed);
+            seen.push(format!("{name}: exists {exists} subscribed {subscribed}"));
+            if !exists {
+                continue;
+            }
+            let mailbox = storage.open(&account(), &listed.name).await.unwrap();
+            let status = mailbox.status().await.unwrap();
+            let (messages, unseen, deleted) = (status.messages, status.unseen, status.deleted);
+            let (uid_next, size) = (status.uid_next, status.size);
+            seen.push(format!(
+                "  {messages} messages, {unseen} unseen, {deleted} deleted, \
+                 next {uid_next:?}, {size} octets"
+            ));
+            for row in mailbox.messages(&UidSet::all()).await.unwrap() {
+                let message = mailbox.message(row.uid).await.unwrap();
+                let octets = message.read_all(1 << 20).await.unwrap();
+                let (uid, flags, dates) = (row.uid, row.flags, (row.internal_date, row.save_date));
+                seen.push(format!(
+                    "  {uid} {flags:?} {dates:?} {} {octets:?}",
+                    row.size
+                ));
+                assert!(row.modseq <= status.highest_modseq);
+            }
+            for at in 0..self.moments.len() {
+                // A mailbox made anew has no past.
+                let Some(since) = self.modseq_at(at, &listed.name) else {
+                    continue;
+                };
+                let changes = mailbox.changes(since).await.unwrap();
+                let uids: Vec<Uid> = changes.changed.iter().map(|it| it.uid).collect();
+                let (vanished, complete) = (changes.vanished, changes.complete);
+                seen.push(format!("  since {at}: {uids:?} gone {vanished} {complete}"));
+            }
+            moment.push((listed.name, status.highest_modseq));
+        }
+        self.moments.push(moment);
+        let usage = storage.quota().unwrap().usage(&account()).await.unwrap();
+        seen.push(format!("{usage:?}"));
+        for (key, value) in self.stores.state.scan("test", "", None, 99).await.unwrap() {
+            seen.push(format!("{key:?} {:?} {:?}", value.counter(), value.expires));
+        }
+        for line in self.stores.spool.list(&Default::default()).await.unwrap() {
+            seen.push(format!("{} {:?}", line.entry.id, line.entry.progress));
+        }
+        seen
+    }
+
+    /// Forgets the ModSeqs of mailboxes that an operation may have replaced.
+    fn forget(&mut self, op: &Op) {
+        if matches!(op, Op::Delete(_) | Op::Rename(..)) {
+            self.moments.clear();
+        }
+    }
+}
+
+fn open_embedded(place: &tempfile::TempDir, clock: &VirtualClock) -> Stores {
+    let mut options = EmbeddedOptions::default();
+    options.clock = Arc::new(clock.clone());
+    options.entropy = Arc::new(SeededEntropy::new(2));
+    Stores::from(Arc::new(
+        EmbeddedStore::open(place.path(), options).unwrap(),
+    ))
+}
+
+async fn compare(ops: Vec<Op>) {
+    let clock = VirtualClock::new();
+    let place = tempfile::tempdir().unwrap();
+    let entropy = Arc::new(SeededEntropy::new(1));
+    let memory = MemoryStore::with(Arc::new(clock.clone()), entropy);
+    let mut memory = Side {
+        stores: Stores::from(Arc::new(memory)),
+        moments: Vec::new(),
+    };
+    let mut embedded = Side {
+        stores: open_embedded(&place, &clock),
+        moments: Vec::new(),
+    };
+    for (at, op) in ops.iter().enumerate() {
+        if let Op::Advance(seconds) = op {
+            clock.advance(Duration::from_secs((*seconds).into()));
+        }
+        let (want, got) = (memory.run(op, &clock).await, embedded.run(op, &clock).await);
+        assert_eq!(got, want, "the answer to operation {at}, {op:?}");
+        if matches!(op, Op::Reopen) {
+            // Only the last handle lets the directory go.
+            embedded.stores = Stores::from(Arc::new(MemoryStore::new()));
+            embedded.stores = open_embedded(&place, &clock);
+        }
+        memory.forget(op);
+        embedded.forget(op);
+        let (want, got) = (memory.look().await, embedded.look().await);
+        assert_eq!(got, want, "what is seen after operation {at}, {op:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn embedded_and_memory_store_do_the_same(ops in prop::collection::vec(op(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(compare(ops));
+    }
+}
