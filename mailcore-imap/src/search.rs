@@ -47,9 +47,39 @@ pub(crate) struct Known<'a> {
     /// In this session.
     pub(crate) recent: bool,
     /// Its summary and header, once read.
-    pub(crate) header: Option<(&'a Summary, &'a [u8])>,
+    pub(crate) header: Option<(&'a Summary, &'a HeaderText)>,
     /// Which needles its content holds, once read.
     pub(crate) found: Option<&'a [bool]>,
+}
+
+/// A header as text, decoded and folded once however many keys ask for it.
+#[derive(Debug)]
+pub(crate) struct HeaderText(Vec<(Vec<u8>, String)>);
+
+impl HeaderText {
+    /// Reads the fields of `header`.
+    pub(crate) fn new(header: &[u8]) -> Self {
+        let fields = Header::new(header).fields();
+        let texts = fields.map(|field| {
+            let name = field.name.to_ascii_lowercase();
+            (name, fold(&header_text(&field.value())))
+        });
+        Self(texts.collect())
+    }
+
+    /// Every field on a line.
+    pub(crate) fn lines(&self) -> String {
+        let line = |(name, text): &(Vec<u8>, String)| {
+            format!("{}: {text}\n", String::from_utf8_lossy(name))
+        };
+        self.0.iter().map(line).collect()
+    }
+
+    /// True when a field called `name`, in lower case, holds the text.
+    fn holds(&self, name: &str, finder: &Finder<'_>) -> bool {
+        let mut fields = self.0.iter().filter(|(it, _)| it == name.as_bytes());
+        fields.any(|(_, text)| holds(finder, text))
+    }
 }
 
 #[derive(Debug)]
@@ -195,8 +225,7 @@ impl Test {
             }
             Self::Header(name, finder) => {
                 let (_, header) = message.header?;
-                let mut fields = Header::new(header).fields().filter(|field| field.is(name));
-                fields.any(|field| holds(finder, &fold(&header_text(&field.value()))))
+                header.holds(name, finder)
             }
             Self::Text(needle) => message.found?.get(*needle).copied().unwrap_or(false),
             Self::Not(test) => !test.judge(message)?,

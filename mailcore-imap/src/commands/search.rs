@@ -4,15 +4,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mailcore::mailbox::{MessageInfo, ModSeq, Uid};
-use mailcore::message::decode::{TextDecoder, header_text};
-use mailcore::message::{Header, Part, PartKind, READ_CHUNK, Summary};
+use mailcore::message::decode::TextDecoder;
+use mailcore::message::{Part, PartKind, READ_CHUNK, Summary};
 
 use super::messages::Batches;
 use super::{Addressing, Progress, Run, Started, failure};
 use crate::codec::{Cursor, ParseError};
-use crate::search::{Judge, Known, Needle, Reads, fold};
+use crate::search::{HeaderText, Judge, Known, Needle, Reads, fold};
 use crate::session::{Answer, Context, Question};
 use crate::wording::Status;
 
@@ -73,7 +72,7 @@ struct Open {
     row: MessageInfo,
     recent: bool,
     summary: Option<Arc<Summary>>,
-    header: Option<Bytes>,
+    header: Option<HeaderText>,
 }
 
 #[derive(Debug)]
@@ -186,7 +185,7 @@ impl Search {
             }
             (Phase::Headers, Answer::Fronts(headers)) => {
                 for (message, header) in self.open.iter_mut().zip(headers) {
-                    message.header = Some(header.unwrap_or_default());
+                    message.header = Some(HeaderText::new(&header.unwrap_or_default()));
                 }
                 self.decide();
             }
@@ -247,7 +246,7 @@ impl Run for Search {
 
 impl Open {
     fn known<'a>(&'a self, found: Option<&'a [bool]>) -> Known<'a> {
-        let header = self.summary.as_deref().zip(self.header.as_deref());
+        let header = self.summary.as_deref().zip(self.header.as_ref());
         Known {
             row: &self.row,
             recent: self.recent,
@@ -281,16 +280,11 @@ impl Content {
     fn new(message: &Open, needles: &[Needle]) -> Self {
         let summary = message.summary.as_deref();
         let parts = summary.map(searched_parts).unwrap_or_default();
-        let header: String = Header::new(message.header.as_deref().unwrap_or_default())
-            .fields()
-            .map(|field| {
-                fold(&format!(
-                    "{}: {}\n",
-                    String::from_utf8_lossy(field.name),
-                    header_text(&field.value())
-                ))
-            })
-            .collect();
+        let header = message
+            .header
+            .as_ref()
+            .map(HeaderText::lines)
+            .unwrap_or_default();
         let found = needles
             .iter()
             .map(|needle| needle.len() == 0 || (needle.in_header() && needle.is_in(&header)));
