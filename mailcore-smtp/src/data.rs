@@ -6,6 +6,7 @@
 //! for the end of the data than this side does. What is done about a refused
 //! message, replies and closing, is the session's duty.
 
+mod check;
 mod receive;
 mod send;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 
 use thiserror::Error;
 
+pub use check::LineCheck;
 pub use receive::{DataReceiver, DataStep};
 pub use send::DotStuffer;
 

@@ -15,7 +15,8 @@ use mailcore::wire::Line;
 
 use super::config::AuthOffer;
 use super::question::{Answer, Question};
-use super::session::{AfterLongLine, Flow, Pending, Phase, Session, State};
+use super::session::{Flow, Session};
+use super::state::{AfterLongLine, Pending, Phase, State};
 use super::wording;
 use crate::command::Auth;
 use crate::reply::Reply;

@@ -9,7 +9,8 @@ use mailcore::wire::TlsInfo;
 
 use super::config::{Kind, StartTls};
 use super::question::{Answer, Question};
-use super::session::{Pending, Phase, Session, State};
+use super::session::Session;
+use super::state::{Pending, Phase, State};
 use super::wording;
 use crate::command::Verb;
 use crate::extension::Extension;
@@ -61,6 +62,7 @@ impl Session {
             Extension::EnhancedStatusCodes,
             Extension::SmtpUtf8,
             Extension::Dsn,
+            Extension::Chunking,
         ];
         if self.tls_is_offered() {
             offered.push(Extension::StartTls);
@@ -163,6 +165,7 @@ impl Session {
             Pending::Rcpt(transaction) => self.rcpt_answered(transaction, &answer),
             Pending::Data(transaction) => self.data_answered(transaction, &answer),
             Pending::Chunk(receiving) => self.chunk_answered(receiving, answer),
+            Pending::Bdat(chunked) => self.chunk_admitted(chunked, &answer),
             Pending::Finish(transaction) => self.finish_answered(&transaction, answer),
             Pending::Abort { replies, then } => {
                 replies.iter().for_each(|reply| self.say(reply));

@@ -5,12 +5,14 @@
 //! of mail is [`mailcore::intake`]'s.
 
 mod auth;
+mod chunking;
 mod config;
 mod connection;
 mod host;
 mod question;
 mod session;
 mod smtp;
+mod state;
 mod table;
 mod transaction;
 mod wording;

@@ -2,13 +2,12 @@
 //! commands, keeping limits.
 //!
 //! What the commands do is in `connection.rs` (greeting, EHLO, STARTTLS),
-//! `auth.rs` (AUTH) and `transaction.rs` (MAIL to the end of the data). No
-//! socket, clock or seam is known here.
+//! `auth.rs` (AUTH), `transaction.rs` (MAIL to the end of the data) and
+//! `chunking.rs` (BDAT). No socket, clock or seam is known here.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mailcore::sasl::Exchange;
 use mailcore::seams::FilterSession;
 use mailcore::status::Status;
 use mailcore::time::Monotonic;
@@ -16,8 +15,8 @@ use mailcore::wire::{Input, Line, Machine, Step, TlsInfo};
 
 use super::config::SmtpConfig;
 use super::question::{Answer, Question};
-use super::table::{self, Rule, Stage};
-use super::transaction::{Receiving, Transaction};
+use super::state::{AfterLongLine, Counters, Pending, Phase, State};
+use super::table::{self, Rule};
 use super::wording;
 use crate::command::{Command, CommandError, Verb};
 use crate::reply::Reply;
@@ -45,82 +44,9 @@ pub struct Session {
     pub(super) counters: Counters,
     /// When the peer must have sent what is awaited.
     deadline: Option<Monotonic>,
+    /// Octets of a message since the deadline was last set.
+    progress: u64,
     fate: Fate,
-}
-
-/// What the session waits for or does next.
-#[derive(Debug)]
-pub(super) enum State {
-    /// Nothing was done yet.
-    Connected,
-    /// The peer is welcome; the greeting waits for early talkers.
-    Greeting { until: Option<Monotonic> },
-    /// A command is awaited.
-    Command(Phase),
-    /// The rest of an over-long line is dropped; then comes `then`.
-    LongLine { dropped: u64, then: AfterLongLine },
-    /// A question is to be asked.
-    Ask(Question, Pending),
-    /// It is open.
-    Asking(Pending),
-    /// The client's answer to a SASL challenge is awaited.
-    Authenticating(Exchange),
-    /// The reply to a failed AUTH is held back.
-    Pausing {
-        until: Option<Monotonic>,
-        reply: Reply,
-    },
-    /// The message is coming.
-    Data(Box<Receiving>),
-    /// STARTTLS was agreed to; the reply goes out, then the handshake begins.
-    StartTls,
-    /// The handshake is the driver's.
-    Handshake,
-    /// Replies go out, then the connection closes.
-    Closing,
-    /// It is over.
-    Closed,
-}
-
-/// Whether a transaction is open.
-#[derive(Debug)]
-pub(super) enum Phase {
-    Idle,
-    Transaction(Transaction),
-}
-
-#[derive(Debug)]
-pub(super) enum AfterLongLine {
-    Command(Phase),
-    /// The AUTH exchange has failed.
-    AuthFailed,
-}
-
-/// What an open question was about.
-#[derive(Debug)]
-pub(super) enum Pending {
-    Connect,
-    Greet(Verb),
-    Auth,
-    Mail(Transaction),
-    Rcpt(Transaction),
-    Data(Transaction),
-    Chunk(Box<Receiving>),
-    Finish(Transaction),
-    /// The transaction was dropped; the replies wait, `then` follows.
-    Abort {
-        replies: Vec<Reply>,
-        then: Box<State>,
-    },
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) errors: u32,
-    pub(super) idle_commands: u32,
-    pub(super) unknown_recipients: u32,
-    pub(super) transactions: u32,
-    pub(super) auth_failures: u32,
 }
 
 #[derive(Debug)]
@@ -140,6 +66,7 @@ pub enum Notice {
     Disconnect(Status),
 }
 
+/// Whether the session goes on by itself or hands a step to its driver.
 pub(super) enum Flow {
     Again,
     Out(Step<Question>),
@@ -159,6 +86,7 @@ impl Session {
             state: State::Connected,
             counters: Counters::default(),
             deadline: None,
+            progress: 0,
             fate: Fate::Open,
         }
     }
@@ -190,6 +118,12 @@ impl Session {
             State::Authenticating(exchange) => return self.read_auth_response(exchange, now),
             State::Pausing { until, reply } => return self.pause(until, reply, now),
             State::Data(receiving) => return self.receive_data(receiving, now),
+            State::Chunk(chunked) => return self.read_chunk(chunked, now),
+            State::SkipChunk {
+                left,
+                replies,
+                phase,
+            } => return self.drop_chunk(left, replies, phase, now),
             State::StartTls => {
                 self.state = State::StartTls;
                 if !self.flush_output() {
@@ -301,9 +235,18 @@ impl Session {
         if self.flush_output() {
             return Flow::Again;
         }
-        if matches!(self.fate, Fate::PeerGone) {
-            self.state = State::Closing;
-            return Flow::Again;
+        match &self.fate {
+            Fate::PeerGone => {
+                self.state = State::Closing;
+                return Flow::Again;
+            }
+            // A message on its way is finished first.
+            Fate::Ending(reply) if !matches!(self.state, State::Data(_) | State::Chunk(_)) => {
+                let reply = reply.clone();
+                self.close_with(&reply);
+                return Flow::Again;
+            }
+            Fate::Ending(_) | Fate::Open => {}
         }
         let until = *self
             .deadline
@@ -323,7 +266,7 @@ impl Session {
                 self.close_with(&wording::not_smtp());
                 return State::Closing;
             }
-            Err(error) => return self.fail(phase, &wording::command_error(&error)),
+            Err(error) => return self.misread(phase, line, &error),
         };
         let verb = command.verb();
         let rule = table::rule(verb, phase.stage(self.greeted), self.config.kind);
@@ -336,6 +279,9 @@ impl Session {
                 self.close_with(&wording::pipelined_past(verb));
                 return State::Closing;
             }
+            if let Command::Bdat { size, .. } = command {
+                return self.skip_chunk(size, vec![refusal], phase);
+            }
             return self.fail(phase, &refusal);
         }
         if self.idles_too_long(verb) {
@@ -345,10 +291,24 @@ impl Session {
         self.run(phase, command)
     }
 
+    /// A line that is no command. After a BDAT whose size is not known nothing
+    /// can be told from the chunk, so that the session ends.
+    fn misread(&mut self, phase: Phase, line: &[u8], error: &CommandError) -> State {
+        let reply = wording::command_error(error);
+        let is_bdat = line
+            .get(..4)
+            .is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
+        if is_bdat && matches!(error, CommandError::Usage(_)) {
+            self.close_with(&reply);
+            return State::Closing;
+        }
+        self.fail(phase, &reply)
+    }
+
     /// Counts commands that lead to no message; one that is accepted sets the
     /// count back.
     fn idles_too_long(&mut self, verb: Verb) -> bool {
-        if !matches!(verb, Verb::Rcpt | Verb::Data | Verb::Quit) {
+        if !matches!(verb, Verb::Rcpt | Verb::Data | Verb::Bdat | Verb::Quit) {
             self.counters.idle_commands += 1;
         }
         self.counters.idle_commands > self.config.limits.idle_commands
@@ -366,7 +326,8 @@ impl Session {
             (Command::Data, Phase::Transaction(transaction)) => {
                 State::Ask(Question::Data, Pending::Data(transaction))
             }
-            (Command::Rset, Phase::Transaction(_)) => {
+            (Command::Bdat { size, last }, phase) => self.begin_chunk(phase, size, last),
+            (Command::Rset, Phase::Transaction(_) | Phase::Chunks(_)) => {
                 self.abort(vec![wording::reset()], State::Command(Phase::Idle))
             }
             (Command::Rset, Phase::Idle) => self.reply(Phase::Idle, &wording::reset()),
@@ -412,13 +373,19 @@ impl Session {
 
     /// Replies with an error, which is counted; the last one allowed is a 421.
     pub(super) fn fail(&mut self, phase: Phase, reply: &Reply) -> State {
+        self.fail_with(phase, std::slice::from_ref(reply))
+    }
+
+    /// The same with a reply for each recipient.
+    pub(super) fn fail_with(&mut self, phase: Phase, replies: &[Reply]) -> State {
         self.deadline = None;
         self.counters.errors += 1;
         if self.counters.errors >= self.config.limits.errors {
             self.close_with(&wording::too_many_errors());
             return State::Closing;
         }
-        self.reply_now(phase, reply)
+        replies.iter().for_each(|reply| self.say_now(reply));
+        State::Command(phase)
     }
 
     /// Says `reply` and closes.
@@ -438,25 +405,25 @@ impl Session {
         )
     }
 
-    /// More of what is awaited came: the peer has its whole time again.
+    /// What was awaited came: the peer has its whole time again.
     pub(super) fn extend_deadline(&mut self) {
         self.deadline = None;
+        self.progress = 0;
+    }
+
+    /// Part of a message came. Only a fair amount extends the peer's time, so
+    /// that none holds the session with an octet now and then.
+    pub(super) fn progress(&mut self, octets: u64) {
+        self.progress = self.progress.saturating_add(octets);
+        if self.progress >= CHUNK as u64 {
+            self.extend_deadline();
+        }
     }
 
     /// True when there is something to send first.
     fn flush_output(&mut self) -> bool {
         self.flush = !self.output.is_empty();
         self.flush
-    }
-}
-
-impl Phase {
-    fn stage(&self, greeted: Option<Verb>) -> Stage {
-        match self {
-            Self::Idle if greeted.is_none() => Stage::Ungreeted,
-            Self::Idle => Stage::Greeted,
-            Self::Transaction(transaction) => transaction.stage(),
-        }
     }
 }
 
@@ -510,10 +477,9 @@ impl Machine for Session {
             }
             self.flush = false;
             let state = std::mem::replace(&mut self.state, State::Closed);
-            let limit = if let State::Data(_) = state {
-                CHUNK + 16
-            } else {
-                COMMAND_INPUT
+            let limit = match state {
+                State::Data(_) | State::Chunk(_) | State::SkipChunk { .. } => CHUNK + 16,
+                _ => COMMAND_INPUT,
             };
             self.input.set_limit(limit);
             if let Flow::Out(step) = self.advance(state, now) {

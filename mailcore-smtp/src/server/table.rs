@@ -19,6 +19,8 @@ pub(super) enum Stage {
     Refused,
     /// At least one recipient was accepted.
     Recipients,
+    /// Part of the message has come by BDAT.
+    Chunks,
 }
 
 /// What the table says.
@@ -58,15 +60,23 @@ pub(super) fn rule(verb: Verb, stage: Stage, kind: Kind) -> Rule {
     } else {
         OtherProtocol
     };
-    let [ungreeted, greeted, mail, refused, recipients] = match verb {
-        Verb::Helo | Verb::Ehlo => [greeting; 5],
-        Verb::Lhlo => [lmtp_greeting; 5],
-        Verb::Mail => [GreetFirst, Legal, NotNow, NotNow, NotNow],
-        Verb::Rcpt => [GreetFirst, MailFirst, Legal, Legal, Legal],
-        Verb::Data => [GreetFirst, MailFirst, RcptFirst, NoRecipients, Legal],
-        Verb::StartTls | Verb::Auth => [GreetFirst, Legal, NotNow, NotNow, NotNow],
-        Verb::Rset | Verb::Noop | Verb::Quit | Verb::Vrfy | Verb::Help => [Legal; 5],
-        Verb::Bdat | Verb::Expn | Verb::Etrn => [NotImplemented; 5],
+    let [ungreeted, greeted, mail, refused, recipients, chunks] = match verb {
+        Verb::Helo | Verb::Ehlo => [greeting; 6],
+        Verb::Lhlo => [lmtp_greeting; 6],
+        Verb::Mail => [GreetFirst, Legal, NotNow, NotNow, NotNow, NotNow],
+        Verb::Rcpt => [GreetFirst, MailFirst, Legal, Legal, Legal, NotNow],
+        Verb::Data => [
+            GreetFirst,
+            MailFirst,
+            RcptFirst,
+            NoRecipients,
+            Legal,
+            NotNow,
+        ],
+        Verb::Bdat => [GreetFirst, MailFirst, RcptFirst, NoRecipients, Legal, Legal],
+        Verb::StartTls | Verb::Auth => [GreetFirst, Legal, NotNow, NotNow, NotNow, NotNow],
+        Verb::Rset | Verb::Noop | Verb::Quit | Verb::Vrfy | Verb::Help => [Legal; 6],
+        Verb::Expn | Verb::Etrn => [NotImplemented; 6],
     };
     match stage {
         Stage::Ungreeted => ungreeted,
@@ -74,5 +84,6 @@ pub(super) fn rule(verb: Verb, stage: Stage, kind: Kind) -> Rule {
         Stage::Mail => mail,
         Stage::Refused => refused,
         Stage::Recipients => recipients,
+        Stage::Chunks => chunks,
     }
 }

@@ -11,7 +11,8 @@ use mailcore::time::Monotonic;
 use super::config::Kind;
 use super::connection::Utf8;
 use super::question::{Answer, NewTransaction, Question};
-use super::session::{CHUNK, Flow, Pending, Phase, Session, State};
+use super::session::{CHUNK, Flow, Session};
+use super::state::{Pending, Phase, State};
 use super::table::Stage;
 use super::wording;
 use crate::command::{Mail, Rcpt, Verb};
@@ -43,7 +44,7 @@ pub(super) struct Receiving {
     receiver: DataReceiver,
     /// The host wants no more of it, for this reason; told at its end.
     refusal: Option<Reply>,
-    /// Octets read when the peer's time was last extended.
+    /// Octets read and told to the session's deadline.
     mark: u64,
 }
 
@@ -177,10 +178,8 @@ impl Session {
     pub(super) fn receive_data(&mut self, mut receiving: Box<Receiving>, now: Monotonic) -> Flow {
         let step = receiving.receiver.next(&mut self.input, CHUNK);
         let taken = receiving.receiver.taken();
-        if taken.saturating_sub(receiving.mark) >= CHUNK as u64 {
-            receiving.mark = taken;
-            self.extend_deadline();
-        }
+        self.progress(taken.saturating_sub(receiving.mark));
+        receiving.mark = taken;
         if receiving.receiver.discarded() > self.config.limits.discard {
             self.close_with(&wording::too_much_discarded());
             return Flow::Again;
@@ -253,7 +252,7 @@ impl Session {
 
     /// One reply in SMTP, one for each accepted recipient in LMTP (RFC 2033
     /// section 4.2).
-    fn for_each_recipient(&self, transaction: &Transaction, reply: Reply) -> Vec<Reply> {
+    pub(super) fn for_each_recipient(&self, transaction: &Transaction, reply: Reply) -> Vec<Reply> {
         match self.config.kind {
             Kind::Lmtp => (0..transaction.accepted).map(|_| reply.clone()).collect(),
             Kind::Mx | Kind::Submission => vec![reply],

@@ -64,6 +64,10 @@ pub(super) fn accepted(text: &str) -> Reply {
         .in_ascii()
 }
 
+pub(super) fn chunk_received(octets: u64) -> Reply {
+    Reply::new(ReplyCode::OK, format!("{octets} octets received")).enhanced(0, 0)
+}
+
 pub(super) fn reset() -> Reply {
     say(ReplyCode::OK, 0, 0, "Reset")
 }
