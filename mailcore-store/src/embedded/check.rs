@@ -31,7 +31,7 @@ const AGREED: [(&str, &str); 8] = [
     ("vanished", "*"),
     ("deliveries", "*"),
     ("spool", "*"),
-    ("bodies", "id, segment, place, length, hash"),
+    ("bodies", "id, segment, place, lsn, length, hash"),
 ];
 
 /// What a check found.

@@ -459,6 +459,16 @@ pub(crate) fn flags_from(bits: u8, keywords: &str) -> Flags {
     Flags::from_parts(bits, keywords.split(' ').filter_map(Keyword::new))
 }
 
+/// Equal for equal octets, wherever they lie (RFC 8474 section 4).
+pub(crate) fn email_id(prefix: &[u8], body: &[u8; 32]) -> u128 {
+    let mut hash = blake3::Hasher::new();
+    hash.update(body);
+    hash.update(prefix);
+    let mut octets = [0; 16];
+    hash.finalize_xof().fill(&mut octets);
+    u128::from_be_bytes(octets)
+}
+
 fn narrow(value: u64) -> Result<u32, PackError> {
     u32::try_from(value).map_err(|_| PackError::Damaged)
 }

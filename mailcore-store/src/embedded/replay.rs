@@ -60,6 +60,7 @@ pub(crate) fn catch_up(
         };
         let record = Record::decode(&group.record).map_err(|_| LogError::Record(group.lsn))?;
         let origin = Origin {
+            lsn: group.lsn,
             segment: group.segment,
             bodies: &group.bodies,
             at: record.at,

@@ -19,7 +19,7 @@ use mailcore::seams::StoreError;
 use super::fs::{FileSystem, StoreFile};
 use super::index::read::BodyRow;
 use super::index::{IN_EXTENT, LOST};
-use super::log::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, SegmentId, StoreId};
+use super::log::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, Lsn, SegmentId, StoreId};
 use extent::{EXTENT_HEADER, ExtentId};
 
 /// Body ids from here on name extents; below they are counted.
@@ -33,7 +33,11 @@ const MAX_OPEN: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyPlace {
     /// In one frame of a segment.
-    Frame { segment: SegmentId, offset: u64 },
+    Frame {
+        segment: SegmentId,
+        offset: u64,
+        lsn: Lsn,
+    },
     /// In an extent file.
     Extent(ExtentId),
     /// Its frame was damaged when the index was built.
@@ -48,6 +52,7 @@ impl BodyPlace {
             segment => Self::Frame {
                 segment: SegmentId(u64::try_from(segment).unwrap_or(0)),
                 offset: row.place,
+                lsn: Lsn(row.lsn),
             },
         }
     }
@@ -120,7 +125,11 @@ impl Bodies {
     ) -> Result<Chunk, StoreError> {
         match place {
             BodyPlace::Lost => Err(StoreError::Damaged("the message's content is lost".into())),
-            BodyPlace::Frame { segment, offset } => {
+            BodyPlace::Frame {
+                segment,
+                offset,
+                lsn,
+            } => {
                 let path = segment.path(&self.log);
                 let wanted = usize::try_from(length).unwrap_or(usize::MAX).min(BLOCK);
                 let octets = read_octets(
@@ -129,7 +138,12 @@ impl Bodies {
                     offset,
                     &path,
                 )?;
-                let block = self.block(&octets, FrameKind::Body, (segment.0, None), wanted);
+                let block = self.block(
+                    &octets,
+                    (FrameKind::Body, segment.0),
+                    Within::Group(lsn),
+                    wanted,
+                );
                 let octets = block.ok_or_else(|| damaged(&path, offset))?;
                 Ok(Chunk { start: 0, octets })
             }
@@ -180,11 +194,11 @@ impl Bodies {
             for at in 0..count {
                 let left = length.saturating_sub(number * block);
                 let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(BLOCK);
-                let place = (extent.0, u32::try_from(number).ok());
+                let within = Within::Extent(number);
                 let start = (at * step).min(octets.len());
                 let end = (start + HEADER_LEN + wanted).min(octets.len());
                 let frame = octets.slice(start..end);
-                let sound = self.block(&frame, FrameKind::Extent, place, wanted);
+                let sound = self.block(&frame, (FrameKind::Extent, extent.0), within, wanted);
                 gathered.extend_from_slice(&sound.ok_or_else(|| damaged(&path, offset))?);
                 number += 1;
             }
@@ -195,24 +209,33 @@ impl Bodies {
         })
     }
 
-    /// The payload of a sound frame of this file, index and length.
+    /// The payload of a sound frame of this file, place and length.
     fn block(
         &self,
         frame: &Bytes,
-        kind: FrameKind,
-        place: (u64, Option<u32>),
+        (kind, file_id): (FrameKind, u64),
+        within: Within,
         length: usize,
     ) -> Option<Bytes> {
         let header = FrameHeader::decode(self.store, frame).ok()?;
-        let (file_id, index) = place;
         let right = header.kind == kind
             && header.file_id == file_id
-            && index.is_none_or(|index| header.index == index)
+            && match within {
+                Within::Group(lsn) => header.lsn == lsn,
+                Within::Extent(number) => u64::from(header.index) == number,
+            }
             && header.plain_len as usize == length;
         let payload = (frame.len() >= HEADER_LEN + length)
             .then(|| frame.slice(HEADER_LEN..HEADER_LEN + length))?;
         (right && header.verify(&payload).is_ok()).then_some(payload)
     }
+}
+
+/// Which frame of its file is wanted.
+#[derive(Debug, Clone, Copy)]
+enum Within {
+    Group(Lsn),
+    Extent(u64),
 }
 
 fn read_octets(
@@ -282,6 +305,16 @@ impl StoredBody {
         Self {
             _staged: Some(staged),
             ..Self::new(bodies, key, place, length)
+        }
+    }
+
+    /// Takes a body that lies in one frame into memory. Blocks the thread. A
+    /// failure shows when the octets are asked for.
+    pub(crate) fn read_ahead(&self) {
+        if let BodyPlace::Frame { .. } = self.place
+            && let Ok(chunk) = self.bodies.read(self.place, self.length, 0..self.length)
+        {
+            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(chunk);
         }
     }
 

@@ -10,12 +10,13 @@ use rusqlite::{OptionalExtension, params};
 use super::cache::MailboxState;
 use super::{Index, signed, unsigned};
 use crate::embedded::body::EXTENT_BODIES;
-use crate::embedded::log::SegmentId;
+use crate::embedded::log::{Lsn, SegmentId};
 use crate::embedded::record::{BodySource, Effect, Filed, keywords_text};
 
 /// Where a group's body frames lie, and when it was committed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
+    pub(crate) lsn: Lsn,
     pub(crate) segment: SegmentId,
     /// Offsets of the body frames; `None` for a lost one.
     pub(crate) bodies: &'a [Option<u64>],
@@ -172,11 +173,12 @@ impl Index {
             self.counters.body = self.counters.body.max(id + 1);
         }
         self.conn
-            .prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, 0)")?
+            .prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?, 0)")?
             .execute(params![
                 signed(id),
                 segment,
                 place,
+                signed(origin.lsn.0),
                 signed(length),
                 &hash[..]
             ])
@@ -192,8 +194,14 @@ impl Index {
     ) -> rusqlite::Result<()> {
         self.counters.content = self.counters.content.max(id + 1);
         self.conn
-            .prepare_cached("INSERT OR REPLACE INTO contents VALUES (?, ?, 0, ?, ?)")?
-            .execute(params![signed(id), signed(body), prefix, summary])?;
+            .prepare_cached("INSERT OR REPLACE INTO contents VALUES (?, ?, 0, ?, ?, ?)")?
+            .execute(params![
+                signed(id),
+                signed(body),
+                content_sum(id, prefix, summary),
+                prefix,
+                summary
+            ])?;
         self.count_body(body, 1)
     }
 
@@ -410,6 +418,12 @@ impl Index {
             .optional()?;
         body.map_or(Ok(()), |body| self.count_body(unsigned(body), -1))
     }
+}
+
+/// Tells a damaged row of `contents`: SQLite has no checksums of its own.
+pub(crate) fn content_sum(id: u64, prefix: &[u8], summary: &[u8]) -> u32 {
+    let sum = crc32c::crc32c_append(crc32c::crc32c(&id.to_le_bytes()), prefix);
+    crc32c::crc32c_append(sum, summary)
 }
 
 /// When an entry is due, and whether it is on hold. Progress that cannot be

@@ -7,6 +7,8 @@ mod apply;
 mod cache;
 pub(crate) mod read;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use mailcore::time::Timestamp;
@@ -66,6 +68,7 @@ impl Index {
     /// When the file cannot be opened or made.
     pub(crate) fn open(path: &Path, store: StoreId) -> rusqlite::Result<Option<Self>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        make_private(path);
         match connect(path, flags).and_then(|conn| Self::prepare(conn, store)) {
             Ok(index) => Ok(index),
             Err(error) if is_damage(&error) => Ok(None),
@@ -256,6 +259,18 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
         Some(DatabaseCorrupt | NotADatabase)
     ) || matches!(error, rusqlite::Error::QueryReturnedNoRows)
         || matches!(error.sqlite_error(), Some(it) if it.extended_code == rusqlite::ffi::SQLITE_ERROR)
+}
+
+/// Makes the file for its owner alone; SQLite's other files take its mode. A
+/// failure shows when SQLite opens it.
+fn make_private(path: &Path) {
+    drop(
+        OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(path),
+    );
 }
 
 fn make_tables(conn: &Connection, store: StoreId) -> rusqlite::Result<()> {

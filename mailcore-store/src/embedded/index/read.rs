@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use mailcore::event::{Event, EventCursor, StoredEvent};
 use mailcore::mailbox::{EmailId, Flags, MessageInfo, ModSeq, Uid, UidSet, UidValidity};
+use mailcore::message::Summary;
 use mailcore::seams::{QuotaUsage, StateValue};
 use mailcore::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::apply::content_sum;
 use super::cache::MailboxState;
 use super::{signed, unsigned};
-use crate::embedded::record::flags_from;
+use crate::embedded::record::{email_id, flags_from};
 
 const MAILBOX: &str = "id, account, name, uid_validity, uid_next, modseq, messages, unseen, deleted, size, special_use";
 const MESSAGE: &str =
@@ -199,28 +201,36 @@ pub(crate) fn vanished(conn: &Connection, mailbox: u64, since: ModSeq) -> rusqli
     Ok(UidSet::from_ranges(uids))
 }
 
-/// Stored summaries of those messages of `uids` that exist, ascending.
+/// Stored summaries of those messages of `uids` that exist, ascending; `None`
+/// for one whose row is damaged.
 pub(crate) fn summaries(
     conn: &Connection,
     mailbox: u64,
     uids: &UidSet,
-) -> rusqlite::Result<Vec<(Uid, Vec<u8>)>> {
+) -> rusqlite::Result<Vec<(Uid, Option<Summary>)>> {
     let mut query = conn.prepare_cached(
-        "SELECT uid, summary FROM messages JOIN contents ON contents.id = content
+        "SELECT uid, size, id, sum, prefix, summary FROM messages LEFT JOIN contents ON id = content
          WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
     )?;
     let mut found = Vec::new();
     for (first, last) in uids.ranges() {
-        let rows = query.query_map(
-            params![signed(mailbox), first.value(), last.value()],
-            |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?)),
-        )?;
-        for row in rows {
-            let (uid, summary) = row?;
-            found.extend(Uid::new(uid).map(|uid| (uid, summary)));
+        let mut rows = query.query(params![signed(mailbox), first.value(), last.value()])?;
+        while let Some(row) = rows.next()? {
+            found.extend(Uid::new(row.get(0)?).map(|uid| (uid, summary(row))));
         }
     }
     Ok(found)
+}
+
+fn summary(row: &Row<'_>) -> Option<Summary> {
+    let (size, id) = (number(row, 1).ok()?, number(row, 2).ok()?);
+    let (prefix, octets) = (
+        row.get_ref(4).ok()?.as_blob().ok()?,
+        row.get_ref(5).ok()?.as_blob().ok()?,
+    );
+    let sound = row.get::<_, u32>(3).ok()? == content_sum(id, prefix, octets);
+    let summary = sound.then(|| Summary::decode(octets).ok())??;
+    (summary.size == size).then_some(summary)
 }
 
 /// Where a body lies.
@@ -230,6 +240,8 @@ pub(crate) struct BodyRow {
     /// A segment, or one of [`super::apply::LOST`] and `IN_EXTENT`.
     pub(crate) segment: i64,
     pub(crate) place: u64,
+    /// The group whose frame it is; 0 in extents.
+    pub(crate) lsn: u64,
     pub(crate) length: u64,
 }
 
@@ -238,12 +250,13 @@ fn body_row(row: &Row<'_>) -> rusqlite::Result<BodyRow> {
         id: number(row, 0)?,
         segment: row.get(1)?,
         place: number(row, 2)?,
-        length: number(row, 3)?,
+        lsn: number(row, 3)?,
+        length: number(row, 4)?,
     })
 }
 
 pub(crate) fn body(conn: &Connection, id: u64) -> rusqlite::Result<Option<BodyRow>> {
-    conn.prepare_cached("SELECT id, segment, place, length FROM bodies WHERE id = ?")?
+    conn.prepare_cached("SELECT id, segment, place, lsn, length FROM bodies WHERE id = ?")?
         .query_row([signed(id)], body_row)
         .optional()
 }
@@ -261,30 +274,46 @@ pub(crate) fn bodies(
     limit: usize,
 ) -> rusqlite::Result<Vec<(BodyRow, [u8; 32])>> {
     conn.prepare_cached(
-        "SELECT id, segment, place, length, hash FROM bodies WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT id, segment, place, lsn, length, hash FROM bodies WHERE id > ? ORDER BY id LIMIT ?",
     )?
     .query_map(params![signed(after), signed(limit as u64)], |row| {
-        Ok((body_row(row)?, row.get(4)?))
+        Ok((body_row(row)?, row.get(5)?))
     })?
     .collect()
 }
 
-/// A message's prefix and body. The body is `None` when its row is lost.
+/// What a message is made of.
+#[derive(Debug)]
+pub(crate) struct ContentRow {
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) body: BodyRow,
+}
+
+/// A message's prefix and body: `None` when there is no such message,
+/// `Some(None)` when a row is missing or damaged. The email id, being a hash of
+/// both, shows that message, prefix and body belong together.
 pub(crate) fn content(
     conn: &Connection,
     mailbox: u64,
     uid: Uid,
-) -> rusqlite::Result<Option<(Vec<u8>, Option<BodyRow>)>> {
+) -> rusqlite::Result<Option<Option<ContentRow>>> {
     conn.prepare_cached(
-        "SELECT bodies.id, segment, place, length, prefix FROM messages
-         JOIN contents ON contents.id = content LEFT JOIN bodies ON bodies.id = body
+        "SELECT bodies.id, segment, place, lsn, length, hash, prefix, size, email_id FROM messages
+         LEFT JOIN contents ON contents.id = content LEFT JOIN bodies ON bodies.id = body
          WHERE mailbox = ? AND uid = ?",
     )?
     .query_row(params![signed(mailbox), uid.value()], |row| {
-        let known: Option<i64> = row.get(0)?;
-        Ok((row.get(4)?, known.map(|_| body_row(row)).transpose()?))
+        Ok(content_row(row).unwrap_or(None))
     })
     .optional()
+}
+
+fn content_row(row: &Row<'_>) -> rusqlite::Result<Option<ContentRow>> {
+    let (body, hash) = (body_row(row)?, row.get::<_, [u8; 32]>(5)?);
+    let prefix: Vec<u8> = row.get(6)?;
+    let sound = number(row, 7)? == prefix.len() as u64 + body.length
+        && id128(row, 8)? == email_id(&prefix, &hash);
+    Ok(sound.then_some(ContentRow { prefix, body }))
 }
 
 /// Where a delivery came to lie: mailbox, UID, ModSeq.

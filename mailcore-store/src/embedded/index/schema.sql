@@ -34,6 +34,7 @@ CREATE TABLE bodies (
     id      INTEGER PRIMARY KEY,
     segment INTEGER NOT NULL,
     place   INTEGER NOT NULL,
+    lsn     INTEGER NOT NULL,
     length  INTEGER NOT NULL,
     hash    BLOB    NOT NULL,
     refs    INTEGER NOT NULL
@@ -42,6 +43,7 @@ CREATE TABLE contents (
     id      INTEGER PRIMARY KEY,
     body    INTEGER NOT NULL,
     refs    INTEGER NOT NULL,
+    sum     INTEGER NOT NULL,
     prefix  BLOB    NOT NULL,
     summary BLOB    NOT NULL
 );

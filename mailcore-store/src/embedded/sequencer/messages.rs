@@ -12,7 +12,7 @@ use super::{
     AppendInput, BodyInput, BodyRef, MAX_MESSAGES, MAX_UID, MailboxState, Refusal, Sequencer,
 };
 use crate::embedded::index::read::{self, MessageRow};
-use crate::embedded::record::{Effect, Filed, keywords_text};
+use crate::embedded::record::{Effect, Filed, email_id, keywords_text};
 
 /// Octets of flags that one request may write.
 const MAX_FLAG_OCTETS: usize = 8 << 20;
@@ -307,14 +307,4 @@ pub(super) fn check_keywords(flags: &Flags) -> Result<(), StoreError> {
         true => Err(StoreError::Limit("keywords of a message")),
         false => Ok(()),
     }
-}
-
-/// Equal for equal octets, wherever they lie (RFC 8474 section 4).
-fn email_id(prefix: &[u8], body: &[u8; 32]) -> u128 {
-    let mut hash = blake3::Hasher::new();
-    hash.update(body);
-    hash.update(prefix);
-    let mut octets = [0; 16];
-    hash.finalize_xof().fill(&mut octets);
-    u128::from_be_bytes(octets)
 }

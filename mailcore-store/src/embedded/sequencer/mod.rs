@@ -117,6 +117,7 @@ impl<'a> Sequencer<'a> {
     /// Writes an effect down and applies it.
     fn emit(&mut self, effect: Effect) -> Result<(), Refusal> {
         let origin = Origin {
+            lsn: self.place.next,
             segment: self.place.segment,
             bodies: &self.offsets,
             at: self.now.millis(),
