@@ -405,7 +405,7 @@ async fn compare(ops: Vec<Op>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn embedded_and_memory_store_do_the_same(ops in prop::collection::vec(op(), 1..40)) {
