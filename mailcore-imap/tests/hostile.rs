@@ -292,3 +292,110 @@ fn bombs_are_turned_away() {
         "deep parentheses"
     );
 }
+
+fn session(transport: Transport) -> Session {
+    let mut config = Config::new("host");
+    config.plaintext_login = PlaintextLogin::Anywhere;
+    Session::new(
+        Arc::new(config),
+        Abilities::default(),
+        Peer {
+            address: None,
+            transport,
+        },
+    )
+}
+
+/// Steps until the session waits; what it sent.
+fn until_waiting(session: &mut Session) -> String {
+    let mut said = Vec::new();
+    loop {
+        match session.step(Monotonic::default()) {
+            Step::Send(octets) => said.extend_from_slice(&octets),
+            Step::Ask(question) => session.answer(answer(question)),
+            _ => return String::from_utf8(said).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn what_came_in_clear_is_dropped_when_tls_begins() {
+    let mut session = session(Transport::PlainWithStartTls);
+    session.receive(b"a STARTTLS\r\nb LOGIN a b\r\nc NO");
+    assert!(until_waiting(&mut session).ends_with("a OK Begin TLS negotiation now\r\n"));
+    session.receive(b"d LOGIN x y\r\n");
+    session.tls_established(mailcore::wire::TlsInfo::default());
+    assert_eq!(until_waiting(&mut session), "");
+    session.receive(b"OP\r\n");
+    assert_eq!(until_waiting(&mut session), "OP BAD Unknown command\r\n");
+}
+
+#[test]
+fn a_large_message_passes_through_in_pieces() {
+    const SIZE: u64 = 5_000_000;
+    let mut session = session(Transport::Tls);
+    session.receive(b"a LOGIN a b\r\nb SELECT INBOX\r\n");
+    until_waiting(&mut session);
+    session.receive(b"c FETCH 1 BODY.PEEK[]\r\n");
+    let (mut asked, mut received) = (0, 0);
+    loop {
+        match session.step(Monotonic::default()) {
+            Step::Send(octets) => {
+                received += octets.len() as u64;
+                // Nothing more is read while octets wait to be sent.
+                assert!(asked <= received + 65_536, "{asked} asked, {received} sent");
+            }
+            Step::Ask(Question::Summaries(_)) => {
+                let mut summary = Summary::scan(MESSAGE);
+                summary.size = SIZE;
+                session.answer(Answer::Summaries(vec![(uid(1), Arc::new(summary))]));
+            }
+            Step::Ask(Question::Read { range, .. }) => {
+                let length = range.end - range.start;
+                assert!(length <= 65_536);
+                asked += length;
+                session.answer(Answer::Octets(
+                    vec![b'x'; usize::try_from(length).unwrap()].into(),
+                ));
+            }
+            Step::Ask(question) => session.answer(answer(question)),
+            _ => break,
+        }
+    }
+    assert_eq!(asked, SIZE);
+    assert!(received > SIZE);
+}
+
+#[test]
+fn a_message_that_ends_early_ends_the_connection() {
+    let mut session = session(Transport::Tls);
+    session.receive(b"a LOGIN a b\r\nb SELECT INBOX\r\n");
+    until_waiting(&mut session);
+    session.receive(b"c FETCH 1 BODY.PEEK[]\r\nd NOOP\r\n");
+    let mut pieces = 0;
+    let mut said = Vec::new();
+    let ending = loop {
+        match session.step(Monotonic::default()) {
+            Step::Send(octets) => said.extend_from_slice(&octets),
+            Step::Ask(Question::Summaries(_)) => {
+                let mut summary = Summary::scan(MESSAGE);
+                summary.size = 200_000;
+                session.answer(Answer::Summaries(vec![(uid(1), Arc::new(summary))]));
+            }
+            Step::Ask(Question::Read { .. }) => {
+                pieces += 1;
+                session.answer(match pieces {
+                    1 => Answer::Octets(vec![b'x'; 65_536].into()),
+                    _ => Answer::Failed(StoreError::Damaged("a block".into())),
+                });
+            }
+            Step::Ask(question) => session.answer(answer(question)),
+            step => break step,
+        }
+    };
+    assert_eq!(format!("{ending:?}"), "Close");
+    assert!(
+        !String::from_utf8_lossy(&said).contains("d OK"),
+        "a reply within a literal"
+    );
+}
