@@ -159,12 +159,6 @@ impl Side {
 
         let storage = &self.stores.storage;
         let (who, now) = (account(), clock.now());
-        let later = |seconds: u8| now.after(Duration::from_secs(seconds.into()));
-        let key = |key: u8| StateKey::new("test", &key.to_string());
-        let spool = |change| Batch {
-            spool: vec![change],
-            ..Batch::default()
-        };
         match op {
             Op::Create(a) => said(storage.create(&who, &name(*a), None).await, |_| {
                 "made".into()
@@ -185,6 +179,19 @@ impl Side {
                 self.in_mailbox(op).await
             }
             Op::Deliver(a, missing, id, quota) => self.deliver((*a, *missing, *id), *quota).await,
+            _ => self.beside_mailboxes(op, now).await,
+        }
+    }
+
+    /// Operations on state and queue.
+    async fn beside_mailboxes(&self, op: &Op, now: mailcore::time::Timestamp) -> String {
+        let later = |seconds: u8| now.after(Duration::from_secs(seconds.into()));
+        let key = |key: u8| StateKey::new("test", &key.to_string());
+        let spool = |change| Batch {
+            spool: vec![change],
+            ..Batch::default()
+        };
+        match op {
             Op::Add(which, amount, expires) => {
                 let change = StateChange::Add {
                     key: key(*which),
@@ -224,7 +231,7 @@ impl Side {
                 }))
                 .await
             }
-            Op::Advance(_) | Op::Reopen => String::new(),
+            _ => String::new(),
         }
     }
 
