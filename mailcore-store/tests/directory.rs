@@ -209,6 +209,20 @@ async fn a_newer_file_is_left_alone() {
 }
 
 #[tokio::test]
+async fn another_programs_file_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE theirs (a)").unwrap();
+    let error = open_at(&path, &VirtualClock::new()).unwrap_err();
+    assert!(error.to_string().contains("not a mailcore directory"));
+    let tables: i64 = other
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[tokio::test]
 async fn one_domain_may_be_written_two_ways() {
     let directory = memory();
     directory

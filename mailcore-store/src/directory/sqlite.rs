@@ -6,6 +6,7 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mailcore::account::AccountId;
 use mailcore::address::{Address, Domain};
@@ -22,6 +23,8 @@ use super::{Access, Role};
 
 /// The newest schema this program knows, in `PRAGMA user_version`.
 const SCHEMA_VERSION: i64 = 1;
+/// `PRAGMA application_id` of our files: `mcdi`.
+const APPLICATION_ID: i64 = 0x6d63_6469;
 
 const SCHEMA: &str = "
 CREATE TABLE domain (
@@ -99,14 +102,24 @@ impl Database {
         };
         make_private(path).map_err(|error| failed(&error))?;
         let mut connection = Connection::open(path).map_err(|error| failed(&error))?;
-        configure(&connection).map_err(|error| failed(&error))?;
-        let version = migrate(&mut connection).map_err(|error| failed(&error))?;
-        if version > SCHEMA_VERSION {
-            return Err(failed(&format_args!(
-                "written by a newer version (schema {version}, this program knows \
-                 {SCHEMA_VERSION}); run that version"
-            )));
+        connection
+            .busy_timeout(Duration::from_secs(5))
+            .map_err(|error| failed(&error))?;
+        match migrate(&mut connection).map_err(|error| failed(&error))? {
+            Found::Ours => {}
+            Found::Newer(version) => {
+                return Err(failed(&format_args!(
+                    "written by a newer version (schema {version}, this program knows \
+                     {SCHEMA_VERSION}); run that version"
+                )));
+            }
+            Found::Foreign => {
+                return Err(failed(
+                    &"this is not a mailcore directory; choose another file",
+                ));
+            }
         }
+        configure(&connection).map_err(|error| failed(&error))?;
         Ok(Self {
             connection,
             seen: None,
@@ -243,24 +256,41 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
 }
 
-/// Brings an older file up to date; the version found when it is newer.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
+/// What a file turned out to be.
+enum Found {
+    /// A directory of our schema.
+    Ours,
+    /// A directory of a newer one.
+    Newer(i64),
+    /// Something else.
+    Foreign,
+}
+
+/// Makes the tables in an empty file; looks at what there is in another.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<Found> {
     let batch = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let version: i64 = batch.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
+    let number = |pragma| batch.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 =
+        batch.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if (application, version, tables) == (0, 0, 0) {
         batch.execute_batch(SCHEMA)?;
+        batch.pragma_update(None, "application_id", APPLICATION_ID)?;
         batch.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         batch.commit()?;
-        return Ok(SCHEMA_VERSION);
+        return Ok(Found::Ours);
     }
-    Ok(version)
+    Ok(match (application, version) {
+        (APPLICATION_ID, SCHEMA_VERSION) => Found::Ours,
+        (APPLICATION_ID, version) if version > SCHEMA_VERSION => Found::Newer(version),
+        _ => Found::Foreign,
+    })
 }
 
 fn to_sql(octets: u64) -> i64 {
