@@ -9,14 +9,14 @@ use mailcore::seams::{Authenticator, Directory, Resolver};
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
-use mailcore_smtp::server::{Limits as SmtpLimits, Smtp};
+use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
 use mailcore_store::MemoryStore;
 use mailcore_store::directory::{PasswordHashing, SqliteDirectory};
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore, OpenReport};
 use rustls::ServerConfig;
 use thiserror::Error;
 
-use crate::config::{Config, Listener, Protocol, StoreKind, TlsMode};
+use crate::config::{Config, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode};
 use crate::data::DataDir;
 use crate::outgoing;
 
@@ -146,16 +146,32 @@ fn listen(builder: Builder, config: &Config, listener: &Listener) -> Builder {
     let address = listener.address.to_string();
     let mut limits = SmtpLimits::default();
     limits.message_size = config.limits.message_size;
+    let tls = listener.tls;
+    let anywhere = listener.login == PlaintextLogin::Anywhere;
+    let smtp = |smtp: Smtp| {
+        let smtp = smtp.limits(limits);
+        if anywhere {
+            smtp.auth(AuthOffer::Always)
+        } else {
+            smtp
+        }
+    };
     match listener.protocol {
-        Protocol::Smtp => at(builder, address, listener.tls, Smtp::mx().limits(limits)),
-        Protocol::Submission => at(
-            builder,
-            address,
-            listener.tls,
-            Smtp::submission().limits(limits),
-        ),
-        Protocol::Imap => at(builder, address, listener.tls, Imap::new()),
-        Protocol::Pop3 => at(builder, address, listener.tls, Pop3::new()),
+        Protocol::Smtp => at(builder, address, tls, smtp(Smtp::mx())),
+        Protocol::Submission => at(builder, address, tls, smtp(Smtp::submission())),
+        Protocol::Lmtp => at(builder, address, tls, Smtp::lmtp()),
+        Protocol::Imap if anywhere => {
+            let imap =
+                Imap::new().plaintext_login(mailcore_imap::session::PlaintextLogin::Anywhere);
+            at(builder, address, tls, imap)
+        }
+        Protocol::Imap => at(builder, address, tls, Imap::new()),
+        Protocol::Pop3 if anywhere => {
+            let pop3 =
+                Pop3::new().plaintext_login(mailcore_pop3::session::PlaintextLogin::Anywhere);
+            at(builder, address, tls, pop3)
+        }
+        Protocol::Pop3 => at(builder, address, tls, Pop3::new()),
     }
 }
 

@@ -10,6 +10,9 @@ pub(super) enum Command {
     Add {
         /// `example.com`
         domain: String,
+        /// Take its mail and hand it to this host instead of to mailboxes here
+        #[arg(long, value_name = "HOST[:PORT]")]
+        relay: Option<String>,
     },
     /// Lists the domains served
     List,
@@ -23,7 +26,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn request(self) -> Request {
         match self {
-            Self::Add { domain } => Request::DomainAdd { domain },
+            Self::Add { domain, relay } => Request::DomainAdd { domain, relay },
             Self::List => Request::DomainList,
             Self::Remove { domain } => Request::DomainRemove { domain },
         }

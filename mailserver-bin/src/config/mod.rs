@@ -50,6 +50,17 @@ pub(crate) struct Listener {
     pub(crate) protocol: Protocol,
     pub(crate) address: SocketAddr,
     pub(crate) tls: TlsMode,
+    pub(crate) login: PlaintextLogin,
+}
+
+/// Where passwords may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PlaintextLogin {
+    /// Within TLS only.
+    #[default]
+    WithinTls,
+    /// In clear, too: for tests and networks of one's own.
+    Anywhere,
 }
 
 /// What a listener speaks.
@@ -57,6 +68,7 @@ pub(crate) struct Listener {
 pub(crate) enum Protocol {
     Smtp,
     Submission,
+    Lmtp,
     Imap,
     Pop3,
 }
@@ -111,6 +123,7 @@ impl Protocol {
         match self {
             Self::Smtp => "smtp",
             Self::Submission => "submission",
+            Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
         }

@@ -11,7 +11,7 @@ use mailcore::queue::RetrySchedule;
 
 use super::file::{At, File, Section};
 use super::problems::Problems;
-use super::{Config, Listener, Protocol, SmartHost, StoreKind, TlsFiles, TlsMode};
+use super::{Config, Listener, PlaintextLogin, Protocol, SmartHost, StoreKind, TlsFiles, TlsMode};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -20,10 +20,10 @@ const DEFAULT_LOG: &str = "info";
 const PROTOCOLS: [(&str, Option<Protocol>); 7] = [
     ("smtp", Some(Protocol::Smtp)),
     ("submission", Some(Protocol::Submission)),
+    ("lmtp", Some(Protocol::Lmtp)),
     ("imap", Some(Protocol::Imap)),
     ("pop3", Some(Protocol::Pop3)),
     // Words of the configuration that this version knows and can't serve.
-    ("lmtp", None),
     ("managesieve", None),
     ("http", None),
 ];
@@ -31,6 +31,10 @@ const TLS_MODES: [(&str, TlsMode); 3] = [
     ("none", TlsMode::None),
     ("starttls", TlsMode::Starttls),
     ("implicit", TlsMode::Implicit),
+];
+const LOGINS: [(&str, PlaintextLogin); 2] = [
+    ("within-tls", PlaintextLogin::WithinTls),
+    ("anywhere", PlaintextLogin::Anywhere),
 ];
 const STORES: [(&str, StoreKind); 2] = [
     ("embedded", StoreKind::Embedded),
@@ -73,6 +77,7 @@ fn default_listeners() -> Vec<Listener> {
             protocol,
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
             tls,
+            login: PlaintextLogin::WithinTls,
         })
         .collect()
 }
@@ -180,6 +185,10 @@ fn listeners(root: &Section<'_, '_>, config: &mut Config) {
             Some(text) => section.word("tls", text, &TLS_MODES),
             None => Some(TlsMode::Starttls),
         };
+        let login = section
+            .string("plaintext_login")
+            .and_then(|text| section.word("plaintext_login", text, &LOGINS))
+            .unwrap_or_default();
         if let Some(at) = address.filter(|at| at.value.port() != 0) {
             match taken.iter().find(|(other, _)| *other == at.value) {
                 Some((_, line)) => section.problem(
@@ -197,6 +206,7 @@ fn listeners(root: &Section<'_, '_>, config: &mut Config) {
                 protocol,
                 address: address.value,
                 tls,
+                login,
             });
         }
         section.finish();

@@ -1,6 +1,7 @@
 //! Carries out commands on the directory; those on the queue are
 //! [`super::queue`]'s.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailcore::account::Secret;
@@ -67,9 +68,13 @@ impl Admin {
 
     async fn domain(&self, request: Request) -> Result<Vec<String>, String> {
         match request {
-            Request::DomainAdd { domain } => {
+            Request::DomainAdd { domain, relay } => {
                 let domain = parse_domain(&domain)?;
-                let added = self.directory.add_domain(&domain, DomainKind::Local).await;
+                let kind = match relay {
+                    Some(host) => parse_relay(&host)?,
+                    None => DomainKind::Local,
+                };
+                let added = self.directory.add_domain(&domain, kind).await;
                 said(added, format!("domain {domain} added"))
             }
             Request::DomainRemove { domain } => {
@@ -79,10 +84,17 @@ impl Admin {
             }
             _ => {
                 let domains = self.directory.domains().await.map_err(words)?;
-                Ok(domains
+                let rows: Vec<Vec<String>> = domains
                     .into_iter()
-                    .map(|record| record.domain.to_string())
-                    .collect())
+                    .map(|record| {
+                        let mut row = vec![record.domain.to_string()];
+                        if let DomainKind::Relay { host, port } = record.kind {
+                            row.push(format!("relayed to {host}:{port}"));
+                        }
+                        row
+                    })
+                    .collect();
+                Ok(aligned(&rows))
             }
         }
     }
@@ -173,6 +185,21 @@ fn parse_domain(text: &str) -> Result<Domain, String> {
     Domain::parse(text).map_err(|error| format!("\"{text}\": {error}"))
 }
 
+/// `host`, `host:port`, `192.0.2.1:2525`, `[2001:db8::1]:2525`.
+fn parse_relay(text: &str) -> Result<DomainKind, String> {
+    let (host, port) = match (text.parse::<IpAddr>(), text.rsplit_once(':')) {
+        (Err(_), Some((host, port))) => (host, port),
+        _ => (text, "25"),
+    };
+    let port = port.parse().ok().filter(|port| *port > 0);
+    let port = port.ok_or_else(|| format!("\"{text}\": the port must be 1 to 65535"))?;
+    let host = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => Domain::literal(ip),
+        Err(_) => parse_domain(host)?,
+    };
+    Ok(DomainKind::Relay { host, port })
+}
+
 fn parse_address(text: &str) -> Result<Address, String> {
     Address::parse(text).map_err(|error| format!("\"{text}\": {error}"))
 }
@@ -184,4 +211,23 @@ fn secret(Password(text): Password) -> Result<Secret, String> {
         ));
     }
     Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_is_a_host_or_address_with_or_without_port() {
+        let read = |text| match parse_relay(text) {
+            Ok(DomainKind::Relay { host, port }) => format!("{host} {port}"),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(read("mx.example.net"), "mx.example.net 25");
+        assert_eq!(read("mx.example.net:2525"), "mx.example.net 2525");
+        assert_eq!(read("192.0.2.1:26"), "[192.0.2.1] 26");
+        assert_eq!(read("2001:db8::1"), "[IPv6:2001:db8::1] 25");
+        assert_eq!(read("[2001:db8::1]:26"), "[IPv6:2001:db8::1] 26");
+        assert!(parse_relay("mx.example.net:0").is_err());
+    }
 }

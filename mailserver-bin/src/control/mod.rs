@@ -26,6 +26,8 @@ const MAX_REQUEST: usize = 64 * 1024;
 pub(crate) enum Request {
     DomainAdd {
         domain: String,
+        /// `host` or `host:port`; `None` for a domain with mailboxes here.
+        relay: Option<String>,
     },
     DomainList,
     DomainRemove {

@@ -62,6 +62,31 @@ fn a_smart_host_takes_mail_for_others() {
 }
 
 #[test]
+fn a_relayed_domain_is_taken_from_anybody_and_handed_on() {
+    let there = Home::new();
+    let receiving = there.start();
+    let next = receiving.address("smtp", "starttls").to_string();
+    there.ok(&["domain", "add", "far.test"]);
+    let args = ["account", "add", "bob@far.test", "--password-stdin"];
+    assert_eq!(there.run_with(&args, PASSWORD).code, 0);
+    let here = Home::new();
+    let sending = here.start();
+    here.ok(&["domain", "add", "far.test", "--relay", &next]);
+    assert!(
+        here.ok(&["domain", "list"])
+            .contains("relayed to [127.0.0.1]:")
+    );
+    let taken = sending
+        .dial("smtp")
+        .mail("a@b.test", "bob@far.test", "Subject: x\r\n\r\nx");
+    assert!(taken.starts_with("250"), "{taken}");
+    receiving.wait_for(&["filed", "account=bob@far.test"]);
+    // Nobody else's mail is passed on.
+    let refused = sending.dial("smtp").mail("a@b.test", "c@other.test", "");
+    assert!(refused.starts_with("550"), "{refused}");
+}
+
+#[test]
 fn queued_mail_is_listed_held_tried_returned_and_deleted() {
     // Bound and not listening for long: nobody answers there.
     let closed = TcpListener::bind("127.0.0.1:0")

@@ -129,6 +129,36 @@ fn no_password_is_ever_logged() {
 }
 
 #[test]
+fn passwords_in_clear_are_refused_unless_the_listener_says_otherwise() {
+    let home = Home::new();
+    let listener = |protocol: &str, login: &str| {
+        format!(
+            "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n\
+             tls = \"none\"\nplaintext_login = \"{login}\"\n"
+        )
+    };
+    let ask = |login: &str| {
+        let text = "[server]\nhostname = \"mail.example.test\"\n".to_owned()
+            + &listener("pop3", login)
+            + &listener("imap", login);
+        home.write("mailserver.toml", &text);
+        let server = home.start_with(&["serve"], "info");
+        let mut pop3 = server.dial_at("pop3", "none");
+        pop3.line();
+        let user = pop3.ask("USER u@example.test");
+        let mut imap = server.dial_at("imap", "none");
+        imap.line();
+        imap.send("1 CAPABILITY");
+        (user, imap.until("1 ").concat().contains("LOGINDISABLED"))
+    };
+    assert_eq!(
+        ask("within-tls"),
+        ("-ERR start TLS first (STLS)".to_owned(), true)
+    );
+    assert_eq!(ask("anywhere"), ("+OK".to_owned(), false));
+}
+
+#[test]
 fn a_second_server_on_the_same_data_says_who_has_it() {
     let home = Home::new();
     let _server = home.start();

@@ -186,7 +186,12 @@ impl Running {
 
     /// Opens a dialogue in clear.
     pub(crate) fn dial(&self, protocol: &str) -> Dialogue<TcpStream> {
-        Dialogue::new(TcpStream::connect(self.address(protocol, "starttls")).unwrap())
+        self.dial_at(protocol, "starttls")
+    }
+
+    /// The same at a listener with another way of TLS.
+    pub(crate) fn dial_at(&self, protocol: &str, tls: &str) -> Dialogue<TcpStream> {
+        Dialogue::new(TcpStream::connect(self.address(protocol, tls)).unwrap())
     }
 
     /// Opens a dialogue within TLS; the server's own certificate must be the
