@@ -218,16 +218,14 @@ impl LogDirectory {
             }
             let first = self.first_frame(id)?;
             if first.is_none() && !matches!(extent, Extent::Sealed(_)) {
-                // Its creation was cut short: nothing was ever acknowledged in it.
+                // Its creation was cut short, and nothing was ever acknowledged
+                // in it; a header that was written and is wrong is named.
+                if !self.is_blank(id)? {
+                    visit(Item::Damage(header_damage(id)))?;
+                }
                 continue;
             }
-            let loss = Loss::Header;
-            visit(Item::Damage(Damage {
-                segment: id,
-                from: 0,
-                to: SEGMENT_HEADER,
-                loss,
-            }))?;
+            visit(Item::Damage(header_damage(id)))?;
             let first = first.unwrap_or(Lsn(1));
             later = Later::Frames { first };
             parts.push(Part { id, extent, first });
@@ -295,6 +293,16 @@ impl LogDirectory {
         Ok(None)
     }
 
+    /// True when the header block is missing or all zeros.
+    fn is_blank(&self, id: SegmentId) -> Result<bool, LogError> {
+        let path = id.path(&self.path);
+        let mut block = vec![0; SEGMENT_HEADER as usize];
+        self.open(&path)?
+            .read_at(&mut block, 0)
+            .map_err(|source| LogError::io(&path, source))?;
+        Ok(block.iter().all(|octet| *octet == 0))
+    }
+
     fn first_frame(&self, id: SegmentId) -> Result<Option<Lsn>, LogError> {
         let path = id.path(&self.path);
         let file = self.open(&path)?;
@@ -309,6 +317,15 @@ impl LogDirectory {
             }
         }
         Ok(None)
+    }
+}
+
+fn header_damage(segment: SegmentId) -> Damage {
+    Damage {
+        segment,
+        from: 0,
+        to: SEGMENT_HEADER,
+        loss: Loss::Header,
     }
 }
 

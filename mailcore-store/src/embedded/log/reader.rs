@@ -50,6 +50,9 @@ pub enum Loss {
     Header,
     /// The whole file.
     Segment,
+    /// The end of the file, which the index had taken in: what that knows
+    /// stands, the content of its messages is lost.
+    End,
     /// Nothing known: octets between sound groups.
     Nothing,
 }
@@ -66,6 +69,7 @@ impl fmt::Display for Damage {
             Loss::Body(lsn, index) => write!(f, "message body {index} of change {lsn} is lost"),
             Loss::Header => f.write_str("the header block is damaged"),
             Loss::Segment => f.write_str("the file is missing"),
+            Loss::End => f.write_str("the file ends before its end; content in it is lost"),
             Loss::Nothing => f.write_str("unreadable, nothing is missing"),
         }
     }
@@ -109,7 +113,8 @@ pub(crate) struct End {
     pub(crate) offset: u64,
     /// The number the next group gets.
     pub(crate) next: Lsn,
-    /// Octets of unfinished groups that were dropped, 0 for a clean end.
+    /// Octets of unfinished groups that were dropped, or that are missing before
+    /// the end; 0 for a clean end.
     pub(crate) torn: u64,
 }
 
@@ -130,6 +135,15 @@ pub(crate) fn read_segment<E: From<io::Error>>(
         Extent::Open { .. } | Extent::Before(_) => length,
     };
     let from = range.from.max(SEGMENT_HEADER);
+    if length < from {
+        let segment = range.segment;
+        visit(Item::Damage(Damage {
+            segment,
+            from: length,
+            to: from,
+            loss: Loss::End,
+        }))?;
+    }
     let synced = match range.extent {
         Extent::Sealed(_) => Lsn(u64::MAX),
         Extent::Open { vouched } => vouched.max(stated(file, store, range.segment, from, limit)?),
@@ -374,7 +388,7 @@ impl Assembly {
             return Ok(End {
                 offset: self.good_end,
                 next: self.next,
-                torn: limit - self.good_end,
+                torn: limit.abs_diff(self.good_end),
             });
         }
         Ok(self.end(limit))
@@ -388,7 +402,7 @@ impl Assembly {
         let torn = if blank || self.sealed {
             0
         } else {
-            limit.saturating_sub(self.good_end)
+            limit.abs_diff(self.good_end)
         };
         End {
             offset: self.good_end,
