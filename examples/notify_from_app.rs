@@ -9,7 +9,11 @@ use std::sync::Arc;
 use mail_builder::MessageBuilder;
 use mailcore::address::ReversePath;
 use mailcore::envelope::Envelope;
-use mailcore::server::{Delivered, RunningServer};
+use mailcore::net::HickoryResolver;
+use mailcore::seams::{OsEntropy, SystemClock, TcpDialer};
+use mailcore::server::{Delivered, RunningServer, Server};
+use mailcore_smtp::client::{RemoteAgent, RemoteSeams};
+use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore};
 
 /// Tells `to` that the order was shipped; returns when it has arrived or will
 /// not.
@@ -33,21 +37,20 @@ async fn shipped(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    use mailcore::net::HickoryResolver;
-    use mailcore_smtp::client::RemoteAgent;
-    use mailcore_store::embedded::{EmbeddedStore, Options};
-
     let to = std::env::args()
         .nth(1)
         .ok_or("say to whom: notify_from_app ADDRESS")?;
-    let agent = RemoteAgent::builder("shop.example.com".parse()?)
-        .resolver(Arc::new(HickoryResolver::from_system()?))
-        .build();
-    let server = mailcore::server::Server::builder("shop.example.com")
-        .stores(Arc::new(
-            EmbeddedStore::open("shop-mail", Options::default()).await?,
-        ))
-        .agent("smtp", Arc::new(agent))
+    let seams = RemoteSeams {
+        resolver: Arc::new(HickoryResolver::from_system()?),
+        dialer: Arc::new(TcpDialer::default()),
+        clock: Arc::new(SystemClock::new()),
+        entropy: Arc::new(OsEntropy),
+    };
+    let agent = RemoteAgent::builder("shop.example.com".parse()?, seams).build();
+    let store = EmbeddedStore::open("shop-mail", EmbeddedOptions::default())?;
+    let server = Server::builder("shop.example.com")
+        .stores(Arc::new(store))
+        .agent("smtp", agent)
         .start()
         .await?;
     for outcome in shipped(&server, &to).await? {
@@ -61,7 +64,6 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 mod tests {
     use super::*;
     use mailcore::intake::HookError;
-    use mailcore::server::Server;
     use mailcore_store::MemoryStore;
 
     #[tokio::test]
