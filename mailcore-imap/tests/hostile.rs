@@ -201,6 +201,12 @@ fn line() -> impl Strategy<Value = String> {
         Just("\"\" %"),
         Just("(MESSAGES)"),
         Just("BODY nothing"),
+        Just("(CHANGEDSINCE 1)"),
+        Just("(UNCHANGEDSINCE 1)"),
+        Just("(SUBSCRIBED) \"\" *"),
+        Just("RETURN (STATUS (UNSEEN))"),
+        Just("MODSEQ 1"),
+        Just("(CONDSTORE)"),
     ];
     let command = prop_oneof![
         Just("FETCH"),
@@ -222,6 +228,9 @@ fn line() -> impl Strategy<Value = String> {
         Just("UID EXPUNGE"),
         Just("STATUS"),
         Just("NOOP"),
+        Just("ENABLE"),
+        Just("LIST \"\" *"),
+        Just("LSUB"),
         Just("CREATE"),
         Just("DELETE"),
         Just("RENAME"),

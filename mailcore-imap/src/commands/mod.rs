@@ -287,7 +287,9 @@ static TABLE: &[Spec] = &[
 ];
 
 /// Capabilities that are no command.
-const WITHOUT_COMMAND: [Capability; 5] = [
+const WITHOUT_COMMAND: [Capability; 7] = [
+    Capability::ListExtended,
+    Capability::ListStatus,
     Capability::CondStore,
     Capability::CreateSpecialUse,
     Capability::Children,

@@ -30,7 +30,7 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
     )
 }
 
-fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, ParseError> {
+pub(super) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, ParseError> {
     cursor.expect(b'(', "a list of STATUS items")?;
     let mut items = Vec::new();
     loop {
@@ -46,7 +46,8 @@ fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, ParseError> {
     }
 }
 
-fn respond(
+/// `"STATUS" SP mailbox SP "(" [status-att-list] ")"`
+pub(super) fn respond(
     out: &mut Encoder<'_>,
     name: &MailboxName,
     items: &[StatusItem],

@@ -39,6 +39,10 @@ pub enum Capability {
     Children,
     /// RFC 6154.
     SpecialUse,
+    /// RFC 5258.
+    ListExtended,
+    /// RFC 5819.
+    ListStatus,
     /// RFC 6851.
     Move,
     /// RFC 8438.
@@ -66,6 +70,8 @@ impl std::fmt::Display for Capability {
             Self::Unselect => "UNSELECT",
             Self::Children => "CHILDREN",
             Self::SpecialUse => "SPECIAL-USE",
+            Self::ListExtended => "LIST-EXTENDED",
+            Self::ListStatus => "LIST-STATUS",
             Self::Move => "MOVE",
             Self::StatusSize => "STATUS=SIZE",
             Self::AppendLimit(octets) => return write!(f, "APPENDLIMIT={octets}"),

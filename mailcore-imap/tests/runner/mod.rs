@@ -11,6 +11,8 @@
 //! ```
 //! An `S:` line that is only `...` stands for any number of lines.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -133,15 +135,12 @@ pub(crate) struct Play {
 }
 
 impl Play {
-    /// Plays `script`.
-    ///
-    /// # Panics
-    /// When the server says something else.
-    pub(crate) fn run(name: &str, script: &str, cut: Cut, bless: bool) -> String {
+    /// An empty store, and nobody connected.
+    pub(crate) fn new(cut: Cut) -> Self {
         let clock = VirtualClock::new();
         let mut config = Config::new("mail.example");
         config.plaintext_login = PlaintextLogin::Anywhere;
-        let mut play = Self {
+        Self {
             store: MemoryStore::with(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(1))),
             clock,
             config,
@@ -149,7 +148,26 @@ impl Play {
             cut,
             clients: vec![None, None],
             blessed: String::new(),
-        };
+        }
+    }
+
+    /// Sends `text` from a client; what every client was told since.
+    pub(crate) fn exchange(&mut self, index: usize, text: &str) -> [Vec<String>; 2] {
+        self.send(index, text.as_bytes());
+        [0, 1].map(|index| {
+            let client = self.clients[index].as_mut();
+            client
+                .map(|client| std::iter::from_fn(|| client.line()).collect())
+                .unwrap_or_default()
+        })
+    }
+
+    /// Plays `script`.
+    ///
+    /// # Panics
+    /// When the server says something else.
+    pub(crate) fn run(name: &str, script: &str, cut: Cut, bless: bool) -> String {
+        let mut play = Self::new(cut);
         let lines: Vec<&str> = script.lines().collect();
         let mut at = 0;
         while let Some(line) = lines.get(at) {
