@@ -2,4 +2,5 @@
 
 mod agent;
 mod host;
+mod soup;
 mod transcript;

@@ -35,6 +35,8 @@ pub use operate::{OperateError, Operation};
 
 /// Wait before the spool is asked again after it failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
+/// Wait before an entry is asked for again that is due and was not given.
+const DUE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait between two tries to settle an entry.
 const MAX_SETTLE_PAUSE: Duration = Duration::from_secs(60);
 /// Share of a lease that an attempt may use; the rest is for settling.
@@ -182,6 +184,8 @@ impl QueueRunner {
             drop(active);
             if leased.is_empty() {
                 let next = self.seams.spool.next_due().await?;
+                // What is due and yet not to be had must not keep a core busy.
+                let next = next.map(|at| if at > now { at } else { now.after(DUE_PAUSE) });
                 return Ok(next.into_iter().chain(tasks.lost_until(now)).min());
             }
             for (entry, lease) in leased {
