@@ -1,7 +1,7 @@
 //! Octets to grammar and back: [`framer`] finds where a command ends,
 //! [`Cursor`] reads a whole command, [`Encoder`] writes responses.
 //!
-//! What a command means is [`crate::commands`]'s.
+//! What a command means is for the files of `commands`.
 
 mod cursor;
 mod encoder;

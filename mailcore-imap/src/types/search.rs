@@ -1,6 +1,6 @@
 //! [`SearchKey`]: which messages SEARCH finds.
 //!
-//! Judging a message by a key is [`crate::search`]'s.
+//! Judging a message by a key is for `search.rs` at the crate's root.
 
 use mailcore::mailbox::{Keyword, SystemFlag};
 use mailcore::message::Date;
