@@ -1,6 +1,11 @@
 //! The remote agent and TLS: taken where it is offered, demanded where it is
 //! configured, and left aside where it fails and may.
 #![cfg(feature = "tls")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test reports by panicking"
+)]
 
 use std::io;
 use std::net::SocketAddr;

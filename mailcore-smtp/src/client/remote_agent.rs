@@ -74,7 +74,7 @@ pub struct RemoteAgentBuilder {
 
 impl RemoteAgent {
     /// An agent that calls itself `hostname` in EHLO. Without more it sends in
-    /// clear: see [`RemoteAgentBuilder::tls`].
+    /// clear: TLS comes with the feature `tls` and the builder's `tls`.
     pub fn builder(hostname: Domain, seams: RemoteSeams) -> RemoteAgentBuilder {
         RemoteAgentBuilder {
             hostname,
