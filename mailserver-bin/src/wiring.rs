@@ -122,6 +122,9 @@ impl Wiring<'_> {
             .retry_schedule(config.schedule.clone())
             .limits(config.limits.clone())
             .tls(self.tls);
+        if let Some(list) = &config.access_list {
+            builder = builder.filter(Arc::new(list.clone()));
+        }
         for listener in &config.listeners {
             builder = listen(builder, config, listener);
         }

@@ -14,6 +14,7 @@ use mailcore::account::Secret;
 use mailcore::address::Domain;
 use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
+use mailcore_filter::AccessList;
 use thiserror::Error;
 
 pub(crate) use problems::Problems;
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     /// Recursive resolvers; none for the system's.
     pub(crate) dns: Vec<SocketAddr>,
     pub(crate) limits: Limits,
+    /// Who is let in and who is not, before anything else is asked.
+    pub(crate) access_list: Option<AccessList>,
     /// A filter for tracing-subscriber.
     pub(crate) log: String,
 }

@@ -8,6 +8,7 @@ use mailcore::account::Secret;
 use mailcore::address::Domain;
 use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
+use mailcore_filter::AccessList;
 
 use super::file::{At, File, Section};
 use super::problems::Problems;
@@ -66,6 +67,7 @@ pub(super) fn defaults() -> Config {
         smart_host: None,
         dns: Vec::new(),
         limits: Limits::default(),
+        access_list: None,
         log: DEFAULT_LOG.to_owned(),
     }
 }
@@ -107,6 +109,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     queue(&root, folder, &mut config);
     dns(&root, &mut config);
     limits(&root, &mut config.limits);
+    filter(&root, folder, &mut config);
     let store = root.section("store", "[store]");
     if let Some(text) = store.string("kind") {
         config.store = store.word("kind", text, &STORES).unwrap_or(config.store);
@@ -409,6 +412,24 @@ fn limits(root: &Section<'_, '_>, limits: &mut Limits) {
     }
     if let Some(time) = section.duration("drain") {
         limits.drain = time.value;
+    }
+    section.finish();
+}
+
+fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
+    let section = root.section("filter", "[filter]");
+    if let Some(file) = section.string("access_list") {
+        let path = folder.join(file.value);
+        let list = std::fs::read_to_string(&path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| AccessList::parse(&text).map_err(|error| error.to_string()));
+        match list {
+            Ok(list) => config.access_list = Some(list),
+            Err(error) => section.problem(
+                file.line,
+                format!("access_list {}: {error}", path.display()),
+            ),
+        }
     }
     section.finish();
 }

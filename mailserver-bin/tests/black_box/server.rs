@@ -159,6 +159,37 @@ fn passwords_in_clear_are_refused_unless_the_listener_says_otherwise() {
 }
 
 #[test]
+fn an_access_list_refuses_senders() {
+    let home = Home::new();
+    home.write("access.list", "deny sender .spam.test\n");
+    home.write(
+        "mailserver.toml",
+        "[server]\nhostname = \"mail.example.test\"\n[filter]\naccess_list = \"access.list\"\n",
+    );
+    let args = ["init", "--admin", ADMIN, "--password-stdin"];
+    assert_eq!(home.run_with(&args, "correct-horse-7").code, 0);
+    let server = home.start();
+    let mut smtp = server.dial("smtp");
+    smtp.until("220 ");
+    smtp.send("EHLO client.test");
+    smtp.until("250 ");
+    smtp.send("MAIL FROM:<a@x.spam.test>");
+    smtp.send(&format!("RCPT TO:<{ADMIN}>"));
+    let replies = [smtp.line(), smtp.line()];
+    assert!(
+        replies.iter().any(|reply| reply.starts_with("550 5.7.1")),
+        "{replies:?}"
+    );
+    home.write("access.list", "deny sendr .spam.test\n");
+    let wrong = home.run(&["check-config"]);
+    assert_eq!(wrong.code, 2);
+    assert!(
+        wrong.stderr.contains("mailserver.toml:4: access_list"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
 fn a_second_server_on_the_same_data_says_who_has_it() {
     let home = Home::new();
     let _server = home.start();
