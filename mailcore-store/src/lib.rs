@@ -50,5 +50,7 @@ pub mod embedded;
 #[cfg(feature = "memory")]
 pub mod memory;
 
+#[cfg(feature = "embedded")]
+pub use embedded::{EmbeddedOptions, EmbeddedStore};
 #[cfg(feature = "memory")]
 pub use memory::{MemoryLimits, MemoryStore};

@@ -1,0 +1,126 @@
+//! Every effect survives being written and read.
+
+use super::*;
+use mailcore::mailbox::SystemFlag;
+
+fn text(it: &str) -> String {
+    it.to_owned()
+}
+
+fn mail_effects() -> Vec<Effect> {
+    let mut flags: Flags = [SystemFlag::Seen].into_iter().collect();
+    flags.insert_keyword(Keyword::new("$Work").unwrap());
+    let source = BodySource::Frame(0);
+    let extent = BodySource::Extent(9);
+    let filed = Filed {
+        mailbox: 1,
+        uid: 2,
+        modseq: 3,
+        content: 4,
+        flags: flags.clone(),
+        size: 5,
+        internal_date: -6,
+        save_date: 7,
+        email_id: 8,
+    };
+    let (id, mailbox, modseq) = (1, 2, 3);
+    vec![
+        Effect::Body {
+            id,
+            source,
+            length: 3,
+            hash: [1; 32],
+        },
+        Effect::Body {
+            id,
+            source: extent,
+            length: 3,
+            hash: [2; 32],
+        },
+        Effect::Content {
+            id,
+            body: 2,
+            prefix: vec![1],
+            summary: vec![2, 3],
+        },
+        Effect::File(filed),
+        Effect::Delivery {
+            id: 1,
+            mailbox,
+            uid: 3,
+            modseq,
+        },
+        Effect::Flags {
+            mailbox,
+            modseq,
+            messages: vec![(3, flags)],
+        },
+        Effect::Expunge {
+            mailbox,
+            modseq,
+            uids: vec![(1, 2), (4, 9)],
+        },
+    ]
+}
+
+fn other_effects() -> Vec<Effect> {
+    let (account, name) = (text("a"), text("b"));
+    let (namespace, key) = (text("n"), text("k"));
+    let created = Effect::CreateMailbox {
+        id: 1,
+        account: account.clone(),
+        name: name.clone(),
+        uid_validity: 2,
+        special_use: Some(text("\\Junk")),
+    };
+    let put = Effect::Put {
+        namespace: namespace.clone(),
+        key: key.clone(),
+        value: vec![1],
+        version: 2,
+        expires: Some(-3),
+    };
+    vec![
+        created,
+        put,
+        Effect::DeleteMailbox { id: 1 },
+        Effect::RenameMailbox {
+            id: 1,
+            name: name.clone(),
+        },
+        Effect::Subscribe {
+            account: account.clone(),
+            name: name.clone(),
+        },
+        Effect::Unsubscribe { account, name },
+        Effect::Enqueue {
+            id: 1,
+            body: 2,
+            fixed: vec![3],
+            progress: vec![4],
+        },
+        Effect::Progress {
+            id: 1,
+            progress: vec![4],
+        },
+        Effect::Dequeue { id: 1 },
+        Effect::Drop { namespace, key },
+        Effect::Event {
+            cursor: 1,
+            event: vec![1],
+        },
+    ]
+}
+
+#[test]
+fn every_effect_reads_back_and_no_prefix_of_it_does() {
+    let record = Record {
+        at: -1,
+        effects: [mail_effects(), other_effects()].concat(),
+    };
+    let octets = record.encode();
+    assert_eq!(Record::decode(&octets), Ok(record));
+    for cut in 0..octets.len() {
+        assert!(Record::decode(&octets[..cut]).is_err(), "cut at {cut}");
+    }
+}
