@@ -158,6 +158,9 @@ impl<'a> Delivery<'a> {
         connection: &Connection,
     ) -> Vec<usize> {
         let anyone_taken = results.iter().any(Result::is_ok);
+        if anyone_taken {
+            self.agent.served(&self.job.next_hop);
+        }
         let mut again = Vec::new();
         for (at, result) in batch.iter().zip(results) {
             let (Some(outcome), Some(refusal)) =

@@ -1,7 +1,7 @@
 //! [`RemoteAgent`]: the delivery agent for other hosts.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mailcore::address::Domain;
@@ -17,8 +17,8 @@ use super::connection::TlsConfigs;
 use super::delivery::Delivery;
 use super::pool::Pool;
 
-/// Hops whose last failure is remembered.
-const MAX_SUSPENDED: usize = 10_000;
+/// Hops whose latest answer is remembered.
+const MAX_REMEMBERED: usize = 10_000;
 
 /// What the agent works with.
 #[derive(Debug, Clone)]
@@ -59,7 +59,15 @@ pub struct RemoteAgent {
     pub(super) hosts: HashMap<(Domain, u16), HostSettings>,
     pub(super) tls: TlsConfigs,
     pub(super) pool: Arc<Pool>,
-    suspended: Mutex<HashMap<NextHop, (Failure, Monotonic)>>,
+    memory: Mutex<HashMap<NextHop, Memory>>,
+}
+
+/// How a hop was found to be, and until when that is believed.
+#[derive(Debug)]
+struct Memory {
+    /// `None` while it takes mail.
+    failure: Option<Failure>,
+    until: Monotonic,
 }
 
 /// Builds a [`RemoteAgent`].
@@ -102,32 +110,44 @@ impl RemoteAgent {
     }
 
     fn suspended(&self, hop: &NextHop) -> Option<Failure> {
-        let mut suspended = self
-            .suspended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (failure, until) = suspended.get(hop)?;
-        if *until > self.seams.clock.monotonic() {
-            return Some(failure.clone());
-        }
-        suspended.remove(hop);
-        None
+        let memory = self.memory();
+        let known = memory.get(hop)?;
+        let holds = known.until > self.seams.clock.monotonic();
+        known.failure.clone().filter(|_| holds)
     }
 
-    /// Remembers that no connection could be made.
+    /// Remembers that the hop took mail.
+    pub(super) fn served(&self, hop: &NextHop) {
+        self.remember(hop, None);
+    }
+
+    /// Remembers that no connection could be made; but a hop that took mail
+    /// just now is only busy.
     pub(super) fn suspend(&self, hop: &NextHop, failure: &Failure) {
         let now = self.seams.clock.monotonic();
-        let mut suspended = self
-            .suspended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if suspended.len() >= MAX_SUSPENDED {
-            suspended.retain(|_, (_, until)| *until > now);
+        let busy = self
+            .memory()
+            .get(hop)
+            .is_some_and(|known| known.failure.is_none() && known.until > now);
+        if !busy {
+            self.remember(hop, Some(failure.clone()));
         }
-        if suspended.len() < MAX_SUSPENDED {
-            let until = now.after(self.config.suspend_for);
-            suspended.insert(hop.clone(), (failure.clone(), until));
+    }
+
+    fn remember(&self, hop: &NextHop, failure: Option<Failure>) {
+        let now = self.seams.clock.monotonic();
+        let until = now.after(self.config.suspend_for);
+        let mut memory = self.memory();
+        if memory.len() >= MAX_REMEMBERED {
+            memory.retain(|_, known| known.until > now);
         }
+        if memory.len() < MAX_REMEMBERED || memory.contains_key(hop) {
+            memory.insert(hop.clone(), Memory { failure, until });
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, HashMap<NextHop, Memory>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -186,7 +206,7 @@ impl RemoteAgentBuilder {
             config: self.config,
             hosts: self.hosts,
             tls: self.tls,
-            suspended: Mutex::default(),
+            memory: Mutex::default(),
         })
     }
 }

@@ -221,6 +221,25 @@ async fn a_connection_is_used_again_until_it_is_too_old() {
 }
 
 #[tokio::test]
+async fn a_busy_host_is_not_taken_for_a_dead_one() {
+    let mut config = RemoteConfig::default();
+    config.pool.max_idle_per_hop = 0;
+    let bench = Bench::new(config);
+    bench.resolver.add_mx("x.test", 10, "one.x.test");
+    let ip = "192.0.2.1";
+    bench
+        .resolver
+        .add_address("one.x.test", ip.parse().unwrap());
+    let greetings = ["220 host", "421 4.3.2 too many connections", "220 host"];
+    let script = Script::default().answer("greeting", &greetings);
+    bench.hosts.add(ip, script);
+    assert_eq!(bench.send(&["a@x.test"]).await, ["relayed one.x.test"]);
+    let busy = bench.send(&["a@x.test"]).await;
+    assert_eq!(busy, ["deferred 4.3.2 one.x.test"]);
+    assert_eq!(bench.send(&["a@x.test"]).await, ["relayed one.x.test"]);
+}
+
+#[tokio::test]
 async fn a_kept_connection_that_died_costs_nothing() {
     let one = Script::default().answer("MAIL", &["250 ok", "cut", "250 ok"]);
     let bench = Bench::pair(one, Script::default());

@@ -35,8 +35,8 @@ impl Hops {
         }
     }
 
-    /// Waits for the right to run a job. The runner itself ends the line of
-    /// [`NextHop::Local`], which has no limit of its own.
+    /// Waits for the right to run a job. [`NextHop::Local`] has no limit of its
+    /// own: it stands for every mailbox here.
     pub(super) async fn acquire(&self, key: HopKey) -> HopPermit<'_> {
         let semaphore = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
