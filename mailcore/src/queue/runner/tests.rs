@@ -1,5 +1,6 @@
 //! The runner on a virtual clock, with a queue and agents made up.
 
+mod chaos;
 mod fake_queue;
 
 use std::collections::HashMap;
@@ -105,10 +106,16 @@ struct Bench {
 
 impl Bench {
     fn new(config: RunnerConfig) -> Self {
+        let agent = Arc::new(Agent::default());
+        Self {
+            agent: agent.clone(),
+            ..Self::with_agent(config, agent)
+        }
+    }
+
+    fn with_agent(config: RunnerConfig, delivers: Arc<dyn DeliveryAgent>) -> Self {
         let clock = VirtualClock::new();
         let queue = FakeQueue::new(clock.clone());
-        let agent = Arc::new(Agent::default());
-        let delivers: Arc<dyn DeliveryAgent> = agent.clone();
         let names = ["smtp", "mailbox"];
         let seams = RunnerSeams {
             spool: queue.clone(),
@@ -122,7 +129,7 @@ impl Bench {
         Self {
             clock,
             queue,
-            agent,
+            agent: Arc::default(),
             runner,
             stop: None,
             task: None,
