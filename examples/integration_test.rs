@@ -4,34 +4,14 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use mailcore::account::Secret;
-use mailcore::seams::{DirectoryWrite, DomainKind};
-use mailcore::server::{RunningServer, Server};
+use mailcore::server::Server;
 use mailcore_imap::server::Imap;
 use mailcore_smtp::server::Smtp;
 use mailcore_store::MemoryStore;
-use mailcore_store::directory::{MemoryDirectory, PasswordHashing};
+use mailcore_store::directory::MemoryDirectory;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
-/// A server with one account, `reader@app.test`.
-async fn start() -> Result<RunningServer, Box<dyn Error>> {
-    let directory = Arc::new(MemoryDirectory::new(PasswordHashing::fast_for_tests())?);
-    directory
-        .add_domain(&"app.test".parse()?, DomainKind::Local)
-        .await?;
-    directory
-        .add_account(&"reader@app.test".parse()?, &Secret::new("secret"))
-        .await?;
-    let server = Server::builder("mail.app.test")
-        .stores(Arc::new(MemoryStore::new()))
-        .directory(directory.clone())
-        .authenticator(directory)
-        .serve(Smtp::mx())
-        .serve(Imap::new())
-        .start()
-        .await?;
-    Ok(server)
-}
+const MAIL: &str = "Subject: welcome\r\n\r\nGlad to have you.\r\n.";
 
 /// Says `lines` one by one and returns the last line of each answer.
 async fn say(stream: DuplexStream, lines: &[&str]) -> Result<Vec<String>, Box<dyn Error>> {
@@ -59,10 +39,17 @@ async fn say(stream: DuplexStream, lines: &[&str]) -> Result<Vec<String>, Box<dy
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let server = start().await?;
+    let directory = MemoryDirectory::for_tests(&[("reader@app.test", "secret")]).await?;
+    let server = Server::builder("mail.app.test")
+        .stores(Arc::new(MemoryStore::new()))
+        .directory(directory.clone())
+        .authenticator(directory)
+        .serve(Smtp::mx())
+        .serve(Imap::new())
+        .start()
+        .await?;
     // The application under test would send this with its own mail client, over
     // the same stream.
-    let mail = "Subject: welcome\r\n\r\nGlad to have you.\r\n.";
     let smtp = server.connect("smtp").ok_or("no SMTP")?;
     say(
         smtp,
@@ -71,11 +58,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "MAIL FROM:<app@app.test>",
             "RCPT TO:<reader@app.test>",
             "DATA",
-            mail,
+            MAIL,
         ],
     )
     .await?;
-
     let imap = server.connect("imap").ok_or("no IMAP")?;
     let seen = say(
         imap,
@@ -91,7 +77,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "{seen:#?}"
     );
     server.shutdown().await;
-    println!("the mail arrived");
     Ok(())
 }
 

@@ -98,6 +98,31 @@ impl MemoryDirectory {
     ) -> Result<Self, DirectoryError> {
         Self::over(Nowhere, hashing, clock, entropy)
     }
+
+    /// A directory for a test: these accounts with these passwords, their
+    /// domains, and hashes that cost nothing.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Invalid`] for what is not an address.
+    pub async fn for_tests(accounts: &[(&str, &str)]) -> Result<Arc<Self>, DirectoryError> {
+        let directory = Self::new(PasswordHashing::fast_for_tests())?;
+        for (address, password) in accounts {
+            let address: Address = address
+                .parse()
+                .map_err(|error| DirectoryError::Invalid(format!("{address}: {error}")))?;
+            match directory
+                .add_domain(address.domain(), DomainKind::Local)
+                .await
+            {
+                Ok(()) | Err(DirectoryError::Exists(_)) => {}
+                Err(error) => return Err(error),
+            }
+            directory
+                .add_account(&address, &Secret::new(*password))
+                .await?;
+        }
+        Ok(Arc::new(directory))
+    }
 }
 
 impl<K: Keep> LocalDirectory<K> {
