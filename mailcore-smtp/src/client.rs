@@ -32,4 +32,4 @@ pub use remote_agent::{RemoteAgent, RemoteAgentBuilder, RemoteSeams};
 pub use session::{Answer, Question, Session};
 #[cfg(feature = "tls")]
 pub use tls::{opportunistic_config, verified_config};
-pub use transaction::{ContentNeeds, Stage, Transaction, TransactionResult, Unsent};
+pub use transaction::{ContentNeeds, EightBit, Stage, Transaction, TransactionResult, Unsent};

@@ -11,7 +11,7 @@ use super::connection::{Connection, within};
 use super::error::SessionError;
 use super::remote_agent::{RemoteAgent, in_clear};
 use super::targets::{self, Target};
-use super::transaction::{ContentNeeds, Stage, Transaction, TransactionResult, Unsent};
+use super::transaction::{ContentNeeds, EightBit, Stage, Transaction, TransactionResult, Unsent};
 use crate::reply::ReplyCode;
 
 /// A job with what is known of each recipient so far.
@@ -256,7 +256,12 @@ async fn needs(job: &DeliveryJob) -> ContentNeeds {
     let header = memmem::find(&start, b"\r\n\r\n").unwrap_or(start.len());
     let whole = start.len() as u64 >= job.message.len();
     ContentNeeds {
-        eight_bit: !start.is_ascii() || (!whole && job.params.body != BodyType::SevenBit),
+        eight_bit: match job.params.body {
+            _ if !start.is_ascii() => EightBit::Yes,
+            _ if whole => EightBit::No,
+            BodyType::SevenBit => EightBit::Perhaps,
+            _ => EightBit::Yes,
+        },
         utf8_header: !start.get(..header).unwrap_or_default().is_ascii(),
     }
 }

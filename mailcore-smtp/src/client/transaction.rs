@@ -38,10 +38,22 @@ pub struct Transaction {
 /// What a message's octets need of the next host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ContentNeeds {
-    /// It holds octets above 127: 8BITMIME.
-    pub eight_bit: bool,
+    /// Whether it holds octets above 127: 8BITMIME.
+    pub eight_bit: EightBit,
     /// Its header does: SMTPUTF8.
     pub utf8_header: bool,
+}
+
+/// Whether a message holds octets above 127.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EightBit {
+    /// It holds none.
+    #[default]
+    No,
+    /// It was not read to its end: 8BITMIME is used where it is offered.
+    Perhaps,
+    /// It does, and goes only where 8BITMIME is offered.
+    Yes,
 }
 
 /// One entry for each recipient, in order: the reply that took the message, or
@@ -92,7 +104,7 @@ impl Transaction {
             let text = "the way to the next host is not secured as REQUIRETLS asks";
             return Some(Status::permanent(7, 30, text));
         }
-        if self.needs.eight_bit && !offers(Extension::EightBitMime) {
+        if self.needs.eight_bit == EightBit::Yes && !offers(Extension::EightBitMime) {
             let text = "the next host takes no 8-bit content, and it is not converted";
             return Some(Status::permanent(6, 3, text));
         }
@@ -123,7 +135,7 @@ impl Transaction {
         let dsn = offered.offers(&Extension::Dsn);
         let mut mail = Mail::new(self.reverse_path.clone());
         mail.params.size = Some(self.size).filter(|_| offered.offers(&Extension::Size(None)));
-        if self.needs.eight_bit {
+        if self.needs.eight_bit != EightBit::No && offered.offers(&Extension::EightBitMime) {
             mail.params.body = BodyType::EightBitMime;
         }
         mail.params.smtputf8 = self.needs_smtputf8();

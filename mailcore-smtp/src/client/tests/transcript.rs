@@ -179,7 +179,7 @@ fn extensions_are_used_where_they_are_offered() {
     let mut mail = transaction(&["a@x.test"], content);
     mail.params.ret = Some(Ret::Headers);
     mail.params.envelope_id = Some("id+1".into());
-    mail.needs.eight_bit = true;
+    mail.needs.eight_bit = EightBit::Perhaps;
     mail.recipients[0].notify = Notify::NEVER;
     mail.recipients[0].original = Some(OriginalRecipient {
         address_type: "rfc822".into(),
@@ -216,7 +216,7 @@ fn nothing_is_sent_that_the_host_does_not_take() {
          S: 221 bye
          ! close";
     let mut eight = transaction(&["a@x.test"], "");
-    eight.needs.eight_bit = true;
+    eight.needs.eight_bit = EightBit::Yes;
     let mut secret = transaction(&["a@x.test"], "");
     secret.params.require_tls = true;
     let all = vec![
