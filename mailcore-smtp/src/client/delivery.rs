@@ -249,7 +249,8 @@ fn said_by(target: &Target, failure: Failure) -> Failure {
 }
 
 /// What the octets need. The first 64 kB are looked at: enough for any header
-/// and most messages; of a longer one, MAIL's BODY is believed.
+/// and most messages; the rest of a longer one is what MAIL's BODY says, and
+/// unknown where it says nothing.
 async fn needs(job: &DeliveryJob) -> ContentNeeds {
     let start = job.message.read(0..READ_CHUNK as u64).await;
     let start = start.unwrap_or_default();
