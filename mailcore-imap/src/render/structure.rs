@@ -41,7 +41,9 @@ fn write_part(
                 write_common_extension(out, &part.content);
             }
         }
-        PartKind::Message(envelope) => {
+        // A client of RFC 3501 reads an envelope after message/rfc822 alone;
+        // message/global is a basic type to it.
+        PartKind::Message(envelope) if part.content.subtype == "rfc822" => {
             write_fields(out, part, "message", &part.content.subtype);
             out.raw(" ");
             write_envelope(out, envelope);
@@ -52,7 +54,7 @@ fn write_part(
             out.raw(" ").number(part.lines);
             write_single_extension(out, part, extension);
         }
-        PartKind::Leaf => write_leaf(out, part, extension),
+        PartKind::Leaf | PartKind::Message(_) => write_leaf(out, part, extension),
     }
     out.raw(")");
 }
@@ -63,9 +65,7 @@ fn write_leaf(out: &mut Encoder<'_>, part: &Part, extension: Extension) {
     let content = &part.content;
     let (media_type, subtype) = match content.media_type.as_str() {
         "multipart" => ("text", "plain"),
-        "message" if matches!(content.subtype.as_str(), "rfc822" | "global") => {
-            ("application", "octet-stream")
-        }
+        "message" if content.subtype == "rfc822" => ("application", "octet-stream"),
         media_type => (media_type, content.subtype.as_str()),
     };
     write_fields(out, part, media_type, subtype);

@@ -62,8 +62,13 @@ impl SessionHost {
 
     async fn authenticate(&mut self, request: AuthRequest) -> Answer {
         let identity = self.authenticator.authenticate(&request).await;
-        if let Ok(identity) = &identity {
-            self.account = Some(identity.account.clone());
+        // Names typed at a failed login may be passwords: they are not logged.
+        match &identity {
+            Ok(identity) => {
+                tracing::info!(login = %identity.login, peer = ?request.peer, "imap login");
+                self.account = Some(identity.account.clone());
+            }
+            Err(error) => tracing::info!(peer = ?request.peer, %error, "imap login failed"),
         }
         Answer::Identity(identity)
     }

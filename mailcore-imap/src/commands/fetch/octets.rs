@@ -40,8 +40,6 @@ pub(super) struct Stream {
 /// Where the octets come from.
 #[derive(Debug)]
 enum Source {
-    /// There is no such section.
-    Nil,
     /// They are here.
     Here(Bytes),
     /// A header is read, from which fields are picked.
@@ -54,7 +52,8 @@ impl Stream {
     /// Section `item` of `message`.
     pub(super) fn new(message: &Fetched, item: &Arc<BodyItem>) -> Self {
         let source = match body::locate(message.summary(), &item.section) {
-            None => Source::Nil,
+            // A part that is not there has no octets; clients expect a string.
+            None => Source::Here(Bytes::new()),
             Some(range) if body::picks_fields(&item.section) => match front(message, &range) {
                 Some(header) => Source::Here(body::pick(&header, &item.section)).cut(item),
                 None => {
@@ -93,12 +92,6 @@ impl Stream {
             None => {}
         }
         match &mut self.source {
-            Source::Nil => {
-                let mut out = cx.out.encoder();
-                body::write_name(&mut out, &self.item);
-                out.raw("NIL");
-                Octets::Done
-            }
             Source::Here(octets) => {
                 let octets = std::mem::take(octets);
                 self.announce(cx, octets.len() as u64);
@@ -140,7 +133,7 @@ impl Stream {
                 }
                 cx.out.content(octets);
             }
-            Source::Nil | Source::Here(_) => {}
+            Source::Here(_) => {}
         }
     }
 
