@@ -20,6 +20,7 @@ mod log;
 mod queue;
 mod record;
 mod replay;
+mod reserve;
 mod sequencer;
 mod shared;
 mod storage;

@@ -18,6 +18,7 @@ use super::fs::{DiskFileSystem, FileSystem};
 use super::index::{Index, read};
 use super::log::{Damage, FORMAT, LogDirectory, LogError, LogOptions, LogWriter, Lsn, StoreId};
 use super::replay::{Reach, Replayed, catch_up};
+use super::reserve::Reserve;
 use super::sequencer::extent_body;
 use super::shared::{Parts, Shared, lock};
 use super::writer::{MAX_WAITING, Writer};
@@ -199,6 +200,7 @@ impl EmbeddedStore {
             index,
             log,
             directory,
+            reserve: Reserve::new(Arc::clone(&files), layout.root.join("reserve")),
             behind: false,
             groups: 0,
         };

@@ -12,6 +12,7 @@ use super::index::{Index, MailboxState};
 use super::log::{LogDirectory, LogError, LogWriter, MAX_PAYLOAD, Place};
 use super::record::Record;
 use super::replay::{Reach, catch_up};
+use super::reserve::Reserve;
 use super::sequencer::{Notes, Refusal, Sequencer};
 use super::shared::{Shared, index_error};
 
@@ -92,6 +93,7 @@ pub(crate) struct Writer {
     pub(crate) index: Index,
     pub(crate) log: LogWriter,
     pub(crate) directory: LogDirectory,
+    pub(crate) reserve: Reserve,
     /// The log has groups that the index could not take.
     pub(crate) behind: bool,
     pub(crate) groups: u64,
@@ -113,6 +115,7 @@ impl Writer {
     fn group(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
         if let Err(error) = self.ready() {
             let error = log_error(&error);
+            self.make_room(&error);
             let waiting = std::iter::from_fn(|| queue.try_recv().ok()).take(MAX_GROUP);
             return std::iter::once(first)
                 .chain(waiting)
@@ -128,6 +131,7 @@ impl Writer {
             Ok(()) => self.publish(notes),
             Err(error) => {
                 tracing::error!(%error, "a group of changes was refused");
+                self.make_room(error.cause());
                 self.log.discard();
                 if let Err(error) = self.index.rollback() {
                     tracing::error!(%error, "the index can't be rolled back");
@@ -146,6 +150,10 @@ impl Writer {
     /// Puts right what an earlier group left wrong.
     fn ready(&mut self) -> Result<(), LogError> {
         self.log.recover()?;
+        // While catching up the index needs the space more.
+        if !self.behind {
+            self.reserve.refill();
+        }
         if self.behind {
             self.index.rollback()?;
             catch_up(
@@ -184,6 +192,7 @@ impl Writer {
         let mut next = Some(first);
         while let Some(request) = next {
             let mut sequencer = Sequencer::new(&mut self.index, &shared, self.log.place(), now);
+            sequencer.bodies_refused = !self.reserve.is_held();
             let (answer, result) = (request.0)(&mut sequencer);
             answers.push(answer);
             result.map_err(|Abort(error)| error)?;
@@ -230,8 +239,16 @@ impl Writer {
             // group from the log before anything else is written.
             tracing::error!(%error, "the index could not take a group; it follows from the log");
             self.behind = true;
+            self.make_room(&index_error(&error));
         }
         Ok(())
+    }
+
+    /// On a full disk: the reserve is what the next group lives on.
+    fn make_room(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::DiskFull) {
+            self.reserve.give_up();
+        }
     }
 
     fn publish(&mut self, notes: Vec<Notes>) {
@@ -294,6 +311,14 @@ enum GroupError {
     /// Its last request could not be finished; the others are innocent.
     #[error("{0}")]
     Last(StoreError),
+}
+
+impl GroupError {
+    fn cause(&self) -> &StoreError {
+        match self {
+            Self::All(error) | Self::Last(error) => error,
+        }
+    }
 }
 
 fn answer_all(mut answers: Vec<Answer>, result: Result<(), GroupError>) {

@@ -227,9 +227,8 @@ impl LogWriter {
         let end = self.end + self.buffer.len() as u64;
         if end > self.filled {
             // Nothing but zeros is at stake here, so a full disk breaks nothing.
-            let target = (end + self.options.zero_fill).min(self.options.segment_size.max(end));
-            zero_fill(&*self.file, self.filled, target).map_err(fail)?;
-            self.filled = target;
+            let ahead = (end + self.options.zero_fill).min(self.options.segment_size.max(end));
+            self.filled = self.fill(ahead).or_else(|_| self.fill(end)).map_err(fail)?;
         }
         let written = self
             .file
@@ -237,6 +236,15 @@ impl LogWriter {
             .and_then(|()| self.file.sync_data());
         self.broken = written.is_err();
         written.map_err(fail)
+    }
+
+    /// Fills with zeros up to `target`, or leaves the file as it was.
+    fn fill(&self, target: u64) -> io::Result<u64> {
+        zero_fill(&*self.file, self.filled, target).inspect_err(|_| {
+            // What was filled in part may be all the space there is.
+            drop(self.file.set_len(self.filled));
+        })?;
+        Ok(target)
     }
 
     /// Ends this segment and starts the next one. Nothing may be gathered.

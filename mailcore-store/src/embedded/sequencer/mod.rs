@@ -87,6 +87,8 @@ pub(crate) struct Sequencer<'a> {
     pub(crate) effects: Vec<Effect>,
     pub(crate) bodies: Vec<Bytes>,
     pub(crate) notes: Notes,
+    /// The disk is full: what is left of it is for changes without bodies.
+    pub(crate) bodies_refused: bool,
     place: Place,
     offsets: Vec<Option<u64>>,
     /// Where the next body frame would start.
@@ -108,6 +110,7 @@ impl<'a> Sequencer<'a> {
             effects: Vec::new(),
             bodies: Vec::new(),
             notes: Notes::default(),
+            bodies_refused: false,
             place,
             offsets: Vec::new(),
             end: place.offset,
@@ -130,6 +133,7 @@ impl<'a> Sequencer<'a> {
     /// Makes a body known to the store, if it is not yet.
     fn body(&mut self, input: &BodyInput) -> Result<BodyRef, Refusal> {
         match input {
+            BodyInput::Inline { .. } if self.bodies_refused => Err(StoreError::DiskFull.into()),
             BodyInput::Inline { octets, hash } => {
                 let id = self.index.counters.body;
                 let frame = u32::try_from(self.bodies.len()).unwrap_or(u32::MAX);
@@ -148,6 +152,7 @@ impl<'a> Sequencer<'a> {
             BodyInput::Own { id, staged } => {
                 match (read::body_hash(self.index.connection(), *id)?, staged) {
                     (Some(hash), _) => Ok(BodyRef { id: *id, hash }),
+                    (None, Some(_)) if self.bodies_refused => Err(StoreError::DiskFull.into()),
                     (None, Some(staged)) => {
                         staged.keep();
                         let (source, hash) = (BodySource::Extent(staged.id().0), staged.hash());
