@@ -2,12 +2,14 @@
 //! in the data directory.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mailcore::address::Domain;
-use mailcore::net::{FixedCertificate, server_config};
+use mailcore::net::server_config;
+use mailcore::seams::Certificates;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
@@ -45,17 +47,49 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// The TLS of all listeners.
-pub(crate) fn load(config: &Config, data: &DataDir) -> Result<Arc<ServerConfig>, TlsError> {
-    let files = match &config.tls {
-        Some(files) => files.clone(),
-        None => own(&config.hostname, data)?,
-    };
-    read(&files)
+/// The certificate in force, which new files may replace while the server runs.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    files: TlsFiles,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Keys {
+    /// The configured certificate, or one of the server's own making.
+    pub(crate) fn load(config: &Config, data: &DataDir) -> Result<Arc<Self>, TlsError> {
+        let files = match &config.tls {
+            Some(files) => files.clone(),
+            None => own(&config.hostname, data)?,
+        };
+        Ok(Arc::new(Self {
+            current: RwLock::new(read(&files)?),
+            files,
+        }))
+    }
+
+    /// The TLS of all listeners.
+    pub(crate) fn server_config(self: Arc<Self>) -> Result<Arc<ServerConfig>, TlsError> {
+        Ok(Arc::new(server_config(provider(), self)?))
+    }
+
+    /// Reads the files anew. What they hold serves the next connection; when
+    /// they can't be used, nothing changes.
+    pub(crate) fn reload(&self) -> Result<(), TlsError> {
+        let new = read(&self.files)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+}
+
+impl Certificates for Keys {
+    fn certificate(&self, _server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&current))
+    }
 }
 
 /// Reads the files and checks that they belong together.
-pub(crate) fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+pub(crate) fn read(files: &TlsFiles) -> Result<Arc<CertifiedKey>, TlsError> {
     let pem = |path: &Path| {
         let path = path.display().to_string();
         move |source| TlsError::Pem { path, source }
@@ -69,17 +103,13 @@ pub(crate) fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         });
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(pem(&files.key))?;
-    let provider = provider();
-    let pair = |source| TlsError::Pair {
-        certificate: files.certificate.display().to_string(),
-        key: files.key.display().to_string(),
-        source,
-    };
-    // Only this constructor compares the key with the certificate.
-    rustls::sign::CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider)
-        .map_err(pair)?;
-    let certificate = FixedCertificate::new(&provider, chain, key).map_err(pair)?;
-    Ok(Arc::new(server_config(provider, Arc::new(certificate))?))
+    CertifiedKey::from_der(chain, key, &provider())
+        .map(Arc::new)
+        .map_err(|source| TlsError::Pair {
+            certificate: files.certificate.display().to_string(),
+            key: files.key.display().to_string(),
+            source,
+        })
 }
 
 /// The server's own certificate, made when it is not there.

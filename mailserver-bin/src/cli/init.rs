@@ -126,7 +126,7 @@ pub(super) fn run(place: &Place, args: Args) -> Result<(), CliError> {
         }
         set_up(&directory, &setup).await
     })?;
-    tls::load(&config, &data).map_err(CliError::failed)?;
+    tls::Keys::load(&config, &data).map_err(CliError::failed)?;
     lines.push(format!("data in {}", data.path().display()));
     lines.push(format!("domain  {}", setup.domain));
     lines.extend(setup.told());

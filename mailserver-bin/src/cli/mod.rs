@@ -51,7 +51,7 @@ enum Command {
     Init(init::Args),
     /// Reads the configuration and reports everything that is wrong with it
     CheckConfig,
-    /// Takes the configuration anew (not available in this version)
+    /// Has the running server read its certificate anew, as SIGHUP does
     Reload,
     /// The domains served
     #[command(subcommand)]
@@ -114,9 +114,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Serve(args)) => serve::run(place.config()?, &args),
         Some(Command::Init(args)) => init::run(&place, args),
         Some(Command::CheckConfig) => check::config(&place.config()?),
-        Some(Command::Reload) => Err(CliError::failed(
-            "reload is not supported yet; restart the server: it drains its sessions",
-        )),
+        Some(Command::Reload) => place.ask(Request::Reload),
         Some(Command::Domain(command)) => place.ask(command.request()),
         Some(Command::Account(command)) => place.ask(command.request()?),
         Some(Command::Alias(command)) => place.ask(command.request()),

@@ -16,8 +16,9 @@ use crate::config::{Config, Protocol, TlsMode};
 use crate::control::admin::Admin;
 use crate::control::server;
 use crate::data::DataDir;
-use crate::wiring::{self, OpenStore, Wiring};
-use crate::{control, logging, out, tls};
+use crate::tls::Keys;
+use crate::wiring::{self, Wiring};
+use crate::{logging, out};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
@@ -57,8 +58,9 @@ fn raise_file_limit() {
 }
 
 async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
+    let keys = Keys::load(config, data).map_err(CliError::failed)?;
     // Before anything starts, so that no signal is missed.
-    let mut signals = Signals::new().map_err(CliError::failed)?;
+    let mut signals = Signals::new(Arc::clone(&keys)).map_err(CliError::failed)?;
     let directory = Arc::new(wiring::open_directory(data).map_err(CliError::failed)?);
     let setup = first_start(config, &directory).await?;
     let store = wiring::open_store(config.store, data).await;
@@ -71,11 +73,19 @@ async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
         config,
         stores: store.stores.clone(),
         directory: Arc::clone(&directory),
-        tls: tls::load(config, data).map_err(CliError::failed)?,
+        tls: Arc::clone(&keys)
+            .server_config()
+            .map_err(CliError::failed)?,
     };
     let builder = wiring.builder().map_err(CliError::failed)?;
     let running = builder.start().await.map_err(explained)?;
-    let control = listen_for_commands(data, &directory, &store)?;
+    let admin = Admin {
+        directory,
+        stores: Some(store.stores),
+        keys: Some(keys),
+        clock: Arc::new(SystemClock::new()),
+    };
+    let control = listen_for_commands(data, admin)?;
     out::lines(&banner(config, data, &running, setup.as_ref()));
     tokio::select! {
         () = logging::follow(&running, begin) => signals.wait().await,
@@ -112,20 +122,11 @@ async fn first_start(
     Ok(Some(setup))
 }
 
-fn listen_for_commands(
-    data: &DataDir,
-    directory: &Arc<SqliteDirectory>,
-    store: &OpenStore,
-) -> Result<JoinHandle<()>, CliError> {
+fn listen_for_commands(data: &DataDir, admin: Admin) -> Result<JoinHandle<()>, CliError> {
     let path = data.control();
     let listener = server::bind(&path)
         .map_err(|error| CliError::Failed(format!("control socket {}: {error}", path.display())))?;
-    let admin = Admin {
-        directory: Arc::clone(directory) as _,
-        stores: Some(store.stores.clone()),
-        clock: Arc::new(SystemClock::new()),
-    };
-    Ok(tokio::spawn(control::server::serve(listener, admin)))
+    Ok(tokio::spawn(server::serve(listener, admin)))
 }
 
 /// What to do about it, where the error alone does not say.
@@ -144,32 +145,34 @@ fn explained(error: StartError) -> CliError {
     CliError::Failed(format!("{error}{hint}"))
 }
 
-/// The signals that stop the server.
+/// The signals that the server minds.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    keys: Arc<Keys>,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    fn new(keys: Arc<Keys>) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            keys,
         })
     }
 
-    /// Waits for SIGTERM or SIGINT. SIGHUP must not end a server that has no
-    /// reload yet.
+    /// Waits for SIGTERM or SIGINT. SIGHUP has the certificate read anew.
     async fn wait(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => {
-                    tracing::warn!("SIGHUP: reload is not supported yet; restart instead");
-                }
+                _ = self.hang_up.recv() => match self.keys.reload() {
+                    Ok(()) => tracing::info!("SIGHUP: certificate read anew"),
+                    Err(error) => tracing::error!(%error, "SIGHUP: the old certificate stays"),
+                },
             }
         }
     }
@@ -240,7 +243,9 @@ fn next_steps(config: &Config, running: &RunningServer, setup: &Setup) -> Vec<St
             setup.password
         ));
     }
-    lines.push("  mailserver account add ann@".to_owned() + setup.domain.as_str());
+    let program = std::env::args().next();
+    let program = program.as_deref().unwrap_or("mailserver");
+    lines.push(format!("  {program} account add ann@{}", setup.domain));
     lines.push(String::new());
     lines
 }

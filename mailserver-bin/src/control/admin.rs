@@ -10,6 +10,7 @@ use mailcore::seams::{Clock, DirectoryWrite, DomainKind};
 use mailcore::server::Stores;
 
 use super::{Password, Request, Response, aligned, check, queue};
+use crate::tls::Keys;
 
 /// Octets that a password has at least.
 const MIN_PASSWORD: usize = 8;
@@ -20,6 +21,8 @@ pub(crate) struct Admin {
     pub(crate) directory: Arc<dyn DirectoryWrite>,
     /// `None` where a command can do without the store.
     pub(crate) stores: Option<Stores>,
+    /// `None` when no server runs.
+    pub(crate) keys: Option<Arc<Keys>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -55,6 +58,7 @@ impl Admin {
             Request::QueueChange { change, id } => {
                 queue::change(self.stores()?, &*self.clock, change, id.as_deref()).await
             }
+            Request::Reload => self.reload(),
             Request::Check => check::all(&*self.directory, self.stores()?).await,
             account => self.account(account).await,
         }
@@ -64,6 +68,15 @@ impl Admin {
         self.stores
             .as_ref()
             .ok_or_else(|| "the store is not open".to_owned())
+    }
+
+    fn reload(&self) -> Result<Vec<String>, String> {
+        let keys = self.keys.as_ref().ok_or("no server runs here")?;
+        keys.reload().map_err(words)?;
+        tracing::info!("certificate read anew");
+        Ok(vec![
+            "the certificate was read anew; other changes need a restart".to_owned(),
+        ])
     }
 
     async fn domain(&self, request: Request) -> Result<Vec<String>, String> {

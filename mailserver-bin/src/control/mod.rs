@@ -65,6 +65,7 @@ pub(crate) enum Request {
         id: Option<String>,
     },
     Check,
+    Reload,
 }
 
 /// What can be done to a queued message.

@@ -35,6 +35,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         let admin = Admin {
             directory: Arc::new(directory),
             stores: store.map(|store| store.stores),
+            keys: None,
             clock: Arc::new(SystemClock::new()),
         };
         Ok(admin.run(request).await)

@@ -222,6 +222,28 @@ fn a_taken_port_is_named_with_its_listener() {
 }
 
 #[test]
+fn a_renewed_certificate_is_taken_without_a_restart() {
+    let (home, other) = (Home::new(), Home::new());
+    let server = home.start();
+    other.start().stop();
+    let copy = |name: &str| {
+        let name = format!("mailserver-data/{name}");
+        std::fs::copy(other.path().join(&name), home.path().join(&name)).unwrap();
+    };
+    copy("certificate.pem");
+    let half = home.run(&["reload"]);
+    assert_eq!(half.code, 1);
+    assert!(half.stderr.contains("don't belong together"), "{half:?}");
+    copy("key.pem");
+    server.signal(Signal::SIGHUP);
+    server.wait_for(&["SIGHUP: certificate read anew"]);
+    // The client trusts the new file alone.
+    let greeting = server.dial_tls(&home, "pop3").line();
+    assert!(greeting.starts_with("+OK"), "{greeting}");
+    home.ok(&["reload"]);
+}
+
+#[test]
 fn hang_up_does_not_end_it_and_sessions_may_finish_at_the_end() {
     let home = Home::new();
     let server = home.start();

@@ -1,0 +1,84 @@
+//! What a file means, and what is wrong with it.
+
+use super::*;
+
+fn problems(text: &str) -> String {
+    resolve(Path::new("m.toml"), text).unwrap_err().to_string()
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line_and_the_nearest_word() {
+    let text = "\
+[server]
+hostname = \"mail example\"
+dta = \"x\"
+
+[[listener]]
+protocol = \"impa\"
+adress = \"0.0.0.0:143\"
+
+[[listener]]
+protocol = \"managesieve\"
+address = \"localhost\"
+tls = true
+
+[limit]
+";
+    assert_eq!(
+        problems(text),
+        "\
+m.toml:2: hostname: the domain is not valid (RFC 5321 section 4.1.2)
+m.toml:3: unknown key \"dta\" in [server]; did you mean \"data\"?
+m.toml:5: address is missing in [[listener]]
+m.toml:6: protocol can't be \"impa\"; did you mean \"imap\"?
+m.toml:7: unknown key \"adress\" in [[listener]]; did you mean \"address\"?
+m.toml:10: protocol \"managesieve\" is not available in this version
+m.toml:11: address \"localhost\" is not IP:port; write \"0.0.0.0:25\" or \"[::]:25\"
+m.toml:12: tls in [[listener]] must be a string, not boolean
+m.toml:14: unknown key \"limit\" in the file; did you mean \"limits\"?"
+    );
+}
+
+#[test]
+fn syntax_errors_name_their_line_too() {
+    let text = "[server]\nhostname = \"mail.example.com\"\ndata = \n";
+    assert!(problems(text).contains("m.toml:3: "), "{}", problems(text));
+}
+
+#[test]
+fn values_replace_defaults_and_paths_are_relative_to_the_file() {
+    let text = "\
+[server]
+hostname = \"mx.example.com\"
+data = \"d\"
+[[listener]]
+protocol = \"imap\"
+address = \"127.0.0.1:0\"
+tls = \"implicit\"
+[queue]
+retry = [\"1m\", \"5m\"]
+expire = \"1d\"
+[queue.smart_host]
+host = \"relay.example.net\"
+tls = \"implicit\"
+login = \"me\"
+password = \"secret\"
+[dns]
+servers = [\"127.0.0.1\", \"[::1]:5353\"]
+[limits]
+message_size = \"10MB\"
+";
+    let config = resolve(Path::new("/etc/mail/m.toml"), text).unwrap();
+    assert_eq!(config.data, Path::new("/etc/mail/d"));
+    assert_eq!(config.listeners.len(), 1);
+    assert_eq!(config.limits.message_size, 10_000_000);
+    assert_eq!(config.dns.len(), 2);
+    let host = config.smart_host.unwrap();
+    assert_eq!((host.port, host.tls), (465, TlsMode::Implicit));
+    assert!(!format!("{:?}", host.login).contains("secret"));
+}
+
+#[test]
+fn the_defaults_hold_without_a_file() {
+    assert_eq!(defaults().listeners.len(), 7);
+}
