@@ -9,8 +9,27 @@
 //! ```
 //!
 //! [`Pop3`] is what a server is built with; [`session::Session`] is the
-//! protocol alone, for those who bring their own runner. APOP (RFC 1939 section
-//! 7) is not here: it needs passwords kept readable.
+//! protocol alone, for those who bring their own runner:
+//!
+//! ```
+//! use mailcore::time::Monotonic;
+//! use mailcore::wire::{Machine, Step};
+//! use mailcore_pop3::session::{Session, SessionConfig, Transport};
+//!
+//! let config = SessionConfig::new("mail.example.com".parse()?);
+//! let mut session = Session::new(config, Transport::Tls);
+//! session.receive(b"QUIT\r\n");
+//! let Step::Send(octets) = session.step(Monotonic::default()) else {
+//!     panic!("a session begins with its greeting");
+//! };
+//! assert_eq!(
+//!     octets,
+//!     "+OK mail.example.com POP3 ready\r\n+OK mail.example.com closing\r\n"
+//! );
+//! # Ok::<(), mailcore::address::AddressError>(())
+//! ```
+//!
+//! APOP (RFC 1939 section 7) is not here: it needs passwords kept readable.
 
 #![warn(missing_docs)]
 

@@ -1,7 +1,7 @@
 //! Replies: `+OK`, `-ERR` and the response codes in brackets (RFC 1939 section
 //! 3, RFC 2449 section 8, RFC 3206).
 //!
-//! What the texts say is in [`crate::wording`].
+//! What the texts say is in `wording.rs`.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! The POP3 session: octets in, replies and questions out (RFC 1939, with RFC
 //! 2449, RFC 2595, RFC 3206 and RFC 5034).
 //!
-//! Knows no socket, store or clock: [`crate::server`] answers its questions.
+//! Knows no socket, store or clock: [`Pop3`](crate::Pop3) answers its questions.
 
 mod commands;
 mod transfer;
