@@ -1,6 +1,7 @@
 //! The log: tracing to standard error, and the store's events as lines of it.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use mailcore::event::{Event, EventCursor, EventName};
 use mailcore::server::RunningServer;
@@ -8,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 
 /// Overrides the configured level.
 const VARIABLE: &str = "MAILSERVER_LOG";
+
+/// How long new events may wait to be written.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts logging. Called once, before anything is logged.
 pub(crate) fn start(level: &str) {
@@ -38,6 +42,10 @@ pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
                 _ => tracing::info!("{}", line(&stored.event)),
             },
             Err(error) => tracing::warn!(%error, "can't read events"),
+        }
+        if events.buffered() == 0 {
+            // Under load one read then fetches many events, not one.
+            tokio::time::sleep(FOLLOW_PAUSE).await;
         }
     }
 }

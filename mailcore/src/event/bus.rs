@@ -28,6 +28,12 @@ impl EventStream {
         }
     }
 
+    /// Events already read from the store: [`EventStream::next`] gives so many
+    /// without asking it.
+    pub fn buffered(&self) -> usize {
+        self.page.len()
+    }
+
     /// The next event; waits until there is one. `None` when the store is gone.
     /// Cancel-safe: an event is lost to no one when this future is dropped.
     ///
