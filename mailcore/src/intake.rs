@@ -12,7 +12,7 @@ mod hook;
 mod recipients;
 mod settle;
 mod stages;
-mod trace;
+pub(crate) mod trace;
 mod transaction;
 
 use std::collections::HashMap;

@@ -24,6 +24,10 @@ pub struct Limits {
     pub hops: usize,
     /// How long the filters may take for one stage.
     pub filter_deadline: Duration,
+    /// How long the host's closures may take for one message while its sender
+    /// waits for the reply (RFC 5321 section 4.5.3.2.6); then the rest is left
+    /// to the queue, or without a store the sender asked to try again.
+    pub hand_over: Duration,
     /// Deliveries at a time.
     pub deliveries: usize,
 }
@@ -39,6 +43,7 @@ impl Default for Limits {
             message_size: 50 * 1024 * 1024,
             hops: 100,
             filter_deadline: Duration::from_secs(60),
+            hand_over: Duration::from_secs(120),
             deliveries: 64,
         }
     }

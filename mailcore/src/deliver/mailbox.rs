@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::batch::{Batch, SpoolChange};
+use crate::address::Address;
+use crate::batch::{Batch, Receipt, SpoolChange};
 use crate::envelope::Recipient;
+use crate::intake::trace::delivered_to;
 use crate::intake::{Filed, Filing, Mail, MailboxTarget};
-use crate::message::{Limits, READ_CHUNK, Scanner, Summary};
+use crate::message::{Limits, Message, READ_CHUNK, Scanner, Summary};
 use crate::plan::RecipientPlan;
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, RetrySchedule};
 use crate::seams::{
@@ -36,8 +38,8 @@ pub struct MailboxAgent {
 #[async_trait]
 impl DeliveryAgent for MailboxAgent {
     async fn deliver(&self, job: DeliveryJob) -> Vec<Outcome> {
-        let summary = match scan(&job).await {
-            Ok(summary) => summary,
+        let (summary, delivered_to) = match scan(&job).await {
+            Ok(scanned) => scanned,
             Err(error) => return vec![outcome_of(&error); job.recipients.len()],
         };
         let mail = Mail {
@@ -46,6 +48,7 @@ impl DeliveryAgent for MailboxAgent {
             message: job.message.clone(),
             summary: Arc::new(summary),
             received_at: job.received_at,
+            delivered_to,
         };
         let mut outcomes = Vec::with_capacity(job.recipients.len());
         for recipient in &job.recipients {
@@ -80,50 +83,57 @@ impl MailboxAgent {
         let filing = Filing {
             rules: self.rules.as_deref(),
         };
-        let Filed {
-            appends,
-            redirects,
-            refused,
-        } = filing.file(mail, &target, &RecipientPlan::default());
-        let mut batch = Batch {
-            appends,
-            ..Batch::default()
-        };
-        if !redirects.is_empty() {
-            batch.spool.push(SpoolChange::Enqueue(Arc::new(
-                self.redirect(mail, job, redirects),
-            )));
-        }
-        if !batch.is_empty() {
-            let receipt = match self.commit.commit(batch).await {
-                Ok(receipt) => receipt,
-                Err(error) => {
-                    tracing::error!(%error, trace = %mail.trace, "can't file");
-                    return fail(Status::transient(3, 0, "the message can't be kept now"));
-                }
-            };
-            if let Some(error) = receipt.appends.iter().find_map(|done| done.as_ref().err()) {
-                return outcome_of(error);
-            }
-        }
-        refused.map_or(Outcome::Delivered, fail)
+        let filed = filing.file(mail, &target, &RecipientPlan::default());
+        self.commit(filed, job)
+            .await
+            .unwrap_or_else(|outcome| outcome)
     }
 
-    fn redirect(
-        &self,
-        mail: &Mail,
-        job: &DeliveryJob,
-        to: Vec<crate::address::Address>,
-    ) -> QueueEntry {
+    /// Files first and sends on only then: a copy that can't be filed is tried
+    /// again, and with it the rules, but who has got a redirected copy must not
+    /// get one more each time.
+    async fn commit(&self, filed: Filed, job: &DeliveryJob) -> Result<Outcome, Outcome> {
+        if let Some(status) = filed.refused {
+            return Err(fail(status));
+        }
+        if !filed.appends.is_empty() {
+            let batch = Batch {
+                appends: filed.appends,
+                ..Batch::default()
+            };
+            let receipt = self.write(batch, job).await?;
+            if let Some(error) = receipt.appends.iter().find_map(|done| done.as_ref().err()) {
+                return Err(outcome_of(error));
+            }
+        }
+        if let Some(message) = filed.forwarded {
+            let entry = Arc::new(self.redirect(message, job, filed.redirects));
+            let batch = Batch {
+                spool: vec![SpoolChange::Enqueue(entry)],
+                ..Batch::default()
+            };
+            self.write(batch, job).await?;
+        }
+        Ok(Outcome::Delivered)
+    }
+
+    async fn write(&self, batch: Batch, job: &DeliveryJob) -> Result<Receipt, Outcome> {
+        self.commit.commit(batch).await.map_err(|error| {
+            tracing::error!(%error, trace = %job.trace, "can't file");
+            fail(Status::transient(3, 0, "the message can't be kept now"))
+        })
+    }
+
+    fn redirect(&self, message: Message, job: &DeliveryJob, to: Vec<Address>) -> QueueEntry {
         let now = self.clock.now();
         QueueEntry {
             id: QueueId(self.entropy.id(now)),
-            trace: mail.trace,
-            reverse_path: mail.reverse_path.clone(),
+            trace: job.trace,
+            reverse_path: job.reverse_path.clone(),
             params: job.params.clone(),
             origin: Origin::Server,
-            received_at: mail.received_at,
-            message: mail.message.clone(),
+            received_at: job.received_at,
+            message,
             progress: QueueProgress {
                 recipients: to
                     .into_iter()
@@ -139,19 +149,24 @@ impl MailboxAgent {
     }
 }
 
-/// Reads the message once, in pieces, for its structure.
-async fn scan(job: &DeliveryJob) -> Result<Summary, StoreError> {
+/// Reads the message once, in pieces, for its structure and the addresses it
+/// was delivered to before.
+async fn scan(job: &DeliveryJob) -> Result<(Summary, Arc<[String]>), StoreError> {
     let mut scanner = Scanner::new(Limits::default());
+    let mut passed = Arc::default();
     let mut at = 0;
     while at < job.message.len() {
         let octets = job.message.read(at..at + READ_CHUNK as u64).await?;
         if octets.is_empty() {
             break;
         }
+        if at == 0 {
+            passed = delivered_to(&octets);
+        }
         scanner.push(&octets);
         at += octets.len() as u64;
     }
-    Ok(scanner.finish())
+    Ok((scanner.finish(), passed))
 }
 
 fn fail(status: Status) -> Outcome {

@@ -3,16 +3,14 @@
 
 use std::sync::Arc;
 
-use super::file::is_delivered_to;
-use super::recipients::Target;
 use super::settle::Settlement;
-use super::trace::{hops, missing_fields};
+use super::trace::{delivered_to, hops, missing_fields};
 use super::transaction::refusal;
 use super::{Intake, Mail, Refusal, SessionInfo, SessionKind, Transaction};
-use crate::address::ForwardPath;
+use crate::address::{Address, ForwardPath};
 use crate::envelope::Envelope;
 use crate::event::TraceId;
-use crate::message::{Message, Summary};
+use crate::message::{Header, HeaderEnvelope, Message, Summary};
 use crate::seams::{FilterSession, IncomingMail};
 use crate::status::{Status, StatusClass};
 
@@ -24,12 +22,18 @@ pub struct Accepted {
     /// For each recipient that RCPT accepted, in that order, whether this
     /// server has taken charge of its copy. LMTP replies with each.
     pub outcomes: Vec<Status>,
+    /// For each recipient, the addresses whose copies wait in the queue.
+    /// Events tell what becomes of them; none means that all is settled.
+    pub pending: Vec<Vec<Address>>,
 }
 
 impl Accepted {
-    /// The one status that SMTP can give (RFC 5321 section 4.2.5): success when
-    /// any copy was taken. A transient failure outranks a permanent one, since
-    /// trying again may still reach somebody.
+    /// The one status that SMTP can give (RFC 5321 section 4.2.5).
+    ///
+    /// Success only when every copy is in safe hands: where the queue can tell
+    /// the sender of a copy that was refused after others were taken, that
+    /// copy is. Without a store nobody could, so the sender is told at once,
+    /// a transient failure before a permanent one: twice is better than never.
     pub fn overall(&self) -> Status {
         let of = |class| {
             self.outcomes
@@ -37,9 +41,9 @@ impl Accepted {
                 .find(|status| status.code.class == class)
                 .cloned()
         };
-        of(StatusClass::Success)
-            .or_else(|| of(StatusClass::Transient))
+        of(StatusClass::Transient)
             .or_else(|| of(StatusClass::Permanent))
+            .or_else(|| of(StatusClass::Success))
             .unwrap_or_else(|| Status::permanent(5, 1, "no valid recipients"))
     }
 }
@@ -54,18 +58,24 @@ impl Transaction {
         let Some(writer) = self.writer.take() else {
             return Err(Status::permanent(5, 1, "no DATA command was given").into());
         };
-        let looping = self.is_looping(writer.held());
-        let (content, summary) = writer.finish().await.map_err(|error| refusal(&error))?;
+        // A header longer than what is in memory is not of a loop's making.
+        let looping = hops(writer.head()) > self.intake.parts.limits.hops;
+        let delivered_to = delivered_to(writer.head());
+        let (content, mut summary) = writer.finish().await.map_err(|error| refusal(&error))?;
         if looping {
             return Err(Status::permanent(4, 6, "the message is in a loop").into());
         }
         let added = self.added_fields(&summary);
+        let given = HeaderEnvelope::parse(&Header::new(&added));
+        summary.envelope.date = summary.envelope.date.or(given.date);
+        summary.envelope.message_id = summary.envelope.message_id.or(given.message_id);
         let mail = Mail {
             trace: self.trace,
             reverse_path: self.envelope.reverse_path.clone(),
             summary: Arc::new(summary.with_prefix(added.len() as u64)),
             message: Message::new(content).with_prefix(added),
             received_at: self.received_at,
+            delivered_to,
         };
         let incoming = IncomingMail {
             envelope: &self.envelope,
@@ -79,16 +89,6 @@ impl Transaction {
         Settlement::new(&self.intake, &self.session, &self.envelope, &mail)
             .settle(&self.targets, plan)
             .await
-    }
-
-    /// Looks at the head that is in memory: a header that is longer is not of
-    /// a loop's making.
-    fn is_looping(&self, head: &[u8]) -> bool {
-        let delivered = |target: &Target| match target {
-            Target::Mailbox(mailbox) => is_delivered_to(head, &mailbox.address),
-            _ => false,
-        };
-        hops(head) > self.intake.parts.limits.hops || self.targets.iter().flatten().any(delivered)
     }
 
     fn added_fields(&self, summary: &Summary) -> Vec<u8> {

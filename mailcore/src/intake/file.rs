@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use super::trace::return_path;
+use bytes::Bytes;
+
+use super::trace::{delivered_to_field, return_path};
 use crate::account::AccountId;
 use crate::address::{Address, ReversePath};
 use crate::batch::{Append, DeliveryId, IfMissing};
 use crate::event::TraceId;
 use crate::mailbox::{Flags, MailboxName};
-use crate::message::{Header, HeaderWriter, Message, Summary};
+use crate::message::{HeaderWriter, Message, Summary};
 use crate::plan::{Action, Disposition, Edit, RecipientPlan};
 use crate::seams::{NewMessage, Rules, RulesInput};
 use crate::status::Status;
@@ -31,6 +33,33 @@ pub struct Mail {
     pub summary: Arc<Summary>,
     /// When this server accepted it: INTERNALDATE.
     pub received_at: Timestamp,
+    /// The addresses that it was delivered to before: its Delivered-To fields.
+    pub delivered_to: Arc<[String]>,
+}
+
+impl Mail {
+    /// True when a copy for `address` would go round in a loop of forwards.
+    pub fn was_delivered_to(&self, address: &Address) -> bool {
+        let address = address.to_string();
+        self.delivered_to
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&address))
+    }
+
+    /// The prefix of this message with the plan's edits before it.
+    pub(super) fn edited(&self, edits: &[Edit]) -> Bytes {
+        if edits.is_empty() {
+            return self.message.prefix().clone();
+        }
+        let mut prefix = Vec::new();
+        for Edit::AddHeader { name, value } in edits {
+            let mut field = HeaderWriter::new();
+            field.text(name, value);
+            prefix.extend_from_slice(&field.finish());
+        }
+        prefix.extend_from_slice(self.message.prefix());
+        prefix.into()
+    }
 }
 
 /// Whose mailbox it goes to.
@@ -60,51 +89,70 @@ pub struct Filed {
     pub appends: Vec<Append>,
     /// Addresses that the recipient's rules send it on to.
     pub redirects: Vec<Address>,
-    /// The recipient's rules refuse it.
+    /// What to send there: it names the recipient, so that a loop is seen.
+    pub forwarded: Option<Message>,
+    /// Why the copy is refused; nothing else is done with it then.
     pub refused: Option<Status>,
+}
+
+impl Filed {
+    fn refused(status: Status) -> Self {
+        Self {
+            refused: Some(status),
+            ..Self::default()
+        }
+    }
 }
 
 impl Filing<'_> {
     /// What becomes of one copy of `mail`.
     pub fn file(&self, mail: &Mail, target: &MailboxTarget, plan: &RecipientPlan) -> Filed {
-        let mut filed = Filed::default();
-        let quarantined = match &plan.disposition {
-            Disposition::Accept => false,
-            Disposition::Quarantine { .. } => true,
-            Disposition::Discard => return filed,
-            Disposition::Reject(status) | Disposition::Defer(status) => {
-                filed.refused = Some(status.clone());
-                return filed;
-            }
-        };
-        let copy = Copy::new(mail, target, plan);
-        if quarantined {
-            // A junk folder is made when it is missing; its name is a constant
-            // that parses.
-            let junk = MailboxName::parse(JUNK).unwrap_or_else(|_| MailboxName::inbox());
-            filed
-                .appends
-                .push(copy.append(0, junk, Flags::NONE, IfMissing::Create));
-            return filed;
+        if mail.was_delivered_to(&target.address) {
+            return Filed::refused(Status::permanent(
+                4,
+                6,
+                "the message was here before: it is in a loop of forwards",
+            ));
         }
+        let copy = Copy::new(mail, target, plan);
+        match &plan.disposition {
+            Disposition::Accept => self.act(&copy, plan),
+            Disposition::Quarantine { .. } => {
+                // A junk folder is made when it is missing; its name is a
+                // constant that parses.
+                let junk = MailboxName::parse(JUNK).unwrap_or_else(|_| MailboxName::inbox());
+                Filed {
+                    appends: vec![copy.append(0, junk, Flags::NONE, IfMissing::Create)],
+                    ..Filed::default()
+                }
+            }
+            Disposition::Discard => Filed::default(),
+            Disposition::Reject(status) | Disposition::Defer(status) => {
+                Filed::refused(status.clone())
+            }
+        }
+    }
+
+    /// Does what the plan says, or where it says nothing the recipient's rules.
+    fn act(&self, copy: &Copy<'_>, plan: &RecipientPlan) -> Filed {
         let actions = match (plan.actions.as_slice(), self.rules) {
             ([], Some(rules)) => rules.evaluate(&RulesInput::new(
-                &target.account,
-                &mail.reverse_path,
-                &target.address,
+                &copy.target.account,
+                &copy.mail.reverse_path,
+                &copy.target.address,
                 &copy.message,
                 &copy.summary,
             )),
             (given, _) => given.to_vec(),
         };
         if actions.is_empty() {
-            filed.appends.push(copy.append(
-                0,
-                target.mailbox.clone(),
-                Flags::NONE,
-                IfMissing::FileToInbox,
-            ));
+            let inbox = copy.target.mailbox.clone();
+            return Filed {
+                appends: vec![copy.append(0, inbox, Flags::NONE, IfMissing::FileToInbox)],
+                ..Filed::default()
+            };
         }
+        let mut filed = Filed::default();
         for (index, action) in actions.into_iter().enumerate() {
             match action {
                 Action::File {
@@ -123,8 +171,13 @@ impl Filing<'_> {
                 }
                 Action::Redirect { to } => filed.redirects.push(to),
                 Action::Discard => {}
-                Action::Reject { reason } => filed.refused = Some(Status::permanent(7, 1, reason)),
+                Action::Reject { reason } => {
+                    return Filed::refused(Status::permanent(7, 1, reason));
+                }
             }
+        }
+        if !filed.redirects.is_empty() {
+            filed.forwarded = Some(copy.forwarded(&plan.edits));
         }
         filed
     }
@@ -141,13 +194,8 @@ struct Copy<'a> {
 impl<'a> Copy<'a> {
     fn new(mail: &'a Mail, target: &'a MailboxTarget, plan: &RecipientPlan) -> Self {
         let mut prefix = return_path(&mail.reverse_path).into_bytes();
-        prefix.extend_from_slice(format!("Delivered-To: {}\r\n", target.address).as_bytes());
-        for Edit::AddHeader { name, value } in &plan.edits {
-            let mut field = HeaderWriter::new();
-            field.text(name, value);
-            prefix.extend_from_slice(&field.finish());
-        }
-        prefix.extend_from_slice(mail.message.prefix());
+        prefix.extend_from_slice(delivered_to_field(&target.address).as_bytes());
+        prefix.extend_from_slice(&mail.edited(&plan.edits));
         let shift = prefix.len().saturating_sub(mail.message.prefix().len()) as u64;
         Self {
             mail,
@@ -155,6 +203,14 @@ impl<'a> Copy<'a> {
             message: mail.message.with_prefix(prefix),
             summary: Arc::new(mail.summary.as_ref().clone().with_prefix(shift)),
         }
+    }
+
+    /// The message as it goes on to others: without the Return-Path, which is
+    /// for the place where it stays (RFC 5321 section 4.4).
+    fn forwarded(&self, edits: &[Edit]) -> Message {
+        let mut prefix = delivered_to_field(&self.target.address).into_bytes();
+        prefix.extend_from_slice(&self.mail.edited(edits));
+        self.mail.message.with_prefix(prefix)
     }
 
     fn append(
@@ -198,16 +254,4 @@ pub fn delivery_id(trace: TraceId, address: &Address, index: usize) -> DeliveryI
     DeliveryId(octets.fold(START, |hash, octet| {
         (hash ^ u128::from(octet)).wrapping_mul(PRIME)
     }))
-}
-
-/// True when the message was delivered to `address` before: the copy is in a
-/// loop of forwards.
-pub(super) fn is_delivered_to(head: &[u8], address: &Address) -> bool {
-    let own = address.to_string();
-    Header::new(head).all("Delivered-To").any(|field| {
-        field
-            .value()
-            .trim_ascii()
-            .eq_ignore_ascii_case(own.as_bytes())
-    })
 }

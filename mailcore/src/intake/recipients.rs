@@ -11,8 +11,8 @@ use crate::status::Status;
 
 /// Aliases followed in a row.
 const MAX_DEPTH: usize = 10;
-/// Addresses that one recipient may stand for.
-const MAX_EXPANSION: usize = 10_000;
+/// Addresses that one recipient may stand for, and a message's all together.
+pub(super) const MAX_EXPANSION: usize = 10_000;
 
 /// Where one copy goes.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Intake {
     ) -> Result<Vec<Target>, Refusal> {
         let mut open = vec![(address.clone(), 0)];
         let mut seen = HashSet::from([address.folded()]);
-        let mut targets = Vec::new();
+        let (mut targets, mut dead) = (Vec::new(), Vec::new());
         while let Some((current, depth)) = open.pop() {
             match self.parts.router.route(&current).await.map_err(no_route)? {
                 Route::Expand { to } => {
@@ -58,9 +58,11 @@ impl Intake {
                     let fresh = to.into_iter().filter(|to| seen.insert(to.folded()));
                     open.extend(fresh.map(|to| (to, depth + 1)));
                 }
-                // One dead address within an alias does not stop the others.
+                // One dead address within an alias does not stop the others; the
+                // queue tells the sender of it.
                 Route::Unknown if depth > 0 => {
                     tracing::warn!(%address, %current, "an alias leads to nobody");
+                    dead.push(Target::Queue(current));
                 }
                 // An alias of ours may lead anywhere: the owner of the alias
                 // relays, not the peer.
@@ -68,23 +70,42 @@ impl Intake {
                     let why = "relaying denied; authenticate to send to other domains";
                     return Err(Status::permanent(7, 1, why).into());
                 }
-                route => targets.extend(self.target(current, route)?),
+                Route::Agent { next_hop, .. }
+                    if relay == Relay::Denied
+                        && next_hop != NextHop::Local
+                        && names_a_route(&current) =>
+                {
+                    let why = "relaying denied; the local part names another host";
+                    return Err(Status::permanent(7, 1, why).into());
+                }
+                route => match self.target(current, route)? {
+                    Ok(target) => targets.push(target),
+                    Err(target) => dead.push(target),
+                },
             }
         }
         if targets.is_empty() {
             return Err(Status::permanent(1, 1, "this address leads to nobody").into());
         }
+        let keeps = self.parts.commit.is_some();
+        if keeps {
+            targets.append(&mut dead);
+        } else if targets.iter().any(Target::needs_store) {
+            tracing::error!(%address, "mail for mailboxes and other hosts needs Builder::stores");
+            return Err(Status::transient(3, 5, "this server can't keep mail").into());
+        }
         Ok(targets)
     }
 
-    /// What a route that ends here comes to; nothing when its agent is missing.
-    fn target(&self, address: Address, route: Route) -> Result<Option<Target>, Refusal> {
+    /// What a route that ends here comes to; the error is where mail waits for
+    /// an agent that is missing.
+    fn target(&self, address: Address, route: Route) -> Result<Result<Target, Target>, Refusal> {
         Ok(match route {
             Route::Mailbox {
                 account,
                 mailbox,
                 quota,
-            } => Some(Target::Mailbox(MailboxTarget {
+            } => Ok(Target::Mailbox(MailboxTarget {
                 account,
                 mailbox,
                 quota,
@@ -94,17 +115,40 @@ impl Intake {
                 if !self.parts.agents.contains_key(&agent) =>
             {
                 tracing::warn!(%agent, %address, "no such delivery agent");
-                None
+                Err(Target::Queue(address))
             }
             Route::Agent {
                 agent,
                 next_hop: NextHop::Local,
-            } => Some(Target::Hook { agent, address }),
-            Route::Agent { .. } | Route::Remote { .. } => Some(Target::Queue(address)),
-            Route::Unknown => return Err(Status::permanent(1, 1, "no such user here").into()),
-            Route::Expand { .. } => None,
+            } => Ok(Target::Hook { agent, address }),
+            Route::Agent { .. } | Route::Remote { .. } => Ok(Target::Queue(address)),
+            // Expansions are followed before this is asked.
+            Route::Unknown | Route::Expand { .. } => {
+                return Err(Status::permanent(1, 1, "no such user here").into());
+            }
         })
     }
+}
+
+impl Target {
+    /// The address that led here.
+    pub(super) fn address(&self) -> &Address {
+        match self {
+            Self::Mailbox(mailbox) => &mailbox.address,
+            Self::Hook { address, .. } | Self::Queue(address) => address,
+        }
+    }
+
+    fn needs_store(&self) -> bool {
+        !matches!(self, Self::Hook { .. })
+    }
+}
+
+/// True when a host that still follows `user%other@here`, `other!user@here` or
+/// `"user@other"@here` could be made to relay: nobody unknown may use a host
+/// behind us so.
+fn names_a_route(address: &Address) -> bool {
+    address.local_part().contains(['%', '!', '@'])
 }
 
 fn no_route(error: RouteError) -> Refusal {

@@ -1,23 +1,36 @@
 //! One message's share-out: each recipient's copy is filed, handed over or
 //! queued, all in one batch.
+//!
+//! A copy that is refused after others were taken can no longer be refused to
+//! the sender: it goes to the queue, whose runner tries once more and tells the
+//! sender in a notice. That costs a second batch, before the reply like the
+//! first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::recipients::Target;
 use super::transaction::{refusal, status};
-use super::{Accepted, Filing, Intake, Mail, Refusal, SessionInfo, SessionKind};
+use super::{Accepted, Filing, Intake, Mail, MailboxTarget, Refusal, SessionInfo, SessionKind};
 use crate::address::Address;
 use crate::batch::{Batch, SpoolChange};
 use crate::envelope::{Envelope, Recipient};
 use crate::event::{Event, EventId, EventName};
-use crate::plan::{Disposition, Plan, RecipientPlan};
+use crate::plan::{Action, Disposition, Plan, RecipientPlan};
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
-use crate::seams::{CommitError, DeliveryJob, NextHop, StoreError};
-use crate::status::{EnhancedStatusCode, Failure, Outcome, Status, StatusClass};
+use crate::seams::{Appended, CommitError, DeliveryJob, NextHop, StoreError};
+use crate::status::{EnhancedStatusCode, Failure, Outcome, Status};
+use crate::time::Monotonic;
 
 /// Recipients that an event names; the rest are counted.
 const NAMED_RECIPIENTS: usize = 20;
+/// Copies that are filed before the reply; more go through the queue, so that
+/// no batch grows with the size of a list.
+const FILED_AT_ONCE: usize = 500;
+/// Recipients of one queue entry: its progress is written anew each time.
+const RECIPIENTS_PER_ENTRY: usize = 500;
 
 /// A message being shared out.
 #[derive(Debug)]
@@ -26,12 +39,53 @@ pub(super) struct Settlement<'a> {
     session: &'a SessionInfo,
     envelope: &'a Envelope,
     mail: &'a Mail,
+    /// When the host's closures must be done.
+    hand_over_until: Monotonic,
+    /// False when there are too many copies to file before the reply.
+    files_at_once: bool,
     batch: Batch,
-    /// Which recipient each append of the batch belongs to.
-    owners: Vec<usize>,
-    outcomes: Vec<Status>,
-    /// Recipients for the queue.
-    queued: Vec<Recipient>,
+    /// Whose the appends of the batch are, in their order.
+    filing: Vec<ToFile>,
+    /// For the queue, by what stands before the message and whether an
+    /// operator is to look at it first.
+    queued: BTreeMap<(Bytes, bool), Vec<Recipient>>,
+    refused: Vec<(Leg, Status)>,
+    /// What the host's closures said, by address: named twice, called once.
+    handed_over: HashMap<Address, Result<(), Failure>>,
+    shares: Vec<Share>,
+}
+
+/// One recipient's copy on one of its ways.
+#[derive(Debug, Clone)]
+struct Leg {
+    /// Which recipient of the envelope.
+    index: usize,
+    address: Address,
+    /// What stands before the message in this copy.
+    prefix: Bytes,
+    /// Kept apart.
+    held: bool,
+}
+
+/// A copy that is filed by the batch.
+#[derive(Debug)]
+struct ToFile {
+    leg: Leg,
+    appends: usize,
+    /// Sent on once it is filed.
+    redirects: Vec<Address>,
+    forwarded: Bytes,
+}
+
+/// What has become of one recipient's copies.
+#[derive(Debug, Clone, Default)]
+struct Share {
+    /// One of them is in safe hands, or was dropped as asked.
+    taken: bool,
+    /// Why another is not.
+    refused: Option<Status>,
+    /// Where others wait in the queue.
+    pending: Vec<Address>,
 }
 
 impl<'a> Settlement<'a> {
@@ -41,19 +95,20 @@ impl<'a> Settlement<'a> {
         envelope: &'a Envelope,
         mail: &'a Mail,
     ) -> Self {
-        let accepted = Status::new(
-            EnhancedStatusCode::success(0, 0),
-            format!("accepted as {}", mail.trace),
-        );
+        let parts = &intake.parts;
         Self {
             intake,
             session,
             envelope,
             mail,
+            hand_over_until: parts.clock.monotonic().after(parts.limits.hand_over),
+            files_at_once: true,
             batch: Batch::default(),
-            owners: Vec::new(),
-            outcomes: vec![accepted; envelope.recipients.len()],
-            queued: Vec::new(),
+            filing: Vec::new(),
+            queued: BTreeMap::new(),
+            refused: Vec::new(),
+            handed_over: HashMap::new(),
+            shares: vec![Share::default(); envelope.recipients.len()],
         }
     }
 
@@ -68,110 +123,277 @@ impl<'a> Settlement<'a> {
         if self.session.kind != SessionKind::Lmtp {
             soften(&mut plan);
         }
+        self.files_at_once = targets.iter().map(Vec::len).sum::<usize>() <= FILED_AT_ONCE;
         for (index, (targets, plan)) in targets.iter().zip(&plan.recipients).enumerate() {
             self.charge(index, targets, plan).await;
         }
-        if !self.queued.is_empty() {
-            let recipients = std::mem::take(&mut self.queued);
-            let entry = Arc::new(self.entry(recipients));
-            self.batch.spool.push(SpoolChange::Enqueue(entry));
-        }
-        let succeeds = |status: &Status| status.code.class == StatusClass::Success;
-        if !self.batch.is_empty() || self.outcomes.iter().any(succeeds) {
+        self.enqueue();
+        if !self.batch.is_empty() || self.shares.iter().any(|share| share.taken) {
             let event = self.received();
             self.batch.events.push(event);
         }
-        self.commit().await?;
-        Ok(Accepted {
-            trace: self.mail.trace,
-            outcomes: self.outcomes,
-        })
+        let filed = self.commit().await?;
+        self.note_filed(filed);
+        self.follow_up().await?;
+        Ok(self.accepted())
     }
 
     /// Decides one recipient's share of the batch.
     async fn charge(&mut self, index: usize, targets: &[Target], plan: &RecipientPlan) {
+        match &plan.disposition {
+            Disposition::Reject(status) | Disposition::Defer(status) => {
+                return self.refuse(index, status.clone());
+            }
+            Disposition::Discard => return self.take(index),
+            Disposition::Accept | Disposition::Quarantine { .. } => {}
+        }
+        let prefix = self.mail.edited(&plan.edits);
+        let leg = |address: &Address| Leg {
+            index,
+            address: address.clone(),
+            prefix: prefix.clone(),
+            held: matches!(plan.disposition, Disposition::Quarantine { .. }),
+        };
+        if self.tells_success(index, plan) {
+            return self.queue_whole(index, targets, prefix.clone());
+        }
+        for target in targets {
+            let leg = leg(target.address());
+            match target {
+                Target::Mailbox(mailbox) if self.files_at_once || leg.held => {
+                    self.file(leg, mailbox, plan);
+                }
+                Target::Mailbox(_) if plan.actions.is_empty() => self.queue(&leg),
+                Target::Mailbox(mailbox) => self.file(leg, mailbox, plan),
+                Target::Queue(_) => {
+                    if self.goes_on(&leg, plan) {
+                        self.queue(&leg);
+                    }
+                }
+                Target::Hook { agent, .. } => {
+                    if self.goes_on(&leg, plan) {
+                        self.hand_over(agent, leg).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A sender who asked to be told of success is told by the queue's runner
+    /// (RFC 3461 section 4.1), so that everything for this recipient goes
+    /// through it.
+    fn tells_success(&self, index: usize, plan: &RecipientPlan) -> bool {
+        let asked = self
+            .envelope
+            .recipients
+            .get(index)
+            .is_some_and(|recipient| recipient.notify.success);
+        asked
+            && self.has_store()
+            && !self.envelope.reverse_path.is_null()
+            && plan.disposition == Disposition::Accept
+            && plan.actions.is_empty()
+    }
+
+    /// Queues a recipient under its own address: what an alias does to the
+    /// notices asked for is the runner's to decide (RFC 3461 section 5.2.7).
+    fn queue_whole(&mut self, index: usize, targets: &[Target], prefix: Bytes) {
         let Some(recipient) = self.envelope.recipients.get(index) else {
             return;
         };
-        match &plan.disposition {
-            Disposition::Reject(status) | Disposition::Defer(status) => {
-                return self.refuse(index, status);
-            }
-            Disposition::Discard => return,
-            Disposition::Accept | Disposition::Quarantine { .. } => {}
+        self.queued
+            .entry((prefix, false))
+            .or_default()
+            .push(recipient.clone());
+        self.take(index);
+        if let Some(share) = self.shares.get_mut(index) {
+            let addresses = targets.iter().map(|target| target.address().clone());
+            share.pending.extend(addresses);
         }
+    }
+
+    fn file(&mut self, leg: Leg, mailbox: &MailboxTarget, plan: &RecipientPlan) {
         let filing = Filing {
             rules: self.intake.parts.rules.as_deref(),
         };
-        let queue = |address: &Address| Recipient {
-            address: address.clone(),
-            ..recipient.clone()
-        };
-        for target in targets {
-            match target {
-                Target::Mailbox(mailbox) => {
-                    let filed = filing.file(self.mail, mailbox, plan);
-                    if let Some(status) = &filed.refused {
-                        self.refuse(index, status);
-                    }
-                    self.owners.extend(filed.appends.iter().map(|_| index));
-                    self.batch.appends.extend(filed.appends);
-                    self.queued
-                        .extend(filed.redirects.into_iter().map(Recipient::new));
-                }
-                Target::Queue(address) => self.queued.push(queue(address)),
-                Target::Hook { agent, address } => match self.hand_over(agent, address).await {
-                    Outcome::Deferred(_) if self.intake.parts.commit.is_some() => {
-                        self.queued.push(queue(address));
-                    }
-                    Outcome::Deferred(failure) | Outcome::Failed(failure) => {
-                        self.refuse(index, &failure.status);
-                    }
-                    _ => {
-                        let event = self.handed_over(address);
-                        self.batch.events.push(event);
-                    }
-                },
-            }
+        let filed = filing.file(self.mail, mailbox, plan);
+        if let Some(status) = filed.refused {
+            // The recipient's rules are asked again by the queue, the filters
+            // are not: what they refused must not slip in that way.
+            let held = leg.held || !plan.actions.is_empty();
+            self.refused.push((Leg { held, ..leg }, status));
+            return;
         }
+        let forwarded = filed
+            .forwarded
+            .map(|message| message.prefix().clone())
+            .unwrap_or_default();
+        self.filing.push(ToFile {
+            leg,
+            appends: filed.appends.len(),
+            redirects: filed.redirects,
+            forwarded,
+        });
+        self.batch.appends.extend(filed.appends);
     }
 
-    fn refuse(&mut self, index: usize, status: &Status) {
-        if let Some(outcome) = self.outcomes.get_mut(index) {
-            *outcome = status.clone();
+    /// Does what the plan says of a copy that leaves this server: true when it
+    /// goes to its address at all. There are no folders over there, so that
+    /// filing it means sending it.
+    fn goes_on(&mut self, leg: &Leg, plan: &RecipientPlan) -> bool {
+        let rejected = plan.actions.iter().find_map(|action| match action {
+            Action::Reject { reason } => Some(Status::permanent(7, 1, reason.as_str())),
+            _ => None,
+        });
+        if let Some(status) = rejected {
+            let held = Leg {
+                held: true,
+                ..leg.clone()
+            };
+            self.refused.push((held, status));
+            return false;
         }
+        let mut goes_on = plan.actions.is_empty();
+        for action in &plan.actions {
+            match action {
+                Action::Redirect { to } => {
+                    let leg = Leg {
+                        address: to.clone(),
+                        ..leg.clone()
+                    };
+                    self.queue(&leg);
+                }
+                Action::File { .. } => goes_on = true,
+                Action::Discard | Action::Reject { .. } => self.take(leg.index),
+            }
+        }
+        goes_on
     }
 
     /// Gives a copy to the host's code, before the reply.
-    async fn hand_over(&self, agent: &Arc<str>, address: &Address) -> Outcome {
-        let unavailable =
-            || Outcome::Deferred(Failure::local(Status::transient(3, 0, "not available")));
+    async fn hand_over(&mut self, agent: &Arc<str>, leg: Leg) {
+        if leg.held {
+            // Kept apart means that the host does not get it before somebody
+            // has looked at it.
+            if self.has_store() {
+                self.queue(&leg);
+            } else {
+                let why = "the message is not wanted here";
+                self.refused.push((leg, Status::permanent(7, 1, why)));
+            }
+            return;
+        }
+        let done = match self.handed_over.get(&leg.address) {
+            Some(done) => done.clone(),
+            None => {
+                let done = self.call(agent, &leg).await;
+                self.handed_over.insert(leg.address.clone(), done.clone());
+                if done.is_ok() {
+                    let event = self
+                        .event(EventName::RecipientDelivered)
+                        .with("to", &leg.address);
+                    self.batch.events.push(event);
+                }
+                done
+            }
+        };
+        match done {
+            Ok(()) => self.take(leg.index),
+            Err(failure) if failure.status.is_transient() && self.has_store() => self.queue(&leg),
+            Err(failure) => self.refused.push((leg, failure.status)),
+        }
+    }
+
+    async fn call(&self, agent: &Arc<str>, leg: &Leg) -> Result<(), Failure> {
+        let unknown = || Failure::local(Status::transient(3, 0, "not available; try again"));
         let Some(hook) = self.intake.parts.agents.get(agent) else {
-            return unavailable();
+            return Err(unknown());
         };
         let job = DeliveryJob {
             trace: self.mail.trace,
             reverse_path: self.mail.reverse_path.clone(),
             params: self.envelope.params.clone(),
-            recipients: vec![Recipient::new(address.clone())],
+            recipients: vec![Recipient::new(leg.address.clone())],
             next_hop: NextHop::Local,
-            message: self.mail.message.clone(),
+            message: self.mail.message.with_prefix(leg.prefix.clone()),
             received_at: self.mail.received_at,
             agent: Arc::clone(agent),
         };
-        hook.deliver(job).await.pop().unwrap_or_else(unavailable)
+        let outcomes = tokio::select! {
+            biased;
+            outcomes = hook.deliver(job) => outcomes,
+            () = self.intake.parts.clock.sleep_until(self.hand_over_until) => Vec::new(),
+        };
+        match outcomes.into_iter().next() {
+            Some(Outcome::Deferred(failure) | Outcome::Failed(failure)) => Err(failure),
+            Some(_) => Ok(()),
+            None => Err(unknown()),
+        }
     }
 
-    async fn commit(&mut self) -> Result<(), Refusal> {
+    /// Puts a copy in the queue, once [`Settlement::enqueue`] is called.
+    fn queue(&mut self, leg: &Leg) {
+        let Some(recipient) = self.envelope.recipients.get(leg.index) else {
+            return;
+        };
+        let recipient = Recipient {
+            address: leg.address.clone(),
+            ..recipient.clone()
+        };
+        self.queued
+            .entry((leg.prefix.clone(), leg.held))
+            .or_default()
+            .push(recipient);
+        if let Some(share) = self.shares.get_mut(leg.index) {
+            share.taken = true;
+            share.pending.push(leg.address.clone());
+        }
+    }
+
+    fn take(&mut self, index: usize) {
+        if let Some(share) = self.shares.get_mut(index) {
+            share.taken = true;
+        }
+    }
+
+    fn refuse(&mut self, index: usize, status: Status) {
+        if let Some(share) = self.shares.get_mut(index) {
+            share.refused = Some(status);
+        }
+    }
+
+    fn has_store(&self) -> bool {
+        self.intake.parts.commit.is_some()
+    }
+
+    /// Makes queue entries of what is queued.
+    fn enqueue(&mut self) {
+        for ((prefix, held), recipients) in std::mem::take(&mut self.queued) {
+            for recipients in recipients.chunks(RECIPIENTS_PER_ENTRY) {
+                let entry = self.entry(prefix.clone(), held, recipients);
+                let event = self
+                    .event(EventName::MessageQueued)
+                    .with("queue", entry.id)
+                    .with("recipients", recipients.len());
+                self.batch.events.push(event);
+                self.batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
+            }
+        }
+    }
+
+    /// Writes the batch; for each of its appends whether it was filed.
+    async fn commit(&mut self) -> Result<Vec<Result<Appended, StoreError>>, Refusal> {
         let batch = std::mem::take(&mut self.batch);
-        let Some(commit) = self
-            .intake
-            .parts
-            .commit
-            .as_ref()
-            .filter(|_| !batch.is_empty())
-        else {
-            return Ok(());
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(commit) = &self.intake.parts.commit else {
+            if batch.appends.is_empty() && batch.spool.is_empty() {
+                return Ok(Vec::new());
+            }
+            // No recipient that needs a store is let in without one.
+            tracing::error!(trace = %self.mail.trace, "there is no store to keep mail in");
+            return Err(Status::transient(3, 5, "this server can't keep mail").into());
         };
         let receipt = commit.commit(batch).await.map_err(|error| match error {
             CommitError::Store(error) => refusal(&error),
@@ -180,49 +402,70 @@ impl<'a> Settlement<'a> {
                 Status::transient(3, 0, "the message can't be kept now; try again later").into()
             }
         })?;
-        let failed = receipt
-            .appends
-            .into_iter()
-            .zip(&self.owners)
-            .filter_map(|(done, owner)| done.err().map(|error| (*owner, error)))
-            .collect();
-        self.not_filed(failed).await;
-        Ok(())
+        Ok(receipt.appends)
     }
 
-    /// Copies that the store could not file. When every recipient failed the
-    /// sender is told at once; else the failed ones go to the queue, which
-    /// tries again and in the end tells the sender.
-    async fn not_filed(&mut self, failed: BTreeMap<usize, StoreError>) {
-        let others = self.outcomes.iter().enumerate().any(|(index, status)| {
-            !failed.contains_key(&index) && status.code.class == StatusClass::Success
-        });
-        let queue = others && self.session.kind != SessionKind::Lmtp && !failed.is_empty();
-        if queue && self.queue_failed(&failed).await.is_ok() {
-            return;
+    fn note_filed(&mut self, filed: Vec<Result<Appended, StoreError>>) {
+        let mut filed = filed.into_iter();
+        for copy in std::mem::take(&mut self.filing) {
+            let failed = filed
+                .by_ref()
+                .take(copy.appends)
+                .filter_map(Result::err)
+                .last();
+            if let Some(error) = failed {
+                self.refused.push((copy.leg, status(&error)));
+                continue;
+            }
+            self.take(copy.leg.index);
+            if copy.redirects.is_empty() {
+                continue;
+            }
+            self.queued
+                .entry((copy.forwarded, false))
+                .or_default()
+                .extend(copy.redirects.into_iter().map(Recipient::new));
         }
-        for (index, error) in failed {
-            self.refuse(index, &status(&error));
+    }
+
+    /// Queues what depended on the first batch: copies sent on, and copies
+    /// refused where others were taken.
+    async fn follow_up(&mut self) -> Result<(), Refusal> {
+        let any_taken = self.shares.iter().any(|share| share.taken);
+        for (leg, status) in std::mem::take(&mut self.refused) {
+            let taken = match self.session.kind {
+                SessionKind::Lmtp => self.shares.get(leg.index).is_some_and(|own| own.taken),
+                _ => any_taken,
+            };
+            if taken && self.has_store() {
+                self.queue(&leg);
+            } else {
+                self.refuse(leg.index, status);
+            }
+        }
+        self.enqueue();
+        self.commit().await.map(drop)
+    }
+
+    fn accepted(self) -> Accepted {
+        let accepted = Status::new(
+            EnhancedStatusCode::success(0, 0),
+            format!("accepted as {}", self.mail.trace),
+        );
+        let mut outcomes = Vec::with_capacity(self.shares.len());
+        let mut pending = Vec::with_capacity(self.shares.len());
+        for share in self.shares {
+            outcomes.push(share.refused.unwrap_or_else(|| accepted.clone()));
+            pending.push(share.pending);
+        }
+        Accepted {
+            trace: self.mail.trace,
+            outcomes,
+            pending,
         }
     }
 
-    async fn queue_failed(&self, failed: &BTreeMap<usize, StoreError>) -> Result<(), ()> {
-        let recipients = failed
-            .keys()
-            .filter_map(|index| self.envelope.recipients.get(*index))
-            .cloned();
-        let entry = Arc::new(self.entry(recipients.collect()));
-        let batch = Batch {
-            spool: vec![SpoolChange::Enqueue(entry)],
-            ..Batch::default()
-        };
-        let commit = self.intake.parts.commit.as_ref().ok_or(())?;
-        commit.commit(batch).await.map(drop).map_err(|error| {
-            tracing::error!(%error, trace = %self.mail.trace, "can't queue the copies not filed");
-        })
-    }
-
-    fn entry(&self, recipients: Vec<Recipient>) -> QueueEntry {
+    fn entry(&self, prefix: Bytes, held: bool, recipients: &[Recipient]) -> QueueEntry {
         let parts = &self.intake.parts;
         let now = parts.clock.now();
         QueueEntry {
@@ -235,13 +478,17 @@ impl<'a> Settlement<'a> {
                 _ => Origin::Received,
             },
             received_at: self.mail.received_at,
-            message: self.mail.message.clone(),
+            message: self.mail.message.with_prefix(prefix),
             progress: QueueProgress {
-                recipients: recipients.into_iter().map(QueueRecipient::new).collect(),
+                recipients: recipients
+                    .iter()
+                    .cloned()
+                    .map(QueueRecipient::new)
+                    .collect(),
                 next_attempt: now,
                 expires_at: parts.schedule.expires_at(self.mail.received_at),
                 attempts: 0,
-                on_hold: false,
+                on_hold: held,
                 delay_told: false,
             },
         }
@@ -283,16 +530,12 @@ impl<'a> Settlement<'a> {
             None => event,
         }
     }
-
-    fn handed_over(&self, address: &Address) -> Event {
-        self.event(EventName::RecipientDelivered)
-            .with("to", address)
-    }
 }
 
 /// SMTP has one reply for all. When some recipients refuse and others do not,
 /// the refused copies are kept apart instead of bounced: a notice to a sender
-/// that is often forged would be worse (RFC 5321 section 6.2).
+/// that is often forged would be worse (RFC 5321 section 6.2). Kept apart means
+/// in the junk folder, or on hold in the queue when the copy goes elsewhere.
 fn soften(plan: &mut Plan) {
     let refuses = |copy: &RecipientPlan| {
         matches!(

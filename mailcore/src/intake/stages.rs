@@ -40,8 +40,14 @@ impl Intake {
 
     /// The peer is gone.
     pub async fn disconnect(&self, session: &FilterSession) {
-        for filter in &self.parts.filters {
-            filter.disconnect(session).await;
+        let tell = async {
+            for filter in &self.parts.filters {
+                filter.disconnect(session).await;
+            }
+        };
+        if !self.parts.filters.is_empty() {
+            // Too late is no matter: nobody waits for an answer.
+            let _ = self.within_deadline(tell).await;
         }
     }
 

@@ -2,6 +2,7 @@
 //! hops of a message that may be in a loop.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::SessionInfo;
 use crate::address::{Address, Domain, ReversePath};
@@ -84,6 +85,20 @@ pub(super) fn missing_fields(
         fields.structured("Message-ID", format_args!("<{trace}@{hostname}>"));
     }
     fields.finish()
+}
+
+/// What is put on top of a copy that goes on from `address`: should it come
+/// back, that is seen.
+pub(super) fn delivered_to_field(address: &Address) -> String {
+    format!("Delivered-To: {address}\r\n")
+}
+
+/// The addresses that a message was delivered to before, by its beginning.
+pub(crate) fn delivered_to(head: &[u8]) -> Arc<[String]> {
+    Header::new(head)
+        .all("Delivered-To")
+        .map(|field| String::from_utf8_lossy(&field.value()).trim().to_owned())
+        .collect()
 }
 
 /// How many Received fields the beginning of a message holds.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::recipients::{Relay, Target};
+use super::recipients::{MAX_EXPANSION, Relay, Target};
 use super::trace::Reception;
 use super::{Intake, Refusal, SessionInfo, SessionKind};
 use crate::address::{Address, ForwardPath, ReversePath};
@@ -24,6 +24,8 @@ pub struct Transaction {
     pub(super) envelope: Envelope,
     /// For each recipient of the envelope, where its mail goes.
     pub(super) targets: Vec<Vec<Target>>,
+    /// How many targets there are in all.
+    pub(super) copies: usize,
     pub(super) writer: Option<ContentWriter>,
     pub(super) received_at: Timestamp,
 }
@@ -57,6 +59,7 @@ impl Intake {
                 ..Envelope::from_sender(reverse_path)
             },
             targets: Vec::new(),
+            copies: 0,
             writer: None,
             received_at: now,
         })
@@ -109,23 +112,22 @@ impl Transaction {
     ) -> Result<(), Refusal> {
         let address = forward_path.to_address(&self.intake.parts.hostname);
         let targets = self.intake.targets(&address, self.relay()).await?;
+        let copies = self.copies.saturating_add(targets.len());
+        if copies > MAX_EXPANSION {
+            let why = "too many recipients; send to the rest in a message of their own";
+            return Err(Status::transient(5, 3, why).into());
+        }
         self.intake
             .ask_rcpt(&self.session.filter, &self.envelope.reverse_path, &address)
             .await?;
-        self.add(
-            Recipient {
-                address,
-                notify,
-                original,
-            },
-            targets,
-        );
-        Ok(())
-    }
-
-    pub(super) fn add(&mut self, recipient: Recipient, targets: Vec<Target>) {
-        self.envelope.recipients.push(recipient);
+        self.envelope.recipients.push(Recipient {
+            address,
+            notify,
+            original,
+        });
         self.targets.push(targets);
+        self.copies = copies;
+        Ok(())
     }
 
     /// Only those who proved who they are, and the process itself, may send to
@@ -179,10 +181,15 @@ impl Transaction {
     /// # Errors
     /// What to reply once all has arrived; the transaction is of no more use.
     pub async fn write(&mut self, octets: Bytes) -> Result<(), Refusal> {
-        match &mut self.writer {
-            Some(writer) => writer.write(octets).await.map_err(|error| refusal(&error)),
-            None => Err(Status::permanent(5, 1, "no DATA command was given").into()),
+        let Some(writer) = &mut self.writer else {
+            return Err(Status::permanent(5, 1, "no DATA command was given").into());
+        };
+        let written = writer.write(octets).await;
+        if written.is_err() {
+            // A message with a hole in it must never be finished.
+            self.writer = None;
         }
+        written.map_err(|error| refusal(&error))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::content::{Content, INLINE_LIMIT};
+use super::header::Header;
 use super::skeleton::{Limits, Scanner};
 use super::summary::Summary;
 use crate::seams::{Commit, Stage, StoreError};
@@ -16,6 +17,8 @@ use crate::seams::{Commit, Stage, StoreError};
 pub struct ContentWriter {
     commit: Option<Arc<dyn Commit>>,
     held: BytesMut,
+    /// The header, once the message is staged.
+    header: BytesMut,
     stage: Option<Box<dyn Stage>>,
     scanner: Scanner,
     size: u64,
@@ -29,6 +32,7 @@ impl ContentWriter {
         Self {
             commit,
             held: BytesMut::new(),
+            header: BytesMut::new(),
             stage: None,
             scanner: Scanner::new(Limits::default()),
             size: 0,
@@ -41,9 +45,14 @@ impl ContentWriter {
         self.size
     }
 
-    /// The octets held: the message's beginning, all of it while it is small.
-    pub fn held(&self) -> &[u8] {
-        &self.held
+    /// The message's beginning: all of it while it is small, then its header,
+    /// as far as that lies within [`INLINE_LIMIT`].
+    pub fn head(&self) -> &[u8] {
+        if self.stage.is_some() {
+            &self.header
+        } else {
+            &self.held
+        }
     }
 
     /// Takes octets.
@@ -60,8 +69,9 @@ impl ContentWriter {
         if let Some(stage) = &mut self.stage {
             return stage.write(octets).await;
         }
-        match &self.commit {
+        match self.commit.clone() {
             Some(commit) if self.held.len() + octets.len() > INLINE_LIMIT => {
+                self.keep_header(&octets);
                 let mut stage = commit.stage().await?;
                 stage.write(std::mem::take(&mut self.held).freeze()).await?;
                 stage.write(octets).await?;
@@ -73,6 +83,16 @@ impl ContentWriter {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps the header of what is held and `octets` together.
+    fn keep_header(&mut self, octets: &Bytes) {
+        let room = INLINE_LIMIT.saturating_sub(self.held.len());
+        self.header.extend_from_slice(&self.held);
+        self.header
+            .extend_from_slice(octets.get(..room).unwrap_or(octets));
+        let end = Header::new(&self.header).section_len();
+        self.header.truncate(end);
     }
 
     /// Ends the message. What was staged is on stable storage.
