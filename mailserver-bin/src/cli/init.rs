@@ -24,10 +24,10 @@ pub(super) struct Args {
     /// This host's name, as MX records will have it
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
-    /// The first domain [default: the host name without its first label]
+    /// The first domain (default: the host name without its first label)
     #[arg(long)]
     domain: Option<String>,
-    /// The administrator's address [default: admin@ the domain]
+    /// The administrator's address (default: admin@ the domain)
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<String>,
     #[command(flatten)]

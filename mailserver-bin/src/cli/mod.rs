@@ -35,7 +35,7 @@ struct Cli {
 /// Which server is meant.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The configuration file [default: mailserver.toml, when there is one]
+    /// The configuration file (default: mailserver.toml, when there is one)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The data directory, instead of the configured one

@@ -1,4 +1,4 @@
-//! The configuration: what the file says ([`file`]), what it means
+//! The configuration: what the file says ([`mod@file`]), what it means
 //! ([`resolve`]), and all that is wrong with it at once ([`problems`]).
 //!
 //! Domains, accounts and aliases are not here: they live in the directory.
