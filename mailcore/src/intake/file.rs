@@ -243,6 +243,7 @@ impl<'a> Copy<'a> {
 pub fn delivery_id(trace: TraceId, address: &Address, index: usize) -> DeliveryId {
     // FNV-1a over 128 bits: not a secret, only a name that spreads well.
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    const TIME: u128 = !0 << 80;
     const START: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     let folded = address.folded().to_string();
     let octets = trace
@@ -251,7 +252,10 @@ pub fn delivery_id(trace: TraceId, address: &Address, index: usize) -> DeliveryI
         .into_iter()
         .chain(folded.bytes())
         .chain(index.to_be_bytes());
-    DeliveryId(octets.fold(START, |hash, octet| {
+    let hash = octets.fold(START, |hash, octet| {
         (hash ^ u128::from(octet)).wrapping_mul(PRIME)
-    }))
+    });
+    // The trace begins with its time, and so does the name: what a store keeps
+    // by it grows at one end.
+    DeliveryId(trace.0 & TIME | hash & !TIME)
 }
