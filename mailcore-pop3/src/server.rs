@@ -30,10 +30,15 @@ use crate::session::{
 const PROTOCOL: &str = "pop3";
 
 /// A POP3 service to be given to a server's builder.
+///
+/// A maildrop is held by one session at a time (RFC 1939 section 4). Listeners
+/// that serve the same mail must share who holds which: give each a clone of
+/// one value.
 #[derive(Debug, Clone)]
 pub struct Pop3 {
     plaintext_login: PlaintextLogin,
     idle_timeout: Option<Duration>,
+    locks: Arc<Locks>,
 }
 
 impl Pop3 {
@@ -42,6 +47,7 @@ impl Pop3 {
         Self {
             plaintext_login: PlaintextLogin::default(),
             idle_timeout: None,
+            locks: Arc::default(),
         }
     }
 
@@ -78,7 +84,7 @@ impl IntoService for Pop3 {
             config,
             storage: parts.storage()?,
             authenticator: parts.authenticator()?,
-            locks: Arc::default(),
+            locks: self.locks,
         }))
     }
 }
@@ -129,7 +135,7 @@ impl Service for Pop3Service {
     }
 }
 
-/// The accounts whose maildrop a session of this service holds.
+/// The accounts whose maildrop a session holds.
 #[derive(Debug, Default)]
 struct Locks(Mutex<HashSet<AccountId>>);
 

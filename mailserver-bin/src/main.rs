@@ -17,9 +17,6 @@ mod wiring;
 
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Whatever is written here is its owner's alone, databases and their
     // side files included.

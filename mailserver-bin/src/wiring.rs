@@ -125,8 +125,9 @@ impl Wiring<'_> {
         if let Some(list) = &config.access_list {
             builder = builder.filter(Arc::new(list.clone()));
         }
+        let pop3 = Pop3::new();
         for listener in &config.listeners {
-            builder = listen(builder, config, listener);
+            builder = listen(builder, config, listener, &pop3);
         }
         Ok(builder)
     }
@@ -145,7 +146,8 @@ fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError> {
     Ok(Arc::new(resolver?))
 }
 
-fn listen(builder: Builder, config: &Config, listener: &Listener) -> Builder {
+/// `pop3` is shared by all listeners, so that a maildrop is open only once.
+fn listen(builder: Builder, config: &Config, listener: &Listener, pop3: &Pop3) -> Builder {
     let address = listener.address.to_string();
     let mut limits = SmtpLimits::default();
     limits.message_size = config.limits.message_size;
@@ -170,11 +172,10 @@ fn listen(builder: Builder, config: &Config, listener: &Listener) -> Builder {
         }
         Protocol::Imap => at(builder, address, tls, Imap::new()),
         Protocol::Pop3 if anywhere => {
-            let pop3 =
-                Pop3::new().plaintext_login(mailcore_pop3::session::PlaintextLogin::Anywhere);
-            at(builder, address, tls, pop3)
+            let policy = mailcore_pop3::session::PlaintextLogin::Anywhere;
+            at(builder, address, tls, pop3.clone().plaintext_login(policy))
         }
-        Protocol::Pop3 => at(builder, address, tls, Pop3::new()),
+        Protocol::Pop3 => at(builder, address, tls, pop3.clone()),
     }
 }
 

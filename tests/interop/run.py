@@ -209,6 +209,14 @@ def test_imaplib_does_its_day(server):
     pop3.pass_(PASSWORD)
     messages = pop3.stat()[0]
     assert len(pop3.uidl()[1]) == messages
+    second = poplib.POP3(server.host, server.ports["pop3"])
+    second.stls(TLS)
+    second.user(f"alice@{server.domain}")
+    try:
+        second.pass_(PASSWORD)
+        raise AssertionError("a maildrop is open to one session at a time, on whatever port")
+    except poplib.error_proto as error:
+        assert "[IN-USE]" in str(error), error
     pop3.dele(messages)
     pop3.quit()
     assert count(server, "alice") == messages - 1
