@@ -16,7 +16,7 @@ pub use connection::{Connection, Service};
 #[cfg(feature = "dns")]
 pub use dns::{HickoryResolver, ResolverError};
 pub use drive::{Ending, Host, drive};
-pub(crate) use listener::ListenerParts;
+pub(crate) use listener::{ListenerParts, finish};
 #[cfg(feature = "tls")]
 pub(crate) use listener::ListenerTls;
 pub use listener::{Gate, Listener, Place};

@@ -78,6 +78,11 @@ impl HookAgent {
             limit,
         }
     }
+
+    /// The same with another limit.
+    pub(crate) fn with_limit(self, limit: u64) -> Self {
+        Self { limit, ..self }
+    }
 }
 
 impl fmt::Debug for HookAgent {

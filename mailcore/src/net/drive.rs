@@ -161,6 +161,13 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
             // would wait for ever.
             return Err(Ending::Broken(io::ErrorKind::UnexpectedEof.into()));
         }
+        // Asked first: a peer that never pauses must not keep its session from
+        // hearing of it.
+        if !self.told_shutdown && self.shutdown.has_begun() {
+            self.told_shutdown = true;
+            self.machine.shutdown();
+            return Ok(());
+        }
         let (clock, told) = (Arc::clone(&self.clock), self.told_shutdown);
         tokio::select! {
             biased;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{Connection, Service, Shutdown};
 use crate::limits::Limits;
@@ -152,8 +152,9 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Accepts until the shutdown begins, then waits for the open sessions.
-    /// Dropping the future ends them at once.
+    /// Accepts until the shutdown begins, then gives the open sessions the time
+    /// to finish that [`Limits::drain`] allows. When this returns every session
+    /// is gone. Dropping the future ends them at once.
     pub async fn run(self) {
         let mut sessions = JoinSet::new();
         let mut shutdown = self.shared.shutdown.clone();
@@ -161,12 +162,14 @@ impl Listener {
             tokio::select! {
                 biased;
                 () = shutdown.begun() => break,
-                Some(_) = sessions.join_next() => {}
+                Some(ended) = sessions.join_next() => note(&ended, self.shared.service.protocol()),
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) => {
                         let shared = Arc::clone(&self.shared);
                         sessions.spawn(async move { shared.welcome(stream, peer).await });
                     }
+                    // That one is gone; the next one may be well.
+                    Err(error) if is_of_the_peer(&error) => {}
                     Err(error) => {
                         tracing::warn!(%error, protocol = self.shared.service.protocol(), "can't accept");
                         let clock = &self.shared.clock;
@@ -176,8 +179,54 @@ impl Listener {
             }
         }
         drop(self.socket);
-        while sessions.join_next().await.is_some() {}
+        let Shared {
+            service,
+            clock,
+            limits,
+            ..
+        } = self.shared.as_ref();
+        finish(sessions, clock.as_ref(), limits.drain, service.protocol()).await;
     }
+}
+
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset)
+}
+
+fn note(ended: &Result<(), JoinError>, protocol: &'static str) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, protocol, "a session ended by a panic");
+    }
+}
+
+/// Waits for sessions that were told to finish, then ends those that did not.
+/// When this returns all are gone, and what they held with them.
+pub(crate) async fn finish(
+    mut sessions: JoinSet<()>,
+    clock: &dyn Clock,
+    within: Duration,
+    protocol: &'static str,
+) {
+    let mut deadline = std::pin::pin!(clock.sleep_until(clock.monotonic().after(within)));
+    loop {
+        tokio::select! {
+            biased;
+            ended = sessions.join_next() => match ended {
+                Some(ended) => note(&ended, protocol),
+                None => return,
+            },
+            () = &mut deadline => break,
+        }
+    }
+    tracing::warn!(
+        protocol,
+        sessions = sessions.len(),
+        "sessions did not finish in time"
+    );
+    sessions.shutdown().await;
 }
 
 impl ListenerParts {
@@ -203,6 +252,9 @@ impl Shared {
     async fn welcome(&self, mut stream: TcpStream, peer: SocketAddr) {
         let Some(_place) = self.gate.enter(peer.ip()) else {
             tracing::info!(%peer, protocol = self.service.protocol(), "too many connections");
+            if self.begins_in_tls() {
+                return;
+            }
             let refuse = async {
                 stream.write_all(self.service.busy()).await?;
                 stream.shutdown().await
@@ -219,6 +271,14 @@ impl Shared {
         }
         let local = stream.local_addr().ok();
         self.serve(Box::new(stream), Some(peer), local).await;
+    }
+
+    /// True where words in clear would be no part of the protocol.
+    fn begins_in_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return matches!(self.tls, ListenerTls::Implicit(_));
+        #[cfg(not(feature = "tls"))]
+        return false;
     }
 
     #[cfg(feature = "tls")]

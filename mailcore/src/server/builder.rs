@@ -21,6 +21,10 @@ use crate::seams::{
 /// The name under which mailboxes are an agent of the queue.
 const MAILBOX_AGENT: &str = "mailbox";
 
+/// Octets that a closure's message may have over the size limit: the fields
+/// that this server puts before it.
+const HEADER_ROOM: u64 = 16 * 1024;
+
 /// A mail server.
 #[derive(Debug)]
 pub struct Server;
@@ -117,7 +121,8 @@ impl Builder {
         F: Fn(ReceivedMail) -> T + Send + Sync + 'static,
         T: Future<Output = Result<(), HookError>> + Send + 'static,
     {
-        let agent = HookAgent::new(self.limits.message_size.saturating_add(16_384), call);
+        // The limit is set when all limits are known.
+        let agent = HookAgent::new(0, call);
         self.hooks.push((address.into(), agent));
         self
     }
@@ -221,8 +226,13 @@ impl Builder {
         let (router, agents) = self.routing(&hostname)?;
         let parts = self.parts(hostname, &router, &agents);
         let services = self.services(&parts)?;
+        // All ports or none: nothing accepts before every one is bound.
+        let mut sockets = Vec::with_capacity(services.len());
         for service in &services {
-            service.start().await?;
+            sockets.push(service.bind().await?);
+        }
+        for (service, socket) in services.iter().zip(sockets) {
+            service.run(socket);
         }
         let (switch, shutdown) = ShutdownSwitch::new();
         let queue = self.queue(&parts, router, agents);
@@ -250,6 +260,7 @@ impl Builder {
                 source,
             })?;
             let name: Arc<str> = format!("hook:{address}").into();
+            let hook = hook.with_limit(self.limits.message_size.saturating_add(HEADER_ROOM));
             agents.insert(Arc::clone(&name), Arc::new(hook));
             routes.push((address, name));
         }
@@ -317,8 +328,6 @@ impl Builder {
                 gate: Arc::clone(&gate),
                 limits: self.limits.clone(),
                 clock: Arc::clone(&self.clock),
-                #[cfg(feature = "tls")]
-                tls: self.tls.clone().map(crate::net::TlsAcceptor::new),
             };
             services.push(Arc::new(ServiceHandle::new(door)?));
         }

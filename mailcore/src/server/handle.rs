@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::StartError;
 use crate::limits::Limits;
-use crate::net::{Gate, Listener, ListenerParts, Service, Shutdown, ShutdownSwitch};
+use crate::net::{Gate, Listener, ListenerParts, Service, Shutdown, ShutdownSwitch, finish};
 use crate::seams::Clock;
 
 /// Octets that a stream within the process buffers each way.
@@ -58,6 +58,8 @@ pub enum ServiceState {
 #[derive(Debug)]
 pub struct ServiceHandle {
     door: Door,
+    /// Held while it starts or stops, so that neither crosses the other.
+    turn: tokio::sync::Mutex<()>,
     live: Mutex<Live>,
 }
 
@@ -67,7 +69,7 @@ struct Live {
     /// The port that was given for 0, kept over a restart.
     bound: Option<SocketAddr>,
     /// Sessions within the process.
-    local: Vec<AbortHandle>,
+    local: JoinSet<()>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl ServiceHandle {
         }
         Ok(Self {
             door,
+            turn: tokio::sync::Mutex::default(),
             live: Mutex::default(),
         })
     }
@@ -115,13 +118,35 @@ impl ServiceHandle {
     /// # Errors
     /// [`StartError::Bind`].
     pub async fn start(&self) -> Result<(), StartError> {
+        let _turn = self.turn.lock().await;
         if self.state() == ServiceState::Running {
             return Ok(());
         }
-        let socket = match &self.door.address {
-            None => None,
-            Some(address) => Some(self.bind(address).await?),
+        let socket = self.bind().await?;
+        self.run(socket);
+        Ok(())
+    }
+
+    /// Takes its port, without accepting yet; dropping the socket gives the
+    /// port back at once.
+    pub(super) async fn bind(&self) -> Result<Option<TcpListener>, StartError> {
+        let Some(address) = &self.door.address else {
+            return Ok(None);
         };
+        let bound = self.live().bound;
+        let result = match bound {
+            Some(bound) => TcpListener::bind(bound).await,
+            None => TcpListener::bind(address).await,
+        };
+        result.map(Some).map_err(|source| StartError::Bind {
+            service: self.protocol(),
+            address: address.clone(),
+            source,
+        })
+    }
+
+    /// Serves on the socket that [`ServiceHandle::bind`] gave.
+    pub(super) fn run(&self, socket: Option<TcpListener>) {
         let (switch, shutdown) = ShutdownSwitch::new();
         let mut live = self.live();
         let mut accepting = None;
@@ -136,25 +161,13 @@ impl ServiceHandle {
             shutdown,
             accepting,
         });
-        Ok(())
-    }
-
-    async fn bind(&self, address: &str) -> Result<TcpListener, StartError> {
-        let bound = self.live().bound;
-        let result = match bound {
-            Some(bound) => TcpListener::bind(bound).await,
-            None => TcpListener::bind(address).await,
-        };
-        result.map_err(|source| StartError::Bind {
-            service: self.protocol(),
-            address: address.to_owned(),
-            source,
-        })
     }
 
     /// Stops it: no new connections; open sessions may finish within the
-    /// server's drain time, then they are ended.
+    /// server's drain time, then they are ended. All are gone when this
+    /// returns.
     pub async fn stop(&self) {
+        let _turn = self.turn.lock().await;
         let (running, local) = {
             let mut live = self.live();
             (live.running.take(), std::mem::take(&mut live.local))
@@ -166,20 +179,15 @@ impl ServiceHandle {
             return;
         };
         switch.begin();
-        let until = self.door.clock.monotonic().after(self.door.limits.drain);
-        if let Some(mut accepting) = accepting {
-            tokio::select! {
-                biased;
-                _ = &mut accepting => {}
-                () = self.door.clock.sleep_until(until) => {
-                    tracing::warn!(protocol = self.protocol(), "sessions did not finish in time");
-                    accepting.abort();
-                    // Awaited so that every session is gone when this returns.
-                    let _ = accepting.await;
-                }
+        let Door { clock, limits, .. } = &self.door;
+        let local = finish(local, clock.as_ref(), limits.drain, self.protocol());
+        let accepted = async {
+            if let Some(accepting) = accepting {
+                // An error means that it is gone, which is what is waited for.
+                let _ = accepting.await;
             }
-        }
-        local.iter().for_each(AbortHandle::abort);
+        };
+        tokio::join!(local, accepted);
     }
 
     /// Stops and starts it, on the same port.
@@ -196,9 +204,10 @@ impl ServiceHandle {
         let mut live = self.live();
         let shutdown = live.running.as_ref()?.shutdown.clone();
         let (ours, theirs) = tokio::io::duplex(LOCAL_BUFFER);
-        let task = tokio::spawn(self.listener(shutdown).serve_local(Box::new(theirs)));
-        live.local.retain(|task| !task.is_finished());
-        live.local.push(task.abort_handle());
+        // Those that have ended leave the list.
+        while live.local.try_join_next().is_some() {}
+        live.local
+            .spawn(self.listener(shutdown).serve_local(Box::new(theirs)));
         Some(ours)
     }
 
@@ -212,7 +221,7 @@ impl ServiceHandle {
         {
             accepting.abort();
         }
-        live.local.drain(..).for_each(|task| task.abort());
+        live.local.abort_all();
     }
 
     fn listener(&self, shutdown: Shutdown) -> ListenerParts {

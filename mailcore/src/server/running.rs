@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::DuplexStream;
@@ -13,6 +14,9 @@ use crate::event::{EventCursor, EventStream};
 use crate::intake::Intake;
 use crate::net::ShutdownSwitch;
 use crate::queue::QueueRunner;
+
+/// How long the queue's runner may take to give back its leases.
+const RELEASE_TIME: Duration = Duration::from_secs(5);
 
 /// A server that runs. Dropping it ends everything at once and loses nothing
 /// that was acknowledged; [`RunningServer::shutdown`] lets sessions finish.
@@ -119,7 +123,10 @@ impl RunningServer {
         while stopping.join_next().await.is_some() {}
         if let Some((_, mut runner)) = self.queue.take() {
             let clock = self.parts.clock();
-            let until = clock.monotonic().after(self.parts.limits().drain);
+            // The runner keeps the drain time itself, and then gives back what
+            // it has leased, for which it needs a moment more.
+            let drain = self.parts.limits().drain.saturating_add(RELEASE_TIME);
+            let until = clock.monotonic().after(drain);
             tokio::select! {
                 biased;
                 _ = &mut runner => {}
