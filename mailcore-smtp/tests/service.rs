@@ -12,7 +12,7 @@ use mailcore::seams::{AuthError, AuthRequest, Authenticator, Proof};
 use mailcore::server::{RunningServer, Server};
 use mailcore_smtp::Smtp;
 use mailcore_smtp::server::AuthOffer;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 #[derive(Debug)]
@@ -223,5 +223,22 @@ async fn who_speaks_first_is_turned_away() {
         reply(&mut stream).await,
         "554 5.5.0 You spoke before the greeting"
     );
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_last_reply_reaches_a_peer_that_is_still_sending() {
+    let (server, _taken) = server().await;
+    let stream = TcpStream::connect(server.address("smtp").unwrap())
+        .await
+        .unwrap();
+    let mut stream = BufReader::new(stream);
+    assert!(reply(&mut stream).await.starts_with("220 "));
+    let flood = b"BOGUS\r\n".repeat(30_000);
+    stream.get_mut().write_all(&flood).await.unwrap();
+    let mut replies = String::new();
+    stream.read_to_string(&mut replies).await.unwrap();
+    let last = replies.lines().last().unwrap();
+    assert!(last.starts_with("421 "), "{last}");
     server.shutdown().await;
 }

@@ -24,6 +24,10 @@ const READ_SIZE: usize = 16 * 1024;
 /// How long a peer may take for a TLS handshake.
 #[cfg(feature = "tls")]
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long what a peer still sends is dropped after the last reply.
+const LINGER: Duration = Duration::from_secs(1);
+/// Octets that are dropped at most in that time.
+const LINGER_OCTETS: usize = 4 * 1024 * 1024;
 
 /// Answers a machine's questions: the half of a session that may await.
 #[async_trait]
@@ -111,6 +115,7 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
                     self.flush().await?;
                     // The peer may be gone already: there is nobody to tell.
                     let _ = bounded(self.write_limit(), self.stream.shutdown()).await;
+                    self.linger().await;
                     return Ok(());
                 }
             }
@@ -123,6 +128,28 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
 
     async fn flush(&mut self) -> Result<(), Ending> {
         bounded(self.write_limit(), self.stream.flush()).await
+    }
+
+    /// Drops what the peer still sends. A socket that is closed over octets
+    /// nobody read resets the connection, and the last reply may be lost.
+    async fn linger(&mut self) {
+        let until = self.clock.monotonic().after(LINGER);
+        let clock = Arc::clone(&self.clock);
+        let mut left = if self.input_ended { 0 } else { LINGER_OCTETS };
+        let drop_input = async {
+            while left > 0 {
+                let mut dropped = Input::with_limit(READ_SIZE);
+                match read_some(&mut self.stream, &mut dropped).await {
+                    Ok(count) if count > 0 => left = left.saturating_sub(count),
+                    _ => break,
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = drop_input => {}
+            () = clock.sleep_until(until) => {}
+        }
     }
 
     fn write_limit(&self) -> (Arc<dyn Clock>, Duration) {
