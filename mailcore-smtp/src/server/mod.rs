@@ -94,6 +94,10 @@ impl Service for SmtpServer {
         }
     }
 
+    fn alpn(&self) -> &'static str {
+        "smtp"
+    }
+
     async fn serve(&self, connection: Connection) {
         let peer = connection.peer;
         let facts = FilterSession::new(peer);

@@ -17,6 +17,12 @@ pub trait Service: fmt::Debug + Send + Sync {
     /// The protocol's name: `smtp`, `submission`, `imap`, `pop3`.
     fn protocol(&self) -> &'static str;
 
+    /// The protocol's name in ALPN (RFC 7301), where it differs: LMTP and
+    /// submission are SMTP.
+    fn alpn(&self) -> &'static str {
+        self.protocol()
+    }
+
     /// Serves one connection to its end.
     async fn serve(&self, connection: Connection);
 

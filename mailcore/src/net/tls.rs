@@ -23,6 +23,18 @@ impl TlsAcceptor {
         Self(config.into())
     }
 
+    /// An acceptor for one protocol: a client that asks by ALPN, and not for
+    /// this one, is refused, so that nobody is made to talk to the wrong server
+    /// (ALPACA; RFC 7301 section 3.2). Names that the configuration brings stay.
+    pub fn for_protocol(config: &Arc<ServerConfig>, alpn: &str) -> Self {
+        if !config.alpn_protocols.is_empty() {
+            return Self::new(Arc::clone(config));
+        }
+        let mut config = ServerConfig::clone(config);
+        config.alpn_protocols = vec![alpn.into()];
+        Self::new(Arc::new(config))
+    }
+
     /// Does the server's side of a handshake.
     ///
     /// # Errors
@@ -73,8 +85,6 @@ struct Resolve(Arc<dyn Certificates>);
 
 impl ResolvesServerCert for Resolve {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // No name of another protocol is ever right here (ALPACA): a client
-        // that asks for one by ALPN is refused by rustls, as we offer none.
         self.0.certificate(hello.server_name())
     }
 }

@@ -321,8 +321,12 @@ impl Builder {
         let gate = Gate::new(&self.limits);
         let mut services = Vec::with_capacity(self.services.len());
         for spec in self.services.drain(..) {
+            let service = spec.service.into_service(parts)?;
             let door = Door {
-                service: spec.service.into_service(parts)?,
+                #[cfg(feature = "tls")]
+                tls: (self.tls.as_ref())
+                    .map(|config| crate::net::TlsAcceptor::for_protocol(config, service.alpn())),
+                service,
                 address: spec.address,
                 kind: spec.kind,
                 gate: Arc::clone(&gate),
