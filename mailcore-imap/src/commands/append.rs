@@ -6,15 +6,18 @@ use mailcore::message::DateTime;
 use mailcore::seams::StoreError;
 use mailcore::time::Timestamp;
 
-use super::{Done, Legal, Progress, Run, Started, failure};
+use super::{Done, Legal, Progress, Run, Started, Then, failure};
 use crate::codec::framer::{Frame, Synchronising};
 use crate::codec::{Cursor, ParseError};
-use crate::session::{Answer, Context, Question};
+use crate::session::{Answer, Context, Question, State};
 use crate::types::{ResponseCode, Tag};
 use crate::wording::{self, Status};
 
 /// Octets handed to the store at a time.
 const CHUNK: usize = 64 * 1024;
+/// Octets of a refused message that are read and dropped, when the client sends
+/// them without being asked to. The connection does not outlive more.
+const MAX_SKIPPED: u64 = 256 * 1024 * 1024;
 
 /// An APPEND without its literal. One whose message came before it could be
 /// recognised is a syntax error, too.
@@ -88,6 +91,9 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
         (Some(status), _) if sync == Synchronising::Yes => {
             return Some((tag, Started::Done(status.into())));
         }
+        (Some(status), _) if length > MAX_SKIPPED => {
+            return Some((tag, Started::Done(give_up(cx, status))));
+        }
         (Some(status), _) => (Phase::Skip(status), None),
         (None, Err(error)) => (Phase::Skip(wording::unreadable(error)), None),
     };
@@ -99,6 +105,17 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
         phase,
     };
     Some((tag, Started::Run(Box::new(run))))
+}
+
+/// Ends the session rather than read over more than is borne
+/// (RFC 7888 section 4).
+fn give_up(cx: &mut Context, status: Status) -> Done {
+    cx.out.bye(wording::BYE_TOO_LONG);
+    cx.state = State::Logout;
+    Done {
+        status,
+        then: Then::Close,
+    }
 }
 
 /// `{n}`, `{n+}` and nothing more.
@@ -230,6 +247,9 @@ impl Append {
     /// wrong.
     fn skip(&mut self, cx: &mut Context, status: Status) -> Progress {
         loop {
+            if self.left > MAX_SKIPPED {
+                return Progress::Done(give_up(cx, status));
+            }
             while self.left > 0 {
                 if self.take(cx).is_none() {
                     self.phase = Phase::Skip(status);
