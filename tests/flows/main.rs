@@ -14,3 +14,4 @@ mod odd_octets;
 mod receive_and_read;
 mod relay;
 mod reopen;
+mod share_out;

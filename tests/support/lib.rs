@@ -1,7 +1,9 @@
 //! What the flows share: whole servers without ports, and dialogues with them.
 
+mod desk;
 mod dialogue;
 mod world;
 
+pub use desk::Desk;
 pub use dialogue::{Dialogue, base64};
 pub use world::{House, PASSWORD, StoreKind, World};
