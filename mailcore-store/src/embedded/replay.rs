@@ -83,6 +83,7 @@ pub(crate) fn catch_up(
     index.applied.next = index.applied.next.max(tail.place.next);
     turn(index)?;
     index.deleted.clear();
+    index.filed.clear();
     Ok(Replayed {
         tail,
         damage,

@@ -23,6 +23,8 @@ use super::writer::Request;
 
 /// Connections kept open for readers.
 const IDLE_READERS: usize = 4;
+/// Mailboxes with mail that no session was told of; further ones go untold.
+const MAX_UNTOLD: usize = 1 << 16;
 /// Entries of the live table that trigger a removal of the dead ones.
 const LIVE_SWEEP: usize = 1_024;
 
@@ -37,6 +39,9 @@ pub(crate) struct Shared {
     readers: Mutex<Vec<Connection>>,
     leases: Mutex<Leases>,
     live: Mutex<HashMap<u64, Weak<Live>>>,
+    /// The first message of each mailbox that no session was told of, of those
+    /// filed since the store was opened.
+    untold: Mutex<HashMap<u64, u32>>,
     pub(crate) spool_changed: watch::Sender<u64>,
     pub(crate) newest_event: watch::Sender<EventCursor>,
     /// `None` once the store is closed.
@@ -73,6 +78,7 @@ impl Shared {
             readers: Mutex::default(),
             leases: Mutex::default(),
             live: Mutex::default(),
+            untold: Mutex::default(),
             spool_changed: watch::Sender::new(0),
             newest_event: watch::Sender::new(parts.newest_event),
             queue: Mutex::new(Some(queue)),
@@ -145,6 +151,21 @@ impl Shared {
             .collect()
     }
 
+    /// Notes the first message that was filed in each of these mailboxes.
+    pub(crate) fn note_filed(&self, firsts: impl IntoIterator<Item = (u64, u32)>) {
+        let mut untold = lock(&self.untold);
+        for (mailbox, uid) in firsts {
+            if untold.len() < MAX_UNTOLD {
+                untold.entry(mailbox).or_insert(uid);
+            }
+        }
+    }
+
+    /// Takes what no session was told of: the first such message.
+    pub(crate) fn claim_untold(&self, mailbox: u64) -> Option<u32> {
+        lock(&self.untold).remove(&mailbox)
+    }
+
     pub(crate) fn blob_key(&self, body: u64) -> BlobKey {
         BlobKey {
             store: self.number,
@@ -200,8 +221,6 @@ struct LiveState {
     status: Option<MailboxStatus>,
     /// `None` once the mailbox is deleted.
     watchers: Option<watch::Sender<ModSeq>>,
-    /// UIDs below were some session's `\Recent`.
-    recent: u32,
 }
 
 impl Live {
@@ -210,7 +229,6 @@ impl Live {
             as_of: 0,
             status: None,
             watchers: Some(watch::Sender::new(ModSeq::MIN)),
-            recent: 1,
         };
         Self {
             id,
@@ -256,16 +274,6 @@ impl Live {
             Some(watchers) => watchers.subscribe(),
             None => watch::channel(ModSeq::MIN).1,
         }
-    }
-
-    /// Takes all messages that exist as told of; the first that was not.
-    pub(crate) fn claim_recent(&self) -> u32 {
-        let mut state = lock(&self.state);
-        let next = state
-            .status
-            .and_then(|status| status.uid_next)
-            .map_or(u32::MAX, |uid| uid.value());
-        std::mem::replace(&mut state.recent, next)
     }
 }
 

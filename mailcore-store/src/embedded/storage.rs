@@ -375,6 +375,7 @@ impl Mailbox for OpenMailbox {
 
     async fn claim_recent(&self) -> Result<Uid, StoreError> {
         self.live.status()?;
-        Ok(Uid::new(self.live.claim_recent()).unwrap_or(Uid::MAX))
+        let first = self.shared.claim_untold(self.live.id).and_then(Uid::new);
+        Ok(first.unwrap_or(Uid::MAX))
     }
 }

@@ -253,6 +253,8 @@ impl Writer {
 
     fn publish(&mut self, notes: Vec<Notes>) {
         let as_of = self.index.applied.next.0;
+        // Before the counters: who sees a message there can claim it.
+        self.shared.note_filed(self.index.filed.drain());
         let changed: Vec<MailboxState> = self.index.settle();
         for state in changed {
             if let Some(live) = self.shared.live_if_open(state.id) {
@@ -260,6 +262,7 @@ impl Writer {
             }
         }
         for id in std::mem::take(&mut self.index.deleted) {
+            self.shared.claim_untold(id);
             if let Some(live) = self.shared.live_if_open(id) {
                 live.close();
             }

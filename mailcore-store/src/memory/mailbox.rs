@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mailcore::event::EventName;
 use mailcore::mailbox::{
-    Changes, FlagChange, MailboxId, MailboxName, MailboxStatus, MessageInfo, ModSeq, SystemFlag, Uid,
-    UidSet,
+    Changes, FlagChange, MailboxId, MailboxName, MailboxStatus, MessageInfo, ModSeq, SystemFlag,
+    Uid, UidSet,
 };
 use mailcore::message::{Message, Summary};
 use mailcore::seams::{

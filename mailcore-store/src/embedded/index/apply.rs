@@ -251,6 +251,7 @@ impl Index {
                 &filed.email_id.to_be_bytes()[..],
             ])?;
         self.count_content(signed(filed.content), 1)?;
+        self.filed.entry(filed.mailbox).or_insert(filed.uid);
         self.change_mailbox(filed.mailbox, |state| {
             state.uid_next = state.uid_next.max(u64::from(filed.uid) + 1);
             state.modseq = state.modseq.max(filed.modseq);

@@ -7,6 +7,7 @@ mod apply;
 mod cache;
 pub(crate) mod read;
 
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -40,6 +41,8 @@ pub(crate) struct Index {
     pub(crate) applied: Place,
     /// Mailboxes deleted since the last group.
     pub(crate) deleted: Vec<u64>,
+    /// The first message filed in each mailbox since the last group.
+    pub(crate) filed: HashMap<u64, u32>,
 }
 
 /// Numbers are kept in SQLite's signed integers; none of ours reaches the sign.
@@ -102,6 +105,7 @@ impl Index {
             counters,
             applied,
             deleted: Vec::new(),
+            filed: HashMap::new(),
         }))
     }
 
@@ -176,6 +180,7 @@ impl Index {
         }
         self.cache.forget();
         self.deleted.clear();
+        self.filed.clear();
         (self.applied, self.counters) = read_meta(&self.conn)?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Making, deleting, renaming mailboxes; subscriptions.
 
 use mailcore::account::AccountId;
+use mailcore::event::EventName;
 use mailcore::mailbox::{MailboxId, MailboxName, SpecialUse, UidSet};
 use mailcore::seams::StoreError;
 
@@ -75,7 +76,10 @@ impl Sequencer<'_> {
             uid_validity,
             special_use: special_use.map(|it| it.as_str().to_owned()),
         })?;
-        self.mailbox(id)
+        let state = self.mailbox(id)?;
+        let event = self.mailbox_event(EventName::MailboxCreate, &state);
+        self.event(&event)?;
+        Ok(state)
     }
 
     /// DELETE; children stay.
@@ -90,7 +94,9 @@ impl Sequencer<'_> {
         let state = self
             .mailbox_named(account, name.as_str())?
             .ok_or(StoreError::NoSuchMailbox)?;
-        self.emit(Effect::DeleteMailbox { id: state.id })
+        self.emit(Effect::DeleteMailbox { id: state.id })?;
+        let event = self.mailbox_event(EventName::MailboxDelete, &state);
+        self.event(&event)
     }
 
     /// RENAME, with all that lies below.
@@ -119,7 +125,7 @@ impl Sequencer<'_> {
             if let Some(moved) = name.moved(from, to) {
                 let moved = MailboxName::parse(moved.as_str())
                     .map_err(|_| StoreError::Limit("length of a name"))?;
-                moves.push((state.id, moved));
+                moves.push((state, moved));
             }
         }
         if moves.is_empty() {
@@ -131,11 +137,17 @@ impl Sequencer<'_> {
             }
         }
         self.create_parents(account, to)?;
-        for (id, name) in moves {
+        let mut events = Vec::with_capacity(moves.len());
+        for (old, name) in moves {
             self.emit(Effect::RenameMailbox {
-                id,
+                id: old.id,
                 name: name.as_str().to_owned(),
             })?;
+            events.push((self.mailbox(old.id)?, old.name));
+        }
+        for (state, old) in events {
+            let event = self.mailbox_event(EventName::MailboxRename, &state);
+            self.event(&event.with("from", old))?;
         }
         Ok(())
     }

@@ -64,7 +64,8 @@ impl Sequencer<'_> {
                 internal_date: message.internal_date,
             };
             let appended = self.file(mailbox, &filing)?;
-            self.filed_event(&state, &appended, Arrival::Appended)?;
+            let arrival = Arrival::Appended { size: message.size };
+            self.filed_event(&state, &appended, arrival)?;
             done.push(appended);
         }
         Ok(done)
@@ -107,32 +108,50 @@ impl Sequencer<'_> {
         appended: &Appended,
         arrival: Arrival<'_>,
     ) -> Result<(), Refusal> {
-        let (name, trace, to) = match arrival {
-            Arrival::Delivered(append) => (
-                EventName::MessageNew,
-                Some(append.trace),
-                append.recipient.as_ref(),
-            ),
-            Arrival::Appended => (EventName::MessageAppend, None, None),
+        let (name, size) = match arrival {
+            Arrival::Delivered(append) => (EventName::MessageNew, append.message.size),
+            Arrival::Appended { size } => (EventName::MessageAppend, size),
         };
-        let account = Some(AccountId::new(&state.account));
-        let fields = Vec::new();
+        let mut event = self
+            .mailbox_event(name, state)
+            .with("uid", appended.uid)
+            .with("size", size);
+        if let Arrival::Delivered(append) = arrival {
+            event.trace = Some(append.trace);
+            if let Some(to) = &append.recipient {
+                event = event.with("to", to);
+            }
+        }
+        self.event(&event)
+    }
+
+    /// The store's own event for messages changed or gone; none for no message.
+    fn uids_event(
+        &mut self,
+        name: EventName,
+        state: &MailboxState,
+        uids: &UidSet,
+    ) -> Result<(), Refusal> {
+        if uids.is_empty() {
+            return Ok(());
+        }
+        let event = self.mailbox_event(name, state).with("uids", uids);
+        self.event(&event)
+    }
+
+    /// An event about a mailbox, its fields so far `mailbox` and `uid_validity`.
+    pub(super) fn mailbox_event(&self, name: EventName, state: &MailboxState) -> Event {
         let event = Event {
             id: self.event_id(),
             at: self.now,
             name,
-            trace,
-            account,
-            fields,
+            trace: None,
+            account: Some(AccountId::new(&state.account)),
+            fields: Vec::new(),
         };
-        let event = event
+        event
             .with("mailbox", &state.name)
-            .with("uid_validity", appended.uid_validity)
-            .with("uid", appended.uid);
-        self.event(&match to {
-            Some(to) => event.with("to", to),
-            None => event,
-        })
+            .with("uid_validity", state.uid_validity)
     }
 
     /// STORE.
@@ -167,11 +186,20 @@ impl Sequencer<'_> {
             return Err(StoreError::Limit("flags changed at once").into());
         }
         if !changed.is_empty() {
+            let uids: UidSet = changed
+                .iter()
+                .filter_map(|(uid, _)| Uid::new(*uid))
+                .collect();
             self.emit(Effect::Flags {
                 mailbox,
                 modseq,
                 messages: changed,
             })?;
+            let name = match change {
+                FlagChange::Remove(_) => EventName::FlagsClear,
+                _ => EventName::FlagsSet,
+            };
+            self.uids_event(name, &state, &uids)?;
         }
         Ok(receipt)
     }
@@ -246,7 +274,8 @@ impl Sequencer<'_> {
     ) -> Result<UidSet, Refusal> {
         let gone: UidSet = rows.iter().map(|row| row.info.uid).collect();
         if !gone.is_empty() {
-            let modseq = self.mailbox(mailbox)?.modseq + 1;
+            let state = self.mailbox(mailbox)?;
+            let modseq = state.modseq + 1;
             let uids = gone
                 .ranges()
                 .map(|(first, last)| (first.value(), last.value()))
@@ -256,6 +285,7 @@ impl Sequencer<'_> {
                 modseq,
                 uids,
             })?;
+            self.uids_event(EventName::MessageExpunge, &state, &gone)?;
         }
         Ok(gone)
     }
@@ -281,8 +311,8 @@ impl Sequencer<'_> {
 pub(super) enum Arrival<'a> {
     /// By delivery.
     Delivered(&'a AppendInput),
-    /// From a client.
-    Appended,
+    /// From a client, in octets.
+    Appended { size: u64 },
 }
 
 /// What becomes of the messages copied.

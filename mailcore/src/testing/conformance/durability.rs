@@ -30,6 +30,7 @@ pub async fn durability<P>(place: impl Fn() -> P, open: impl AsyncFn(&P, Virtual
         mailbox_changes_survive,
         leases_end,
         numbers_go_on,
+        old_mail_is_not_recent,
     );
 }
 
@@ -200,4 +201,18 @@ where
     let new = new.status().await.expect("status");
     assert_ne!((new.uid_validity, new.id), (old.uid_validity, old.id));
     assert_ne!(new.uid_validity, old.uid_validity);
+}
+
+async fn old_mail_is_not_recent<P>(
+    subject: &Subject<'_, P, impl AsyncFn(&P, VirtualClock) -> Stores>,
+) {
+    let stores = subject.open().await;
+    fill(&inbox(&stores.storage).await, 2).await;
+    drop(stores);
+    let stores = subject.open().await;
+    let mailbox = inbox(&stores.storage).await;
+    let claim = async || mailbox.claim_recent().await.expect("claim");
+    assert!(claim().await > uid(2), "it came before the start");
+    fill(&mailbox, 1).await;
+    assert!(claim().await > uid(2));
 }

@@ -3,11 +3,12 @@
 use crate::account::AccountId;
 use crate::batch::Batch;
 use crate::event::{Event, EventCursor, EventId, EventName, StoredEvent, TraceId};
+use crate::mailbox::{FlagChange, SystemFlag, UidSet};
 use crate::server::Stores;
 use crate::testing::VirtualClock;
 use crate::time::Timestamp;
 
-use super::fixtures::{account, append_to};
+use super::fixtures::{account, append_to, create, fill, flags, name, octets, open, uids};
 
 /// Checks [`Outbox`](crate::seams::Outbox): order, cursors, the events that the
 /// store adds.
@@ -15,6 +16,7 @@ pub async fn outbox(make: &impl AsyncFn(VirtualClock) -> Stores) {
     super::run!(&make(VirtualClock::new()).await;
         events_come_in_order_and_again,
         filed_messages_raise_an_event,
+        changes_by_clients_raise_events,
         watchers_are_told,
     );
 }
@@ -78,7 +80,57 @@ async fn filed_messages_raise_an_event(stores: &Stores) {
     assert_eq!(field("mailbox"), "INBOX", "where it lies, not was sent");
     assert_eq!(field("to"), "user+x@example.com");
     assert_eq!(field("uid"), filed.uid.to_string());
+    assert_eq!(field("size"), octets("one").len().to_string());
     assert_eq!(field("uid_validity"), filed.uid_validity.to_string());
+}
+
+async fn changes_by_clients_raise_events(stores: &Stores) {
+    let box_a = create(&stores.storage, "a").await;
+    fill(&box_a, 2).await;
+    let deleted = flags([SystemFlag::Deleted]);
+    for change in [
+        FlagChange::Add(deleted.clone()),
+        FlagChange::Remove(deleted.clone()),
+        FlagChange::Replace(deleted),
+    ] {
+        box_a.store(&uids([2]), &change, None).await.expect("store");
+    }
+    box_a.expunge(&UidSet::all()).await.expect("expunge");
+    let (storage, whose) = (&stores.storage, account());
+    storage
+        .rename(&whose, &name("a"), &name("b"))
+        .await
+        .expect("rename");
+    let status = open(storage, "b").await.status().await.expect("status");
+    storage.delete(&whose, &name("b")).await.expect("delete");
+    let told: Vec<Event> = read(stores, EventCursor::default(), 100)
+        .await
+        .into_iter()
+        .map(|it| it.event)
+        .filter(|it| it.field("mailbox") != Some("INBOX"))
+        .collect();
+    let want = [
+        (EventName::MailboxCreate, "a", None),
+        (EventName::MessageAppend, "a", Some(("uid", "1"))),
+        (EventName::MessageAppend, "a", Some(("uid", "2"))),
+        (EventName::FlagsSet, "a", Some(("uids", "2"))),
+        (EventName::FlagsClear, "a", Some(("uids", "2"))),
+        (EventName::FlagsSet, "a", Some(("uids", "2"))),
+        (EventName::MessageExpunge, "a", Some(("uids", "2"))),
+        (EventName::MailboxRename, "b", Some(("from", "a"))),
+        (EventName::MailboxDelete, "b", None),
+    ];
+    let names: Vec<_> = told.iter().map(|it| it.name.clone()).collect();
+    assert_eq!(names, want.clone().map(|it| it.0), "{told:?}");
+    for (event, (_, mailbox, field)) in told.iter().zip(want) {
+        assert_eq!(event.account, Some(account()));
+        assert_eq!(event.field("mailbox"), Some(mailbox), "{event:?}");
+        let validity = status.uid_validity.to_string();
+        assert_eq!(event.field("uid_validity"), Some(&*validity), "{event:?}");
+        if let Some((key, value)) = field {
+            assert_eq!(event.field(key), Some(value), "{event:?}");
+        }
+    }
 }
 
 async fn watchers_are_told(stores: &Stores) {

@@ -24,6 +24,9 @@ pub(super) async fn run_all(make: &impl AsyncFn() -> Arc<dyn Storage>) {
         usage_counts_what_is_there,
         changes_by_others_are_told,
         recent_belongs_to_one_session,
+        recent_is_not_forgotten_between_sessions,
+        uids_follow_what_comes_and_goes,
+        first_unseen_follows_flags,
     );
 }
 
@@ -254,4 +257,70 @@ async fn recent_belongs_to_one_session(storage: &Arc<dyn Storage>) {
         "what one session took as recent is recent to no other"
     );
     assert!(first <= second);
+}
+
+async fn recent_is_not_forgotten_between_sessions(storage: &Arc<dyn Storage>) {
+    fill(&inbox(storage).await, 2).await;
+    let claim = async || inbox(storage).await.claim_recent().await.expect("claim");
+    if claim().await > uid(2) {
+        return; // a store that keeps no \Recent
+    }
+    assert!(claim().await > uid(2), "told to the session before");
+    fill(&inbox(storage).await, 1).await;
+    assert_eq!(claim().await, uid(3), "new mail is recent");
+    assert!(claim().await > uid(3), "once");
+}
+
+async fn uids_follow_what_comes_and_goes(storage: &Arc<dyn Storage>) {
+    let mailbox = inbox(storage).await;
+    let told = async || mailbox.uids().await.expect("uids");
+    assert_eq!(told().await, UidSet::EMPTY);
+    fill(&mailbox, 5).await;
+    assert_eq!(told().await, uids(1..=5));
+    let deleted = FlagChange::Add(flags([SystemFlag::Deleted]));
+    mailbox
+        .store(&uids([2, 4]), &deleted, None)
+        .await
+        .expect("store");
+    mailbox.expunge(&UidSet::all()).await.expect("expunge");
+    assert_eq!(told().await, uids([1, 3, 5]));
+    fill(&mailbox, 2).await;
+    assert_eq!(told().await, uids([1, 3, 5, 6, 7]));
+    create(storage, "other").await;
+    mailbox
+        .move_to(&uids([1, 7]), &name("other"))
+        .await
+        .expect("move");
+    assert_eq!(told().await, uids([3, 5, 6]));
+    let again = inbox(storage).await.uids().await.expect("uids");
+    assert_eq!(again, uids([3, 5, 6]), "to a new session");
+}
+
+async fn first_unseen_follows_flags(storage: &Arc<dyn Storage>) {
+    let mailbox = inbox(storage).await;
+    let first = async || mailbox.first_unseen().await.expect("first unseen");
+    assert_eq!(first().await, None);
+    fill(&mailbox, 4).await;
+    let Some(told) = first().await else {
+        return; // a store that can't tell at once
+    };
+    assert_eq!(told, uid(1));
+    let seen = flags([SystemFlag::Seen]);
+    let change = async |of: UidSet, change: FlagChange| {
+        mailbox.store(&of, &change, None).await.expect("store");
+    };
+    change(uids([1, 3]), FlagChange::Add(seen.clone())).await;
+    assert_eq!(first().await, Some(uid(2)));
+    change(uids([2]), FlagChange::Add(seen.clone())).await;
+    assert_eq!(first().await, Some(uid(4)));
+    change(uids([3]), FlagChange::Remove(seen.clone())).await;
+    assert_eq!(first().await, Some(uid(3)));
+    let deleted = flags([SystemFlag::Deleted]);
+    change(uids([3]), FlagChange::Add(deleted)).await;
+    mailbox.expunge(&UidSet::all()).await.expect("expunge");
+    assert_eq!(first().await, Some(uid(4)));
+    change(uids([4]), FlagChange::Add(seen)).await;
+    assert_eq!(first().await, None);
+    fill(&mailbox, 1).await;
+    assert_eq!(first().await, Some(uid(5)));
 }
