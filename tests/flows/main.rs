@@ -14,4 +14,5 @@ mod odd_octets;
 mod receive_and_read;
 mod relay;
 mod reopen;
+mod services;
 mod share_out;
