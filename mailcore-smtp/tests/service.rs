@@ -174,7 +174,8 @@ async fn lmtp_answers_for_each_recipient() {
         ["220", "250", "250", "250", "250", "354", "250", "250"],
         "{replies:#?}"
     );
-    assert_eq!(taken.lock().unwrap().len(), 2);
+    // Who is named twice is answered twice and gets one copy.
+    assert_eq!(taken.lock().unwrap().len(), 1);
     server.shutdown().await;
 }
 
