@@ -1,0 +1,635 @@
+#!/usr/bin/env python3
+"""Peers that mean harm against the mailserver binary: smuggling, injection, relaying,
+floods, bombs, and mistakes in its configuration.
+
+    python3 tests/interop/hostile.py --binary target/debug/mailserver [--only NAME]"""
+
+import argparse
+import base64
+import itertools
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from peer import TLS, Peer, append, good_client, mailbox, memory, ready, submission  # noqa: E402
+from server import PASSWORD, Server, free_port  # noqa: E402
+
+# What one answer may take; a debug build on a busy machine is slow.
+PATIENCE = 5
+
+
+def test_smuggling(server):
+    """No spelling of a line end but CRLF ends the data (RFC 5321 section 4.1.1.4)."""
+    ends = [b"\r\n", b"\n", b"\r", b"\0", b"\r\0", b"\r\r\n", b"\n\r", b"\r\n\0", b"\0\r\n", b"\r\0\n"]
+    second = b"MAIL FROM:<evil@else.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx"
+    for port in ("smtp", "submissions"):
+        for before, after in itertools.product(ends, ends):
+            variant = before + b"." + after
+            if b"\r\n.\r\n" in variant and b"\r\r\n." not in variant:
+                continue
+            peer = ready(server) if port == "smtp" else submission(server)
+            if port == "submissions":
+                peer.reply(b"MAIL FROM:<alice@a.test>")
+                peer.reply(b"RCPT TO:<bob@a.test>")
+            assert peer.reply(b"DATA").startswith(b"354")
+            peer.send(b"From: alice@a.test\r\nSubject: outer\r\n\r\ntext" + variant + second + b"\r\n.\r\nQUIT\r\n")
+            answer = peer.end()
+            peer.close()
+            replies = [line for line in answer.split(b"\r\n") if line and not line.startswith(b"221")]
+            what = (port, variant, answer)
+            assert len(replies) == 1 and b"354" not in answer and b"<reset>" not in answer, what
+    with mailbox(server, "bob") as client:
+        stored = client.imap(b"FETCH 1:* BODY.PEEK[]") if b" 0 EXISTS" not in client.imap(b"NOOP") else b""
+        assert b"smuggled" not in stored
+        assert not re.search(rb"\0|\r[^\n]|[^\r]\n", stored), "a stray line end was stored"
+
+
+def test_starttls_injection(server):
+    """What was sent in clear before the handshake is gone after it (RFC 3207 section 4.2)."""
+    for port in ("smtp", "submission"):
+        with Peer(server, port) as peer:
+            assert b"STARTTLS" in peer.reply(b"EHLO client.test")
+            peer.send(b"STARTTLS\r\nEHLO injected.test\r\nMAIL FROM:<x@else.test>\r\n")
+            if not peer.reply().startswith(b"220"):
+                assert b"250" not in peer.end()
+            else:
+                try:
+                    peer.encrypt()
+                    assert peer.reply(b"MAIL FROM:<x@else.test>").startswith(b"503"), "nothing was greeted"
+                except OSError:
+                    pass
+        with Peer(server, port) as peer:
+            peer.reply(b"EHLO client.test")
+            assert peer.reply(b"STARTTLS").startswith(b"220")
+            peer.encrypt()
+            assert peer.reply(b"MAIL FROM:<x@else.test>").startswith(b"503"), "EHLO is forgotten"
+            assert b"STARTTLS" not in peer.reply(b"EHLO client.test")
+            assert peer.reply(b"STARTTLS")[:3] in (b"503", b"502", b"454")
+    for port, upgrade, probe, good in (("imap", b"t STARTTLS", b"t NOOP", b"t OK"), ("pop3", b"STLS", b"NOOP", b"-ERR")):
+        with Peer(server, port) as peer:
+            peer.send(upgrade + b"\r\ninjected NOOP\r\nUSER injected\r\n")
+            first = peer.line()
+            if b"OK" in first:
+                try:
+                    peer.encrypt()
+                    answer = peer.reply(probe)
+                    assert b"injected" not in answer and answer.startswith(good), answer
+                except OSError:
+                    pass
+            else:
+                assert b"injected OK" not in peer.end()
+        with Peer(server, port) as peer:
+            assert b"OK" in peer.reply(upgrade)
+            peer.encrypt()
+            again = peer.reply(upgrade)
+            assert b"OK" not in again, again
+
+
+def test_no_password_in_clear(server):
+    token = base64.b64encode(b"\0alice@a.test\0" + PASSWORD.encode())
+    for port in ("smtp", "submission"):
+        with Peer(server, port) as peer:
+            assert b"AUTH" not in peer.reply(b"EHLO client.test")
+            answer = peer.reply(b"AUTH PLAIN " + token)
+            assert answer[:3] in (b"530", b"538", b"502", b"503", b"504"), answer
+    with Peer(server, "submission") as peer:
+        peer.reply(b"EHLO client.test")
+        assert peer.reply(b"MAIL FROM:<alice@a.test>").startswith(b"530")
+    with Peer(server, "imap") as peer:
+        assert b"LOGINDISABLED" in peer.imap(b"CAPABILITY")
+        for command in (b'LOGIN alice@a.test "%s"' % PASSWORD.encode(), b"AUTHENTICATE PLAIN " + token):
+            assert b"tag9 NO" in peer.imap(command) or b"tag9 BAD" in peer.imap(command)
+        assert b"tag9 BAD" in peer.imap(b"SELECT INBOX")
+    with Peer(server, "pop3") as peer:
+        assert peer.reply(b"USER alice@a.test").startswith(b"-ERR")
+        assert peer.reply(b"PASS " + PASSWORD.encode()).startswith(b"-ERR")
+        assert peer.reply(b"AUTH PLAIN " + token).startswith(b"-ERR")
+
+
+def test_relaying(server):
+    recipients = [
+        b"x@else.test", b"x%else.test@a.test", b"else.test!x@a.test", b'"x@else.test"@a.test', b'"x%else.test"@a.test',
+        b"x@else.test@a.test", b"@a.test:x@else.test", b"@a.test,@b.test:x@else.test", b"x@[127.0.0.1]", b"x@[192.0.2.1]",
+        b"x%else.test", b"else.test!x", b'"x@else.test"', b"x@else.test>,<bob@a.test", b"x@else.test bob@a.test",
+        b"x@else.test\0@a.test", b"x@a.test.", b"x@[IPv6:::1]", b"x%else.test@[127.0.0.1]", b"x@localhost",
+        b"x@mx.a.test", b"<x@else.test>", b"bob@a.test@else.test",
+    ]
+    senders = [b"x@else.test", b"", b"alice@a.test", b"postmaster@a.test", b"x@[127.0.0.1]"]
+    for sender in senders:
+        for recipient in recipients:
+            with Peer(server, "smtp") as peer:
+                peer.reply(b"EHLO client.test")
+                if not peer.reply(b"MAIL FROM:<" + sender + b">").startswith(b"250"):
+                    continue
+                answer = peer.reply(b"RCPT TO:<" + recipient + b">")
+                assert answer.startswith(b"5"), (sender, recipient, answer)
+    with submission(server) as peer:
+        for sender in (b"bob@a.test", b"x@else.test", b"postmaster@a.test"):
+            answer = peer.reply(b"MAIL FROM:<" + sender + b">")
+            if answer.startswith(b"250"):
+                answer = peer.reply(b"RCPT TO:<bob@a.test>")
+            assert answer[:3] in (b"550", b"553"), (sender, answer)
+            peer.reply(b"RSET")
+    assert "else.test" not in server.command("queue", "list")
+
+
+def test_header_injection(server):
+    commands = [
+        b"EHLO a\rX-Evil: 1", b"EHLO a\nX-Evil: 1", b"EHLO a\0b", b"EHLO a\x01b", b"HELO a\tX-Evil: 1", b"EHLO a X-Evil: 1",
+        b"MAIL FROM:<x@else.test\nX-Evil: 1>", b'MAIL FROM:<"x\rX-Evil: 1"@else.test>', b'MAIL FROM:<"x\\\r"@else.test>',
+        b"MAIL FROM:<x\0@else.test>", b"MAIL FROM:<x@else.test> ENVID=a+0D+0AX-Evil:+201", b"MAIL FROM:<x@else.test> ENVID=a\x01",
+        b"MAIL FROM:<x@else.test> AUTH=a+0D+0AX-Evil:+201", b"MAIL FROM:<x@else.test> BODY=8BITMIME\x0bX",
+        b"RCPT TO:<bob@a.test> ORCPT=rfc822;a+0D+0AX-Evil:+201", b"RCPT TO:<bob@a.test\x7f>", b'RCPT TO:<"bob\nX-Evil: 1"@a.test>',
+        b"RCPT TO:<bob@a.test> ORCPT=rfc822\rX-Evil:;a", b"NOOP \x02", b"VRFY bob\0",
+    ]
+    for command in commands:
+        with Peer(server, "smtp") as peer:
+            if not command.startswith((b"EHLO", b"HELO")):
+                peer.reply(b"EHLO client.test")
+            if command.startswith(b"RCPT"):
+                peer.reply(b"MAIL FROM:<x@else.test>")
+            first = peer.reply(command)
+            peer.reply(b"EHLO client.test")
+            assert first[:1] == b"5" or b"+0D" in command or command.startswith((b"EHLO a X", b"NOOP", b"VRFY")), (command, first)
+        if b"+0D" in command and command.startswith((b"MAIL", b"RCPT")):
+            with Peer(server, "smtp") as peer:
+                peer.reply(b"EHLO client.test")
+                if command.startswith(b"MAIL"):
+                    peer.reply(command)
+                    peer.reply(b"RCPT TO:<bob@a.test>")
+                else:
+                    peer.reply(b"MAIL FROM:<x@else.test>")
+                    peer.reply(command)
+                peer.reply(b"DATA")
+                peer.send(b"Subject: params\r\n\r\nx\r\n.\r\nQUIT\r\n")
+                peer.end()
+    with mailbox(server, "bob") as client:
+        assert b"X-Evil: 1" not in client.imap(b"FETCH 1:* BODY.PEEK[]")
+    listed = server.command("queue", "list")
+    assert "X-Evil" not in listed
+
+
+def test_smtp_limits(server):
+    with Peer(server, "smtp") as peer:
+        size = int(re.search(rb"SIZE (\d+)", peer.reply(b"EHLO client.test"))[1])
+        assert peer.reply(b"MAIL FROM:<x@else.test> SIZE=%d" % (size + 1)).startswith(b"552")
+        for value in (b"99999999999999999999999", b"18446744073709551616", b"-1", b"x"):
+            assert peer.reply(b"MAIL FROM:<x@else.test> SIZE=" + value)[:3] in (b"501", b"552"), value
+    with ready(server) as peer:
+        peer.reply(b"DATA")
+        line = b"x" * 998 + b"\r\n"
+        for _ in range(size // len(line) // 100 + 1):
+            peer.send(line * 100)
+        assert peer.reply(b"x\r\n.").startswith(b"552")
+        assert peer.reply(b"NOOP").startswith(b"250"), "the session goes on"
+    with Peer(server, "smtp") as peer:
+        peer.reply(b"EHLO client.test")
+        peer.reply(b"MAIL FROM:<x@else.test>")
+        peer.send(b"RCPT TO:<bob@a.test>\r\n" * 1_200)
+        codes = [peer.reply()[:3] for _ in range(1_200)]
+        assert codes[:100] == [b"250"] * 100, "RFC 5321 section 4.5.3.1.8"
+        assert b"452" in codes and set(codes) <= {b"250", b"452", b"421", b""}, set(codes)
+    for line in (b"NOOP " + b"x" * 3_000, b"MAIL FROM:<" + b"x" * 5_000 + b"@else.test>", b"AUTH PLAIN " + b"x" * 20_000):
+        with Peer(server, "smtp") as peer:
+            peer.reply(b"EHLO client.test")
+            assert peer.reply(line)[:1] == b"5"
+    for verb in (b"GET / HTTP/1.1", b"POST / HTTP/1.1", b"Host: a.test"):
+        with Peer(server, "smtp") as peer:
+            peer.send(verb + b"\r\nHost: a.test\r\n\r\nEHLO x\r\nMAIL FROM:<x@else.test>\r\n" + b"y" * 100_000)
+            answer = peer.end()
+            assert answer[:3] in (b"421", b"554") and b"250" not in answer and b"<reset>" not in answer, answer
+    with Peer(server, "smtp", greeting=False) as peer:
+        peer.send(b"EHLO early.test\r\nMAIL FROM:<x@else.test>\r\n" * 1_000)
+        answer = peer.end()
+        assert answer.startswith((b"554", b"421")) and b"250 " not in answer and b"<reset>" not in answer, answer[:200]
+
+
+def test_chunks(server):
+    """A refused chunk is dropped, never read as commands (RFC 3030 section 2)."""
+    inner = b"MAIL FROM:<evil@else.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n"
+    for size in (b"99999999999999999999999", b"18446744073709551615", b"18446744073709551616", b"-5", b"1e3", b""):
+        with ready(server) as peer:
+            peer.send(b"BDAT " + size + b" LAST\r\n" + inner)
+            peer.half_close()
+            answer = peer.end()
+            assert b"354" not in answer and b"250" not in answer and b"<reset>" not in answer, (size, answer)
+    with ready(server) as peer:
+        peer.reply(b"RSET")
+        peer.send(b"BDAT %d LAST\r\n" % len(inner) + inner + b"NOOP\r\nQUIT\r\n")
+        assert [line[:3] for line in peer.end().split(b"\r\n")] == [b"503", b"250", b"221", b""]
+    with ready(server) as peer:
+        peer.send(b"BDAT 5\r\nhelloDATA\r\n" + inner)
+        assert b"354" not in peer.end(), "DATA after BDAT"
+    for text in (b"A: b\n\nx\r\n", b"A: b\r\rx\r\n", b"A: b\0x\r\n"):
+        with ready(server) as peer:
+            assert peer.reply(b"BDAT %d LAST\r\n" % len(text) + text.removesuffix(b"\r\n")).startswith(b"550")
+
+
+def test_floods_end_with_a_goodbye(server):
+    """After too many errors the server says so, and the peer gets to read it."""
+    cases = [("smtp", b"BOGUS\r\n", b"421"), ("smtp", b"NOOP\r\n", b"421"), ("smtp", b"\r\n", b"421"),
+             ("submission", b"RCPT TO:<x@y>\r\n", b"421"), ("smtp", b"\xff\xfe\r\n", b"421"),
+             ("imap", b"t BOGUS\r\n", b"* BYE"), ("imap", b"\r\n", b"* BYE"), ("pop3", b"BOGUS\r\n", b"-ERR"),
+             ("imaps", b"t BOGUS\r\n", b"* BYE"), ("submissions", b"BOGUS\r\n", b"421"), ("pop3s", b"BOGUS\r\n", b"-ERR")]
+    for port, line, goodbye in cases:
+        with Peer(server, port) as peer:
+            peer.send(line * 30_000)
+            answer = peer.end()
+            last = answer.replace(b"<reset>", b"").strip().split(b"\r\n")[-1]
+            assert goodbye in answer and (last.startswith(goodbye) or b"BYE" in answer) and b"<reset>" not in answer, (
+                port, line, answer[-200:])
+            assert answer.count(b"\n") <= 150, (port, line, answer.count(b"\n"))
+    with Peer(server, "smtp") as peer:
+        peer.reply(b"EHLO client.test")
+        peer.reply(b"MAIL FROM:<x@else.test>")
+        peer.send(b"".join(b"RCPT TO:<nobody%d@a.test>\r\n" % n for n in range(200)))
+        answer = peer.end()
+        assert answer.count(b"\r\n550") <= 21 and b"421" in answer, "harvesting ends"
+
+
+def test_auth_garbage(server):
+    def fresh():
+        peer = Peer(server, "submissions")
+        peer.reply(b"EHLO client.test")
+        return peer
+    with fresh() as peer:
+        assert peer.reply(b"AUTH PLAIN !!!!").startswith(b"501")
+        assert peer.reply(b"AUTH PLAIN").startswith(b"334")
+        assert peer.reply(b"*").startswith(b"501"), "RFC 4954 section 4: cancelled"
+        assert peer.reply(b"AUTH LOGIN").startswith(b"334")
+        assert peer.reply(b"*").startswith(b"501")
+        assert peer.reply(b"AUTH PLAIN =").startswith(b"5")
+        assert peer.reply(b"AUTH BOGUS").startswith(b"504")
+        assert peer.reply(b"NOOP").startswith(b"250")
+    password = PASSWORD.encode()
+    for token in (b"\0alice@a.test\0" + password + b"\0", b"\0alice@a.test\0x\0" + password, b"bob@a.test\0alice@a.test\0" + password,
+                  b"\0alice@a.test\0", b"\0\0", b"", b"\0alice@a.test\0\xff\xfe", b"\0alice@a.test\0" + b"x" * 6_000):
+        with fresh() as peer:
+            answer = peer.reply(b"AUTH PLAIN " + (base64.b64encode(token) or b"="))
+            assert answer.startswith(b"5"), (token, answer)
+            assert peer.reply(b"MAIL FROM:<alice@a.test>").startswith(b"530")
+    with submission(server) as peer:
+        assert peer.reply(b"AUTH PLAIN " + base64.b64encode(b"\0alice@a.test\0" + password)).startswith(b"503")
+    with Peer(server, "imaps") as peer:
+        peer.send(b"a AUTHENTICATE PLAIN\r\n")
+        assert peer.line().startswith(b"+")
+        peer.send(b"*\r\n")
+        assert peer.line().startswith(b"a BAD")
+        peer.send(b"a AUTHENTICATE PLAIN\r\n")
+        peer.line()
+        peer.send(b"!!!\r\n")
+        assert peer.line().startswith(b"a BAD")
+        assert b"tag9 OK" not in peer.imap(b'LOGIN alice@a.test "x\0y"')
+        peer.send(b"a AUTHENTICATE PLAIN\r\n" + b"A" * 1_000_000)
+        answer = peer.end()
+        assert b"BYE" in answer and b"<reset>" not in answer, answer
+    with Peer(server, "pop3s") as peer:
+        peer.send(b"AUTH PLAIN\r\n")
+        assert peer.line().startswith(b"+")
+        assert peer.reply(b"*").startswith(b"-ERR")
+        assert peer.reply(b"USER alice@a.test\0").startswith(b"-ERR")
+        assert peer.reply(b"USER alice@a.test").startswith(b"+OK")
+        assert peer.reply(b"PASS " + password + b"\0x").startswith(b"-ERR")
+
+
+def test_wrong_protocol_on_a_port(server):
+    for port in ("smtp", "submission", "imap", "pop3"):
+        with Peer(server, port, greeting=False) as peer:
+            try:
+                TLS.wrap_socket(peer.socket)
+                raise AssertionError(f"TLS on {port}")
+            except OSError:
+                pass
+    for port in ("submissions", "imaps", "pop3s"):
+        with Peer(server, port, tls=False, greeting=False) as peer:
+            peer.send(b"EHLO x\r\n" * 1_000)
+            answer = peer.end()
+            assert b"250" not in answer and b"OK" not in answer, answer
+    for port in ("submissions", "imaps", "pop3s"):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["http/1.1", "h2"])
+        try:
+            context.wrap_socket(socket.create_connection((server.host, server.ports[port]), 10)).close()
+            raise AssertionError(f"{port} takes a client that means HTTP (RFC 7301 section 3.2)")
+        except ssl.SSLError as error:
+            assert "no application protocol" in str(error).lower().replace("_", " "), error
+
+
+def test_half_closed_clients_get_answers(server):
+    cases = [
+        ("smtp", b"EHLO x.test\r\nMAIL FROM:<x@else.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\n", b"354"),
+        ("smtp", b"EHLO x.test\r\nNOOP\r\nQUIT\r\n", b"221"),
+        ("imap", b"a CAPABILITY\r\nb NOOP\r\nc LOGOUT\r\n", b"c OK"),
+        ("imap", b"a CAPABILITY\r\nb NOOP\r\n", b"b OK"),
+        ("pop3", b"CAPA\r\nQUIT\r\n", b"+OK"),
+    ]
+    for port, octets, wanted in cases:
+        with Peer(server, port) as peer:
+            peer.send(octets)
+            peer.half_close()
+            answer = peer.end()
+            assert wanted in answer and b"<reset>" not in answer, (port, octets, answer)
+
+
+def test_imap_bombs_before_login(server):
+    for bomb in (b"{4294967296}", b"{18446744073709551616}", b"{99999999999999999999}", b"{4294967296+}", b"{1000000}"):
+        for command in (b"LOGIN ", b"AUTHENTICATE PLAIN ", b"APPEND INBOX ", b"LOGIN {1+}\r\nx "):
+            with Peer(server, "imaps") as peer:
+                answer = peer.imap(command + bomb)
+                assert b"tag9 OK" not in answer and b"\r\n+" not in answer and not answer.startswith(b"+"), (bomb, command, answer)
+    for port, goodbye in (("imap", b"* BYE"), ("pop3", b"-ERR")):
+        with Peer(server, port) as peer:
+            peer.send(b"x" * (2 << 20))
+            peer.send(b"\r\nQUIT\r\n")
+            answer = peer.end()
+            assert goodbye in answer and b"<reset>" not in answer, (port, answer)
+    with Peer(server, "imaps") as peer:
+        peer.send(b"a LOGIN " + b"{1+}\r\nx " * 2_000 + b"\r\n")
+        assert b"BYE" in peer.end()
+
+
+def test_imap_bombs_after_login(server):
+    def answered(command, seconds=PATIENCE):
+        started = time.monotonic()
+        with mailbox(server) as peer:
+            answer = peer.imap(command)
+            took = time.monotonic() - started
+        assert took < seconds, (command[:60], took)
+        return answer
+    with mailbox(server) as peer:
+        append(peer, b"Subject: one\r\n\r\nx\r\n")
+    for size in (b"{10995116277760}", b"{10995116277760+}", b"{18446744073709551616}", b"{99999999999999999999}"):
+        answer = answered(b"APPEND INBOX " + size)
+        assert b"TOOBIG" in answer and b"+ " not in answer, answer
+    for command in (b"CREATE ", b"SELECT ", b"LIST \"\" ", b"SEARCH SUBJECT "):
+        answer = answered(command + b"{67108864}")
+        assert b"tag9 OK" not in answer and b"\r\n+" not in answer and not answer.startswith(b"+"), answer
+    refused = (b"tag9 BAD", b"tag9 NO", b"* BYE")
+    for command in (
+        b"SEARCH" + b" SUBJECT {1+}\r\nx" * 2_000,
+        b"SEARCH " + b"(" * 60_000,
+        b"SEARCH " + b"NOT " * 15_000 + b"ALL",
+        b"SEARCH " + b"(" * 5_000 + b"ALL" + b")" * 5_000,
+        b"FETCH 1 " + b"(" * 60_000,
+        b"FETCH 1 BODY[" + b"1." * 20_000 + b"1]",
+        b"STORE 1 FLAGS " + b"(" * 60_000,
+        b"LIST \"\" " + b"(" * 60_000,
+        b"SEARCH " + b"x" * 70_000,
+        b"APPEND INBOX (" + b"\\Seen " * 9_000 + b") {10995116277760}",
+    ):
+        answer = answered(command)
+        assert any(word in answer for word in refused), (command[:40], answer[-200:])
+    ranges = b",".join(b"%d" % n for n in range(1, 100_001, 2))
+    for command in (b"FETCH " + ranges + b" FLAGS", b"UID FETCH " + ranges[:60_000].rsplit(b",", 1)[0] + b" UID",
+                    b"SEARCH " + ranges[:60_000].rsplit(b",", 1)[0], b"UID SEARCH UID 1:4294967295",
+                    b"SEARCH " + b"OR ALL " * 8_000 + b"ALL", b"SEARCH " + b"1:* " * 15_000 + b"ALL",
+                    b"LIST \"\" \"" + b"*%" * 2_000 + b"x\"", b"LIST \"\" \"" + b"*a" * 400 + b"b\"",
+                    b"SEARCH TEXT \"" + b"a" * 60_000 + b"\"", b"STORE 1 FLAGS (" + b"k " * 20_000 + b"k)",
+                    b"STORE 1 FLAGS (" + b" ".join(b"k%d" % n for n in range(8_000)) + b")",
+                    b"FETCH 1 (" + b"BODY[TEXT] " * 5_000 + b"UID)", b"FETCH 1 BODY[HEADER.FIELDS (" + b"X " * 20_000 + b"X)]"):
+        answered(command)
+    with mailbox(server) as peer:
+        answer = peer.imap(b"CREATE \"" + b"a/" * 2_000 + b"a\"")
+        assert b"tag9 NO" in answer or b"tag9 BAD" in answer, answer[-200:]
+        for name in (b'"../../etc/passwd"', b'"a\\"b\\\\c"', b'"&AAA-"', b'"&Jjo"', b'"/"', b'""', b'"a//b"', b'"INBOX/../x"'):
+            peer.imap(b"CREATE " + name)
+    outside = [path for path in server.folder.rglob("*") if path.name in ("passwd", "etc", "..")]
+    assert not outside, outside
+
+
+def test_numbers(server):
+    wrong = [b"FETCH 0 UID", b"FETCH 4294967296 UID", b"UID FETCH 0 UID", b"FETCH 1:0 UID", b"FETCH 1,, UID", b"FETCH -1 UID",
+             b"FETCH 1 BODY[]<0.0>", b"FETCH 1 BODY[]<99999999999999999999.1>", b"FETCH 1 BODY[0]", b"FETCH 1 BODY[4294967296]",
+             b"SEARCH UID 0", b"SEARCH SINCE 99-Jan-2020", b"SEARCH LARGER 99999999999999999999"]
+    for number in range(0, len(wrong), 10):
+        with mailbox(server) as peer:
+            for command in wrong[number:number + 10]:
+                answer = peer.imap(command)
+                assert answer.startswith((b"tag9 BAD", b"tag9 NO")), (command, answer)
+    with Peer(server, "pop3s") as peer:
+        peer.reply(b"USER alice@a.test")
+        assert peer.reply(b"PASS " + PASSWORD.encode()).startswith(b"+OK")
+        for command in (b"RETR 0", b"RETR -1", b"RETR 99999999999999999999", b"TOP 1 -1", b"LIST 0", b"UIDL 4294967297", b"DELE 1 1",
+                        b"RETR", b"TOP 1", b"DELE \xff"):
+            assert peer.reply(command).startswith(b"-ERR"), command
+
+
+MULTIPART = b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n"
+
+
+def bombs():
+    """Messages that are much work to the careless, by name."""
+    nested = b"".join(MULTIPART % (b"b%d" % n) + b"--b%d\r\n" % n for n in range(20_000))
+    yield "20,000 nested parts", b"Subject: nested\r\n" + nested + b"\r\nx\r\n"
+    same = b"".join(MULTIPART % b"b" + b"--b\r\n" for n in range(20_000))
+    yield "20,000 parts of one boundary", same
+    yield "20,000 messages in messages", b"Content-Type: message/rfc822\r\n\r\n" * 20_000 + b"Subject: x\r\n\r\nx\r\n"
+    yield "100,000 parts", MULTIPART % b"b" + b"--b\r\n\r\nx\r\n" * 100_000 + b"--b--\r\n"
+    yield "100,000 headers", b"".join(b"X-%d: y\r\n" % n for n in range(100_000)) + b"\r\nx\r\n"
+    yield "100,000 addresses", b"To: " + b",\r\n ".join(b"a%d@x.test" % n for n in range(100_000)) + b"\r\n\r\nx\r\n"
+    yield "100,000 comments", b"To: " + b"(" * 100_000 + b")" * 100_000 + b" a@x.test\r\n\r\nx\r\n"
+    yield "one long line", b"Subject: " + b"=?utf-8?q?x?= " * 100_000 + b"\r\n\r\nx\r\n"
+    parameters = b"".join(b";\r\n a*%d=x" % n for n in range(50_000))
+    yield "50,000 parameter pieces", b"Content-Type: text/plain" + parameters + b"\r\n\r\nx\r\n"
+    yield "an empty boundary", MULTIPART % b'""' + b"--\r\n\r\nx\r\n--\r\n" * 1_000
+    yield "a long boundary", MULTIPART % (b'"' + b"b" * 100_000 + b'"') + (b"--" + b"b" * 100_000 + b"\r\n\r\n") * 5
+    yield "boundary prefixes", MULTIPART % b"b" + b"".join(b"--b%d\r\n" % n for n in range(100_000)) + b"--b\r\n\r\nx"
+    yield "dashes", MULTIPART % (b"-" * 60) + b"-" * 2_000_000
+    yield "no end of header", b"Subject: x" + b"\r\n y" * 300_000
+
+
+def test_mime_bombs(server):
+    depth = b"1." * 500 + b"1"
+    asks = [b"BODYSTRUCTURE", b"ENVELOPE", b"FULL", b"BODY.PEEK[" + depth + b"]", b"BODY.PEEK[1.1.1.1.1.MIME]",
+            b"BODY.PEEK[HEADER.FIELDS (TO SUBJECT)]", b"BODY.PEEK[50000]", b"RFC822.SIZE"]
+    with mailbox(server) as peer:
+        peer.imap(b"CREATE bombs")
+        peer.imap(b"SELECT bombs")
+        append(peer, b"Subject: first\r\n\r\nx\r\n", b"bombs")
+        before = memory(server)
+        for number, (name, octets) in enumerate(bombs(), 2):
+            append(peer, octets, b"bombs")
+            for ask in asks:
+                started = time.monotonic()
+                answer = peer.imap(b"FETCH %d %s" % (number, ask))
+                took = time.monotonic() - started
+                assert b"tag9 OK" in answer or b"tag9 BAD" in answer, (name, ask[:30], answer[-200:])
+                assert took < PATIENCE, (name, ask[:30], took)
+            assert peer.imap(b"FETCH %d BODY.PEEK[]" % number).count(octets) == 1, (name, "it comes back as it was")
+        started = time.monotonic()
+        for key in (b"TEXT zzz", b"HEADER TO a99999", b"SUBJECT zzz", b"BODY zzz"):
+            peer.imap(b"SEARCH " + key)
+        print(f"   searched in {time.monotonic() - started:.1f} s, grew by {(memory(server) - before) >> 20} MB")
+        assert memory(server) - before < 160 << 20
+        peer.imap(b"SELECT INBOX")
+        peer.imap(b"DELETE bombs")
+
+
+def test_many_hostile_connections(binary):
+    kinds = [("garbage", ("smtp", "submission", "imap", "pop3"), 16), ("TLS", ("submissions", "imaps", "pop3s"), 0)]
+    for name, ports, chunks in kinds:
+        with Server(binary, "a.test", ["alice", "bob"]) as server:
+            good_client(server)
+            before, peers = memory(server), []
+            for number in range(500):
+                peer = Peer(server, ports[number % len(ports)])
+                peer.socket.settimeout(0.2)
+                # One line of up to 1 MB, as far as the server reads it.
+                if all(peer.send(b"x" * 65_536) for _ in range(chunks)):
+                    peers.append(peer)
+            took = good_client(server)
+            each = (memory(server) - before) / 500 / 1024
+            print(f"   500 with {name}: {each:.1f} kB each, a good client was served in {took:.2f} s")
+            assert each <= 64 and took < PATIENCE
+            for peer in peers:
+                peer.close()
+
+
+def test_readers_that_never_read(binary):
+    with Server(binary, "a.test", ["alice", "bob"]) as server:
+        with mailbox(server) as peer:
+            peer.imap(b"CREATE big")
+            octets = b"Subject: big\r\n\r\n" + (b"y" * 76 + b"\r\n") * 130_000
+            for _ in range(5):
+                append(peer, octets, b"big")
+        before = most = memory(server)
+        silent = mailbox(server, name=b"big")
+        silent.send(b"a FETCH 1:* BODY.PEEK[]\r\nb FETCH 1:* BODY.PEEK[]\r\n")
+        others = [Peer(server, port) for port in ("imap", "pop3")]
+        for peer, line in zip(others, (b"a NOOP\r\n", b"CAPA\r\n")):
+            peer.socket.settimeout(0.5)
+            while peer.send(line * 10_000):
+                most = max(most, memory(server))
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            most = max(most, memory(server))
+            time.sleep(0.05)
+        took = good_client(server)
+        for peer in (silent, *others):
+            peer.close()
+        print(f"   grew by {(most - before) >> 10} kB")
+        assert most - before < 16 << 20 and took < PATIENCE
+    shutil.rmtree(server.folder)
+
+
+def test_sigterm_says_goodbye(binary):
+    server = Server(binary, "a.test", ["alice", "bob"]).start()
+    sessions = {port: Peer(server, port) for port in server.ports}
+    idle = mailbox(server)
+    idle.send(b"i IDLE\r\n")
+    assert idle.line().startswith(b"+")
+    data = ready(server)
+    data.reply(b"DATA")
+    started = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    for port, peer in sessions.items():
+        answer = peer.end()
+        wanted = {"smtp": b"421", "subm": b"421", "imap": b"* BYE", "pop3": b""}[port[:4]]
+        assert wanted in answer and b"<reset>" not in answer, (port, answer)
+    assert b"* BYE" in idle.end()
+    data.send(b"Subject: late\r\n\r\nx\r\n.\r\n")
+    assert data.reply().startswith(b"250"), "a message on its way is finished"
+    assert server.process.wait(20) == 0
+    assert time.monotonic() - started < 15
+    server.command("check")
+
+
+def refusal(binary, text, code, *words, command=("serve",), folder=None):
+    """The message with which this configuration is refused."""
+    folder = folder or pathlib.Path(tempfile.mkdtemp(prefix="mailserver-"))
+    (folder / "bad.toml").write_text(text)
+    done = subprocess.run([str(pathlib.Path(binary).resolve()), *command, "--config", str(folder / "bad.toml")],
+                          capture_output=True, text=True, timeout=30, cwd=folder)
+    told = done.stdout + done.stderr
+    assert done.returncode == code, (text, done.returncode, told)
+    assert "panicked" not in told, told
+    for word in words:
+        assert word in told, (word, told)
+    return told
+
+
+def test_wrong_configurations(binary):
+    base = '[server]\nhostname = "mx.a.test"\ndata = "data"\n'
+    port = free_port()
+    listener = f'[[listener]]\nprotocol = "imap"\naddress = "127.0.0.1:{port}"\n'
+    for command in (("serve",), ("check-config",)):
+        refusal(binary, base + 'hostnam = "x"\n' + listener, 2, ":4", "hostnam", 'did you mean "hostname"', command=command)
+        refusal(binary, base + listener + "tls = 7\n", 2, "tls", "must be a string", command=command)
+        refusal(binary, base + listener + '[limits]\nmessage_size = "many"\n', 2, "message_size", command=command)
+        refusal(binary, base + "[[listener\n", 2, command=command)
+        refusal(binary, base.replace("mx.a.test", "not a name"), 2, "hostname", command=command)
+        refusal(binary, base + '[[listener]]\nprotocol = "imap"\naddress = "127.0.0.1:99999"\n', 2, "address", command=command)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        refusal(binary, base + listener, 1, f"127.0.0.1:{port}", "imap")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="mailserver-"))
+    (folder / "junk").write_text("junk")
+    for certificate in ("nowhere.pem", "junk", "."):
+        text = base + listener + f'[tls]\ncertificate = "{certificate}"\nkey = "junk"\n'
+        refusal(binary, text, 2, str(folder / certificate), folder=folder, command=("check-config",))
+        refusal(binary, text, 2 if certificate == "nowhere.pem" else 1, str(folder / certificate), folder=folder)
+    refusal(binary, base.replace('"data"', '"junk"') + listener, 1, "junk", folder=folder)
+    refusal(binary, base.replace('"data"', '"/proc/none/data"') + listener, 1, "/proc/none", folder=folder)
+    done = subprocess.run([str(pathlib.Path(binary).resolve()), "serve", "--config", "none.toml"], capture_output=True,
+                          text=True, timeout=30, cwd=folder)
+    assert done.returncode == 2 and "none.toml" in done.stderr + done.stdout, done
+
+
+def test_a_second_process_on_the_same_data(server):
+    done = subprocess.run([server.binary, "serve", "--config", str(server.config)], capture_output=True, text=True,
+                          timeout=30, cwd=server.folder)
+    told = done.stdout + done.stderr
+    assert done.returncode == 1 and "in use" in told and str(server.pid) in told, (done.returncode, told)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", default="target/debug/mailserver")
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    passed, failed = 0, 0
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_") and arguments.only in name]
+    with Server(arguments.binary, "a.test", ["alice", "bob"]) as server:
+        for name, test in tests:
+            print(f"-- {name[5:].replace('_', ' ')}", flush=True)
+            started = time.monotonic()
+            try:
+                test(arguments.binary if test.__code__.co_varnames[0] == "binary" else server)
+                assert server.process.poll() is None, "the server ended"
+                assert "panicked" not in server.log(), "a task panicked"
+                passed += 1
+                print(f"   ok ({time.monotonic() - started:.1f} s)")
+            except Exception as error:  # every failure is told, the others still run
+                failed += 1
+                print(f"   FAILED: {type(error).__name__}: {error}")
+                traceback.print_exc()
+        good_client(server)
+        token = base64.b64encode(b"\0alice@a.test\0" + PASSWORD.encode()).decode()
+        if PASSWORD in server.log() or token in server.log():
+            failed += 1
+            print("   FAILED: a password is in the log")
+        if failed:
+            print(server.log()[-5000:])
+    server.command("check")
+    if not failed:
+        shutil.rmtree(server.folder)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
