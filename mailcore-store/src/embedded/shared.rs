@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,13 +15,13 @@ use mailcore::message::BlobKey;
 use mailcore::seams::{Clock, Lease, StoreError};
 use mailcore::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::body::extent::Extents;
 use super::body::{Bodies, BodyPlace, StoredBody};
 use super::index::read::BodyRow;
 use super::index::{connect, is_damage};
-use super::writer::Request;
+use super::writer::{MAX_WAITING, Request};
 
 /// Connections kept open for readers.
 const IDLE_READERS: usize = 4;
@@ -46,6 +48,10 @@ pub(crate) struct Shared {
     pub(crate) newest_event: watch::Sender<EventCursor>,
     /// `None` once the store is closed.
     pub(crate) queue: Mutex<Option<mpsc::Sender<Request>>>,
+    /// Places in the queue.
+    pub(crate) places: Arc<Semaphore>,
+    /// Something that was acknowledged is not visible in the index yet.
+    unseen: AtomicBool,
 }
 
 impl fmt::Debug for Shared {
@@ -82,14 +88,48 @@ impl Shared {
             spool_changed: watch::Sender::new(0),
             newest_event: watch::Sender::new(parts.newest_event),
             queue: Mutex::new(Some(queue)),
+            places: Arc::new(Semaphore::new(MAX_WAITING)),
+            unseen: AtomicBool::new(false),
         }
     }
 
-    /// Runs a read of the index on a thread that may block.
+    /// Notes whether readers have to ask before they see everything.
+    pub(crate) fn set_unseen(&self, unseen: bool) {
+        self.unseen.store(unseen, Ordering::Release);
+    }
+
+    /// Makes everything visible that was acknowledged so far. Where the index
+    /// can't take it, readers see what it has.
+    pub(crate) async fn reveal(&self) {
+        if self.unseen.load(Ordering::Acquire) {
+            let revealed = self.submit(|sequencer| {
+                sequencer.notes.reveal = true;
+                Ok(())
+            });
+            drop(revealed.await);
+        }
+    }
+
+    /// As [`Shared::reveal`]; blocks the thread.
+    pub(crate) fn reveal_blocking(&self) {
+        let (sender, receiver) = mpsc::channel();
+        let queue = lock(&self.queue).clone();
+        if self.unseen.load(Ordering::Acquire)
+            && let Some(queue) = queue
+            && queue.send(Request::reveal(sender)).is_ok()
+        {
+            // An answer or the writer's end: either way there is no more to wait for.
+            let (Ok(()) | Err(_)) = receiver.recv();
+        }
+    }
+
+    /// Runs a read of the index on a thread that may block, on all that was
+    /// acknowledged before.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Connection, &Arc<Self>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.reveal().await;
         let shared = Arc::clone(self);
         let job = move || {
             let conn = shared.reader().map_err(|error| index_error(&error))?;
@@ -267,6 +307,15 @@ impl Live {
         state.as_of = u64::MAX;
         state.status = None;
         state.watchers = None;
+    }
+
+    /// True when somebody waits for changes.
+    pub(crate) fn is_watched(&self) -> bool {
+        let state = lock(&self.state);
+        state
+            .watchers
+            .as_ref()
+            .is_some_and(|it| it.receiver_count() > 0)
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<ModSeq> {

@@ -44,16 +44,20 @@ impl Shared {
         name: &MailboxName,
     ) -> Result<Option<Arc<Live>>, StoreError> {
         let (account, name) = (account.clone(), name.clone());
-        self.read(move |conn, shared| {
-            let find = || read::mailbox_by_name(conn, account.as_str(), name.as_str());
-            let Some(state) = find()? else {
-                return Ok(None);
-            };
-            // Registered first, so that no commit from here on is missed; then
-            // read again, for those before.
-            let live = shared.live(state.id);
+        let found =
+            self.read(move |conn, _| read::mailbox_by_name(conn, account.as_str(), name.as_str()));
+        let Some(state) = found.await? else {
+            return Ok(None);
+        };
+        // Registered first, so that no commit from here on is missed; then read
+        // again, for those before. One that was registered has missed none.
+        let live = self.live(state.id);
+        if live.status().is_ok() {
+            return Ok(Some(live));
+        }
+        self.read(move |conn, _| {
             let snapshot = conn.unchecked_transaction()?;
-            let Some(state) = find()?.filter(|it| it.id == live.id) else {
+            let Some(state) = read::mailbox_by_id(conn, live.id)? else {
                 return Ok(None);
             };
             live.update(read::applied(conn)?, state.status());

@@ -4,13 +4,12 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
 use mailcore::event::EventCursor;
 use mailcore::seams::{Clock, Entropy, OsEntropy, SystemClock};
 use thiserror::Error;
-use tokio::sync::mpsc;
 
 use super::body::Bodies;
 use super::body::extent::Extents;
@@ -21,7 +20,7 @@ use super::replay::{Reach, Replayed, catch_up};
 use super::reserve::Reserve;
 use super::sequencer::extent_body;
 use super::shared::{Parts, Shared, lock};
-use super::writer::{MAX_WAITING, Writer};
+use super::writer::Writer;
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]
@@ -193,7 +192,7 @@ impl EmbeddedStore {
             index_path: layout.index.clone(),
             newest_event: EventCursor(index.counters.event.saturating_sub(1)),
         };
-        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        let (sender, receiver) = mpsc::channel();
         let shared = Arc::new(Shared::new(parts, sender));
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -203,6 +202,8 @@ impl EmbeddedStore {
             reserve: Reserve::new(Arc::clone(&files), layout.root.join("reserve")),
             behind: false,
             groups: 0,
+            unseen: 0,
+            unmoved: 0,
         };
         let thread = std::thread::Builder::new()
             .name("mailcore-store".into())

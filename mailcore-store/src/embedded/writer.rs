@@ -3,10 +3,12 @@
 //! visible, and only then answers.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
 
 use mailcore::event::EventCursor;
 use mailcore::seams::{CommitError, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::index::{Index, MailboxState};
 use super::log::{LogDirectory, LogError, LogWriter, MAX_PAYLOAD, Place};
@@ -24,6 +26,17 @@ const MAX_GROUP: usize = 512;
 const MAX_GATHERED: u64 = 8 << 20;
 /// Events kept for consumers that are behind.
 const MAX_EVENTS: u64 = 200_000;
+/// Groups that may be in the log before the index has to show them, asked or
+/// not: bounds what the next start reads again.
+const MAX_UNSEEN: u32 = 128;
+/// After so long without a request the index shows what it has.
+const QUIET: Duration = Duration::from_millis(20);
+/// After so long without a request SQLite's write-ahead log is moved into its
+/// file, so that no message waits for that later; or the index, when it could
+/// not take a group, tries again.
+const LONG_QUIET: Duration = Duration::from_millis(500);
+/// Transactions of the index that are worth moving in a quiet moment.
+const WORTH_MOVING: u32 = 64;
 /// Groups between removals of what has expired.
 const TIDY_EVERY: u64 = 4_096;
 
@@ -36,8 +49,23 @@ pub(crate) type Work = Box<dyn FnOnce(&mut Sequencer<'_>) -> (Answer, Result<(),
 #[derive(Debug)]
 pub(crate) struct Abort(pub(crate) StoreError);
 
-/// A request to the writer.
-pub(crate) struct Request(Work);
+/// A request to the writer, with its place in the queue.
+pub(crate) struct Request(Work, Option<OwnedSemaphorePermit>);
+
+impl Request {
+    /// Has the index show everything; `done` is told.
+    pub(crate) fn reveal(done: Sender<()>) -> Self {
+        let work: Work = Box::new(move |sequencer| {
+            sequencer.notes.reveal = true;
+            // Who asked may have gone away.
+            let answer: Answer = Box::new(move |_| {
+                let (Ok(()) | Err(_)) = done.send(());
+            });
+            (answer, Ok(()))
+        });
+        Self(work, None)
+    }
+}
 
 impl Shared {
     /// Has the writer do `work`, durably. Once this has been polled to the point
@@ -75,12 +103,13 @@ impl Shared {
             });
             (answer, abort)
         });
-        let queue = super::shared::lock(&self.queue).clone();
         let closed = || CommitError::Store(StoreError::Unavailable("the store is closed"));
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let request = Request(work, Some(place.map_err(|_| closed())?));
+        let queue = super::shared::lock(&self.queue).clone();
         queue
             .ok_or_else(closed)?
-            .send(Request(work))
-            .await
+            .send(request)
             .map_err(|_| closed())?;
         receiver.await.map_err(|_| closed())?
     }
@@ -97,14 +126,32 @@ pub(crate) struct Writer {
     /// The log has groups that the index could not take.
     pub(crate) behind: bool,
     pub(crate) groups: u64,
+    /// Groups that readers do not see yet.
+    pub(crate) unseen: u32,
+    /// Transactions of the index since SQLite's write-ahead log was moved.
+    pub(crate) unmoved: u32,
 }
 
 impl Writer {
     /// Works until every sender is gone, then leaves the index in order.
-    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
-        while let Some(first) = queue.blocking_recv() {
-            self.group(first, &mut queue);
+    pub(crate) fn run(mut self, queue: Receiver<Request>) {
+        loop {
+            let wait = match (self.unseen > 0, self.behind || self.unmoved > WORTH_MOVING) {
+                (true, _) => Some(QUIET),
+                (false, true) => Some(LONG_QUIET),
+                (false, false) => None,
+            };
+            let first = match wait {
+                Some(wait) => queue.recv_timeout(wait),
+                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match first {
+                Ok(first) => self.group(first, &queue),
+                Err(RecvTimeoutError::Timeout) => self.use_quiet(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
+        self.reveal();
         self.shared.close_readers();
         self.shared.extents.close();
         if let Err(error) = self.index.checkpoint() {
@@ -112,7 +159,44 @@ impl Writer {
         }
     }
 
-    fn group(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
+    /// Does what nobody should have to wait for.
+    fn use_quiet(&mut self) {
+        if self.unseen > 0 {
+            self.reveal();
+        } else if self.behind {
+            // A failure was told when it came up first.
+            drop(self.ready());
+        } else {
+            self.unmoved = 0;
+            if let Err(error) = self.index.checkpoint_some() {
+                tracing::warn!(%error, "the index's write-ahead log can't be moved into its file");
+            }
+        }
+    }
+
+    /// Shows readers everything that was acknowledged.
+    fn reveal(&mut self) {
+        self.unseen = 0;
+        if self.behind {
+            return;
+        }
+        self.unmoved = self.unmoved.saturating_add(1);
+        match self.index.commit() {
+            Ok(()) => self.shared.set_unseen(false),
+            Err(error) => self.fall_behind(&index_error(&error)),
+        }
+    }
+
+    /// The log is durable all the same: what was answered stays true, and the
+    /// index takes the groups from the log before anything else is written.
+    fn fall_behind(&mut self, error: &StoreError) {
+        tracing::error!(%error, "the index could not take a group; it follows from the log");
+        self.behind = true;
+        self.shared.set_unseen(true);
+        self.make_room(error);
+    }
+
+    fn group(&mut self, first: Request, queue: &Receiver<Request>) {
         if let Err(error) = self.ready() {
             let error = log_error(&error);
             self.make_room(&error);
@@ -133,9 +217,12 @@ impl Writer {
                 tracing::error!(%error, "a group of changes was refused");
                 self.make_room(error.cause());
                 self.log.discard();
-                if let Err(error) = self.index.rollback() {
-                    tracing::error!(%error, "the index can't be rolled back");
-                    self.behind = true;
+                let undone = self.index.rollback_group();
+                if let Err(error) = undone {
+                    self.fall_behind(&index_error(&error));
+                } else if self.index.applied.next <= self.log.synced() {
+                    let lost = "SQLite gave up more than the group that failed";
+                    self.fall_behind(&StoreError::Unavailable(lost));
                 }
             }
         }
@@ -162,7 +249,9 @@ impl Writer {
                 Reach::all(self.log.synced()),
             )?;
             self.behind = false;
+            self.unseen = 0;
             self.republish()?;
+            self.shared.set_unseen(false);
         }
         Ok(())
     }
@@ -170,10 +259,10 @@ impl Writer {
     /// Answers a request without letting it write.
     fn refuse(&mut self, request: Request, error: &StoreError) {
         let (shared, now) = (Arc::clone(&self.shared), self.shared.clock.now());
-        if self.index.begin().is_ok() {
+        if self.index.begin_group().is_ok() {
             let mut sequencer = Sequencer::new(&mut self.index, &shared, Place::START, now);
             let (answer, _) = (request.0)(&mut sequencer);
-            drop(self.index.rollback());
+            drop(self.index.rollback_group());
             answer(Err(error.clone()));
         }
     }
@@ -182,19 +271,24 @@ impl Writer {
     fn gather(
         &mut self,
         first: Request,
-        queue: &mut mpsc::Receiver<Request>,
+        queue: &Receiver<Request>,
         answers: &mut Vec<Answer>,
         notes: &mut Vec<Notes>,
     ) -> Result<(), StoreError> {
-        self.index.begin().map_err(|error| index_error(&error))?;
+        self.index
+            .begin_group()
+            .map_err(|error| index_error(&error))?;
         let (shared, now) = (Arc::clone(&self.shared), self.shared.clock.now());
         let start = self.log.place().offset;
         let mut next = Some(first);
         while let Some(request) = next {
             let mut sequencer = Sequencer::new(&mut self.index, &shared, self.log.place(), now);
             sequencer.bodies_refused = !self.reserve.is_held();
-            let (answer, result) = (request.0)(&mut sequencer);
+            let Request(work, place) = request;
+            let (answer, result) = work(&mut sequencer);
             answers.push(answer);
+            // Its place is free for the next.
+            drop(place);
             result.map_err(|Abort(error)| error)?;
             let Sequencer {
                 effects,
@@ -226,22 +320,37 @@ impl Writer {
                 .tidy(now, MAX_EVENTS)
                 .map_err(|error| index_error(&error))?;
         }
+        // What only looked or was refused leaves no trace.
+        if self.log.place().offset == start {
+            return Ok(());
+        }
         self.index
             .write_counters()
             .map_err(|error| index_error(&error))
     }
 
-    /// Makes the group durable, then visible.
+    /// Makes the group durable. The index shows it when somebody looks.
     fn write(&mut self) -> Result<(), StoreError> {
         self.log.flush().map_err(|error| log_error(&error))?;
-        if let Err(error) = self.index.commit() {
-            // Durable all the same: the answer is yes, and the index takes the
-            // group from the log before anything else is written.
-            tracing::error!(%error, "the index could not take a group; it follows from the log");
-            self.behind = true;
-            self.make_room(&index_error(&error));
+        match self.index.end_group() {
+            Ok(()) => {
+                self.unseen += 1;
+                self.shared.set_unseen(true);
+            }
+            Err(error) => self.fall_behind(&index_error(&error)),
         }
         Ok(())
+    }
+
+    /// Whether the group must be visible before anybody is told of it.
+    fn is_awaited(&self, notes: &[Notes], changed: &[MailboxState]) -> bool {
+        // A lease must not end while readers see the queue as it was before.
+        let told = |it: &Notes| it.reveal || it.spool || !it.leases_ended.is_empty();
+        let watched = |state: &MailboxState| {
+            let live = self.shared.live_if_open(state.id);
+            live.is_some_and(|it| it.is_watched())
+        };
+        self.unseen >= MAX_UNSEEN || notes.iter().any(told) || changed.iter().any(watched)
     }
 
     /// On a full disk: the reserve is what the next group lives on.
@@ -256,6 +365,9 @@ impl Writer {
         // Before the counters: who sees a message there can claim it.
         self.shared.note_filed(self.index.filed.drain());
         let changed: Vec<MailboxState> = self.index.settle();
+        if self.is_awaited(&notes, &changed) {
+            self.reveal();
+        }
         for state in changed {
             if let Some(live) = self.shared.live_if_open(state.id) {
                 live.update(as_of, state.status());

@@ -109,7 +109,7 @@ impl Index {
         }))
     }
 
-    /// Begins a group.
+    /// Begins a transaction.
     pub(crate) fn begin(&self) -> rusqlite::Result<()> {
         self.conn
             .prepare_cached("BEGIN IMMEDIATE")?
@@ -158,9 +158,50 @@ impl Index {
         Ok(())
     }
 
-    /// Makes the group visible to readers.
+    /// Makes all that was written visible to readers.
     pub(crate) fn commit(&self) -> rusqlite::Result<()> {
-        self.conn.prepare_cached("COMMIT")?.execute([]).map(drop)
+        match self.conn.is_autocommit() {
+            true => Ok(()),
+            false => self.conn.prepare_cached("COMMIT")?.execute([]).map(drop),
+        }
+    }
+
+    /// Begins a group, in the transaction of those before when they are not
+    /// visible yet.
+    pub(crate) fn begin_group(&self) -> rusqlite::Result<()> {
+        if self.conn.is_autocommit() {
+            self.begin()?;
+        }
+        self.conn
+            .prepare_cached("SAVEPOINT one_group")?
+            .execute([])
+            .map(drop)
+    }
+
+    /// Ends a group; readers do not see it before [`Index::commit`].
+    pub(crate) fn end_group(&self) -> rusqlite::Result<()> {
+        self.conn
+            .prepare_cached("RELEASE one_group")?
+            .execute([])
+            .map(drop)
+    }
+
+    /// Forgets the group begun last, as if it had never been. The groups before
+    /// may be gone with it: [`Index::applied`] tells.
+    ///
+    /// # Errors
+    /// As [`Index::rollback`].
+    pub(crate) fn rollback_group(&mut self) -> rusqlite::Result<()> {
+        // SQLite ends the whole transaction by itself after some failures.
+        if !self.conn.is_autocommit()
+            && self
+                .conn
+                .execute_batch("ROLLBACK TO one_group; RELEASE one_group")
+                .is_err()
+        {
+            return self.rollback();
+        }
+        self.forget()
     }
 
     /// After a commit: the mailboxes that changed, for their watchers.
@@ -170,7 +211,7 @@ impl Index {
         changed
     }
 
-    /// Forgets the group as if it had never been.
+    /// Forgets everything that is not visible to readers.
     ///
     /// # Errors
     /// When SQLite fails; the connection is then of no more use.
@@ -178,11 +219,23 @@ impl Index {
         if !self.conn.is_autocommit() {
             self.conn.execute_batch("ROLLBACK")?;
         }
+        self.forget()
+    }
+
+    /// Takes the numbers from the tables again.
+    fn forget(&mut self) -> rusqlite::Result<()> {
         self.cache.forget();
         self.deleted.clear();
         self.filed.clear();
         (self.applied, self.counters) = read_meta(&self.conn)?;
         Ok(())
+    }
+
+    /// Moves what it can from SQLite's write-ahead log into the database file,
+    /// in nobody's way.
+    pub(crate) fn checkpoint_some(&self) -> rusqlite::Result<()> {
+        self.conn
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     }
 
     /// Moves everything from SQLite's write-ahead log into the database file.

@@ -74,6 +74,8 @@ pub(crate) struct BodyRef {
 pub(crate) struct Notes {
     /// Queue entries were added or changed.
     pub(crate) spool: bool,
+    /// Somebody waits to read what was acknowledged.
+    pub(crate) reveal: bool,
     /// Leases that end with the commit.
     pub(crate) leases_ended: Vec<u128>,
 }
