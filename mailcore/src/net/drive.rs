@@ -276,3 +276,6 @@ fn poll_read_some(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
