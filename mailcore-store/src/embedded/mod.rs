@@ -31,5 +31,6 @@ mod values;
 mod writer;
 
 pub use check::CheckReport;
+pub use index::Retention;
 pub use log::{Damage, LogError, LogOptions, Loss, Lsn, SegmentId, StoreId};
 pub use store::{EmbeddedOptions, EmbeddedStore, OpenError, OpenReport};

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::body::Bodies;
 use super::body::extent::Extents;
 use super::fs::{DiskFileSystem, FileSystem};
-use super::index::{Index, read};
+use super::index::{Index, Retention, read};
 use super::log::{Damage, FORMAT, LogDirectory, LogError, LogOptions, LogWriter, Lsn, StoreId};
 use super::replay::{Reach, Replayed, catch_up};
 use super::reserve::Reserve;
@@ -28,6 +28,8 @@ use super::writer::Writer;
 pub struct EmbeddedOptions {
     /// Sizes of the log's files.
     pub log: LogOptions,
+    /// How long events and deliveries are kept.
+    pub retention: Retention,
     /// Gives SAVEDATE, expiry of state, and UIDVALIDITY.
     pub clock: Arc<dyn Clock>,
     /// Gives a new store its identity.
@@ -40,6 +42,7 @@ impl Default for EmbeddedOptions {
     fn default() -> Self {
         Self {
             log: LogOptions::default(),
+            retention: Retention::default(),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
             file_system: Arc::new(DiskFileSystem),
@@ -200,6 +203,7 @@ impl EmbeddedStore {
             log,
             directory,
             reserve: Reserve::new(Arc::clone(&files), layout.root.join("reserve")),
+            retention: options.retention,
             behind: false,
             groups: 0,
             unseen: 0,

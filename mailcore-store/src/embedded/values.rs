@@ -67,10 +67,12 @@ impl State for EmbeddedStore {
 impl Outbox for EmbeddedStore {
     async fn read(&self, after: EventCursor, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         let (number, now) = (self.shared.number, self.shared.clock.now());
+        let newest = self.shared.newest_event.borrow().0;
         self.shared
             .read(move |conn, _| {
                 let mut events = read::events(conn, after, limit)?;
-                let first = read::first_event(conn)?.unwrap_or(0);
+                // With none left, all up to the newest are gone.
+                let first = read::first_event(conn)?.unwrap_or(newest.saturating_add(1));
                 if first > after.0.saturating_add(1) && limit > 0 {
                     let before = EventCursor(first.saturating_sub(1));
                     let event = Event {

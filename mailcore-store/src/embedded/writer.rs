@@ -10,7 +10,7 @@ use mailcore::event::EventCursor;
 use mailcore::seams::{CommitError, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::index::{Index, MailboxState};
+use super::index::{Index, MailboxState, Retention};
 use super::log::{LogDirectory, LogError, LogWriter, MAX_PAYLOAD, Place};
 use super::record::Record;
 use super::replay::{Reach, catch_up};
@@ -24,8 +24,6 @@ pub(crate) const MAX_WAITING: usize = 1_024;
 const MAX_GROUP: usize = 512;
 /// Octets gathered into one sync, about.
 const MAX_GATHERED: u64 = 8 << 20;
-/// Events kept for consumers that are behind.
-const MAX_EVENTS: u64 = 200_000;
 /// Groups that may be in the log before the index has to show them, asked or
 /// not: bounds what the next start reads again.
 const MAX_UNSEEN: u32 = 128;
@@ -37,8 +35,8 @@ const QUIET: Duration = Duration::from_millis(20);
 const LONG_QUIET: Duration = Duration::from_millis(500);
 /// Transactions of the index that are worth moving in a quiet moment.
 const WORTH_MOVING: u32 = 64;
-/// Groups between removals of what has expired.
-const TIDY_EVERY: u64 = 4_096;
+/// Groups between steps of removing what has had its time.
+const TIDY_EVERY: u64 = 1_024;
 
 /// What a request is answered with once the group's fate is known.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -123,6 +121,7 @@ pub(crate) struct Writer {
     pub(crate) log: LogWriter,
     pub(crate) directory: LogDirectory,
     pub(crate) reserve: Reserve,
+    pub(crate) retention: Retention,
     /// The log has groups that the index could not take.
     pub(crate) behind: bool,
     pub(crate) groups: u64,
@@ -317,7 +316,7 @@ impl Writer {
         self.groups += 1;
         if self.groups.is_multiple_of(TIDY_EVERY) {
             self.index
-                .tidy(now, MAX_EVENTS)
+                .tidy(now, &self.retention)
                 .map_err(|error| index_error(&error))?;
         }
         // What only looked or was refused leaves no trace.

@@ -6,17 +6,18 @@
 mod apply;
 mod cache;
 pub(crate) mod read;
+mod tidy;
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use mailcore::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 pub(crate) use apply::{IN_EXTENT, LOST, Origin};
 pub(crate) use cache::{Counters, MailboxState};
+pub use tidy::Retention;
 
 use super::body::EXTENT_BODIES;
 use super::log::{Lsn, Place, SegmentId, StoreId};
@@ -43,6 +44,8 @@ pub(crate) struct Index {
     pub(crate) deleted: Vec<u64>,
     /// The first message filed in each mailbox since the last group.
     pub(crate) filed: HashMap<u64, u32>,
+    /// Where the search for old deliveries goes on.
+    swept: Vec<u8>,
 }
 
 /// Numbers are kept in SQLite's signed integers; none of ours reaches the sign.
@@ -106,6 +109,7 @@ impl Index {
             applied,
             deleted: Vec::new(),
             filed: HashMap::new(),
+            swept: Vec::new(),
         }))
     }
 
@@ -278,17 +282,6 @@ impl Index {
             },
         };
         Ok(self.cache.mailbox(id))
-    }
-
-    /// Removes state that has expired at `now` and events beyond the newest
-    /// `events`. Neither needs a record: both follow from what the log says.
-    pub(crate) fn tidy(&self, now: Timestamp, events: u64) -> rusqlite::Result<()> {
-        let oldest = self.counters.event.saturating_sub(events);
-        self.conn
-            .execute("DELETE FROM state WHERE expires <= ?", [now.millis()])?;
-        self.conn
-            .execute("DELETE FROM events WHERE cursor < ?", [signed(oldest)])
-            .map(drop)
     }
 
     /// Removes extents that nothing refers to any more. Dead bodies in the log

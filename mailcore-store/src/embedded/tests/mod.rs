@@ -627,3 +627,57 @@ async fn leases_keep_two_runners_apart_and_end_with_the_change() {
         1
     );
 }
+
+#[tokio::test]
+async fn what_has_had_its_time_goes() {
+    let at = TempDir::new().unwrap();
+    let mut index = super::index::Index::open(&at.path().join("i.db"), super::StoreId([1; 16]))
+        .unwrap()
+        .unwrap();
+    let origin = |at| super::index::Origin {
+        lsn: super::Lsn(1),
+        segment: super::SegmentId(1),
+        bodies: &[],
+        at,
+    };
+    const DAY: i64 = 24 * 60 * 60 * 1_000;
+    for n in 1..=40u64 {
+        let time = DAY * n as i64;
+        let delivered = super::record::Effect::Delivery {
+            id: u128::from(n) << 100,
+            mailbox: 1,
+            uid: n as u32,
+            modseq: n,
+        };
+        index.apply(&delivered, origin(time)).unwrap();
+        let event = mailcore::event::Event {
+            id: mailcore::event::EventId(u128::from(n)),
+            at: Timestamp::from_millis(time),
+            name: EventName::MessageNew,
+            trace: None,
+            account: None,
+            fields: Vec::new(),
+        };
+        let raised = super::record::Effect::Event {
+            cursor: n,
+            event: event.encode(),
+        };
+        index.apply(&raised, origin(time)).unwrap();
+    }
+    let now = Timestamp::from_millis(DAY * 40);
+    let mut keep = super::Retention::default();
+    index.tidy(now, &keep).unwrap();
+    let first = |index: &super::index::Index| {
+        let conn = index.connection();
+        let kept = (1..=40u128).find(|n| {
+            super::index::read::delivery(conn, n << 100)
+                .unwrap()
+                .is_some()
+        });
+        (kept, super::index::read::first_event(conn).unwrap())
+    };
+    assert_eq!(first(&index), (Some(26), Some(10)), "by age");
+    keep.events = 5;
+    index.tidy(now, &keep).unwrap();
+    assert_eq!(first(&index), (Some(26), Some(36)), "by count");
+}

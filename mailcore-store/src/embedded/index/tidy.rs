@@ -1,0 +1,89 @@
+//! Removing what has had its time: expired state, old events, deliveries too
+//! old to be tried again.
+//!
+//! None of it needs a record: all follows from what the log says. An index that
+//! is built anew has the old rows again for a while.
+
+use std::time::Duration;
+
+use mailcore::event::{Event, EventCursor};
+use mailcore::time::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::{Index, read, signed};
+
+/// Rows of each kind looked at in one go, so that no message waits long.
+const STEP: usize = 10_000;
+
+/// How long a store keeps what is of use for a while only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// Events kept for readers of the outbox; one that is further behind is
+    /// told by a `Gap` event.
+    pub events: u64,
+    /// Events older than this go too.
+    pub events_for: Duration,
+    /// How long a delivery that is repeated is recognised. At least as long as
+    /// anything stays in the queue (5 days by default, RFC 5321 section
+    /// 4.5.4.1), or mail may be filed twice.
+    pub deliveries_for: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self {
+            events: 200_000,
+            events_for: Duration::from_secs(30 * DAY),
+            deliveries_for: Duration::from_secs(14 * DAY),
+        }
+    }
+}
+
+impl Index {
+    /// Goes a step on with removing what is older at `now` than `keep` says.
+    pub(crate) fn tidy(&mut self, now: Timestamp, keep: &Retention) -> rusqlite::Result<()> {
+        self.conn
+            .prepare_cached("DELETE FROM state WHERE expires <= ?")?
+            .execute([now.millis()])?;
+        self.tidy_events(before(now, keep.events_for), keep.events)?;
+        self.tidy_deliveries(before(now, keep.deliveries_for))
+    }
+
+    fn tidy_events(&self, oldest: i64, count: u64) -> rusqlite::Result<()> {
+        let mut from = self.counters.event.saturating_sub(count);
+        // In the order of their cursors they are in that of their times, but
+        // for what a host says; one that is too young stops the search.
+        let events = read::events(&self.conn, EventCursor(from.saturating_sub(1)), STEP)?;
+        let is_old = |event: &Event| event.at.millis() < oldest;
+        if let Some(last) = events.iter().take_while(|it| is_old(&it.event)).last() {
+            from = last.cursor.0 + 1;
+        }
+        self.conn
+            .prepare_cached("DELETE FROM events WHERE cursor < ?")?
+            .execute([signed(from)])
+            .map(drop)
+    }
+
+    /// Their ids are random and they have no index by age, which every delivery
+    /// would pay for: the table is gone through in steps, over and over.
+    fn tidy_deliveries(&mut self, oldest: i64) -> rusqlite::Result<()> {
+        let end: Option<Vec<u8>> = self
+            .conn
+            .prepare_cached("SELECT id FROM deliveries WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?")?
+            .query_row(params![self.swept, signed(STEP as u64)], |row| row.get(0))
+            .optional()?;
+        let all = [u8::MAX; 16];
+        self.conn
+            .prepare_cached("DELETE FROM deliveries WHERE id > ? AND id <= ? AND at < ?")?
+            .execute(params![self.swept, end.as_deref().unwrap_or(&all), oldest])?;
+        self.swept = end.unwrap_or_default();
+        Ok(())
+    }
+}
+
+fn before(now: Timestamp, age: Duration) -> i64 {
+    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    now.millis().saturating_sub(age)
+}
