@@ -518,3 +518,25 @@ async fn a_sender_who_asks_is_told_of_success() {
     assert_eq!(notices.len(), 1);
     assert!(notices[0].contains("Action: delivered"), "{}", notices[0]);
 }
+
+#[tokio::test]
+async fn a_long_list_is_served_through_the_queue_with_what_filters_added() {
+    let users: Vec<String> = (0..600).map(|n| format!("user{n}")).collect();
+    let users: Vec<&str> = users.iter().map(String::as_str).collect();
+    let desk = Desk::new(&users, |it| it.filter(Arc::new(ByName))).await;
+    let members: Vec<String> = users.iter().map(|user| format!("{user}@a.test")).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    desk.alias("all", &members).await;
+    let reply = desk
+        .smtp()
+        .await
+        .send_mail("x@b.test", &["all@a.test"], MESSAGE)
+        .await;
+    assert!(reply.starts_with("250"), "{reply}");
+    desk.wait(10).await;
+    for user in users {
+        let kept = desk.messages(user, "INBOX").await;
+        assert_eq!(kept.len(), 1, "{user}");
+        assert!(kept[0].contains("X-Seen: all@a.test\r\n"), "{}", kept[0]);
+    }
+}
