@@ -6,6 +6,8 @@
 //! sender in a notice. That costs a second batch, before the reply like the
 //! first.
 
+mod waiting;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -15,11 +17,10 @@ use super::recipients::Target;
 use super::transaction::{refusal, status};
 use super::{Accepted, Filing, Intake, Mail, MailboxTarget, Refusal, SessionInfo, SessionKind};
 use crate::address::Address;
-use crate::batch::{Batch, SpoolChange};
+use crate::batch::Batch;
 use crate::envelope::{Envelope, Recipient};
 use crate::event::{Event, EventId, EventName};
 use crate::plan::{Action, Disposition, Plan, RecipientPlan};
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
 use crate::seams::{Appended, CommitError, DeliveryJob, NextHop, StoreError};
 use crate::status::{EnhancedStatusCode, Failure, Outcome, Status};
 use crate::time::Monotonic;
@@ -29,9 +30,6 @@ const NAMED_RECIPIENTS: usize = 20;
 /// Copies that are filed before the reply; more go through the queue, so that
 /// no batch grows with the size of a list.
 const FILED_AT_ONCE: usize = 500;
-/// Recipients of one queue entry: its progress is written anew each time.
-const RECIPIENTS_PER_ENTRY: usize = 500;
-
 /// A message being shared out.
 #[derive(Debug)]
 pub(super) struct Settlement<'a> {
@@ -195,23 +193,6 @@ impl<'a> Settlement<'a> {
             && plan.actions.is_empty()
     }
 
-    /// Queues a recipient under its own address: what an alias does to the
-    /// notices asked for is the runner's to decide (RFC 3461 section 5.2.7).
-    fn queue_whole(&mut self, index: usize, targets: &[Target], prefix: Bytes) {
-        let Some(recipient) = self.envelope.recipients.get(index) else {
-            return;
-        };
-        self.queued
-            .entry((prefix, false))
-            .or_default()
-            .push(recipient.clone());
-        self.take(index);
-        if let Some(share) = self.shares.get_mut(index) {
-            let addresses = targets.iter().map(|target| target.address().clone());
-            share.pending.extend(addresses);
-        }
-    }
-
     fn file(&mut self, leg: Leg, mailbox: &MailboxTarget, plan: &RecipientPlan) {
         let filing = Filing {
             rules: self.intake.parts.rules.as_deref(),
@@ -331,25 +312,6 @@ impl<'a> Settlement<'a> {
         }
     }
 
-    /// Puts a copy in the queue, once [`Settlement::enqueue`] is called.
-    fn queue(&mut self, leg: &Leg) {
-        let Some(recipient) = self.envelope.recipients.get(leg.index) else {
-            return;
-        };
-        let recipient = Recipient {
-            address: leg.address.clone(),
-            ..recipient.clone()
-        };
-        self.queued
-            .entry((leg.prefix.clone(), leg.held))
-            .or_default()
-            .push(recipient);
-        if let Some(share) = self.shares.get_mut(leg.index) {
-            share.taken = true;
-            share.pending.push(leg.address.clone());
-        }
-    }
-
     fn take(&mut self, index: usize) {
         if let Some(share) = self.shares.get_mut(index) {
             share.taken = true;
@@ -364,21 +326,6 @@ impl<'a> Settlement<'a> {
 
     fn has_store(&self) -> bool {
         self.intake.parts.commit.is_some()
-    }
-
-    /// Makes queue entries of what is queued.
-    fn enqueue(&mut self) {
-        for ((prefix, held), recipients) in std::mem::take(&mut self.queued) {
-            for recipients in recipients.chunks(RECIPIENTS_PER_ENTRY) {
-                let entry = self.entry(prefix.clone(), held, recipients);
-                let event = self
-                    .event(EventName::MessageQueued)
-                    .with("queue", entry.id)
-                    .with("recipients", recipients.len());
-                self.batch.events.push(event);
-                self.batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
-            }
-        }
     }
 
     /// Writes the batch; for each of its appends whether it was filed.
@@ -462,35 +409,6 @@ impl<'a> Settlement<'a> {
             trace: self.mail.trace,
             outcomes,
             pending,
-        }
-    }
-
-    fn entry(&self, prefix: Bytes, held: bool, recipients: &[Recipient]) -> QueueEntry {
-        let parts = &self.intake.parts;
-        let now = parts.clock.now();
-        QueueEntry {
-            id: QueueId(parts.entropy.id(now)),
-            trace: self.mail.trace,
-            reverse_path: self.mail.reverse_path.clone(),
-            params: self.envelope.params.clone(),
-            origin: match self.session.kind {
-                SessionKind::Local => Origin::Host,
-                _ => Origin::Received,
-            },
-            received_at: self.mail.received_at,
-            message: self.mail.message.with_prefix(prefix),
-            progress: QueueProgress {
-                recipients: recipients
-                    .iter()
-                    .cloned()
-                    .map(QueueRecipient::new)
-                    .collect(),
-                next_attempt: now,
-                expires_at: parts.schedule.expires_at(self.mail.received_at),
-                attempts: 0,
-                on_hold: held,
-                delay_told: false,
-            },
         }
     }
 

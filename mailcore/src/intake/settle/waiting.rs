@@ -1,0 +1,98 @@
+//! The copies that wait: entries of the queue made from what is left to it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Leg, Settlement};
+use crate::batch::SpoolChange;
+use crate::envelope::Recipient;
+use crate::event::EventName;
+use crate::intake::SessionKind;
+use crate::intake::recipients::Target;
+use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+
+/// Recipients of one queue entry: its progress is written anew each time.
+const RECIPIENTS_PER_ENTRY: usize = 500;
+
+impl Settlement<'_> {
+    /// Queues a recipient under its own address: what an alias does to the
+    /// notices asked for is the runner's to decide (RFC 3461 section 5.2.7).
+    pub(super) fn queue_whole(&mut self, index: usize, targets: &[Target], prefix: Bytes) {
+        let Some(recipient) = self.envelope.recipients.get(index) else {
+            return;
+        };
+        self.queued
+            .entry((prefix, false))
+            .or_default()
+            .push(recipient.clone());
+        self.take(index);
+        if let Some(share) = self.shares.get_mut(index) {
+            let addresses = targets.iter().map(|target| target.address().clone());
+            share.pending.extend(addresses);
+        }
+    }
+
+    /// Puts a copy in the queue, once [`Settlement::enqueue`] is called.
+    pub(super) fn queue(&mut self, leg: &Leg) {
+        let Some(recipient) = self.envelope.recipients.get(leg.index) else {
+            return;
+        };
+        let recipient = Recipient {
+            address: leg.address.clone(),
+            ..recipient.clone()
+        };
+        self.queued
+            .entry((leg.prefix.clone(), leg.held))
+            .or_default()
+            .push(recipient);
+        if let Some(share) = self.shares.get_mut(leg.index) {
+            share.taken = true;
+            share.pending.push(leg.address.clone());
+        }
+    }
+
+    /// Makes queue entries of what is queued.
+    pub(super) fn enqueue(&mut self) {
+        for ((prefix, held), recipients) in std::mem::take(&mut self.queued) {
+            for recipients in recipients.chunks(RECIPIENTS_PER_ENTRY) {
+                let entry = self.entry(prefix.clone(), held, recipients);
+                let event = self
+                    .event(EventName::MessageQueued)
+                    .with("queue", entry.id)
+                    .with("recipients", recipients.len());
+                self.batch.events.push(event);
+                self.batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
+            }
+        }
+    }
+
+    fn entry(&self, prefix: Bytes, held: bool, recipients: &[Recipient]) -> QueueEntry {
+        let parts = &self.intake.parts;
+        let now = parts.clock.now();
+        QueueEntry {
+            id: QueueId(parts.entropy.id(now)),
+            trace: self.mail.trace,
+            reverse_path: self.mail.reverse_path.clone(),
+            params: self.envelope.params.clone(),
+            origin: match self.session.kind {
+                SessionKind::Local => Origin::Host,
+                _ => Origin::Received,
+            },
+            received_at: self.mail.received_at,
+            message: self.mail.message.with_prefix(prefix),
+            progress: QueueProgress {
+                recipients: recipients
+                    .iter()
+                    .cloned()
+                    .map(QueueRecipient::new)
+                    .collect(),
+                next_attempt: now,
+                expires_at: parts.schedule.expires_at(self.mail.received_at),
+                attempts: 0,
+                on_hold: held,
+                delay_told: false,
+            },
+        }
+    }
+}
