@@ -7,6 +7,7 @@
 //! [`Authenticator`](mailcore::seams::Authenticator); it answers from memory
 //! and writes through to what [`Keep`] is. Nothing here knows mail.
 
+mod argon;
 mod authenticate;
 mod keep;
 mod local;

@@ -6,14 +6,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::Params;
 use mailcore::account::Secret;
 use mailcore::address::Address;
 use mailcore::seams::{Clock, DirectoryError, Entropy};
 use mailcore::time::Monotonic;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
+
+use super::argon;
 
 /// Octets allowed in a password.
 const MAX_PASSWORD: usize = 1024;
@@ -237,16 +238,13 @@ fn too_busy() -> DirectoryError {
 }
 
 fn hash(params: &Params, password: &[u8], salt: &[u8]) -> Result<Arc<str>, DirectoryError> {
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-    argon2
-        .hash_password_with_salt(password, salt)
-        .map(|phc| phc.to_string().into())
-        .map_err(|error| DirectoryError::Invalid(format!("the password can't be hashed: {error}")))
+    argon::hash(params, password, salt)
+        .map(Into::into)
+        .ok_or_else(|| DirectoryError::Invalid("the password can't be hashed".into()))
 }
 
 fn verify(phc: &str, password: &[u8]) -> bool {
     // A longer password can't be right, and is not worth more work.
     let tried = password.get(..MAX_PASSWORD).unwrap_or(password);
-    let matches = Argon2::default().verify_password(tried, phc).is_ok();
-    matches && password.len() <= MAX_PASSWORD
+    argon::verify(phc, tried) && password.len() <= MAX_PASSWORD
 }
