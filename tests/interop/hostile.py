@@ -496,6 +496,40 @@ def test_many_hostile_connections(binary):
                 peer.close()
 
 
+def test_guesses_at_once(binary):
+    """Each guess costs 19 MB for a moment: only a few may at the same time."""
+    with Server(binary, "a.test", ["alice", "bob"]) as server:
+        good_client(server)
+        before = most = memory(server)
+        peers = [Peer(server, "imaps") for _ in range(60)]
+        for number, peer in enumerate(peers):
+            peer.send(b'a LOGIN user%d@a.test "wrong"\r\n' % number)
+        took = good_client(server)
+        for peer in peers:
+            most = max(most, memory(server))
+            assert peer.line().startswith(b"a NO")
+            peer.close()
+        kept = memory(server) - before
+        print(f"   {(most - before) >> 20} MB at most, {kept >> 20} MB kept, a good client was served in {took:.2f} s")
+        assert most - before < 112 << 20 and kept < 32 << 20 and took < PATIENCE
+
+
+def test_aborted_uploads_leave_nothing(server):
+    def used():
+        return sum(path.stat().st_blocks * 512 for path in (server.folder / "data").rglob("*") if path.is_file())
+    before = used()
+    for _ in range(5):
+        with mailbox(server) as peer:
+            peer.send(b"a APPEND INBOX {50000000+}\r\nSubject: x\r\n\r\n" + b"y" * 5_000_000)
+        with ready(server) as peer:
+            peer.reply(b"DATA")
+            peer.send(b"Subject: x\r\n\r\n" + b"yyyyyyyy\r\n" * 500_000)
+    deadline = time.monotonic() + 10
+    while used() > before + (1 << 20) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert used() <= before + (1 << 20), used() - before
+
+
 def test_readers_that_never_read(binary):
     with Server(binary, "a.test", ["alice", "bob"]) as server:
         with mailbox(server) as peer:
