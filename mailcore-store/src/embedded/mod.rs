@@ -17,6 +17,7 @@ pub mod fs;
 mod fs_fault;
 mod index;
 mod log;
+mod overview;
 mod queue;
 mod record;
 mod replay;

@@ -1,7 +1,7 @@
 //! What the writer thread and all handles share: the way to the writer, readers
 //! of the index, leases, and the live counters of open mailboxes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,10 +21,13 @@ use super::body::extent::Extents;
 use super::body::{Bodies, BodyPlace, StoredBody};
 use super::index::read::BodyRow;
 use super::index::{connect, is_damage};
+use super::overview::Overview;
 use super::writer::{MAX_WAITING, Request};
 
 /// Connections kept open for readers.
 const IDLE_READERS: usize = 4;
+/// Mailboxes kept open after their last session.
+const MAX_OPENED: usize = 256;
 /// Mailboxes with mail that no session was told of; further ones go untold.
 const MAX_UNTOLD: usize = 1 << 16;
 /// Entries of the live table that trigger a removal of the dead ones.
@@ -41,6 +44,8 @@ pub(crate) struct Shared {
     readers: Mutex<Vec<Connection>>,
     leases: Mutex<Leases>,
     live: Mutex<HashMap<u64, Weak<Live>>>,
+    /// Mailboxes opened last, so that opening them again is cheap.
+    opened: Mutex<VecDeque<Arc<Live>>>,
     /// The first message of each mailbox that no session was told of, of those
     /// filed since the store was opened.
     untold: Mutex<HashMap<u64, u32>>,
@@ -84,6 +89,7 @@ impl Shared {
             readers: Mutex::default(),
             leases: Mutex::default(),
             live: Mutex::default(),
+            opened: Mutex::default(),
             untold: Mutex::default(),
             spool_changed: watch::Sender::new(0),
             newest_event: watch::Sender::new(parts.newest_event),
@@ -175,6 +181,11 @@ impl Shared {
         }
         let live = Arc::new(Live::new(id));
         table.insert(id, Arc::downgrade(&live));
+        let mut opened = lock(&self.opened);
+        if opened.len() >= MAX_OPENED {
+            opened.pop_front();
+        }
+        opened.push_back(Arc::clone(&live));
         live
     }
 
@@ -252,6 +263,7 @@ struct IndexFailure(String);
 pub(crate) struct Live {
     pub(crate) id: u64,
     state: Mutex<LiveState>,
+    overview: Mutex<Option<Overview>>,
 }
 
 #[derive(Debug)]
@@ -273,6 +285,7 @@ impl Live {
         Self {
             id,
             state: Mutex::new(state),
+            overview: Mutex::default(),
         }
     }
 
@@ -307,6 +320,14 @@ impl Live {
         state.as_of = u64::MAX;
         state.status = None;
         state.watchers = None;
+    }
+
+    pub(crate) fn overview(&self) -> Option<Overview> {
+        lock(&self.overview).clone()
+    }
+
+    pub(crate) fn hold_overview(&self, overview: &Overview) {
+        *lock(&self.overview) = overview.may_be_held().then(|| overview.clone());
     }
 
     /// True when somebody waits for changes.

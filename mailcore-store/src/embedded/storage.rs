@@ -18,6 +18,7 @@ use mailcore::seams::{
 };
 
 use super::index::{MailboxState, read};
+use super::overview::Overview;
 use super::sequencer::{Originals, Refusal, Sequencer, special_use};
 use super::shared::{Live, Shared};
 use super::store::EmbeddedStore;
@@ -237,6 +238,16 @@ impl OpenMailbox {
         self.shared.read(move |conn, _| read(conn, id)).await
     }
 
+    async fn overview(&self) -> Result<Overview, StoreError> {
+        let held = self.live.overview();
+        let found = self
+            .read(move |conn, id| Overview::read(conn, id, held))
+            .await?;
+        let overview = found.ok_or(StoreError::NoSuchMailbox)?;
+        self.live.hold_overview(&overview);
+        Ok(overview)
+    }
+
     /// A summary that cannot be read (a newer form, or damage) made anew.
     async fn summarize(&self, uid: Uid) -> Result<Option<Summary>, StoreError> {
         match self.message(uid).await {
@@ -262,7 +273,11 @@ impl Mailbox for OpenMailbox {
     }
 
     async fn uids(&self) -> Result<UidSet, StoreError> {
-        self.read(read::uids).await
+        self.overview().await.map(|it| it.uids)
+    }
+
+    async fn first_unseen(&self) -> Result<Option<Uid>, StoreError> {
+        self.overview().await.map(|it| it.first_unseen)
     }
 
     async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError> {

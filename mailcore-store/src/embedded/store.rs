@@ -20,7 +20,7 @@ use super::replay::{Reach, Replayed, catch_up};
 use super::reserve::Reserve;
 use super::sequencer::extent_body;
 use super::shared::{Parts, Shared, lock};
-use super::writer::Writer;
+use super::writer::{Counts, Writer};
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]
@@ -205,9 +205,7 @@ impl EmbeddedStore {
             reserve: Reserve::new(Arc::clone(&files), layout.root.join("reserve")),
             retention: options.retention,
             behind: false,
-            groups: 0,
-            unseen: 0,
-            unmoved: 0,
+            counts: Counts::default(),
         };
         let thread = std::thread::Builder::new()
             .name("mailcore-store".into())

@@ -124,18 +124,28 @@ pub(crate) struct Writer {
     pub(crate) retention: Retention,
     /// The log has groups that the index could not take.
     pub(crate) behind: bool,
-    pub(crate) groups: u64,
+    pub(crate) counts: Counts,
+}
+
+/// What the writer counts to know when upkeep is due.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Groups since the start.
+    groups: u64,
     /// Groups that readers do not see yet.
-    pub(crate) unseen: u32,
+    unseen: u32,
     /// Transactions of the index since SQLite's write-ahead log was moved.
-    pub(crate) unmoved: u32,
+    unmoved: u32,
 }
 
 impl Writer {
     /// Works until every sender is gone, then leaves the index in order.
     pub(crate) fn run(mut self, queue: Receiver<Request>) {
         loop {
-            let wait = match (self.unseen > 0, self.behind || self.unmoved > WORTH_MOVING) {
+            let wait = match (
+                self.counts.unseen > 0,
+                self.behind || self.counts.unmoved > WORTH_MOVING,
+            ) {
                 (true, _) => Some(QUIET),
                 (false, true) => Some(LONG_QUIET),
                 (false, false) => None,
@@ -160,13 +170,13 @@ impl Writer {
 
     /// Does what nobody should have to wait for.
     fn use_quiet(&mut self) {
-        if self.unseen > 0 {
+        if self.counts.unseen > 0 {
             self.reveal();
         } else if self.behind {
             // A failure was told when it came up first.
             drop(self.ready());
         } else {
-            self.unmoved = 0;
+            self.counts.unmoved = 0;
             if let Err(error) = self.index.checkpoint_some() {
                 tracing::warn!(%error, "the index's write-ahead log can't be moved into its file");
             }
@@ -175,11 +185,11 @@ impl Writer {
 
     /// Shows readers everything that was acknowledged.
     fn reveal(&mut self) {
-        self.unseen = 0;
+        self.counts.unseen = 0;
         if self.behind {
             return;
         }
-        self.unmoved = self.unmoved.saturating_add(1);
+        self.counts.unmoved = self.counts.unmoved.saturating_add(1);
         match self.index.commit() {
             Ok(()) => self.shared.set_unseen(false),
             Err(error) => self.fall_behind(&index_error(&error)),
@@ -248,7 +258,7 @@ impl Writer {
                 Reach::all(self.log.synced()),
             )?;
             self.behind = false;
-            self.unseen = 0;
+            self.counts.unseen = 0;
             self.republish()?;
             self.shared.set_unseen(false);
         }
@@ -313,8 +323,8 @@ impl Writer {
             let more = answers.len() < MAX_GROUP && self.log.place().offset - start < MAX_GATHERED;
             next = if more { queue.try_recv().ok() } else { None };
         }
-        self.groups += 1;
-        if self.groups.is_multiple_of(TIDY_EVERY) {
+        self.counts.groups += 1;
+        if self.counts.groups.is_multiple_of(TIDY_EVERY) {
             self.index
                 .tidy(now, &self.retention)
                 .map_err(|error| index_error(&error))?;
@@ -333,7 +343,7 @@ impl Writer {
         self.log.flush().map_err(|error| log_error(&error))?;
         match self.index.end_group() {
             Ok(()) => {
-                self.unseen += 1;
+                self.counts.unseen += 1;
                 self.shared.set_unseen(true);
             }
             Err(error) => self.fall_behind(&index_error(&error)),
@@ -349,7 +359,7 @@ impl Writer {
             let live = self.shared.live_if_open(state.id);
             live.is_some_and(|it| it.is_watched())
         };
-        self.unseen >= MAX_UNSEEN || notes.iter().any(told) || changed.iter().any(watched)
+        self.counts.unseen >= MAX_UNSEEN || notes.iter().any(told) || changed.iter().any(watched)
     }
 
     /// On a full disk: the reserve is what the next group lives on.

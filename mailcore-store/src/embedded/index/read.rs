@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use mailcore::event::{Event, EventCursor, StoredEvent};
-use mailcore::mailbox::{EmailId, Flags, MessageInfo, ModSeq, Uid, UidSet, UidValidity};
+use mailcore::mailbox::{
+    EmailId, Flags, MessageInfo, ModSeq, SystemFlag, Uid, UidSet, UidValidity,
+};
 use mailcore::message::Summary;
 use mailcore::seams::{QuotaUsage, StateValue};
 use mailcore::time::Timestamp;
@@ -162,6 +164,21 @@ pub(crate) fn uids(conn: &Connection, mailbox: u64) -> rusqlite::Result<UidSet> 
         }
     }
     Ok(UidSet::from_ranges(runs))
+}
+
+/// The first message from `from` on without `\Seen`.
+pub(crate) fn first_unseen(
+    conn: &Connection,
+    mailbox: u64,
+    from: u32,
+) -> rusqlite::Result<Option<Uid>> {
+    let seen = SystemFlag::Seen as u8;
+    conn.prepare_cached(
+        "SELECT uid FROM messages WHERE mailbox = ? AND uid >= ? AND flags & ? = 0 ORDER BY uid LIMIT 1",
+    )?
+    .query_row(params![signed(mailbox), from, seen], |row| row.get(0))
+    .optional()
+    .map(|it| it.and_then(Uid::new))
 }
 
 /// Messages changed after `since`, ascending by UID.
