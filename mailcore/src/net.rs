@@ -16,10 +16,10 @@ pub use connection::{Connection, Service};
 #[cfg(feature = "dns")]
 pub use dns::{HickoryResolver, ResolverError};
 pub use drive::{Ending, Host, drive};
-pub(crate) use listener::{ListenerParts, finish};
 #[cfg(feature = "tls")]
 pub(crate) use listener::ListenerTls;
 pub use listener::{Gate, Listener, Place};
+pub(crate) use listener::{ListenerParts, finish};
 pub use shutdown::{Shutdown, ShutdownSwitch};
 #[cfg(feature = "tls")]
 pub use tls::{FixedCertificate, TlsAcceptor, server_config};
