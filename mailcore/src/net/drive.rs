@@ -131,7 +131,8 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
     }
 
     /// Drops what the peer still sends. A socket that is closed over octets
-    /// nobody read resets the connection, and the last reply may be lost.
+    /// nobody read resets the connection, and the last reply may be lost. A
+    /// shutdown does not wait for more than is here already.
     async fn linger(&mut self) {
         let until = self.clock.monotonic().after(LINGER);
         let clock = Arc::clone(&self.clock);
@@ -148,6 +149,7 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
         tokio::select! {
             biased;
             () = drop_input => {}
+            () = self.shutdown.begun() => {}
             () = clock.sleep_until(until) => {}
         }
     }
