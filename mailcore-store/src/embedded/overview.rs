@@ -12,7 +12,7 @@ const MAX_RANGES: usize = 4_096;
 /// A mailbox's messages as of a ModSeq.
 #[derive(Debug, Clone)]
 pub(crate) struct Overview {
-    as_of: ModSeq,
+    pub(crate) as_of: ModSeq,
     pub(crate) uids: UidSet,
     pub(crate) first_unseen: Option<Uid>,
 }

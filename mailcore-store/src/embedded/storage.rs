@@ -239,7 +239,10 @@ impl OpenMailbox {
     }
 
     async fn overview(&self) -> Result<Overview, StoreError> {
-        let held = self.live.overview();
+        let (held, status) = (self.live.overview(), self.live.status()?);
+        if let Some(held) = held.as_ref().filter(|it| it.as_of == status.highest_modseq) {
+            return Ok(held.clone());
+        }
         let found = self
             .read(move |conn, id| Overview::read(conn, id, held))
             .await?;
