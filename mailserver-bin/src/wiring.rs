@@ -1,11 +1,13 @@
 //! From a configuration to a server: the one place where the crates meet.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use mailcore::net::{HickoryResolver, ResolverError};
+use mailcore::queue::{QueueRunner, RunnerConfig, RunnerSeams};
 use mailcore::route::DirectoryRouter;
-use mailcore::seams::{Authenticator, Directory, Resolver};
+use mailcore::seams::{Authenticator, Directory, OsEntropy, Resolver, SystemClock};
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
@@ -92,6 +94,25 @@ fn findings(report: &OpenReport) -> Vec<String> {
         lines.push(format!("damage in the store: {damage:?}"));
     }
     lines
+}
+
+/// A queue that nobody runs: for an operator's changes while no server does.
+pub(crate) fn idle_queue(
+    config: &Config,
+    stores: &Stores,
+    directory: Arc<dyn Directory>,
+) -> Arc<QueueRunner> {
+    let seams = RunnerSeams {
+        spool: Arc::clone(&stores.spool),
+        commit: Arc::clone(&stores.commit),
+        router: Arc::new(DirectoryRouter::new(directory, config.hostname.clone())),
+        clock: Arc::new(SystemClock::new()),
+        entropy: Arc::new(OsEntropy),
+        agents: HashMap::new(),
+    };
+    let mut settings = RunnerConfig::default();
+    settings.schedule = config.schedule.clone();
+    QueueRunner::new(config.hostname.clone(), seams, settings)
 }
 
 /// Everything that a server is put together from.

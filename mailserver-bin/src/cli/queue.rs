@@ -20,7 +20,7 @@ pub(super) enum Command {
     Hold(Which),
     /// Ends a hold
     Release(Which),
-    /// Tries once more, then returns it to the sender
+    /// Gives it up and returns it to the sender
     Bounce(Which),
     /// Removes without telling anybody
     Delete(Which),

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use mailcore::seams::{Directory, OsEntropy, SystemClock};
+use mailcore::seams::{Directory, OsEntropy};
 use mailcore::server::{RunningServer, StartError};
 use mailcore_store::directory::SqliteDirectory;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -83,7 +83,7 @@ async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
         directory,
         stores: Some(store.stores),
         keys: Some(keys),
-        clock: Arc::new(SystemClock::new()),
+        queue: running.queue().cloned(),
     };
     let control = listen_for_commands(data, admin)?;
     out::lines(&banner(config, data, &running, setup.as_ref()));

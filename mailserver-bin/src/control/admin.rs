@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
-use mailcore::seams::{Clock, DirectoryWrite, DomainKind};
+use mailcore::queue::QueueRunner;
+use mailcore::seams::{DirectoryWrite, DomainKind};
 use mailcore::server::Stores;
 
 use super::{Password, Request, Response, aligned, check, queue};
@@ -23,7 +24,8 @@ pub(crate) struct Admin {
     pub(crate) stores: Option<Stores>,
     /// `None` when no server runs.
     pub(crate) keys: Option<Arc<Keys>>,
-    pub(crate) clock: Arc<dyn Clock>,
+    /// The queue's runner; `None` where there are no stores.
+    pub(crate) queue: Option<Arc<QueueRunner>>,
 }
 
 impl Request {
@@ -56,12 +58,18 @@ impl Admin {
             Request::QueueList => queue::list(self.stores()?).await,
             Request::QueueShow { id } => queue::show(self.stores()?, &id).await,
             Request::QueueChange { change, id } => {
-                queue::change(self.stores()?, &*self.clock, change, id.as_deref()).await
+                queue::change(self.stores()?, self.queue()?, change, id.as_deref()).await
             }
             Request::Reload => self.reload(),
             Request::Check => check::all(&*self.directory, self.stores()?).await,
             account => self.account(account).await,
         }
+    }
+
+    fn queue(&self) -> Result<&QueueRunner, String> {
+        self.queue
+            .as_deref()
+            .ok_or_else(|| "the queue is not open".to_owned())
     }
 
     fn stores(&self) -> Result<&Stores, String> {

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use mailcore::seams::SystemClock;
-
 use super::admin::Admin;
 use super::{Request, Response};
 use crate::config::Config;
@@ -32,11 +30,15 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         } else {
             None
         };
+        let directory = Arc::new(directory);
+        let stores = store.map(|store| store.stores);
         let admin = Admin {
-            directory: Arc::new(directory),
-            stores: store.map(|store| store.stores),
+            queue: stores
+                .as_ref()
+                .map(|stores| wiring::idle_queue(config, stores, directory.clone())),
+            directory,
+            stores,
             keys: None,
-            clock: Arc::new(SystemClock::new()),
         };
         Ok(admin.run(request).await)
     })

@@ -1,10 +1,8 @@
 //! Commands on the queue: what waits, why, and what to do with it.
 
-use mailcore::batch::{Batch, SpoolChange};
-use mailcore::queue::{QueueEntry, QueueId};
-use mailcore::seams::{Clock, SpoolQuery, SpoolSummary};
+use mailcore::queue::{OperateError, Operation, QueueId, QueueRunner};
+use mailcore::seams::{SpoolQuery, SpoolSummary};
 use mailcore::server::Stores;
-use mailcore::time::Timestamp;
 
 use super::{QueueChange, aligned};
 use crate::when;
@@ -72,37 +70,27 @@ pub(crate) async fn show(stores: &Stores, id: &str) -> Result<Vec<String>, Strin
 /// Changes one entry, or all.
 pub(crate) async fn change(
     stores: &Stores,
-    clock: &dyn Clock,
+    queue: &QueueRunner,
     change: QueueChange,
     id: Option<&str>,
 ) -> Result<Vec<String>, String> {
-    let found = match id {
-        None => all(stores, usize::MAX).await?,
-        Some(id) => {
-            let id = parse(id)?;
-            let after = id.0.checked_sub(1).map(QueueId);
-            let query = query(after, 1);
-            let mut found = stores.spool.list(&query).await.map_err(words)?;
-            found.retain(|summary| summary.entry.id == id);
-            if found.is_empty() {
-                return Err(absent(id));
-            }
-            found
-        }
-    };
-    let (mut changed, mut busy) = (0, 0);
-    for summary in found {
-        // A delivery under way would be done twice.
-        if summary.leased {
-            busy += 1;
-            continue;
-        }
-        let batch = Batch {
-            spool: vec![effect(&summary.entry, change, clock.now())],
-            ..Batch::default()
+    if let Some(id) = id {
+        let id = parse(id)?;
+        return match queue.operate(id, operation(change)).await {
+            Ok(()) => Ok(vec![format!("1 {}", done(change))]),
+            Err(OperateError::NotFound) => Err(absent(id)),
+            Err(error) => Err(error.to_string()),
         };
-        stores.commit.commit(batch).await.map_err(words)?;
-        changed += 1;
+    }
+    let (mut changed, mut busy) = (0, 0);
+    for summary in all(stores, usize::MAX).await? {
+        match queue.operate(summary.entry.id, operation(change)).await {
+            Ok(()) => changed += 1,
+            // Delivered since it was listed.
+            Err(OperateError::NotFound) => {}
+            Err(OperateError::Running) => busy += 1,
+            Err(error) => return Err(error.to_string()),
+        }
     }
     let mut lines = vec![format!("{changed} {}", done(change))];
     if busy > 0 {
@@ -113,22 +101,14 @@ pub(crate) async fn change(
     Ok(lines)
 }
 
-fn effect(entry: &QueueEntry, change: QueueChange, now: Timestamp) -> SpoolChange {
-    let id = entry.id;
-    let mut progress = entry.progress.clone();
+fn operation(change: QueueChange) -> Operation {
     match change {
-        QueueChange::Delete => return SpoolChange::Remove { id },
-        QueueChange::Hold => progress.on_hold = true,
-        QueueChange::Release => progress.on_hold = false,
-        QueueChange::Retry => progress.next_attempt = now,
-        // The queue gives up what has expired, and tells the sender.
-        QueueChange::Bounce => {
-            progress.on_hold = false;
-            progress.next_attempt = now;
-            progress.expires_at = now;
-        }
+        QueueChange::Retry => Operation::Retry,
+        QueueChange::Hold => Operation::Hold,
+        QueueChange::Release => Operation::Release,
+        QueueChange::Bounce => Operation::Bounce,
+        QueueChange::Delete => Operation::Delete,
     }
-    SpoolChange::Update { id, progress }
 }
 
 fn done(change: QueueChange) -> &'static str {
@@ -136,7 +116,7 @@ fn done(change: QueueChange) -> &'static str {
         QueueChange::Retry => "to be tried now",
         QueueChange::Hold => "put on hold",
         QueueChange::Release => "released",
-        QueueChange::Bounce => "to be tried once more, then returned to the sender",
+        QueueChange::Bounce => "returned to the sender",
         QueueChange::Delete => "deleted",
     }
 }

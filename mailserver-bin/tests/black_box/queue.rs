@@ -113,10 +113,14 @@ fn queued_mail_is_listed_held_tried_returned_and_deleted() {
     home.ok(&["queue", "release", "--all"]);
     assert!(!home.ok(&["queue", "list"]).contains("on hold"));
 
+    // Released, it is tried at the start; until that has ended it can't be
+    // given up.
     let server = home.start();
+    server.wait_for(&["deferred", "to=bob@elsewhere.test"]);
     home.ok(&["queue", "bounce", &id]);
     server.wait_for(&["failed", "to=bob@elsewhere.test"]);
     server.wait_for(&["filed", &format!("account={SENDER}")]);
+    server.wait_for(&["delivered", &format!("to={SENDER}")]);
     assert_eq!(home.ok(&["queue", "list"]), "0 in the queue\n");
 
     submit(&home, &server, "bob@elsewhere.test");
