@@ -29,6 +29,8 @@ const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 #[derive(Debug, Clone)]
 pub(crate) struct OpenStore {
     pub(crate) stores: Stores,
+    /// The store itself, where it has a log to check.
+    pub(crate) embedded: Option<Arc<EmbeddedStore>>,
     /// What opening it came upon, for the log.
     pub(crate) findings: Vec<String>,
 }
@@ -59,6 +61,7 @@ pub(crate) async fn open_store(kind: StoreKind, data: &DataDir) -> Result<OpenSt
     if kind == StoreKind::Memory {
         return Ok(OpenStore {
             stores: Arc::new(MemoryStore::new()).into(),
+            embedded: None,
             findings: Vec::new(),
         });
     }
@@ -72,9 +75,11 @@ pub(crate) async fn open_store(kind: StoreKind, data: &DataDir) -> Result<OpenSt
         .await
         .map_err(|error| wrong(error.to_string()))?
         .map_err(|error| wrong(error.to_string()))?;
+    let store = Arc::new(store);
     Ok(OpenStore {
         findings: findings(store.opened()),
-        stores: Arc::new(store).into(),
+        stores: Arc::clone(&store).into(),
+        embedded: Some(store),
     })
 }
 

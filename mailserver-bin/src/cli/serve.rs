@@ -82,6 +82,7 @@ async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
     let admin = Admin {
         directory,
         stores: Some(store.stores),
+        embedded: store.embedded,
         keys: Some(keys),
         queue: running.queue().cloned(),
     };

@@ -9,6 +9,7 @@ use mailcore::address::{Address, Domain};
 use mailcore::queue::QueueRunner;
 use mailcore::seams::{DirectoryWrite, DomainKind};
 use mailcore::server::Stores;
+use mailcore_store::embedded::EmbeddedStore;
 
 use super::{Password, Request, Response, aligned, check, queue};
 use crate::tls::Keys;
@@ -22,6 +23,8 @@ pub(crate) struct Admin {
     pub(crate) directory: Arc<dyn DirectoryWrite>,
     /// `None` where a command can do without the store.
     pub(crate) stores: Option<Stores>,
+    /// `None` where the store has no log to check.
+    pub(crate) embedded: Option<Arc<EmbeddedStore>>,
     /// `None` when no server runs.
     pub(crate) keys: Option<Arc<Keys>>,
     /// The queue's runner; `None` where there are no stores.
@@ -61,7 +64,9 @@ impl Admin {
                 queue::change(self.stores()?, self.queue()?, change, id.as_deref()).await
             }
             Request::Reload => self.reload(),
-            Request::Check => check::all(&*self.directory, self.stores()?).await,
+            Request::Check => {
+                check::all(&*self.directory, self.stores()?, self.embedded.clone()).await
+            }
             account => self.account(account).await,
         }
     }

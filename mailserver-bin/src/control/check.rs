@@ -1,13 +1,17 @@
 //! `mailserver check`: reads every octet of every message in every mailbox and
-//! in the queue, as any client would, and names what can't be read.
+//! in the queue, as any client would, and names what can't be read. A store on
+//! disk also compares its log with its index.
 //!
-//! Works on any store. Only accounts of the directory are looked at: the mail
-//! of a removed account is nobody's to read.
+//! Only accounts of the directory are read as a client would: the mail of a
+//! removed account is nobody's to read, but in the log it is checked.
+
+use std::sync::Arc;
 
 use mailcore::mailbox::UidSet;
 use mailcore::message::{Message, READ_CHUNK};
 use mailcore::seams::{DirectoryWrite, StoreError};
 use mailcore::server::Stores;
+use mailcore_store::embedded::EmbeddedStore;
 
 use super::queue;
 
@@ -29,6 +33,7 @@ struct Tally {
 pub(crate) async fn all(
     directory: &dyn DirectoryWrite,
     stores: &Stores,
+    embedded: Option<Arc<EmbeddedStore>>,
 ) -> Result<Vec<String>, String> {
     let accounts = directory.accounts(None).await;
     let mut tally = Tally::default();
@@ -46,7 +51,28 @@ pub(crate) async fn all(
             tally.found(format!("queue {}: {error}", entry.id));
         }
     }
+    if let Some(store) = embedded {
+        log(store, &mut tally).await?;
+    }
     tally.report()
+}
+
+/// Reads the log and compares it with the index.
+async fn log(store: Arc<EmbeddedStore>, tally: &mut Tally) -> Result<(), String> {
+    let report = tokio::task::spawn_blocking(move || store.check())
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    for damage in &report.damage {
+        tally.found(format!("damage in the log: {damage}"));
+    }
+    let named = report.problems.len() as u64;
+    report
+        .problems
+        .into_iter()
+        .for_each(|problem| tally.found(problem));
+    tally.more += report.problem_count.saturating_sub(named);
+    Ok(())
 }
 
 async fn mailboxes(

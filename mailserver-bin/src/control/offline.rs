@@ -31,6 +31,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             None
         };
         let directory = Arc::new(directory);
+        let embedded = store.as_ref().and_then(|store| store.embedded.clone());
         let stores = store.map(|store| store.stores);
         let admin = Admin {
             queue: stores
@@ -38,6 +39,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
                 .map(|stores| wiring::idle_queue(config, stores, directory.clone())),
             directory,
             stores,
+            embedded,
             keys: None,
         };
         Ok(admin.run(request).await)
