@@ -48,6 +48,7 @@ pub mod batch;
 pub mod deliver;
 pub mod envelope;
 pub mod event;
+pub mod files;
 pub mod intake;
 pub mod limits;
 pub mod mailbox;

@@ -22,6 +22,9 @@ use super::sequencer::extent_body;
 use super::shared::{Parts, Shared, lock};
 use super::writer::{Counts, Writer};
 
+/// Octets of the format file that are read.
+const MAX_FORMAT_FILE: usize = 4_096;
+
 /// What a store is opened with.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -307,7 +310,7 @@ impl StoreId {
 /// The identity from the format file; a new one in a new store.
 fn identity(layout: &Layout, options: &EmbeddedOptions) -> Result<StoreId, OpenError> {
     let path = layout.root.join("format");
-    match std::fs::read_to_string(&path) {
+    match read_format(&*options.file_system, &path) {
         Ok(text) => parse_format(&text, &path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let directory = LogDirectory {
@@ -329,6 +332,14 @@ fn identity(layout: &Layout, options: &EmbeddedOptions) -> Result<StoreId, OpenE
         }
         Err(source) => Err(io_error(&path, source)),
     }
+}
+
+/// The format file's text, as far as one can be long.
+fn read_format(files: &dyn FileSystem, path: &Path) -> io::Result<String> {
+    let mut octets = vec![0; MAX_FORMAT_FILE];
+    let length = files.open_read(path)?.read_at(&mut octets, 0)?;
+    octets.truncate(length);
+    String::from_utf8(octets).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn parse_format(text: &str, path: &Path) -> Result<StoreId, OpenError> {
