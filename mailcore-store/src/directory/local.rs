@@ -301,6 +301,9 @@ impl<K: Keep> Directory for LocalDirectory<K> {
 #[async_trait]
 impl<K: Keep> DirectoryWrite for LocalDirectory<K> {
     async fn add_domain(&self, domain: &Domain, kind: DomainKind) -> Result<(), DirectoryError> {
+        if matches!(kind, DomainKind::Alias { .. }) {
+            return Err(DirectoryError::Unsupported("serve alias domains"));
+        }
         self.change(Change::AddDomain(DomainRecord {
             domain: domain.clone(),
             kind,
@@ -321,12 +324,7 @@ impl<K: Keep> DirectoryWrite for LocalDirectory<K> {
         let address = key(address);
         let id = AccountId::new(&address.to_string());
         let hash = self.passwords().hash(password).await?;
-        let record = AccountRecord {
-            id: id.clone(),
-            address,
-            quota: None,
-            enabled: true,
-        };
+        let record = AccountRecord::new(id.clone(), address);
         self.change(Change::AddAccount(record, hash)).await?;
         Ok(id)
     }

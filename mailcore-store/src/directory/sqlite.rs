@@ -362,12 +362,10 @@ fn read_domain(row: &Row<'_>) -> rusqlite::Result<Vec<Change>> {
 }
 
 fn read_account(row: &Row<'_>) -> rusqlite::Result<Vec<Change>> {
-    let record = AccountRecord {
-        address: address(row, 1)?,
-        id: AccountId::new(&row.get::<_, String>(2)?),
-        quota: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
-        enabled: row.get(5)?,
-    };
+    let id = AccountId::new(&row.get::<_, String>(2)?);
+    let mut record = AccountRecord::new(id, address(row, 1)?);
+    record.quota = row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned);
+    record.enabled = row.get(5)?;
     let key = record.address.clone();
     let hash: String = row.get(3)?;
     let mut changes = vec![Change::AddAccount(record, hash.into())];

@@ -74,6 +74,11 @@ impl DirectoryRouter {
         match self.directory.resolve(address).await.map_err(unavailable)? {
             Resolution::Account(account) => self.mailbox(account).await,
             Resolution::Alias(to) => Ok(Route::Expand { to }),
+            // Who may write to them is not decided by a router, so that nothing
+            // is let in for them before something decides it.
+            Resolution::List(_) | Resolution::Group(_) => Err(RouteError(format!(
+                "{address} is a list, and lists are not delivered here"
+            ))),
             Resolution::Unknown => Ok(Route::Unknown),
         }
     }
@@ -134,7 +139,7 @@ impl Router for DirectoryRouter {
         let domain = address.domain();
         let served = self.directory.domain(domain).await.map_err(unavailable)?;
         match served.map(|record| record.kind) {
-            Some(DomainKind::Local) => self.local(address).await,
+            Some(DomainKind::Local | DomainKind::Alias { .. }) => self.local(address).await,
             Some(DomainKind::Relay { host, port }) => Ok(Route::Agent {
                 agent: self.agent.clone(),
                 next_hop: NextHop::Host { host, port },
@@ -175,12 +180,10 @@ mod tests {
             })
         }
         async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, DirectoryError> {
-            Ok(Some(AccountRecord {
-                id: id.clone(),
-                address: "alice@here.test".parse().unwrap(),
-                quota: Some(7),
-                enabled: true,
-            }))
+            let address = "alice@here.test".parse().unwrap();
+            let mut account = AccountRecord::new(id.clone(), address);
+            account.quota = Some(7);
+            Ok(Some(account))
         }
         async fn may_send_as(&self, _: &AccountId, _: &Address) -> Result<bool, DirectoryError> {
             Ok(false)

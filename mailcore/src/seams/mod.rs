@@ -33,8 +33,12 @@ pub use commit::{Commit, CommitError, Stage};
 pub use delivery_agent::{DeliveryAgent, DeliveryJob};
 pub use dialer::{BoxStream, DialError, Dialer, Stream, TcpDialer};
 pub use directory::{
-    AccountRecord, AccountSummary, Directory, DirectoryError, DirectoryWrite, DomainKind,
-    DomainRecord, Resolution,
+    AccountChange, AccountOptions, AccountRecord, AccountSummary, AccountTemplate, AddressLine,
+    AddressLineError, AddressQuery, AddressState, Addresses, Administration, AppPassword,
+    Directory, DirectoryError, DirectoryWrite, DomainKind, DomainRecord, GroupKind, GroupName,
+    GroupRecord, Groups, KeepCopy, ListMode, ListRecord, Lists, MAX_SETTING_KEY, Membership,
+    Posting, QuotaKind, Redirect, ReplyTo, Resolution, Role, Scope, ScriptEntry, ScriptKind,
+    Scripts, Secrets, Sending, ServedAddress, Setting, Settings, Stands, check_script_name,
 };
 pub use entropy::{Entropy, OsEntropy};
 pub use filter::{Filter, FilterSession, IncomingMail, Verdict};

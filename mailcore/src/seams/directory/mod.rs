@@ -1,12 +1,44 @@
-//! Domains, accounts, aliases: who is served here.
+//! Who is served here: domains, accounts, aliases, lists, groups, and what
+//! holds for each of them.
+//!
+//! [`Directory`] is what the mail path asks and small; [`DirectoryWrite`]
+//! changes it. What a directory may also know is reached through it like a
+//! store's abilities: [`Lists`], [`Groups`], [`Settings`], [`Scripts`],
+//! [`Secrets`], and for administrators [`Administration`] and [`Addresses`]. A
+//! host implements those that it wants; the methods of these traits that change
+//! something answer [`DirectoryError::Unsupported`] unless it does.
+
+mod addresses;
+mod administration;
+mod error;
+mod groups;
+mod lists;
+mod records;
+mod scripts;
+mod secrets;
+mod settings;
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use thiserror::Error;
 
 use crate::account::{AccountId, Secret};
 use crate::address::{Address, Domain};
+
+pub use addresses::{
+    AddressLine, AddressLineError, AddressQuery, AddressState, Addresses, ServedAddress, Stands,
+};
+pub use administration::{AccountChange, AccountTemplate, Administration, Role};
+pub use error::{DirectoryError, QuotaKind};
+pub use groups::{GroupKind, GroupName, GroupRecord, Groups};
+pub use lists::{ListMode, ListRecord, Lists, Membership, Posting, ReplyTo};
+pub use records::{
+    AccountOptions, AccountRecord, AccountSummary, DomainKind, DomainRecord, KeepCopy, Redirect,
+    Resolution, Sending,
+};
+pub use scripts::{ScriptEntry, ScriptKind, Scripts, check_script_name};
+pub use secrets::{AppPassword, Secrets};
+pub use settings::{MAX_SETTING_KEY, Scope, Setting, Settings};
 
 /// Reads the directory. Addresses are compared folded
 /// ([`Address::folded`]); sub-addresses (`user+detail`) are resolved here.
@@ -28,6 +60,43 @@ pub trait Directory: Debug + Send + Sync {
 
     /// Every domain served here.
     async fn domains(&self) -> Result<Vec<DomainRecord>, DirectoryError>;
+
+    /// True when the account may administer the domain: as an administrator of
+    /// everything or of this domain ([`Role`]). An account that may not log in
+    /// may not.
+    async fn may_administer(
+        &self,
+        actor: &AccountId,
+        domain: &Domain,
+    ) -> Result<bool, DirectoryError> {
+        let _ = (actor, domain);
+        Ok(false)
+    }
+
+    /// Distribution lists, where there are any.
+    fn lists(&self) -> Option<&dyn Lists> {
+        None
+    }
+
+    /// Groups of accounts.
+    fn groups(&self) -> Option<&dyn Groups> {
+        None
+    }
+
+    /// Settings by scope.
+    fn settings(&self) -> Option<&dyn Settings> {
+        None
+    }
+
+    /// Scripts and rule sets.
+    fn scripts(&self) -> Option<&dyn Scripts> {
+        None
+    }
+
+    /// Secrets beside the one password.
+    fn secrets(&self) -> Option<&dyn Secrets> {
+        None
+    }
 }
 
 /// Changes the directory. Each call is durable when it returns.
@@ -36,7 +105,7 @@ pub trait DirectoryWrite: Directory {
     /// Adds a domain.
     async fn add_domain(&self, domain: &Domain, kind: DomainKind) -> Result<(), DirectoryError>;
 
-    /// Removes a domain that has no accounts or aliases.
+    /// Removes a domain that nothing is in and no other domain is an alias of.
     async fn remove_domain(&self, domain: &Domain) -> Result<(), DirectoryError>;
 
     /// Adds an account with its primary address; the password is kept as a
@@ -71,89 +140,14 @@ pub trait DirectoryWrite: Directory {
 
     /// Aliases with their targets, in address order.
     async fn aliases(&self) -> Result<Vec<(Address, Vec<Address>)>, DirectoryError>;
-}
 
-/// A served domain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DomainRecord {
-    /// Its name.
-    pub domain: Domain,
-    /// How it is served.
-    pub kind: DomainKind,
-}
+    /// Accounts' options, roles, and what new accounts begin with.
+    fn administration(&self) -> Option<&dyn Administration> {
+        None
+    }
 
-/// How a domain is served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DomainKind {
-    /// Its mailboxes are here.
-    Local,
-    /// Its mail is taken and handed to another host.
-    Relay {
-        /// Name or address literal.
-        host: Domain,
-        /// Port.
-        port: u16,
-    },
-}
-
-/// What an address stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Resolution {
-    /// An account here.
-    Account(AccountId),
-    /// Other addresses.
-    Alias(Vec<Address>),
-    /// Nothing: the domain is ours, the address is not.
-    Unknown,
-}
-
-/// An account as the mail path needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountRecord {
-    /// Its key.
-    pub id: AccountId,
-    /// Its primary address.
-    pub address: Address,
-    /// Octets it may hold; `None` for no limit.
-    pub quota: Option<u64>,
-    /// False when it may not log in.
-    pub enabled: bool,
-}
-
-/// A line of the account listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountSummary {
-    /// The account.
-    pub account: AccountRecord,
-}
-
-/// Why the directory did not do what was asked.
-#[derive(Debug, Clone, Error)]
-#[non_exhaustive]
-pub enum DirectoryError {
-    /// Not there: add it first.
-    #[error("{0} does not exist; add it first")]
-    NotFound(String),
-    /// There already.
-    #[error("{0} exists already")]
-    Exists(String),
-    /// The domain is not local.
-    #[error("{0} is not a local domain; add it with `domain add`")]
-    NotLocal(Domain),
-    /// Something still depends on it.
-    #[error("{what} is still in use by {by}; remove that first")]
-    InUse {
-        /// What was to go.
-        what: String,
-        /// Who needs it.
-        by: String,
-    },
-    /// The value is not allowed.
-    #[error("{0}")]
-    Invalid(String),
-    /// The directory can't be read or written now.
-    #[error("the directory is not available: {0}")]
-    Unavailable(String),
+    /// Every served address in one listing.
+    fn addresses(&self) -> Option<&dyn Addresses> {
+        None
+    }
 }

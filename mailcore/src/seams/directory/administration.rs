@@ -1,0 +1,192 @@
+//! [`Administration`]: accounts' options and lives, administrators' reach, and
+//! what new accounts begin with.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{AccountOptions, AccountRecord, DirectoryError, Redirect, Sending};
+use crate::account::AccountId;
+use crate::address::{Address, Domain};
+
+/// What administrators do beyond
+/// [`DirectoryWrite`](super::DirectoryWrite). Each call is durable when it
+/// returns, all or nothing.
+#[async_trait]
+pub trait Administration: Debug + Send + Sync {
+    /// Changes what an account may do and how it is served.
+    async fn change_account(
+        &self,
+        address: &Address,
+        change: &AccountChange,
+    ) -> Result<AccountRecord, DirectoryError>;
+
+    /// Gives an account another primary address; its id, and so its mail,
+    /// stays. The new one is free, or an alias of this account alone; the old
+    /// one becomes such an alias.
+    async fn rename_account(&self, address: &Address, new: &Address) -> Result<(), DirectoryError> {
+        let _ = (address, new);
+        Err(DirectoryError::Unsupported("rename an account"))
+    }
+
+    /// Removes an account and has its addresses, the primary one and every
+    /// alias, reach `heir` from now on; without one they end, as do aliases
+    /// that stood for nothing else. Its places in lists go the same way. Its
+    /// id, for the caller to remove its mail by.
+    async fn close_account(
+        &self,
+        address: &Address,
+        heir: Option<&Address>,
+    ) -> Result<AccountId, DirectoryError> {
+        let _ = (address, heir);
+        Err(DirectoryError::Unsupported("close an account"))
+    }
+
+    /// What an account may administer.
+    async fn role(&self, address: &Address) -> Result<Role, DirectoryError> {
+        let _ = address;
+        Ok(Role::User)
+    }
+
+    /// Sets what an account may administer.
+    async fn set_role(&self, address: &Address, role: &Role) -> Result<(), DirectoryError> {
+        let _ = (address, role);
+        Err(DirectoryError::Unsupported("make administrators"))
+    }
+
+    /// What new accounts of a domain begin with.
+    async fn template(&self, domain: &Domain) -> Result<AccountTemplate, DirectoryError> {
+        let _ = domain;
+        Ok(AccountTemplate::default())
+    }
+
+    /// Sets what new accounts of a local domain begin with; those that exist
+    /// keep what they have.
+    async fn set_template(
+        &self,
+        domain: &Domain,
+        template: &AccountTemplate,
+    ) -> Result<(), DirectoryError> {
+        let _ = (domain, template);
+        Err(DirectoryError::Unsupported("keep templates"))
+    }
+
+    /// The domain that a login without one means: the one set, else the local
+    /// domain made first.
+    async fn default_domain(&self) -> Result<Option<Domain>, DirectoryError> {
+        Ok(None)
+    }
+
+    /// Sets that domain, a local one; `None` for the first.
+    async fn set_default_domain(&self, domain: Option<&Domain>) -> Result<(), DirectoryError> {
+        let _ = domain;
+        Err(DirectoryError::Unsupported("set a default domain"))
+    }
+}
+
+/// What an account may administer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Role {
+    /// Its own mail.
+    #[default]
+    User,
+    /// These domains. Mail to `postmaster` and `abuse` of each comes to its
+    /// first administrator when nobody has these names.
+    Domains(Vec<Domain>),
+    /// Everything; and such mail of the account's own domain.
+    Global,
+}
+
+/// What to change about an account; `None` leaves it as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountChange {
+    /// Octets; `Some(None)` for no limit.
+    pub quota: Option<Option<u64>>,
+    /// Messages; `Some(None)` for no limit.
+    pub quota_messages: Option<Option<u64>>,
+    /// Whether it may log in.
+    pub enabled: Option<bool>,
+    /// A person's name; `Some(None)` for none.
+    pub display_name: Option<Option<Arc<str>>>,
+    /// Language tag; `Some(None)` for the server's.
+    pub language: Option<Option<Arc<str>>>,
+    /// Where it may send.
+    pub sending: Option<Sending>,
+    /// Where its mail goes; `Some(None)` for its own mailbox.
+    pub redirect: Option<Option<Redirect>>,
+    /// Whether contact lists show it.
+    pub in_contacts: Option<bool>,
+    /// Whether spam is filed apart.
+    pub spam_to_folder: Option<bool>,
+    /// Whether its domain's signature is added.
+    pub domain_signature: Option<bool>,
+}
+
+impl AccountChange {
+    /// The account after the change.
+    #[must_use]
+    pub fn apply(&self, mut account: AccountRecord) -> AccountRecord {
+        set(&mut account.quota, &self.quota);
+        set(&mut account.quota_messages, &self.quota_messages);
+        set(&mut account.enabled, &self.enabled);
+        let options = &mut account.options;
+        set(&mut options.display_name, &self.display_name);
+        set(&mut options.language, &self.language);
+        set(&mut options.sending, &self.sending);
+        set(&mut options.redirect, &self.redirect);
+        set(&mut options.in_contacts, &self.in_contacts);
+        set(&mut options.spam_to_folder, &self.spam_to_folder);
+        set(&mut options.domain_signature, &self.domain_signature);
+        account
+    }
+}
+
+fn set<T: Clone>(field: &mut T, wanted: &Option<T>) {
+    if let Some(wanted) = wanted {
+        field.clone_from(wanted);
+    }
+}
+
+/// What a new account begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountTemplate {
+    /// Octets it may hold.
+    pub quota: Option<u64>,
+    /// Messages it may hold.
+    pub quota_messages: Option<u64>,
+    /// Whether it may log in.
+    pub enabled: bool,
+    /// Its options; a name or a redirection is nobody's in advance and is left
+    /// out.
+    pub options: AccountOptions,
+}
+
+impl Default for AccountTemplate {
+    /// No limits, and the default options.
+    fn default() -> Self {
+        Self {
+            quota: None,
+            quota_messages: None,
+            enabled: true,
+            options: AccountOptions::default(),
+        }
+    }
+}
+
+impl AccountTemplate {
+    /// A new account made after it.
+    pub fn account(&self, id: AccountId, address: Address) -> AccountRecord {
+        let mut account = AccountRecord::new(id, address);
+        account.quota = self.quota;
+        account.quota_messages = self.quota_messages;
+        account.enabled = self.enabled;
+        account.options = AccountOptions {
+            display_name: None,
+            redirect: None,
+            ..self.options.clone()
+        };
+        account
+    }
+}
