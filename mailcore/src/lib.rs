@@ -59,6 +59,7 @@ pub mod plan;
 pub mod queue;
 pub mod route;
 pub mod sasl;
+pub mod schedule;
 pub mod seams;
 pub mod server;
 pub mod status;
