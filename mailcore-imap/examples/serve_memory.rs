@@ -63,6 +63,7 @@ async fn main() -> std::io::Result<()> {
             shutdown: shutdown.clone(),
             clock: Arc::clone(&clock),
             write_timeout: Duration::from_secs(60),
+            meter: mailcore::net::Meter::default(),
         };
         let server = Arc::clone(&server);
         tokio::spawn(async move { server.serve(connection).await });

@@ -2,8 +2,14 @@
 //! in the same [`Batch`](crate::batch::Batch) as the thing itself.
 
 mod bus;
+mod follower;
+mod recorder;
+mod session;
 
 pub use bus::EventStream;
+pub use follower::{Follower, FollowerConfig};
+pub use recorder::{Recorder, RecorderConfig};
+pub use session::SessionEvents;
 
 use std::fmt;
 
@@ -43,7 +49,8 @@ pub struct Event {
     pub trace: Option<TraceId>,
     /// Whose mailbox it is about.
     pub account: Option<AccountId>,
-    /// More, by name: `from`, `to`, `mailbox`, `uid`, `status`, `remote`.
+    /// More, by name: `from`, `to`, `mailbox`, `uid`, `status`, `remote`. What
+    /// each event has is listed in `docs/storage.md`, section "journal.db".
     pub fields: Vec<(String, String)>,
 }
 
@@ -119,16 +126,22 @@ pub enum EventName {
     MailboxRename,
     /// A user logged in.
     Login,
-    /// A user logged out.
+    /// A user logged out, or the connection ended.
     Logout,
+    /// A login was refused.
+    LoginFailed,
     /// A message was accepted by SMTP or from the host.
     MessageReceived,
-    /// A message was refused after its content was read.
+    /// A message was refused: at MAIL, at DATA or after its content was read.
     MessageRefused,
+    /// A recipient was refused at RCPT, or for LMTP after the content was read.
+    RecipientRefused,
     /// A message entered the queue.
     MessageQueued,
     /// A recipient was served: filed, handed to the host, or relayed.
     RecipientDelivered,
+    /// A recipient became other recipients: an alias, a list.
+    RecipientExpanded,
     /// A recipient could not be served now.
     RecipientDeferred,
     /// A recipient will not be served.
@@ -137,11 +150,14 @@ pub enum EventName {
     NoticeSent,
     /// Events before this one were dropped by age or size.
     Gap,
+    /// Refusals and sessions that were counted and not told of one by one, since
+    /// there were too many at a time.
+    EventsOmitted,
     /// Any other.
     Other(String),
 }
 
-const NAMES: [(EventName, &str); 18] = [
+const NAMES: [(EventName, &str); 22] = [
     (EventName::MessageNew, "MessageNew"),
     (EventName::MessageAppend, "MessageAppend"),
     (EventName::MessageExpunge, "MessageExpunge"),
@@ -152,14 +168,18 @@ const NAMES: [(EventName, &str); 18] = [
     (EventName::MailboxRename, "MailboxRename"),
     (EventName::Login, "Login"),
     (EventName::Logout, "Logout"),
+    (EventName::LoginFailed, "LoginFailed"),
     (EventName::MessageReceived, "MessageReceived"),
     (EventName::MessageRefused, "MessageRefused"),
+    (EventName::RecipientRefused, "RecipientRefused"),
     (EventName::MessageQueued, "MessageQueued"),
     (EventName::RecipientDelivered, "RecipientDelivered"),
+    (EventName::RecipientExpanded, "RecipientExpanded"),
     (EventName::RecipientDeferred, "RecipientDeferred"),
     (EventName::RecipientFailed, "RecipientFailed"),
     (EventName::NoticeSent, "NoticeSent"),
     (EventName::Gap, "Gap"),
+    (EventName::EventsOmitted, "EventsOmitted"),
 ];
 
 impl EventName {

@@ -8,6 +8,7 @@ mod connection;
 mod dns;
 mod drive;
 mod listener;
+mod meter;
 mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
@@ -19,7 +20,8 @@ pub use drive::{Ending, Host, drive};
 #[cfg(feature = "tls")]
 pub(crate) use listener::ListenerTls;
 pub use listener::{Gate, Listener, Place};
-pub(crate) use listener::{ListenerParts, finish};
+pub(crate) use listener::{ListenerParts, finish, peer_group};
+pub use meter::Meter;
 pub use shutdown::{Shutdown, ShutdownSwitch};
 #[cfg(feature = "tls")]
 pub use tls::{FixedCertificate, TlsAcceptor, server_config};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Shutdown;
+use super::{Meter, Shutdown};
 use crate::seams::{BoxStream, Clock};
 use crate::wire::TlsInfo;
 
@@ -51,6 +51,8 @@ pub struct Connection {
     pub clock: Arc<dyn Clock>,
     /// How long a peer may take to accept what is sent to it.
     pub write_timeout: Duration,
+    /// Counts the octets of the protocol.
+    pub meter: Meter,
 }
 
 impl Connection {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
-use super::{Connection, Shutdown};
+use super::{Connection, Meter, Shutdown};
 use crate::seams::{BoxStream, Clock};
 use crate::time::Monotonic;
 use crate::wire::{Input, Machine, Step};
@@ -67,6 +67,7 @@ pub async fn drive<M: Machine, H: Host<M>>(machine: M, host: H, connection: Conn
         told_shutdown: false,
         input_ended: false,
         write_timeout: connection.write_timeout,
+        meter: connection.meter,
         #[cfg(feature = "tls")]
         starttls: connection.starttls,
     };
@@ -85,6 +86,7 @@ struct Driver<M, H> {
     told_shutdown: bool,
     input_ended: bool,
     write_timeout: Duration,
+    meter: Meter,
     #[cfg(feature = "tls")]
     starttls: Option<super::TlsAcceptor>,
 }
@@ -123,6 +125,7 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
     }
 
     async fn send(&mut self, octets: Bytes) -> Result<(), Ending> {
+        self.meter.add_sent(octets.len());
         bounded(self.write_limit(), self.stream.write_all(&octets)).await
     }
 
@@ -172,7 +175,9 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
                     biased;
                     answer = &mut answer => break answer,
                     count = read_some(&mut self.stream, input), if readable => {
-                        if count.map_err(Ending::Broken)? == 0 {
+                        let count = count.map_err(Ending::Broken)?;
+                        self.meter.add_received(count);
+                        if count == 0 {
                             self.input_ended = true;
                             self.machine.end_of_input();
                         }
@@ -201,7 +206,9 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
         tokio::select! {
             biased;
             count = read_some(&mut self.stream, self.machine.input()) => {
-                if count.map_err(Ending::Broken)? == 0 {
+                let count = count.map_err(Ending::Broken)?;
+                self.meter.add_received(count);
+                if count == 0 {
                     self.input_ended = true;
                     self.machine.end_of_input();
                 }

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 
-use super::{Connection, Service, Shutdown};
+use super::{Connection, Meter, Service, Shutdown};
 use crate::limits::Limits;
 use crate::seams::{BoxStream, Clock};
 
@@ -45,7 +45,7 @@ impl Gate {
 
     /// A place for a connection from `peer`, given back when it is dropped.
     pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let key = network(peer);
+        let key = peer_group(peer);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let here = open.by_address.get(&key).copied().unwrap_or(0);
         if open.total >= self.total || (here >= self.per_address && !key.is_loopback()) {
@@ -61,7 +61,7 @@ impl Gate {
 }
 
 /// The unit that connections are counted by: an IPv4 address, an IPv6 /64.
-fn network(ip: IpAddr) -> IpAddr {
+pub(crate) fn peer_group(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
             IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))
@@ -331,6 +331,7 @@ impl Shared {
             shutdown: self.shutdown.clone(),
             clock: Arc::clone(&self.clock),
             write_timeout: self.limits.write_timeout,
+            meter: Meter::default(),
         }
     }
 }

@@ -42,7 +42,9 @@ pub use directory::{
 };
 pub use entropy::{Entropy, OsEntropy};
 pub use filter::{Filter, FilterSession, IncomingMail, Verdict};
-pub use journal::{Journal, JournalError, JournalQuery};
+pub use journal::{
+    Journal, JournalError, JournalKey, JournalPage, JournalQuery, JournalRetention, Purged,
+};
 pub use outbox::Outbox;
 pub use resolver::{DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 pub use router::{NextHop, Route, RouteError, Router};

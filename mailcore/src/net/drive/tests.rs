@@ -156,6 +156,7 @@ fn connection(stream: BoxStream, clock: &VirtualClock) -> (Connection, ShutdownS
         shutdown,
         clock: Arc::new(clock.clone()),
         write_timeout: Duration::from_secs(300),
+        meter: Meter::default(),
     };
     (connection, switch)
 }
