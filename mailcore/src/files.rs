@@ -3,7 +3,8 @@
 //!
 //! It is as narrow as a crash test needs: every write, sync, rename and unlink
 //! that a store's promises rest on passes here, so that a test can fail or lose
-//! the n-th of them (`mailcore::testing::disk`, with the feature `testing`).
+//! the n-th of them (`mailcore::testing::disk`, with the feature
+//! `testing`).
 //! What a store can build anew from other files need not pass here.
 
 use std::fmt::Debug;
@@ -33,7 +34,8 @@ pub trait StoreFile: Debug + Send + Sync {
     /// What the operating system reports.
     fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Returns once content and length are on stable storage (`fdatasync`).
+    /// Returns once content and length are on stable storage (`fdatasync`); the
+    /// file's name is a matter of [`FileSystem::sync_dir`].
     /// After an error the state of everything written since the last success
     /// is unknown for good: the caller must not sync again and believe it.
     ///
@@ -88,7 +90,8 @@ pub trait FileSystem: Debug + Send + Sync {
     /// What the operating system reports.
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
 
-    /// Makes a directory and those above it; an existing one is fine.
+    /// Makes a directory and those above it; an existing one is fine. Unlike a
+    /// file's, their names are durable when this returns.
     ///
     /// # Errors
     /// What the operating system reports.

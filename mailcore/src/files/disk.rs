@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ use super::{FileSystem, StoreFile};
 
 /// Files hold mail: only the owner may read them.
 const FILE_MODE: u32 = 0o600;
+/// As for files.
+const DIRECTORY_MODE: u32 = 0o700;
 
 /// The operating system's files.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,11 +48,21 @@ impl FileSystem for DiskFileSystem {
     }
 
     fn create_dir_all(&self, directory: &Path) -> io::Result<()> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
+        if directory.is_dir() {
+            return Ok(());
+        }
+        let above = directory.parent().filter(|it| !it.as_os_str().is_empty());
+        if let Some(above) = above {
+            self.create_dir_all(above)?;
+        }
+        let made = std::fs::DirBuilder::new()
+            .mode(DIRECTORY_MODE)
+            .create(directory);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        self.sync_dir(above.unwrap_or(Path::new(".")))
     }
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {

@@ -13,6 +13,8 @@
 
 mod clock;
 pub mod conformance;
+mod dice;
+pub mod disk;
 mod entropy;
 mod resolver;
 
