@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::net::{Gate, ShutdownSwitch};
 use crate::queue::{QueueRunner, RetrySchedule, RunnerConfig, RunnerSeams};
 use crate::route::DirectoryRouter;
+use crate::schedule::{Job, JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
 use crate::seams::{
     Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, OsEntropy, Router, Rules,
     SystemClock,
@@ -50,6 +51,8 @@ impl Server {
             #[cfg(feature = "tls")]
             tls: None,
             services: Vec::new(),
+            jobs: Vec::new(),
+            scheduler: SchedulerConfig::default(),
         }
     }
 }
@@ -74,6 +77,8 @@ pub struct Builder {
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
     services: Vec<Spec>,
+    jobs: Vec<Job>,
+    scheduler: SchedulerConfig,
 }
 
 #[derive(Debug)]
@@ -157,6 +162,21 @@ impl Builder {
         self
     }
 
+    /// Work to be done at set times, as long as the server runs. With stores,
+    /// what ran when outlives a restart. [`RunningServer::scheduler`] takes
+    /// more jobs: those that need the running server.
+    pub fn job(mut self, job: Job) -> Self {
+        self.jobs.push(job);
+        self
+    }
+
+    /// In whose time jobs run, and how many. How long a run may go on at
+    /// shutdown is [`Limits::drain`], whatever is set here.
+    pub fn scheduler(mut self, config: SchedulerConfig) -> Self {
+        self.scheduler = config;
+        self
+    }
+
     /// Limits of the whole server.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -226,6 +246,7 @@ impl Builder {
         let (router, agents) = self.routing(&hostname)?;
         let parts = self.parts(hostname, &router, &agents);
         let services = self.services(&parts)?;
+        let scheduler = self.jobs(&parts)?;
         // All ports or none: nothing accepts before every one is bound.
         let mut sockets = Vec::with_capacity(services.len());
         for service in &services {
@@ -235,6 +256,7 @@ impl Builder {
             service.run(socket);
         }
         let (switch, shutdown) = ShutdownSwitch::new();
+        let jobs = tokio::spawn(Arc::clone(&scheduler).run(shutdown.clone()));
         let queue = self.queue(&parts, router, agents);
         let running = queue.clone().map(|queue| {
             tokio::spawn(async move {
@@ -245,6 +267,7 @@ impl Builder {
         Ok(RunningServer::new(
             services,
             queue.zip(running),
+            (scheduler, jobs),
             switch,
             parts,
         ))
@@ -336,6 +359,27 @@ impl Builder {
             services.push(Arc::new(ServiceHandle::new(door)?));
         }
         Ok(services)
+    }
+
+    fn jobs(&mut self, parts: &Parts) -> Result<Arc<Scheduler>, StartError> {
+        let memory = self.stores.as_ref().map(|stores| JobMemory {
+            state: Arc::clone(&stores.state),
+            commit: Arc::clone(&stores.commit),
+        });
+        let seams = SchedulerSeams {
+            clock: parts.clock(),
+            entropy: parts.entropy(),
+            memory,
+        };
+        let config = SchedulerConfig {
+            drain_for: self.limits.drain,
+            ..self.scheduler.clone()
+        };
+        let scheduler = Scheduler::new(seams, config);
+        for job in self.jobs.drain(..) {
+            scheduler.add(job)?;
+        }
+        Ok(scheduler)
     }
 
     fn queue(

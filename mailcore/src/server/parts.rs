@@ -10,6 +10,7 @@ use crate::address::Domain;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::net::Service;
+use crate::schedule::AddJobError;
 use crate::seams::{
     Authenticator, Clock, Commit, Directory, Entropy, Outbox, Spool, State, Storage,
 };
@@ -192,6 +193,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// A job that can't be taken.
+    #[error(transparent)]
+    Job(#[from] AddJobError),
     /// A service's configuration is wrong.
     #[error("{service}: {reason}")]
     Service {

@@ -14,8 +14,10 @@ use crate::event::{EventCursor, EventStream};
 use crate::intake::Intake;
 use crate::net::ShutdownSwitch;
 use crate::queue::QueueRunner;
+use crate::schedule::Scheduler;
 
-/// How long the queue's runner may take to give back its leases.
+/// How long queue and scheduler may take, after the drain time, to write down
+/// where they stopped.
 const RELEASE_TIME: Duration = Duration::from_secs(5);
 
 /// A server that runs. Dropping it ends everything at once and loses nothing
@@ -24,6 +26,7 @@ const RELEASE_TIME: Duration = Duration::from_secs(5);
 pub struct RunningServer {
     services: Vec<Arc<ServiceHandle>>,
     queue: Option<(Arc<QueueRunner>, JoinHandle<()>)>,
+    scheduler: (Arc<Scheduler>, JoinHandle<()>),
     switch: ShutdownSwitch,
     parts: Parts,
 }
@@ -32,12 +35,14 @@ impl RunningServer {
     pub(super) fn new(
         services: Vec<Arc<ServiceHandle>>,
         queue: Option<(Arc<QueueRunner>, JoinHandle<()>)>,
+        scheduler: (Arc<Scheduler>, JoinHandle<()>),
         switch: ShutdownSwitch,
         parts: Parts,
     ) -> Self {
         Self {
             services,
             queue,
+            scheduler,
             switch,
             parts,
         }
@@ -76,6 +81,12 @@ impl RunningServer {
         self.queue.as_ref().map(|(queue, _)| queue)
     }
 
+    /// The jobs: to list them, to run one now, to add one that needs what only
+    /// the running server has.
+    pub fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler.0
+    }
+
     /// Sends a message. When this returns `Ok` it is on stable storage and will
     /// be delivered, or its failure told; [`Submission::outcome`] waits for
     /// that.
@@ -110,8 +121,8 @@ impl RunningServer {
             .unwrap_or_default()
     }
 
-    /// Stops everything in order: no new connections, sessions and deliveries
-    /// may finish within the drain time, then they are ended. What was
+    /// Stops everything in order: no new connections, sessions, deliveries and
+    /// jobs may finish within the drain time, then they are ended. What was
     /// acknowledged is kept; what was not delivered stays queued.
     pub async fn shutdown(mut self) {
         self.switch.begin();
@@ -121,18 +132,23 @@ impl RunningServer {
             stopping.spawn(async move { service.stop().await });
         }
         while stopping.join_next().await.is_some() {}
-        if let Some((_, mut runner)) = self.queue.take() {
-            let clock = self.parts.clock();
-            // The runner keeps the drain time itself, and then gives back what
-            // it has leased, for which it needs a moment more.
-            let drain = self.parts.limits().drain.saturating_add(RELEASE_TIME);
-            let until = clock.monotonic().after(drain);
-            tokio::select! {
-                biased;
-                _ = &mut runner => {}
-                () = clock.sleep_until(until) => runner.abort(),
-            }
+        if let Some((_, runner)) = &mut self.queue {
+            ended(&self.parts, runner).await;
         }
+        ended(&self.parts, &mut self.scheduler.1).await;
+    }
+}
+
+/// Waits for a task that was told to end. It keeps the drain time itself, and
+/// then writes down where it stopped, for which it needs a moment more.
+async fn ended(parts: &Parts, task: &mut JoinHandle<()>) {
+    let clock = parts.clock();
+    let drain = parts.limits().drain.saturating_add(RELEASE_TIME);
+    let until = clock.monotonic().after(drain);
+    tokio::select! {
+        biased;
+        _ = &mut *task => {}
+        () = clock.sleep_until(until) => task.abort(),
     }
 }
 
@@ -142,6 +158,7 @@ impl Drop for RunningServer {
         if let Some((_, runner)) = &self.queue {
             runner.abort();
         }
+        self.scheduler.1.abort();
         for service in &self.services {
             service.abort();
         }
