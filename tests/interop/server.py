@@ -13,7 +13,7 @@ PASSWORD = "correct horse"
 CONFIG = """
 [server]
 hostname = "{hostname}"
-data = "data"
+data = "{data}"
 
 [queue]
 retry = {retry}
@@ -46,14 +46,15 @@ class Server:
     """One server with one domain, its users' password being PASSWORD."""
 
     def __init__(self, binary, domain, users, host="127.0.0.1", smtp_port=None, dns="127.0.0.1:53",
-                 retry='["30m", "1h", "2h", "3h", "4h"]', expire="168h"):
+                 retry='["30m", "1h", "2h", "3h", "4h"]', expire="168h", data="data"):
         self.binary = str(pathlib.Path(binary).resolve())
         self.domain, self.host = domain, host
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailserver-"))
         self.ports = {name: free_port(host) for name, _, _ in LISTENERS}
         if smtp_port:
             self.ports["smtp"] = smtp_port
-        text = CONFIG.format(hostname=f"mx.{domain}", retry=retry, expire=expire, dns=dns)
+        text = CONFIG.format(hostname=f"mx.{domain}", retry=retry, expire=expire, dns=dns,
+                             data=data)
         for name, protocol, tls in LISTENERS:
             address = f"{host}:{self.ports[name]}"
             text += f'\n[[listener]]\nprotocol = "{protocol}"\naddress = "{address}"\ntls = "{tls}"\n'
@@ -73,10 +74,14 @@ class Server:
             raise AssertionError(f"mailserver {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
+    def launch(self):
+        """Starts the process and does not wait for it to be ready."""
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen([self.binary, "serve", "--config", str(self.config)], stdout=log,
+                                            stderr=log, cwd=self.folder)
+
     def start(self):
-        log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen([self.binary, "serve", "--config", str(self.config)], stdout=log,
-                                        stderr=log, cwd=self.folder)
+        self.launch()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -86,7 +91,7 @@ class Server:
                     socket.create_connection((self.host, port), 1).close()
                 return self
             except OSError:
-                time.sleep(0.05)
+                time.sleep(0.01)
         raise AssertionError(f"the server does not listen:\n{self.log()}")
 
     def log(self):

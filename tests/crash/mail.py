@@ -1,0 +1,275 @@
+"""Mail that goes in by SMTP: to mailboxes, which it must reach once, and through
+the queue to a host that fails at random, under an operator's commands."""
+
+import collections
+import random
+import re
+import smtplib
+import socketserver
+import subprocess
+import threading
+import time
+
+from client import GONE, PASSWORD, TLS, Imap, Refused, is_whole, name_in, octets, quoted, uid_set
+
+SMTP_GONE = (*GONE, smtplib.SMTPException)
+
+
+class Locals:
+    """Messages to accounts of the server. Everyone whose message got 250 finds
+    it once in each recipient's account, in INBOX or where a client moved it."""
+
+    def __init__(self, users):
+        self.users = users
+        self.told = {user: set() for user in users}
+        self.moved = {user: set() for user in users}
+        self.cache = {user: {} for user in users}
+        self.counter = 0
+
+    def send(self, server, who, pause):
+        chance = random.Random()
+        try:
+            with smtplib.SMTP(server.host, server.ports["smtp"], timeout=60) as smtp:
+                while True:
+                    self.counter += 1
+                    name = f"s{who}-{self.counter}"
+                    to = chance.sample(self.users, chance.choice([1, 1, 1, 2, len(self.users)]))
+                    refused = smtp.sendmail("x@else.test", [f"{user}@{server.domain}" for user in to], octets(name))
+                    for user in to:
+                        if f"{user}@{server.domain}" not in refused:
+                            self.told[user].add(name)
+                    time.sleep(chance.uniform(0, pause))
+        except SMTP_GONE:
+            pass
+
+    def move(self, server):
+        """A client that sorts one account while mail arrives there."""
+        user = self.users[0]
+        try:
+            with Imap(server, user) as imap:
+                if "Sorted" not in imap.names():
+                    imap.do(b'CREATE "Sorted"')
+                while True:
+                    imap.do(b"SELECT INBOX")
+                    uids = imap.uids()[:20]
+                    if not uids:
+                        time.sleep(0.02)
+                        continue
+                    names = [name_in(header) for _, _, header in
+                             imap.fetch(uid_set(uids), b"BODY.PEEK[HEADER.FIELDS (SUBJECT)]")]
+                    imap.do(b'UID MOVE ' + uid_set(uids) + b' "Sorted"')
+                    self.moved[user].update(names)
+        except (*GONE, Refused):
+            pass
+
+    def verify(self, server, everything=False):
+        problems = []
+        for user in self.users:
+            if everything:
+                self.cache[user] = {}
+            cache, found, inbox = self.cache[user], collections.Counter(), set()
+            with Imap(server, user) as imap:
+                for box in imap.names():
+                    validity = imap.status(box)["UIDVALIDITY"]
+                    imap.do(b"EXAMINE " + quoted(box))
+                    uids = imap.uids()
+                    unread = [uid for uid in uids if (box, validity, uid) not in cache]
+                    for uid, _, body in imap.fetch(uid_set(unread), b"BODY.PEEK[]") if unread else ():
+                        name = name_in(body)
+                        cache[(box, validity, uid)] = name
+                        if not is_whole(body, name):
+                            problems.append(f"{user}: {name} has other octets than were sent")
+                    names = [cache.get((box, validity, uid)) for uid in uids]
+                    found.update(names)
+                    if box == "INBOX":
+                        inbox.update(names)
+            told = self.told[user]
+            problems += [f"{user}: {name} is lost" for name in told if not found[name]]
+            problems += [f"{user}: {name} is there {count} times" for name, count in found.items() if count > 1]
+            problems += [f"{user}: the move of {name} is undone" for name in self.moved[user] & inbox]
+        return problems
+
+
+class Sink:
+    """The next host. Addresses with `dead` it never takes, others mostly."""
+
+    def __init__(self):
+        self.calm, self.life = False, 0
+        # Address: when and in which life of the server it was taken.
+        self.taken = collections.defaultdict(list)
+        sink = self
+
+        class Session(socketserver.StreamRequestHandler):
+            timeout = 60
+
+            def handle(self):
+                try:
+                    sink.talk(self.rfile, self.wfile)
+                except OSError:
+                    pass
+
+        class Threads(socketserver.ThreadingTCPServer):
+            daemon_threads, allow_reuse_address, request_queue_size = True, True, 200
+
+            def handle_error(self, *_):
+                pass
+
+        self.listener = Threads(("127.0.0.1", 0), Session)
+        self.port = self.listener.server_address[1]
+        threading.Thread(target=self.listener.serve_forever, daemon=True).start()
+
+    def talk(self, rfile, wfile):
+        life = self.life
+        wfile.write(b"220 sink.test\r\n")
+        to = []
+        for line in rfile:
+            verb, whim = line[:4].upper(), 1.0 if self.calm else random.random()
+            address = re.search(rb"<(.*)>", line)
+            if verb == b"MAIL":
+                to = []
+            if verb == b"QUIT":
+                return
+            if verb == b"RCPT" and b"-dead" in line:
+                wfile.write(b"550 5.1.1 no such user\r\n")
+            elif verb == b"RCPT" and whim < 0.15:
+                wfile.write(b"451 4.2.0 not now\r\n")
+            elif verb == b"DATA" and not to:
+                wfile.write(b"554 5.5.1 no recipient\r\n")
+            elif verb == b"DATA":
+                wfile.write(b"354 go on\r\n")
+                body = []
+                for line in rfile:
+                    if line == b".\r\n":
+                        break
+                    body.append(line)
+                    if whim < 0.05:
+                        return
+                else:
+                    return
+                if whim < 0.15:
+                    wfile.write(b"451 4.3.0 not now\r\n")
+                    continue
+                if whim < 0.25:
+                    time.sleep(random.uniform(0, 0.3))
+                message = b"".join(body)
+                for taken in to:
+                    self.taken[taken].append((time.monotonic(), life, is_whole(message, name_in(message))))
+                wfile.write(b"250 2.0.0 taken\r\n")
+            else:
+                if verb == b"RCPT":
+                    to.append(address[1].decode())
+                wfile.write(b"250 ok\r\n")
+
+
+class Relayed:
+    """Messages through the queue. In the end every recipient's message was taken
+    by the sink, or returned to the sender once, or deleted by the operator."""
+
+    def __init__(self, sink):
+        self.sink = sink
+        self.told, self.deleted, self.perhaps_deleted = set(), set(), set()
+        self.held = {}  # entry: (its addresses, since when)
+        self.returned, self.cache, self.commands = collections.Counter(), set(), collections.Counter()
+        self.counter, self.problems = 0, []
+
+    def send(self, server, who, pause):
+        chance = random.Random()
+        try:
+            with smtplib.SMTP_SSL(server.host, server.ports["submissions"], timeout=60, context=TLS) as smtp:
+                smtp.login(f"sender@{server.domain}", PASSWORD)
+                while True:
+                    self.counter += 1
+                    name = f"f{who}-{self.counter}"
+                    kinds = chance.choice([[""], [""], ["", "-b"], ["-dead"], ["", "-dead"]])
+                    to = [f"{name}{kind}@far.test" for kind in kinds]
+                    refused = smtp.sendmail(f"sender@{server.domain}", to, octets(name))
+                    self.told.update(set(to) - set(refused))
+                    time.sleep(chance.uniform(0, pause))
+        except SMTP_GONE:
+            pass
+
+    def listed(self, server):
+        """Entry, true when it is held, addresses."""
+        rows = [re.match(r"([0-9a-f]{32})  (.*?)  .*  (\S+)$", row) for row in server.command("queue", "list").splitlines()]
+        return [(row[1], row[2].strip() == "on hold", set(row[3].split(","))) for row in rows if row]
+
+    def operate(self, server):
+        """An operator at work."""
+        chance = random.Random()
+        while server.process.poll() is None:
+            try:
+                entries = self.listed(server)
+                if not entries:
+                    time.sleep(0.05)
+                    continue
+                entry, _, to = chance.choice(entries)
+                verb = chance.choice(["hold", "hold", "release", "release", "retry", "retry", "delete", "bounce"])
+                if verb in ("delete", "bounce", "release"):
+                    self.held.pop(entry, None)
+                if verb == "delete":
+                    self.perhaps_deleted |= to
+                server.command("queue", verb, entry)
+                self.commands[verb] += 1
+                if verb == "hold":
+                    self.held[entry] = (to, time.monotonic())
+                elif verb == "delete":
+                    # Some of them may have been taken before; no one is from now on.
+                    self.deleted |= to
+                    self.held["deleted " + entry] = (to, time.monotonic())
+            except (AssertionError, subprocess.SubprocessError):
+                pass
+
+    def look(self, server):
+        """Reads what came back to the sender."""
+        with Imap(server, "sender") as imap:
+            imap.do(b"EXAMINE INBOX")
+            unread = [uid for uid in imap.uids() if uid not in self.cache]
+            for uid, _, body in imap.fetch(uid_set(unread), b"BODY.PEEK[]") if unread else ():
+                self.cache.add(uid)
+                self.returned.update(re.findall(r"Final-Recipient: *rfc822; *(\S+)", body.decode(errors="replace")))
+
+    def verify(self, server):
+        problems, entries = [], {entry: (held, to) for entry, held, to in self.listed(server)}
+        waiting = set().union(*(to for _, to in entries.values()))
+        self.look(server)
+        for entry, (to, since) in self.held.items():
+            if entry.startswith("deleted "):
+                problems += [f"{entry}: is back" for _ in range(entry[8:] in entries)]
+            elif entry not in entries:
+                problems.append(f"held {entry} is gone")
+            elif not entries[entry][0]:
+                problems.append(f"held {entry} is no longer held")
+            problems += [f"{entry}: sent all the same to {address}" for address in to
+                         if any(at > since for at, _, _ in self.sink.taken.get(address, ()))]
+        for address in self.told - waiting - self.perhaps_deleted:
+            if not self.sink.taken.get(address) and not self.returned[address]:
+                problems.append(f"{address}: neither waiting nor sent nor returned")
+        for address, taken in list(self.sink.taken.items()):
+            lives = collections.Counter(life for _, life, _ in taken)
+            problems += [f"{address}: sent {count} times in one life" for count in lives.values() if count > 1]
+            problems += [f"{address}: sent with other octets" for _, _, whole in taken if not whole]
+        problems += [f"{address}: returned {count} times" for address, count in self.returned.items() if count > 1]
+        return problems
+
+    def repeats(self):
+        """Sent again since the kill came between the sink's 250 and its record."""
+        return sum(len(taken) - 1 for taken in self.sink.taken.values() if taken)
+
+    def drain(self, server, patience=60):
+        """Lets everything go; what is left over is a problem."""
+        self.sink.calm = True
+        self.held = {entry: it for entry, it in self.held.items() if entry.startswith("deleted ")}
+        deadline = time.monotonic() + patience
+        while entries := self.listed(server):
+            if time.monotonic() > deadline:
+                return [f"{len(entries)} entries do not leave the queue"]
+            server.command("queue", "release", "--all")
+            server.command("queue", "retry", "--all")
+            time.sleep(0.2)
+        problems = self.verify(server)
+        for address in self.told - self.perhaps_deleted:
+            ways = bool(self.sink.taken.get(address)) + bool(self.returned[address])
+            if ways != 1 and not (self.commands["bounce"] and ways == 2):
+                problems.append(f"{address}: ended {ways} ways")
+        self.sink.calm = False
+        return problems
