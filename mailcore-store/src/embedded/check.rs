@@ -90,7 +90,7 @@ impl EmbeddedStore {
     /// report.
     pub fn check(&self) -> Result<CheckReport, StoreError> {
         let sqlite = |error: rusqlite::Error| index_error(&error);
-        self.shared.reveal_blocking();
+        self.shared.reveal_blocking()?;
         let scratch = Scratch(self.layout.root.join("check.db"));
         drop(Scratch(scratch.0.clone()));
         let expected = Index::open(&scratch.0, self.identity)

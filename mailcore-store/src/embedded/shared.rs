@@ -12,7 +12,7 @@ use std::time::Duration;
 use mailcore::event::EventCursor;
 use mailcore::mailbox::{MailboxStatus, ModSeq};
 use mailcore::message::BlobKey;
-use mailcore::seams::{Clock, Lease, StoreError};
+use mailcore::seams::{Clock, CommitError, Lease, StoreError};
 use mailcore::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, watch};
@@ -24,6 +24,8 @@ use super::index::{connect, is_damage};
 use super::overview::Overview;
 use super::writer::{MAX_WAITING, Request};
 
+/// What readers are told that would be shown less than was acknowledged.
+const BEHIND: StoreError = StoreError::Unavailable("the index can't take what is in the log");
 /// Connections kept open for readers.
 const IDLE_READERS: usize = 4;
 /// Mailboxes kept open after their last session.
@@ -57,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) places: Arc<Semaphore>,
     /// Something that was acknowledged is not visible in the index yet.
     unseen: AtomicBool,
+    /// It could not be made visible when that was tried last.
+    behind: AtomicBool,
 }
 
 impl fmt::Debug for Shared {
@@ -96,6 +100,7 @@ impl Shared {
             queue: Mutex::new(Some(queue)),
             places: Arc::new(Semaphore::new(MAX_WAITING)),
             unseen: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
         }
     }
 
@@ -104,28 +109,55 @@ impl Shared {
         self.unseen.store(unseen, Ordering::Release);
     }
 
-    /// Makes everything visible that was acknowledged so far. Where the index
-    /// can't take it, readers see what it has.
-    pub(crate) async fn reveal(&self) {
-        if self.unseen.load(Ordering::Acquire) {
-            let revealed = self.submit(|sequencer| {
-                sequencer.notes.reveal = true;
-                Ok(())
-            });
-            drop(revealed.await);
+    /// Notes whether the index could not take what is in the log.
+    pub(crate) fn set_behind(&self, behind: bool) {
+        self.behind.store(behind, Ordering::Release);
+    }
+
+    /// Makes everything visible that was acknowledged so far.
+    ///
+    /// # Errors
+    /// Why the index can't take it. What it has without that is no answer: a
+    /// message that was acknowledged would seem not to exist.
+    pub(crate) async fn reveal(&self) -> Result<(), StoreError> {
+        if !self.unseen.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let revealed = self.submit(|sequencer| {
+            sequencer.notes.reveal = true;
+            Ok(())
+        });
+        let revealed = revealed.await.map_err(|error| match error {
+            CommitError::Store(error) => error,
+            _ => BEHIND,
+        });
+        self.revealed(revealed)
     }
 
     /// As [`Shared::reveal`]; blocks the thread.
-    pub(crate) fn reveal_blocking(&self) {
+    ///
+    /// # Errors
+    /// As [`Shared::reveal`].
+    pub(crate) fn reveal_blocking(&self) -> Result<(), StoreError> {
         let (sender, receiver) = mpsc::channel();
         let queue = lock(&self.queue).clone();
         if self.unseen.load(Ordering::Acquire)
             && let Some(queue) = queue
             && queue.send(Request::reveal(sender)).is_ok()
+            && let Ok(revealed) = receiver.recv()
         {
-            // An answer or the writer's end: either way there is no more to wait for.
-            let (Ok(()) | Err(_)) = receiver.recv();
+            return self.revealed(revealed);
+        }
+        self.revealed(Ok(()))
+    }
+
+    /// The writer may have failed at what others asked for and still have shown
+    /// everything; or have had nothing to write and not be able to show it.
+    fn revealed(&self, answer: Result<(), StoreError>) -> Result<(), StoreError> {
+        match answer {
+            Err(error) if self.unseen.load(Ordering::Acquire) => Err(error),
+            _ if self.behind.load(Ordering::Acquire) => Err(BEHIND),
+            _ => Ok(()),
         }
     }
 
@@ -135,7 +167,7 @@ impl Shared {
         self: &Arc<Self>,
         read: impl FnOnce(&Connection, &Arc<Self>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.reveal().await;
+        self.reveal().await?;
         let shared = Arc::clone(self);
         let job = move || {
             let conn = shared.reader().map_err(|error| index_error(&error))?;

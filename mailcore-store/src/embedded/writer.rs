@@ -52,12 +52,12 @@ pub(crate) struct Request(Work, Option<OwnedSemaphorePermit>);
 
 impl Request {
     /// Has the index show everything; `done` is told.
-    pub(crate) fn reveal(done: Sender<()>) -> Self {
+    pub(crate) fn reveal(done: Sender<Result<(), StoreError>>) -> Self {
         let work: Work = Box::new(move |sequencer| {
             sequencer.notes.reveal = true;
             // Who asked may have gone away.
-            let answer: Answer = Box::new(move |_| {
-                let (Ok(()) | Err(_)) = done.send(());
+            let answer: Answer = Box::new(move |revealed| {
+                let (Ok(()) | Err(_)) = done.send(revealed);
             });
             (answer, Ok(()))
         });
@@ -196,11 +196,19 @@ impl Writer {
         }
     }
 
+    /// Where nothing can be written, what was acknowledged before is shown.
+    fn reveal_waiting(&mut self) {
+        if self.counts.unseen > 0 {
+            self.reveal();
+        }
+    }
+
     /// The log is durable all the same: what was answered stays true, and the
     /// index takes the groups from the log before anything else is written.
     fn fall_behind(&mut self, error: &StoreError) {
         tracing::error!(%error, "the index could not take a group; it follows from the log");
         self.behind = true;
+        self.shared.set_behind(true);
         self.shared.set_unseen(true);
         self.make_room(error);
     }
@@ -209,6 +217,7 @@ impl Writer {
         if let Err(error) = self.ready() {
             let error = log_error(&error);
             self.make_room(&error);
+            self.reveal_waiting();
             let waiting = std::iter::from_fn(|| queue.try_recv().ok()).take(MAX_GROUP);
             return std::iter::once(first)
                 .chain(waiting)
@@ -233,6 +242,7 @@ impl Writer {
                     let lost = "SQLite gave up more than the group that failed";
                     self.fall_behind(&StoreError::Unavailable(lost));
                 }
+                self.reveal_waiting();
             }
         }
         answer_all(answers, result);
@@ -261,6 +271,7 @@ impl Writer {
             self.counts.unseen = 0;
             self.republish()?;
             self.shared.set_unseen(false);
+            self.shared.set_behind(false);
         }
         Ok(())
     }
