@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::event::{Event, TraceId};
 use crate::mailbox::MailboxName;
 use crate::queue::{QueueEntry, QueueId, QueueProgress};
-use crate::seams::{Appended, Lease, NewMessage, StateKey, StateValue, StoreError};
+use crate::seams::{Appended, Lease, NewMessage, QuotaLimit, StateKey, StateValue, StoreError};
 use crate::time::Timestamp;
 
 /// One durable write. Empty parts cost nothing.
@@ -72,8 +72,8 @@ pub struct Append {
     /// Makes the append idempotent: a store that filed this id before answers
     /// with where it lies.
     pub delivery_id: Option<DeliveryId>,
-    /// Octets the account may hold, checked at commit; `None` for no limit.
-    pub quota: Option<u64>,
+    /// What the account may hold, checked at commit.
+    pub quota: QuotaLimit,
     /// The message's track through the server, for the event.
     pub trace: TraceId,
     /// Whom it was for, for the event's field `to`.

@@ -7,7 +7,9 @@
 mod flags;
 mod name;
 mod numbers;
+mod rights;
 mod special_use;
+mod thread;
 mod uid_set;
 
 pub use flags::{FlagChange, Flags, Keyword, MAX_KEYWORD, MAX_KEYWORDS, SystemFlag};
@@ -15,7 +17,9 @@ pub use name::{
     HIERARCHY_DELIMITER, MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME, MailboxName, MailboxNameError,
 };
 pub use numbers::{EmailId, MailboxId, ModSeq, Uid, UidValidity};
+pub use rights::{AclEntry, Identifier, MAX_IDENTIFIER, Rights, RightsChange, effective_rights};
 pub use special_use::SpecialUse;
+pub use thread::{MessageKey, ThreadId, ThreadKeys, Threaded};
 pub use uid_set::UidSet;
 
 use crate::time::Timestamp;
@@ -72,6 +76,8 @@ pub struct MessageInfo {
     pub save_date: Timestamp,
     /// See [`EmailId`].
     pub email_id: EmailId,
+    /// See [`ThreadId`]; `None` where the store has not kept it.
+    pub thread_id: Option<ThreadId>,
 }
 
 /// What happened in a mailbox after a ModSeq (RFC 7162 section 3.2).

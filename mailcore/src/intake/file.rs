@@ -231,7 +231,7 @@ impl<'a> Copy<'a> {
                 internal_date: self.mail.received_at,
             },
             delivery_id: Some(delivery_id(self.mail.trace, &self.target.address, index)),
-            quota: self.target.quota,
+            quota: self.target.quota.into(),
             trace: self.mail.trace,
             recipient: Some(self.target.address.clone()),
         }

@@ -75,6 +75,11 @@ impl UidSet {
         self.0.is_empty()
     }
 
+    /// The set as several of at most `ranges` ranges each, ascending.
+    pub fn parts(&self, ranges: usize) -> impl Iterator<Item = Self> + '_ {
+        self.0.chunks(ranges.max(1)).map(|part| Self(part.to_vec()))
+    }
+
     /// How many UIDs the set holds.
     pub fn len(&self) -> u64 {
         self.0.iter().map(|&(a, b)| u64::from(b - a) + 1).sum()
@@ -119,6 +124,9 @@ mod tests {
         ]);
         assert_eq!(set.to_string(), "1:3,5:9");
         assert_eq!(set.len(), 8);
+        let parts: Vec<String> = set.parts(1).map(|it| it.to_string()).collect();
+        assert_eq!(parts, ["1:3", "5:9"]);
+        assert_eq!(set.parts(2).collect::<Vec<_>>(), [set.clone()]);
         assert!(set.contains(uid(9)) && !set.contains(uid(4)) && !set.contains(uid(10)));
     }
 }

@@ -52,7 +52,8 @@ pub use rules::{Rules, RulesInput};
 pub use spool::{Lease, Spool, SpoolQuery, SpoolSummary};
 pub use state::{State, StateKey, StateValue};
 pub use storage::{
-    Abilities, Acl, Appended, CopyReceipt, Mailbox, Metadata, NewMessage, Quota, QuotaUsage,
-    Search, Storage, StoreReceipt, Watch,
+    Abilities, AccountWatch, Acl, AclMailbox, Appended, CopyReceipt, Mailbox, Metadata, NewMessage,
+    Quota, QuotaLimit, QuotaUsage, RemovedId, RemovedMessage, RemovedQuery, Search, Storage,
+    StoreReceipt, Undelete, Watch,
 };
 pub use store_error::StoreError;

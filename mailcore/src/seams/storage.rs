@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::StoreError;
 use crate::account::AccountId;
 use crate::mailbox::{
-    Changes, FlagChange, Flags, MailboxEntry, MailboxId, MailboxName, MailboxStatus, MessageInfo,
-    ModSeq, SpecialUse, Uid, UidSet, UidValidity,
+    AclEntry, Changes, FlagChange, Flags, Identifier, MailboxEntry, MailboxId, MailboxName,
+    MailboxStatus, MessageInfo, ModSeq, RightsChange, SpecialUse, Uid, UidSet, UidValidity,
 };
 use crate::message::{Message, Summary};
 use crate::time::Timestamp;
@@ -36,6 +36,12 @@ pub struct Abilities {
     pub special_use: bool,
     /// Identities survive renames and copies (OBJECTID).
     pub object_id: bool,
+    /// Messages have a thread ([`MessageInfo::thread_id`]).
+    pub thread_id: bool,
+    /// A message is replaced in one change (REPLACE).
+    pub replace: bool,
+    /// [`Storage::watch_account`] reports changes (NOTIFY).
+    pub watch_account: bool,
 }
 
 /// A store of mailboxes.
@@ -88,6 +94,15 @@ pub trait Storage: Debug + Send + Sync {
     /// Ends a subscription; ending none is fine.
     async fn unsubscribe(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError>;
 
+    /// Told when anything of the account changes: a mailbox, a subscription, a
+    /// right on a mailbox, a message or its flags. Holds a number that differs
+    /// after each change and says nothing by itself. Closed from the start in
+    /// stores that do not tell ([`Abilities::watch_account`]).
+    fn watch_account(&self, account: &AccountId) -> AccountWatch {
+        let _ = account;
+        watch::channel(0).1
+    }
+
     /// Rights on mailboxes, where the store keeps them (RFC 4314).
     fn acl(&self) -> Option<&dyn Acl> {
         None
@@ -95,6 +110,12 @@ pub trait Storage: Debug + Send + Sync {
 
     /// Quotas, where the store counts (RFC 9208).
     fn quota(&self) -> Option<&dyn Quota> {
+        None
+    }
+
+    /// Messages that were removed and can still be brought back, where the
+    /// store keeps them.
+    fn undelete(&self) -> Option<&dyn Undelete> {
         None
     }
 
@@ -112,6 +133,9 @@ pub trait Storage: Debug + Send + Sync {
 /// Told when a mailbox changes: holds the ModSeq of its last change. Closed
 /// when the mailbox is deleted.
 pub type Watch = watch::Receiver<ModSeq>;
+
+/// See [`Storage::watch_account`].
+pub type AccountWatch = watch::Receiver<u64>;
 
 /// One open mailbox. A handle stays valid through renames; after deletion it
 /// answers [`StoreError::NoSuchMailbox`].
@@ -147,8 +171,16 @@ pub trait Mailbox: Debug + Send + Sync {
     /// What changed after `since`; from [`ModSeq::MIN`] on: everything.
     async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError>;
 
-    /// Adds messages, all or none, in order.
-    async fn append(&self, messages: Vec<NewMessage>) -> Result<Vec<Appended>, StoreError>;
+    /// Adds messages, all or none, in order, in one change.
+    ///
+    /// # Errors
+    /// [`StoreError::OverQuota`] when the account would then hold more than
+    /// `quota` allows; decided when the change is made.
+    async fn append(
+        &self,
+        messages: Vec<NewMessage>,
+        quota: QuotaLimit,
+    ) -> Result<Vec<Appended>, StoreError>;
 
     /// Changes flags of those messages of `uids` that exist and whose ModSeq is
     /// at most `unchanged_since`, when that is given (RFC 7162 section 3.1.3).
@@ -160,10 +192,39 @@ pub trait Mailbox: Debug + Send + Sync {
     ) -> Result<StoreReceipt, StoreError>;
 
     /// Copies those messages of `uids` that exist to a mailbox of the same
-    /// account, all or none, flags and dates kept.
-    async fn copy(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError>;
+    /// account, all or none, flags, dates, identities and threads kept.
+    ///
+    /// # Errors
+    /// As for `append`.
+    async fn copy(
+        &self,
+        uids: &UidSet,
+        to: &MailboxName,
+        quota: QuotaLimit,
+    ) -> Result<CopyReceipt, StoreError>;
 
-    /// As `copy`, and expunges them here in the same change (RFC 6851).
+    /// Adds a message to a mailbox of the same account and expunges the message
+    /// `uid` here, in one change (RFC 8508). The one replaced can be brought
+    /// back like any other that was removed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no message `uid`;
+    /// [`StoreError::OverQuota`] as for `append`, what goes away counting in
+    /// favour; [`StoreError::Unsupported`] by stores without
+    /// [`Abilities::replace`].
+    async fn replace(
+        &self,
+        uid: Uid,
+        to: &MailboxName,
+        message: NewMessage,
+        quota: QuotaLimit,
+    ) -> Result<Appended, StoreError> {
+        let _ = (uid, to, message, quota);
+        Err(StoreError::Unsupported("replacing a message"))
+    }
+
+    /// As `copy`, and expunges them here in the same change (RFC 6851). The
+    /// account holds no more afterwards, so no quota is in the way.
     async fn move_to(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError>;
 
     /// Removes those messages of `uids` that have `\Deleted`; returns which.
@@ -226,17 +287,132 @@ pub struct CopyReceipt {
     pub pairs: Vec<(Uid, Uid)>,
 }
 
-/// Rights on mailboxes (RFC 4314). Methods come with the feature that serves
-/// them.
-pub trait Acl: Debug + Send + Sync {}
+/// Rights on mailboxes (RFC 4314): kept with the mailbox through renames, gone
+/// when it is deleted. Kept only: whoever serves a mailbox enforces them. The
+/// owner's own rights are not among them.
+#[async_trait]
+pub trait Acl: Debug + Send + Sync {
+    /// A mailbox's entries, ordered by identifier.
+    async fn entries(
+        &self,
+        account: &AccountId,
+        mailbox: &MailboxName,
+    ) -> Result<Vec<AclEntry>, StoreError>;
 
-/// What an account uses and may use.
+    /// Changes an entry, making it when it is missing. One that is left without
+    /// a right is removed.
+    async fn set(
+        &self,
+        account: &AccountId,
+        mailbox: &MailboxName,
+        identifier: &Identifier,
+        change: RightsChange,
+    ) -> Result<(), StoreError>;
+
+    /// Removes an entry; removing none is fine.
+    async fn remove(
+        &self,
+        account: &AccountId,
+        mailbox: &MailboxName,
+        identifier: &Identifier,
+    ) -> Result<(), StoreError>;
+
+    /// The mailboxes of all accounts that have an entry for one of these
+    /// identifiers, ordered by account and name.
+    async fn mailboxes_of(&self, identifiers: &[Identifier])
+    -> Result<Vec<AclMailbox>, StoreError>;
+}
+
+/// A mailbox that somebody has rights on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AclMailbox {
+    /// Whose it is.
+    pub owner: AccountId,
+    /// Its name there.
+    pub name: MailboxName,
+    /// Its entries for the identifiers asked for.
+    pub entries: Vec<AclEntry>,
+}
+
+/// What an account uses: the sum over its messages that are not expunged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuotaUsage {
-    /// Octets of messages not expunged.
+    /// Octets, as RFC822.SIZE counts them.
     pub octets: u64,
-    /// Messages not expunged.
+    /// Messages.
     pub messages: u64,
+}
+
+impl QuotaUsage {
+    /// One message of `octets`.
+    pub fn message(octets: u64) -> Self {
+        Self {
+            octets,
+            messages: 1,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            octets: self.octets.saturating_add(other.octets),
+            messages: self.messages.saturating_add(other.messages),
+        }
+    }
+
+    /// This without the other.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            octets: self.octets.saturating_sub(other.octets),
+            messages: self.messages.saturating_sub(other.messages),
+        }
+    }
+}
+
+impl std::iter::Sum for QuotaUsage {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::default(), Self::plus)
+    }
+}
+
+/// What an account may use (RFC 9208 sections 5.1 and 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QuotaLimit {
+    /// Octets; `None` for no limit.
+    pub octets: Option<u64>,
+    /// Messages; `None` for no limit.
+    pub messages: Option<u64>,
+}
+
+impl QuotaLimit {
+    /// No limit.
+    pub const NONE: Self = Self {
+        octets: None,
+        messages: None,
+    };
+
+    /// True when the account may go from `before` to `after`. What does not
+    /// grow is never refused, so that whoever is over a limit that was lowered
+    /// can tidy up.
+    pub fn permits(&self, before: QuotaUsage, after: QuotaUsage) -> bool {
+        let within = |limit: Option<u64>, before, after| {
+            after <= before || limit.is_none_or(|limit| after <= limit)
+        };
+        within(self.octets, before.octets, after.octets)
+            && within(self.messages, before.messages, after.messages)
+    }
+}
+
+/// A limit in octets alone.
+impl From<Option<u64>> for QuotaLimit {
+    fn from(octets: Option<u64>) -> Self {
+        Self {
+            octets,
+            messages: None,
+        }
+    }
 }
 
 /// Exact usage counters (RFC 9208).
@@ -244,6 +420,97 @@ pub struct QuotaUsage {
 pub trait Quota: Debug + Send + Sync {
     /// What the account uses now.
     async fn usage(&self, account: &AccountId) -> Result<QuotaUsage, StoreError>;
+
+    /// What each of these accounts uses, in their order: for listings.
+    async fn usages(&self, accounts: &[AccountId]) -> Result<Vec<QuotaUsage>, StoreError> {
+        let mut usages = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            usages.push(self.usage(account).await?);
+        }
+        Ok(usages)
+    }
+}
+
+/// Messages that were expunged, or whose mailbox was deleted, and that can be
+/// brought back for a time that the store's settings say. They count in no
+/// quota. A message that was moved lives on and is not among them.
+#[async_trait]
+pub trait Undelete: Debug + Send + Sync {
+    /// What can be brought back, the latest removed first.
+    async fn removed(
+        &self,
+        account: &AccountId,
+        query: &RemovedQuery,
+    ) -> Result<Vec<RemovedMessage>, StoreError>;
+
+    /// Brings messages back in one change, all or none, without `\Deleted`, and
+    /// with the rest of what they were: into the mailbox `into`, or each into
+    /// the one it was in, by its identity if that still stands and by its name
+    /// then if not. Mailboxes that are missing are made. Returns where each
+    /// lies now, in the order asked.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when one of them cannot be brought back any
+    /// more; [`StoreError::OverQuota`] as for [`Mailbox::append`].
+    async fn restore(
+        &self,
+        account: &AccountId,
+        messages: &[RemovedId],
+        into: Option<&MailboxName>,
+        quota: QuotaLimit,
+    ) -> Result<Vec<Appended>, StoreError>;
+
+    /// Gives messages up before their time. Those that are gone already are
+    /// passed over; returns how many there were.
+    async fn purge(&self, account: &AccountId, messages: &[RemovedId]) -> Result<u64, StoreError>;
+}
+
+/// Which removed messages to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedQuery {
+    /// Only those that were in the mailbox of this name when they were removed.
+    pub mailbox: Option<MailboxName>,
+    /// Only those removed at this time or later.
+    pub since: Option<Timestamp>,
+    /// Go on after this one, the last of the page before.
+    pub after: Option<(Timestamp, RemovedId)>,
+    /// At most so many; 1,000 by default.
+    pub limit: usize,
+}
+
+impl Default for RemovedQuery {
+    fn default() -> Self {
+        Self {
+            mailbox: None,
+            since: None,
+            after: None,
+            limit: 1_000,
+        }
+    }
+}
+
+/// Names a removed message: the mailbox it was in and its UID there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RemovedId {
+    /// The mailbox, which may be gone as well.
+    pub mailbox: MailboxId,
+    /// The message's UID there.
+    pub uid: Uid,
+}
+
+/// A message that can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedMessage {
+    /// Its name.
+    pub id: RemovedId,
+    /// What its mailbox was called then.
+    pub mailbox: MailboxName,
+    /// When it was removed.
+    pub removed_at: Timestamp,
+    /// Its row as it was; the ModSeq is that of its removal.
+    pub info: MessageInfo,
+    /// Its summary, where it could be read.
+    pub summary: Option<Arc<Summary>>,
 }
 
 /// Annotations on mailboxes and accounts (RFC 5464).

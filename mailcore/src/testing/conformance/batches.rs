@@ -97,8 +97,8 @@ async fn deliveries_are_filed_once(stores: &Stores) {
 
 async fn quota_refuses_one_append_alone(stores: &Stores) {
     let size = octets("one").len() as u64;
-    let limited = |quota| Append {
-        quota,
+    let limited = |quota: Option<u64>| Append {
+        quota: quota.into(),
         ..append_to("INBOX", "one")
     };
     let batch = Batch {

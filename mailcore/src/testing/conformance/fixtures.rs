@@ -10,7 +10,7 @@ use crate::event::TraceId;
 use crate::mailbox::{Flags, MailboxName, SystemFlag, Uid, UidSet};
 use crate::message::{Message, Summary};
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
-use crate::seams::{Mailbox, NewMessage, Storage};
+use crate::seams::{Mailbox, NewMessage, QuotaLimit, Storage};
 use crate::time::Timestamp;
 
 pub(super) fn account() -> AccountId {
@@ -77,7 +77,10 @@ pub(super) async fn create(storage: &Arc<dyn Storage>, mailbox: &str) -> Arc<dyn
 /// Appends messages named `1`, `2`, ... and returns their UIDs.
 pub(super) async fn fill(mailbox: &Arc<dyn Mailbox>, count: u32) -> Vec<Uid> {
     let messages = (1..=count).map(|n| message(&n.to_string())).collect();
-    let appended = mailbox.append(messages).await.expect("append");
+    let appended = mailbox
+        .append(messages, QuotaLimit::NONE)
+        .await
+        .expect("append");
     appended.into_iter().map(|it| it.uid).collect()
 }
 
@@ -100,7 +103,7 @@ pub(super) fn append_to(mailbox: &str, subject: &str) -> Append {
         if_missing: IfMissing::FileToInbox,
         message: message(subject),
         delivery_id: None,
-        quota: None,
+        quota: QuotaLimit::NONE,
         trace: TraceId(7),
         recipient: Some(Address::parse("user+x@example.com").expect("an address")),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::mailbox::{MailboxEntry, SpecialUse, UidSet};
-use crate::seams::{Storage, StoreError};
+use crate::seams::{QuotaLimit, Storage, StoreError};
 
 use super::fixtures::{account, all, create, fill, inbox, name, open, read, uid};
 use super::run;
@@ -122,7 +122,10 @@ async fn deleted_handles_say_so(storage: &Arc<dyn Storage>) {
     gone(mailbox.messages(&UidSet::all()).await.map(drop), "messages");
     gone(mailbox.message(uid(1)).await.map(drop), "message");
     gone(mailbox.expunge(&UidSet::all()).await.map(drop), "expunge");
-    gone(mailbox.append(vec![]).await.map(drop), "append");
+    gone(
+        mailbox.append(vec![], QuotaLimit::NONE).await.map(drop),
+        "append",
+    );
     assert!(
         message.read_all(1 << 20).await.is_ok(),
         "octets stay readable while they are held"

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::mailbox::{FlagChange, ModSeq, SystemFlag, UidSet};
-use crate::seams::{Storage, StoreError};
+use crate::seams::{QuotaLimit, Storage, StoreError};
 
 use super::fixtures::{
     account, all, create, fill, flagged, flags, inbox, message, name, octets, read, uid, uids,
@@ -33,7 +33,10 @@ pub(super) async fn run_all(make: &impl AsyncFn() -> Arc<dyn Storage>) {
 async fn appended_messages_read_back(storage: &Arc<dyn Storage>) {
     let mailbox = inbox(storage).await;
     let appended = mailbox
-        .append(vec![message("one"), flagged("two", SystemFlag::Seen)])
+        .append(
+            vec![message("one"), flagged("two", SystemFlag::Seen)],
+            QuotaLimit::NONE,
+        )
         .await
         .expect("append");
     let status = mailbox.status().await.expect("status");
@@ -62,7 +65,10 @@ async fn ranges_are_cut_to_the_message(storage: &Arc<dyn Storage>) {
     let mailbox = inbox(storage).await;
     let mut new = message("content");
     new.message = new.message.with_prefix("Return-Path: <>\r\n");
-    mailbox.append(vec![new]).await.expect("append");
+    mailbox
+        .append(vec![new], QuotaLimit::NONE)
+        .await
+        .expect("append");
     let whole = format!("Return-Path: <>\r\n{}", octets("content"));
     let stored = mailbox.message(uid(1)).await.expect("message");
     assert_eq!(stored.len(), whole.len() as u64, "sizes count the prefix");
@@ -92,7 +98,10 @@ async fn unknown_uids_are_skipped(storage: &Arc<dyn Storage>) {
 async fn uids_are_never_used_again(storage: &Arc<dyn Storage>) {
     let mailbox = inbox(storage).await;
     let deleted = flagged("gone", SystemFlag::Deleted);
-    mailbox.append(vec![deleted]).await.expect("append");
+    mailbox
+        .append(vec![deleted], QuotaLimit::NONE)
+        .await
+        .expect("append");
     mailbox.expunge(&UidSet::all()).await.expect("expunge");
     assert_eq!(fill(&mailbox, 1).await, [uid(2)]);
 }
@@ -122,7 +131,10 @@ async fn expunge_takes_deleted_messages_only(storage: &Arc<dyn Storage>) {
 async fn content_outlives_its_expunge(storage: &Arc<dyn Storage>) {
     let mailbox = inbox(storage).await;
     let deleted = flagged("kept", SystemFlag::Deleted);
-    mailbox.append(vec![deleted]).await.expect("append");
+    mailbox
+        .append(vec![deleted], QuotaLimit::NONE)
+        .await
+        .expect("append");
     let held = mailbox.message(uid(1)).await.expect("message");
     mailbox.expunge(&UidSet::all()).await.expect("expunge");
     let read = held
@@ -138,8 +150,13 @@ async fn copies_keep_what_they_are(storage: &Arc<dyn Storage>) {
     fill(&target, 1).await;
     fill(&mailbox, 2).await;
     let more = flagged("flagged", SystemFlag::Flagged);
-    mailbox.append(vec![more]).await.expect("append");
-    let copy = mailbox.copy(&uids([1, 3, 77]), &name("target")).await;
+    mailbox
+        .append(vec![more], QuotaLimit::NONE)
+        .await
+        .expect("append");
+    let copy = mailbox
+        .copy(&uids([1, 3, 77]), &name("target"), QuotaLimit::NONE)
+        .await;
     let copy = copy.expect("copy");
     assert_eq!(copy.pairs, [(uid(1), uid(2)), (uid(3), uid(3))]);
     let status = target.status().await.expect("status");
@@ -156,7 +173,9 @@ async fn copies_keep_what_they_are(storage: &Arc<dyn Storage>) {
         );
     }
     assert_eq!(read(&target, uid(3)).await, octets("flagged"));
-    let again = mailbox.copy(&uids([1]), &name("INBOX")).await;
+    let again = mailbox
+        .copy(&uids([1]), &name("INBOX"), QuotaLimit::NONE)
+        .await;
     assert_eq!(
         again.expect("a copy in place").pairs,
         [(uid(1), uid(4))],
@@ -169,7 +188,9 @@ async fn copies_to_nowhere_copy_nothing(storage: &Arc<dyn Storage>) {
     let mailbox = inbox(storage).await;
     fill(&mailbox, 1).await;
     for result in [
-        mailbox.copy(&UidSet::all(), &name("nowhere")).await,
+        mailbox
+            .copy(&UidSet::all(), &name("nowhere"), QuotaLimit::NONE)
+            .await,
         mailbox.move_to(&UidSet::all(), &name("nowhere")).await,
     ] {
         assert!(
@@ -205,7 +226,7 @@ async fn usage_counts_what_is_there(storage: &Arc<dyn Storage>) {
     create(storage, "other").await;
     fill(&mailbox, 2).await;
     mailbox
-        .copy(&uids([1]), &name("other"))
+        .copy(&uids([1]), &name("other"), QuotaLimit::NONE)
         .await
         .expect("copy");
     let size = octets("1").len() as u64;
