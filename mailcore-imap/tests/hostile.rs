@@ -40,6 +40,7 @@ fn row(value: u32) -> MessageInfo {
         internal_date: Timestamp::EPOCH,
         save_date: Timestamp::EPOCH,
         email_id: mailcore::mailbox::EmailId(0),
+        thread_id: None,
     }
 }
 

@@ -20,7 +20,7 @@ use mailcore::event::TraceId;
 use mailcore::mailbox::{FlagChange, Flags, Keyword, MailboxName, ModSeq, SystemFlag, Uid, UidSet};
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
-use mailcore::seams::{NewMessage, StateKey};
+use mailcore::seams::{NewMessage, QuotaLimit, StateKey};
 use mailcore::server::Stores;
 use mailcore::testing::{SeededEntropy, VirtualClock};
 use mailcore_store::MemoryStore;
@@ -251,7 +251,7 @@ impl Side {
             },
             message: new_message(id),
             delivery_id: (id > 2).then_some(DeliveryId(id.into())),
-            quota: quota.map(u64::from),
+            quota: quota.map(u64::from).into(),
             trace: TraceId(0),
             recipient: None,
         };
@@ -280,9 +280,12 @@ impl Side {
         match op {
             Op::Append(_, flags) => {
                 let messages = flags.iter().map(|it| new_message(*it)).collect();
-                said(mailbox.append(messages).await, |appended| {
-                    format!("{:?}", appended.iter().map(|it| it.uid).collect::<Vec<_>>())
-                })
+                said(
+                    mailbox.append(messages, QuotaLimit::NONE).await,
+                    |appended| {
+                        format!("{:?}", appended.iter().map(|it| it.uid).collect::<Vec<_>>())
+                    },
+                )
             }
             Op::Store(_, uids, bits, moment) => {
                 let since = moment.and_then(|it| self.modseq_at(it, &name(*place)));
@@ -293,9 +296,12 @@ impl Side {
                 })
             }
             Op::Expunge(_, uids) => said(mailbox.expunge(&set(*uids)).await, |it| it.to_string()),
-            Op::Copy(_, uids, to) => said(mailbox.copy(&set(*uids), &name(*to)).await, |it| {
-                format!("{:?}", it.pairs)
-            }),
+            Op::Copy(_, uids, to) => said(
+                mailbox
+                    .copy(&set(*uids), &name(*to), QuotaLimit::NONE)
+                    .await,
+                |it| format!("{:?}", it.pairs),
+            ),
             Op::Move(_, uids, to) => said(mailbox.move_to(&set(*uids), &name(*to)).await, |it| {
                 format!("{:?}", it.pairs)
             }),

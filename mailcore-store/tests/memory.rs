@@ -15,7 +15,7 @@ use mailcore::event::{Event, EventCursor, EventId, EventName, TraceId};
 use mailcore::mailbox::{FlagChange, Flags, MailboxName, ModSeq, SystemFlag, Uid, UidSet};
 use mailcore::message::{Message, Summary};
 use mailcore::seams::{
-    Commit, CommitError, Mailbox, NewMessage, OsEntropy, Outbox, Storage, StoreError,
+    Commit, CommitError, Mailbox, NewMessage, OsEntropy, Outbox, QuotaLimit, Storage, StoreError,
 };
 use mailcore::testing::VirtualClock;
 use mailcore::time::Timestamp;
@@ -52,7 +52,7 @@ fn delivery(id: u128, octets: &'static [u8]) -> Batch {
             if_missing: IfMissing::Fail,
             message: message(octets),
             delivery_id: Some(DeliveryId(id)),
-            quota: None,
+            quota: QuotaLimit::NONE,
             trace: TraceId(0),
             recipient: None,
         }],
@@ -96,7 +96,7 @@ async fn old_tombstones_are_forgotten_and_that_is_told() {
     });
     let mailbox = inbox(&store).await;
     mailbox
-        .append(vec![message(b"a"), message(b"b")])
+        .append(vec![message(b"a"), message(b"b")], QuotaLimit::NONE)
         .await
         .unwrap();
     let delete = FlagChange::Add([SystemFlag::Deleted].into_iter().collect());
@@ -122,19 +122,26 @@ async fn a_full_store_refuses_until_room_is_made() {
     });
     let mailbox = inbox(&store).await;
     assert!(matches!(
-        mailbox.append(vec![message(b"123456789")]).await,
+        mailbox
+            .append(vec![message(b"123456789")], QuotaLimit::NONE)
+            .await,
         Err(StoreError::TooLarge { limit: 8 })
     ));
     let both = vec![message(b"123456"), message(b"123456")];
     assert!(matches!(
-        mailbox.append(both).await,
+        mailbox.append(both, QuotaLimit::NONE).await,
         Err(StoreError::DiskFull)
     ));
     assert_eq!(mailbox.status().await.unwrap().messages, 0, "all or none");
-    mailbox.append(vec![message(b"123456")]).await.unwrap();
+    mailbox
+        .append(vec![message(b"123456")], QuotaLimit::NONE)
+        .await
+        .unwrap();
     let receipt = store.commit(delivery(1, b"123456")).await.unwrap();
     assert!(matches!(receipt.appends[0], Err(StoreError::DiskFull)));
-    let copied = mailbox.copy(&UidSet::all(), &MailboxName::inbox()).await;
+    let copied = mailbox
+        .copy(&UidSet::all(), &MailboxName::inbox(), QuotaLimit::NONE)
+        .await;
     assert_eq!(copied.unwrap().pairs.len(), 1, "copies share their octets");
     let delete = FlagChange::Add([SystemFlag::Deleted].into_iter().collect());
     mailbox.store(&UidSet::all(), &delete, None).await.unwrap();

@@ -10,8 +10,8 @@ use mailcore::mailbox::{Flags, MailboxName, ModSeq, Uid, UidSet};
 use mailcore::message::{ContentWriter, Message};
 use mailcore::net::Host;
 use mailcore::seams::{
-    Appended, AuthRequest, Authenticator, Clock, Commit, Mailbox, NewMessage, Storage, StoreError,
-    Watch,
+    Appended, AuthRequest, Authenticator, Clock, Commit, Mailbox, NewMessage, QuotaLimit, Storage,
+    StoreError, Watch,
 };
 use mailcore::time::Timestamp;
 
@@ -160,7 +160,9 @@ impl SessionHost {
                 change,
                 unchanged_since,
             } => Answer::Stored(mailbox.store(&uids, &change, unchanged_since).await?),
-            Question::Copy { uids, to } => Answer::Copied(mailbox.copy(&uids, &to).await?),
+            Question::Copy { uids, to } => {
+                Answer::Copied(mailbox.copy(&uids, &to, QuotaLimit::NONE).await?)
+            }
             Question::Move { uids, to } => Answer::Copied(mailbox.move_to(&uids, &to).await?),
             Question::Expunge(uids) => Answer::Expunged(expunge(&**mailbox, &uids).await?),
             _ => return Err(StoreError::Unsupported("question")),
@@ -188,7 +190,7 @@ impl SessionHost {
             internal_date,
         };
         mailbox
-            .append(vec![new])
+            .append(vec![new], QuotaLimit::NONE)
             .await?
             .pop()
             .ok_or(StoreError::NotFound)

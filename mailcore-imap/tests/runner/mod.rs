@@ -393,7 +393,10 @@ impl Play {
                 self.store.create(&account, &name, None).await.unwrap();
             }
             let mailbox = self.store.open(&account, &name).await.unwrap();
-            mailbox.append(vec![message]).await.unwrap();
+            mailbox
+                .append(vec![message], mailcore::seams::QuotaLimit::NONE)
+                .await
+                .unwrap();
         });
         self.pump_all();
     }

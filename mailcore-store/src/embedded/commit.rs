@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use mailcore::batch::{Append, Batch, Receipt, SpoolChange};
+use mailcore::mailbox::ThreadKeys;
 use mailcore::message::{Blob, BlobKey, Content, READ_CHUNK};
 use mailcore::seams::{Commit, CommitError, NewMessage, Stage, StoreError};
 
@@ -190,6 +191,7 @@ pub(crate) fn message_input(message: &NewMessage, body: BodyInput) -> NewMessage
         size: message.message.len(),
         flags: message.flags.clone(),
         internal_date: message.internal_date,
+        thread: ThreadKeys::of(&message.summary),
     }
 }
 

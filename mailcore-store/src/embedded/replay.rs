@@ -84,6 +84,7 @@ pub(crate) fn catch_up(
     turn(index)?;
     index.deleted.clear();
     index.filed.clear();
+    index.touched.clear();
     Ok(Replayed {
         tail,
         damage,

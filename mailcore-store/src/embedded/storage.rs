@@ -13,8 +13,8 @@ use mailcore::mailbox::{
 };
 use mailcore::message::{Content, Message, Summary};
 use mailcore::seams::{
-    Abilities, Appended, CommitError, CopyReceipt, Mailbox, NewMessage, Quota, QuotaUsage, Storage,
-    StoreError, StoreReceipt, Watch,
+    Abilities, Appended, CommitError, CopyReceipt, Mailbox, NewMessage, Quota, QuotaLimit,
+    QuotaUsage, Storage, StoreError, StoreReceipt, Watch,
 };
 
 use super::index::{MailboxState, read};
@@ -79,6 +79,8 @@ impl Storage for EmbeddedStore {
         abilities.watch = true;
         abilities.special_use = true;
         abilities.object_id = true;
+        abilities.thread_id = true;
+        abilities.replace = true;
         abilities
     }
 
@@ -346,7 +348,11 @@ impl Mailbox for OpenMailbox {
         found.ok_or(StoreError::NoSuchMailbox)
     }
 
-    async fn append(&self, messages: Vec<NewMessage>) -> Result<Vec<Appended>, StoreError> {
+    async fn append(
+        &self,
+        messages: Vec<NewMessage>,
+        quota: QuotaLimit,
+    ) -> Result<Vec<Appended>, StoreError> {
         let mut inputs = Vec::with_capacity(messages.len());
         for message in &messages {
             let body = self.shared.body_input(message.message.content()).await?;
@@ -354,7 +360,7 @@ impl Mailbox for OpenMailbox {
         }
         let id = self.live.id;
         self.shared
-            .change(move |sequencer| sequencer.append(id, &inputs))
+            .change(move |sequencer| sequencer.append(id, &inputs, quota))
             .await
     }
 
@@ -370,10 +376,30 @@ impl Mailbox for OpenMailbox {
             .await
     }
 
-    async fn copy(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError> {
+    async fn copy(
+        &self,
+        uids: &UidSet,
+        to: &MailboxName,
+        quota: QuotaLimit,
+    ) -> Result<CopyReceipt, StoreError> {
         let (id, uids, to) = (self.live.id, uids.clone(), to.clone());
         self.shared
-            .change(move |sequencer| sequencer.copy(id, &uids, &to, Originals::Keep))
+            .change(move |sequencer| sequencer.copy(id, &uids, &to, Originals::Keep(quota)))
+            .await
+    }
+
+    async fn replace(
+        &self,
+        uid: Uid,
+        to: &MailboxName,
+        message: NewMessage,
+        quota: QuotaLimit,
+    ) -> Result<Appended, StoreError> {
+        let body = self.shared.body_input(message.message.content()).await?;
+        let input = super::commit::message_input(&message, body);
+        let (id, to) = (self.live.id, to.clone());
+        self.shared
+            .change(move |sequencer| sequencer.replace(id, uid, &to, (&input, quota)))
             .await
     }
 

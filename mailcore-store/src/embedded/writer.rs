@@ -304,6 +304,7 @@ impl Writer {
         while let Some(request) = next {
             let mut sequencer = Sequencer::new(&mut self.index, &shared, self.log.place(), now);
             sequencer.bodies_refused = !self.reserve.is_held();
+            sequencer.undelete_for = self.retention.undelete_for;
             let Request(work, place) = request;
             let (answer, result) = work(&mut sequencer);
             answers.push(answer);

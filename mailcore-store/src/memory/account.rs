@@ -1,10 +1,10 @@
 //! An account's tree of mailbox names: create, delete, rename, list.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mailcore::account::AccountId;
 use mailcore::event::EventName;
-use mailcore::mailbox::{MailboxEntry, MailboxId, MailboxName, SpecialUse};
+use mailcore::mailbox::{MailboxEntry, MailboxId, MailboxName, MessageKey, SpecialUse, ThreadId};
 use mailcore::seams::StoreError;
 
 use super::Moment;
@@ -16,6 +16,8 @@ use super::tables::{Core, Transfer};
 pub(super) struct Account {
     pub(super) names: BTreeMap<MailboxName, MailboxId>,
     pub(super) subscriptions: BTreeSet<MailboxName>,
+    /// The threads of messages that did not start one.
+    pub(super) threads: HashMap<MessageKey, ThreadId>,
 }
 
 impl Core {

@@ -7,7 +7,7 @@ use mailcore::event::EventName;
 use mailcore::mailbox::{MailboxId, MailboxName};
 use mailcore::message::BlobKey;
 use mailcore::queue::QueueEntry;
-use mailcore::seams::{Appended, Commit, CommitError, Stage, StoreError};
+use mailcore::seams::{Appended, Commit, CommitError, QuotaUsage, Stage, StoreError};
 use std::sync::Arc;
 
 use super::content::{MemoryStage, adopt};
@@ -116,15 +116,17 @@ impl Core {
         if let Some(filed) = filed.filter(|it| self.folders.contains_key(&it.mailbox)) {
             return Ok(filed.clone());
         }
-        if let Some(quota) = append.quota {
-            let used = self.usage(&append.account).octets;
-            if used.saturating_add(append.message.message.len()) > quota {
-                return Err(StoreError::OverQuota);
-            }
-        }
+        // Before a mailbox is made for it.
+        let more = QuotaUsage::message(append.message.message.len());
+        self.within_quota(&append.account, append.quota, (more, QuotaUsage::default()))?;
         let mailbox = self.target(append, moment)?;
         let appended = self
-            .append(mailbox, std::slice::from_ref(&append.message), moment)?
+            .append(
+                mailbox,
+                std::slice::from_ref(&append.message),
+                append.quota,
+                moment,
+            )?
             .pop()
             .ok_or(StoreError::NotFound)?;
         self.note_appended(&EventName::MessageNew, &appended, Some(append), moment);

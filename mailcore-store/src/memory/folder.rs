@@ -6,10 +6,10 @@ use std::sync::Arc;
 use mailcore::account::AccountId;
 use mailcore::mailbox::{
     Changes, EmailId, FlagChange, Flags, MAX_KEYWORDS, MailboxId, MailboxName, MailboxStatus,
-    MessageInfo, ModSeq, SpecialUse, SystemFlag, Uid, UidSet, UidValidity,
+    MessageInfo, ModSeq, SpecialUse, SystemFlag, ThreadId, Uid, UidSet, UidValidity,
 };
 use mailcore::message::{Message, Summary};
-use mailcore::seams::{StoreError, StoreReceipt};
+use mailcore::seams::{QuotaUsage, StoreError, StoreReceipt};
 use mailcore::time::Timestamp;
 use tokio::sync::watch;
 
@@ -36,7 +36,13 @@ impl Row {
             body: Arc::clone(&self.body),
             flags: self.info.flags.clone(),
             internal_date: self.info.internal_date,
+            thread: self.info.thread_id,
         }
+    }
+
+    /// What it counts in its account's quota.
+    pub(super) fn usage(&self) -> QuotaUsage {
+        QuotaUsage::message(self.info.size)
     }
 }
 
@@ -45,6 +51,7 @@ pub(super) struct Arrival {
     pub(super) body: Arc<Body>,
     pub(super) flags: Flags,
     pub(super) internal_date: Timestamp,
+    pub(super) thread: Option<ThreadId>,
 }
 
 /// What STORE asks for.
@@ -189,6 +196,7 @@ impl Folder {
             internal_date: arrival.internal_date,
             save_date: now,
             email_id: arrival.body.email_id,
+            thread_id: arrival.thread,
             flags: arrival.flags,
         };
         self.size += size;
@@ -312,6 +320,6 @@ impl Folder {
     }
 }
 
-fn too_many_keywords(flags: &Flags) -> bool {
+pub(super) fn too_many_keywords(flags: &Flags) -> bool {
     flags.keywords().count() > MAX_KEYWORDS
 }

@@ -11,7 +11,7 @@ use mailcore::mailbox::{
 };
 use mailcore::message::{Message, Summary};
 use mailcore::seams::{
-    Appended, CopyReceipt, Mailbox, NewMessage, StoreError, StoreReceipt, Watch,
+    Appended, CopyReceipt, Mailbox, NewMessage, QuotaLimit, StoreError, StoreReceipt, Watch,
 };
 
 use super::Shared;
@@ -105,14 +105,18 @@ impl Mailbox for MemoryMailbox {
             .locked(|core, _| Ok(core.folder(self.id)?.changes(since)))
     }
 
-    async fn append(&self, messages: Vec<NewMessage>) -> Result<Vec<Appended>, StoreError> {
+    async fn append(
+        &self,
+        messages: Vec<NewMessage>,
+        quota: QuotaLimit,
+    ) -> Result<Vec<Appended>, StoreError> {
         let mut adopted = Vec::with_capacity(messages.len());
         for mut new in messages {
             new.message = adopt(&new.message, self.shared.key, self.shared.limits.message).await?;
             adopted.push(new);
         }
         self.shared.locked(|core, moment| {
-            let appended = core.append(self.id, &adopted, moment)?;
+            let appended = core.append(self.id, &adopted, quota, moment)?;
             for one in &appended {
                 core.note_appended(&EventName::MessageAppend, one, None, moment);
             }
@@ -135,8 +139,31 @@ impl Mailbox for MemoryMailbox {
             .locked(|core, moment| core.store(self.id, &request, moment))
     }
 
-    async fn copy(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError> {
-        self.transfer(uids, to, Transfer::Copy)
+    async fn copy(
+        &self,
+        uids: &UidSet,
+        to: &MailboxName,
+        quota: QuotaLimit,
+    ) -> Result<CopyReceipt, StoreError> {
+        self.transfer(uids, to, Transfer::Copy(quota))
+    }
+
+    async fn replace(
+        &self,
+        uid: Uid,
+        to: &MailboxName,
+        mut message: NewMessage,
+        quota: QuotaLimit,
+    ) -> Result<Appended, StoreError> {
+        let limit = self.shared.limits.message;
+        message.message = adopt(&message.message, self.shared.key, limit).await?;
+        self.shared.locked(|core, moment| {
+            let folder = core.folder(self.id)?;
+            folder.row(uid).ok_or(StoreError::NotFound)?;
+            let account = folder.account.clone();
+            let to = core.find(&account, to, moment)?;
+            core.replace((self.id, to), uid, (&message, quota), moment)
+        })
     }
 
     async fn move_to(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError> {

@@ -20,6 +20,8 @@ impl Storage for MemoryStore {
         abilities.watch = true;
         abilities.special_use = true;
         abilities.object_id = true;
+        abilities.thread_id = true;
+        abilities.replace = true;
         abilities
     }
 

@@ -1,22 +1,31 @@
 //! The tables of a memory store and the changes that touch more than one.
 
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use mailcore::account::AccountId;
 use mailcore::batch::{Append, DeliveryId};
 use mailcore::event::{Event, EventId, EventName};
-use mailcore::mailbox::{FlagChange, MailboxId, MailboxName, Uid, UidSet, UidValidity};
-use mailcore::seams::{Appended, CopyReceipt, NewMessage, StoreError, StoreReceipt};
+use mailcore::mailbox::{
+    FlagChange, MailboxId, MailboxName, MessageKey, ThreadId, ThreadKeys, Threaded, Uid, UidSet,
+    UidValidity,
+};
+use mailcore::seams::{
+    Appended, CopyReceipt, NewMessage, QuotaLimit, QuotaUsage, StoreError, StoreReceipt,
+};
 use mailcore::time::Timestamp;
 
 use super::account::Account;
 use super::content::Budget;
 use super::events::EventLog;
-use super::folder::{Arrival, Body, FlagRequest, Folder};
+use super::folder::{Arrival, Body, FlagRequest, Folder, Row};
 use super::spool::SpoolTable;
 use super::state::StateTable;
 use super::{MemoryLimits, Moment};
+
+/// Ranges of UIDs in one event; further ones come in events of their own.
+const MAX_EVENT_RANGES: usize = 500;
 
 /// Everything a memory store knows. Its methods check first and change after,
 /// so that an error leaves it as it was.
@@ -36,7 +45,8 @@ pub(super) struct Core {
 /// Whether a transfer leaves the messages where they were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transfer {
-    Copy,
+    /// They stay, and the copies count.
+    Copy(QuotaLimit),
     Move,
 }
 
@@ -103,27 +113,39 @@ impl Core {
         &mut self,
         id: MailboxId,
         messages: &[NewMessage],
+        quota: QuotaLimit,
         moment: Moment<'_>,
     ) -> Result<Vec<Appended>, StoreError> {
-        self.folder(id)?;
-        let arrivals = messages
+        let account = self.folder(id)?.account.clone();
+        let more = messages
             .iter()
-            .map(|new| {
-                Ok(Arrival {
-                    body: Arc::new(Body {
-                        message: new.message.clone(),
-                        summary: Arc::clone(&new.summary),
-                        email_id: mailcore::mailbox::EmailId(moment.id()),
-                        charge: self.budget.charge(new.message.len())?,
-                    }),
-                    flags: new.flags.clone(),
-                    internal_date: new.internal_date,
-                })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+            .map(|it| QuotaUsage::message(it.message.len()))
+            .sum();
+        self.within_quota(&account, quota, (more, QuotaUsage::default()))?;
+        let mut threads = Vec::with_capacity(messages.len());
+        let mut arrivals = Vec::with_capacity(messages.len());
+        for new in messages {
+            let body = Arc::new(Body {
+                message: new.message.clone(),
+                summary: Arc::clone(&new.summary),
+                email_id: mailcore::mailbox::EmailId(moment.id()),
+                charge: self.budget.charge(new.message.len())?,
+            });
+            let threaded = self.thread(&account, &body, &threads);
+            threads.extend(threaded.keep.map(|key| (key, threaded.thread)));
+            arrivals.push(Arrival {
+                body,
+                flags: new.flags.clone(),
+                internal_date: new.internal_date,
+                thread: Some(threaded.thread),
+            });
+        }
         let folder = self.folder_mut(id)?;
         let uids = folder.append(arrivals, moment.now)?;
         let (uid_validity, modseq) = (folder.uid_validity, folder.highest);
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.threads.extend(threads);
+        }
         let appended = |uid| Appended {
             mailbox: id,
             uid_validity,
@@ -131,6 +153,55 @@ impl Core {
             modseq,
         };
         Ok(uids.into_iter().map(appended).collect())
+    }
+
+    /// The thread of a message, with what earlier messages of the same change
+    /// add to the account's table.
+    fn thread(&self, account: &AccountId, body: &Body, new: &[(MessageKey, ThreadId)]) -> Threaded {
+        let table = self.accounts.get(account).map(|it| &it.threads);
+        let known = |key| {
+            let added = new.iter().rev().find(|(it, _)| *it == key);
+            let kept = added.map(|(_, thread)| *thread);
+            Ok::<_, Infallible>(kept.or_else(|| table?.get(&key).copied()))
+        };
+        let Ok(threaded) = ThreadKeys::of(&body.summary).thread(body.email_id, known);
+        threaded
+    }
+
+    /// Whether the account may hold so much `more` and so much less.
+    pub(super) fn within_quota(
+        &self,
+        account: &AccountId,
+        quota: QuotaLimit,
+        (more, less): (QuotaUsage, QuotaUsage),
+    ) -> Result<(), StoreError> {
+        let before = self.usage(account);
+        match quota.permits(before, before.plus(more).minus(less)) {
+            true => Ok(()),
+            false => Err(StoreError::OverQuota),
+        }
+    }
+
+    /// Adds a message to `to` and removes one from `from`, both or none.
+    pub(super) fn replace(
+        &mut self,
+        (from, to): (MailboxId, MailboxId),
+        uid: Uid,
+        (new, quota): (&NewMessage, QuotaLimit),
+        moment: Moment<'_>,
+    ) -> Result<Appended, StoreError> {
+        let folder = self.folder(from)?;
+        let old = folder.row(uid).ok_or(StoreError::NotFound)?.usage();
+        let change = (QuotaUsage::message(new.message.len()), old);
+        self.within_quota(&folder.account.clone(), quota, change)?;
+        let added = std::slice::from_ref(new);
+        let appended = self
+            .append(to, added, QuotaLimit::NONE, moment)?
+            .pop()
+            .ok_or(StoreError::NotFound)?;
+        self.note_appended(&EventName::MessageAppend, &appended, None, moment);
+        self.remove(from, &UidSet::range(uid, uid), moment)?;
+        Ok(appended)
     }
 
     /// Copies or moves messages between mailboxes, all or none.
@@ -141,6 +212,15 @@ impl Core {
         transfer: Transfer,
         moment: Moment<'_>,
     ) -> Result<CopyReceipt, StoreError> {
+        if let Transfer::Copy(quota) = transfer {
+            let folder = self.folder(from)?;
+            let more = folder.rows(uids).map(Row::usage).sum();
+            self.within_quota(
+                &folder.account.clone(),
+                quota,
+                (more, QuotaUsage::default()),
+            )?;
+        }
         let (old, arrivals): (Vec<Uid>, Vec<Arrival>) = self
             .folder(from)?
             .rows(uids)
@@ -184,17 +264,27 @@ impl Core {
         uids: &UidSet,
         moment: Moment<'_>,
     ) -> Result<UidSet, StoreError> {
-        let tombstones = self.limits.tombstones;
-        let folder = self.folder_mut(id)?;
-        let gone = folder.deleted_among(uids);
-        folder.remove(&gone, tombstones);
-        self.note_uids(EventName::MessageExpunge, id, &gone, moment);
+        let gone = self.folder(id)?.deleted_among(uids);
+        self.remove(id, &gone, moment)?;
         Ok(gone)
     }
 
+    /// Removes messages for good.
+    fn remove(
+        &mut self,
+        id: MailboxId,
+        gone: &UidSet,
+        moment: Moment<'_>,
+    ) -> Result<(), StoreError> {
+        let tombstones = self.limits.tombstones;
+        self.folder_mut(id)?.remove(gone, tombstones);
+        self.note_uids(EventName::MessageExpunge, id, gone, moment);
+        Ok(())
+    }
+
     /// Octets of the account's messages, and how many there are.
-    pub(super) fn usage(&self, account: &AccountId) -> mailcore::seams::QuotaUsage {
-        let mut usage = mailcore::seams::QuotaUsage::default();
+    pub(super) fn usage(&self, account: &AccountId) -> QuotaUsage {
+        let mut usage = QuotaUsage::default();
         let ids = self.accounts.get(account).map(|it| it.names.values());
         for folder in ids
             .into_iter()
@@ -208,11 +298,10 @@ impl Core {
     }
 
     fn note_uids(&mut self, name: EventName, id: MailboxId, uids: &UidSet, moment: Moment<'_>) {
-        if uids.is_empty() {
-            return;
-        }
-        if let Some(event) = self.mailbox_event(name, id, moment) {
-            self.events.push(event.with("uids", uids));
+        for part in uids.parts(MAX_EVENT_RANGES) {
+            if let Some(event) = self.mailbox_event(name.clone(), id, moment) {
+                self.events.push(event.with("uids", part));
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use mailcore::mailbox::{
 };
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
-use mailcore::seams::{Clock, Commit, Mailbox, NewMessage, StateKey, Storage};
+use mailcore::seams::{Clock, Commit, Mailbox, NewMessage, QuotaLimit, StateKey, Storage};
 use mailcore::status::{Failure, Status};
 use mailcore::testing::VirtualClock;
 use mailcore::time::Timestamp;
@@ -108,7 +108,7 @@ fn delivery(account: AccountId, mailbox: &str, message: NewMessage, id: u128) ->
         if_missing: IfMissing::Create,
         message,
         delivery_id: Some(DeliveryId(id)),
-        quota: Some(10_000_000),
+        quota: Some(10_000_000).into(),
         trace: TraceId(id),
         recipient: Some("alice@golden.test".parse().unwrap()),
     }
@@ -141,12 +141,15 @@ pub(crate) async fn first_half(store: &EmbeddedStore, clock: &VirtualClock) {
     let messages = (1..=8)
         .map(|n| new_message(text(n, 200 * n as usize), Flags::NONE, i64::from(n)))
         .collect();
-    inbox.append(messages).await.unwrap();
+    inbox.append(messages, QuotaLimit::NONE).await.unwrap();
     clock.advance(MINUTE);
     let kept = flags(&[SystemFlag::Seen, SystemFlag::Answered], &["$Forwarded"]);
     let large = new_message(text(9, 70_001), kept, 400);
     let empty = new_message(b"\r\n".to_vec(), Flags::NONE, 0);
-    inbox.append(vec![large, empty]).await.unwrap();
+    inbox
+        .append(vec![large, empty], QuotaLimit::NONE)
+        .await
+        .unwrap();
     change_messages(&*inbox, clock).await;
     let mut batch = filed_delivery();
     let shared = text(20, 3_000);
@@ -217,10 +220,13 @@ async fn change_messages(inbox: &dyn Mailbox, clock: &VirtualClock) {
         .await
         .unwrap();
     clock.advance(MINUTE);
-    inbox.copy(&uids(1, 5), &name("Arbeit/2026")).await.unwrap();
+    inbox
+        .copy(&uids(1, 5), &name("Arbeit/2026"), QuotaLimit::NONE)
+        .await
+        .unwrap();
     // The large body, shared by two messages.
     inbox
-        .copy(&uids(9, 9), &name("日本語/メール"))
+        .copy(&uids(9, 9), &name("日本語/メール"), QuotaLimit::NONE)
         .await
         .unwrap();
     inbox.move_to(&uids(5, 6), &name("gone")).await.unwrap();
@@ -239,9 +245,12 @@ pub(crate) async fn second_half(store: &EmbeddedStore, clock: &VirtualClock) {
     // Its child stays, so it is still listed, as a level without a mailbox.
     store.delete(&alice(), &name("Arbeit/2025")).await.unwrap();
     let bobs = Storage::open(store, &bob(), &name("INBOX")).await.unwrap();
-    bobs.append(vec![new_message(text(30, 500), Flags::NONE, 2)])
-        .await
-        .unwrap();
+    bobs.append(
+        vec![new_message(text(30, 500), Flags::NONE, 2)],
+        QuotaLimit::NONE,
+    )
+    .await
+    .unwrap();
     store
         .rename(&bob(), &name("INBOX"), &name("old mail"))
         .await

@@ -3,6 +3,8 @@
 //!
 //! Every value comes from the effect, so applying decides nothing.
 
+use std::sync::Arc;
+
 use mailcore::mailbox::{Flags, SystemFlag};
 use mailcore::queue::QueueProgress;
 use rusqlite::{OptionalExtension, params};
@@ -11,7 +13,7 @@ use super::cache::MailboxState;
 use super::{Index, signed, unsigned};
 use crate::embedded::body::EXTENT_BODIES;
 use crate::embedded::log::{Lsn, SegmentId};
-use crate::embedded::record::{BodySource, Effect, Filed, keywords_text};
+use crate::embedded::record::{BodySource, Effect, Filed, Keep, keywords_text};
 
 /// Where a group's body frames lie, and when it was committed.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +76,9 @@ impl Index {
                 mailbox,
                 modseq,
                 uids,
-            } => self.apply_expunge(*mailbox, *modseq, uids),
+                keep,
+            } => self.apply_expunge((*mailbox, *modseq), uids, (*keep, origin.at)),
+            Effect::DeleteMailbox { id, keep } => self.apply_delete(*id, *keep, origin.at),
             Effect::CreateMailbox {
                 id,
                 account,
@@ -95,18 +99,21 @@ impl Index {
 
     fn apply_rest(&mut self, effect: &Effect) -> rusqlite::Result<()> {
         match effect {
-            Effect::DeleteMailbox { id } => self.apply_delete(*id),
             Effect::RenameMailbox { id, name } => self.apply_rename(*id, name),
-            Effect::Subscribe { account, name } => self
-                .conn
-                .prepare_cached("INSERT OR IGNORE INTO subscriptions VALUES (?, ?)")?
-                .execute(params![account, name])
-                .map(drop),
-            Effect::Unsubscribe { account, name } => self
-                .conn
-                .prepare_cached("DELETE FROM subscriptions WHERE account = ? AND name = ?")?
-                .execute(params![account, name])
-                .map(drop),
+            Effect::Subscribe { account, name } => self.apply_subscription(
+                "INSERT OR IGNORE INTO subscriptions VALUES (?, ?)",
+                (account, name),
+            ),
+            Effect::Unsubscribe { account, name } => self.apply_subscription(
+                "DELETE FROM subscriptions WHERE account = ? AND name = ?",
+                (account, name),
+            ),
+            Effect::Rights {
+                mailbox,
+                identifier,
+                rights,
+            } => self.apply_rights(*mailbox, identifier, rights.as_deref()),
+            Effect::Forget { mailbox, uids } => self.apply_forget(*mailbox, uids),
             Effect::Enqueue {
                 id,
                 body,
@@ -236,7 +243,7 @@ impl Index {
     fn apply_file(&mut self, filed: &Filed) -> rusqlite::Result<()> {
         self.conn
             .prepare_cached(
-                "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 signed(filed.mailbox),
@@ -249,7 +256,9 @@ impl Index {
                 filed.internal_date,
                 filed.save_date,
                 &filed.email_id.to_be_bytes()[..],
+                filed.thread.map(u64::cast_signed),
             ])?;
+        self.apply_thread(filed)?;
         self.count_content(signed(filed.content), 1)?;
         self.filed.entry(filed.mailbox).or_insert(filed.uid);
         self.change_mailbox(filed.mailbox, |state| {
@@ -304,34 +313,137 @@ impl Index {
         })
     }
 
+    /// What leads from this message to its thread, when that is not plain.
+    fn apply_thread(&mut self, filed: &Filed) -> rusqlite::Result<()> {
+        if let (Some(key), Some(thread)) = (filed.thread_key, filed.thread)
+            && let Some(account) = self.mailbox(filed.mailbox)?.map(|it| it.account.clone())
+        {
+            self.conn
+                .prepare_cached("INSERT OR REPLACE INTO threads VALUES (?, ?, ?)")?
+                .execute(params![account, key.cast_signed(), thread.cast_signed()])?;
+        }
+        Ok(())
+    }
+
     fn apply_expunge(
         &mut self,
-        mailbox: u64,
-        modseq: u64,
+        (mailbox, modseq): (u64, u64),
         uids: &[(u32, u32)],
+        kept: (Keep, i64),
     ) -> rusqlite::Result<()> {
-        let mut gone: Vec<(i64, u8, i64)> = Vec::new();
+        let mut gone = Vec::new();
         for (first, last) in uids {
-            let range = params![signed(mailbox), first, last];
-            let mut query = self.conn.prepare_cached(
-                "DELETE FROM messages WHERE mailbox = ? AND uid BETWEEN ? AND ? RETURNING content, flags, size",
-            )?;
-            let rows = query.query_map(range, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            for row in rows {
-                gone.push(row?);
-            }
+            gone.extend(self.take_messages(mailbox, (*first, *last), (modseq, kept))?);
             self.conn
                 .prepare_cached("INSERT OR REPLACE INTO vanished VALUES (?, ?, ?, ?)")?
                 .execute(params![signed(mailbox), signed(modseq), first, last])?;
         }
-        for (content, _, _) in &gone {
-            self.count_content(*content, -1)?;
-        }
+        self.vanished_in.insert(mailbox);
         self.change_mailbox(mailbox, |state| {
             state.modseq = state.modseq.max(modseq);
             gone.iter()
-                .for_each(|(_, flags, size)| state.subtract(*flags, unsigned(*size)));
+                .for_each(|(flags, size)| state.subtract(*flags, unsigned(*size)));
         })
+    }
+
+    /// Takes messages out of a mailbox; their flags and sizes. Where they can
+    /// be brought back, their row and what holds their content lives on in
+    /// `expunged`.
+    fn take_messages(
+        &mut self,
+        mailbox: u64,
+        (first, last): (u32, u32),
+        (modseq, (keep, at)): (u64, (Keep, i64)),
+    ) -> rusqlite::Result<Vec<(u8, i64)>> {
+        let place = self
+            .mailbox(mailbox)?
+            .map(|it| (it.account.clone(), it.name.clone()));
+        // What was in a mailbox that nobody owns (its record is lost) is nobody's.
+        let place = place.filter(|_| keep == Keep::ForUndelete);
+        if let Some((account, name)) = &place {
+            self.conn
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO expunged SELECT mailbox, uid, ?4, content, flags, keywords,
+                     size, internal_date, save_date, email_id, thread, ?5, ?6, ?7 FROM messages
+                     WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3",
+                )?
+                .execute(params![
+                    signed(mailbox),
+                    first,
+                    last,
+                    signed(modseq),
+                    account,
+                    name,
+                    at
+                ])?;
+        }
+        let gone: Vec<(i64, u8, i64)> = self
+            .conn
+            .prepare_cached(
+                "DELETE FROM messages WHERE mailbox = ? AND uid BETWEEN ? AND ? RETURNING content, flags, size",
+            )?
+            .query_map(params![signed(mailbox), first, last], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        if place.is_none() {
+            for (content, _, _) in &gone {
+                self.count_content(*content, -1)?;
+            }
+        }
+        Ok(gone
+            .into_iter()
+            .map(|(_, flags, size)| (flags, size))
+            .collect())
+    }
+
+    fn apply_forget(&mut self, mailbox: u64, uids: &[(u32, u32)]) -> rusqlite::Result<()> {
+        for (first, last) in uids {
+            let contents: Vec<i64> = self
+                .conn
+                .prepare_cached(
+                    "DELETE FROM expunged WHERE mailbox = ? AND uid BETWEEN ? AND ? RETURNING content",
+                )?
+                .query_map(params![signed(mailbox), first, last], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for content in contents {
+                self.count_content(content, -1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_rights(
+        &mut self,
+        mailbox: u64,
+        identifier: &str,
+        rights: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        match rights {
+            Some(rights) => self
+                .conn
+                .prepare_cached("INSERT OR REPLACE INTO rights VALUES (?, ?, ?)")?
+                .execute(params![signed(mailbox), identifier, rights])?,
+            None => self
+                .conn
+                .prepare_cached("DELETE FROM rights WHERE mailbox = ? AND identifier = ?")?
+                .execute(params![signed(mailbox), identifier])?,
+        };
+        let owner = self.mailbox(mailbox)?.map(|it| it.account.clone());
+        self.touched.extend(owner);
+        Ok(())
+    }
+
+    fn apply_subscription(
+        &mut self,
+        sql: &str,
+        (account, name): (&str, &str),
+    ) -> rusqlite::Result<()> {
+        self.touched.insert(Arc::from(account));
+        self.conn
+            .prepare_cached(sql)?
+            .execute(params![account, name])
+            .map(drop)
     }
 
     fn apply_create(&mut self, state: MailboxState) -> rusqlite::Result<()> {
@@ -353,22 +465,21 @@ impl Index {
                 signed(state.modseq),
                 state.special_use,
             ])?;
+        self.touched.insert(state.account.clone());
         self.cache.insert(state);
         Ok(())
     }
 
-    fn apply_delete(&mut self, id: u64) -> rusqlite::Result<()> {
-        let contents: Vec<i64> = self
-            .conn
-            .prepare_cached("DELETE FROM messages WHERE mailbox = ? RETURNING content")?
-            .query_map([signed(id)], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        for content in contents {
-            self.count_content(content, -1)?;
+    fn apply_delete(&mut self, id: u64, keep: Keep, at: i64) -> rusqlite::Result<()> {
+        let state = self.mailbox(id)?.cloned();
+        let modseq = state.as_ref().map_or(0, |it| it.modseq);
+        self.take_messages(id, (0, u32::MAX), (modseq, (keep, at)))?;
+        self.touched.extend(state.map(|it| it.account));
+        for table in ["vanished", "rights"] {
+            self.conn
+                .prepare_cached(&format!("DELETE FROM {table} WHERE mailbox = ?"))?
+                .execute([signed(id)])?;
         }
-        self.conn
-            .prepare_cached("DELETE FROM vanished WHERE mailbox = ?")?
-            .execute([signed(id)])?;
         self.conn
             .prepare_cached("DELETE FROM mailboxes WHERE id = ?")?
             .execute([signed(id)])?;
@@ -383,6 +494,7 @@ impl Index {
             .execute(params![name, signed(id)])?;
         if let Some(mut state) = self.mailbox(id)?.cloned() {
             self.cache.remove(id);
+            self.touched.insert(state.account.clone());
             name.clone_into(&mut state.name);
             self.cache.insert(state);
             self.cache.change(id);

@@ -8,11 +8,13 @@ mod cache;
 pub(crate) mod read;
 mod tidy;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use mailcore::seams::QuotaUsage;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 pub(crate) use apply::{IN_EXTENT, LOST, Origin};
@@ -24,7 +26,7 @@ use super::log::{Lsn, Place, SegmentId, StoreId};
 use cache::Cache;
 
 /// The layout of the tables. An index of another version is built anew.
-pub(crate) const INDEX_VERSION: i64 = 1;
+pub(crate) const INDEX_VERSION: i64 = 2;
 /// Statements kept prepared in each connection.
 const STATEMENTS: usize = 96;
 /// Pages of write-ahead log before SQLite moves them into the database file.
@@ -44,6 +46,11 @@ pub(crate) struct Index {
     pub(crate) deleted: Vec<u64>,
     /// The first message filed in each mailbox since the last group.
     pub(crate) filed: HashMap<u64, u32>,
+    /// Accounts with a change since the last group that no mailbox's counters
+    /// show: names, subscriptions, rights.
+    pub(crate) touched: BTreeSet<Arc<str>>,
+    /// Mailboxes with new rows in `vanished` since these were last made fewer.
+    vanished_in: BTreeSet<u64>,
     /// Where the search for old deliveries goes on.
     swept: Vec<u8>,
 }
@@ -109,6 +116,8 @@ impl Index {
             applied,
             deleted: Vec::new(),
             filed: HashMap::new(),
+            touched: BTreeSet::new(),
+            vanished_in: BTreeSet::new(),
             swept: Vec::new(),
         }))
     }
@@ -231,6 +240,7 @@ impl Index {
         self.cache.forget();
         self.deleted.clear();
         self.filed.clear();
+        self.touched.clear();
         (self.applied, self.counters) = read_meta(&self.conn)?;
         Ok(())
     }
@@ -295,10 +305,10 @@ impl Index {
             .map(drop)
     }
 
-    /// Octets of the account's messages, this group included.
-    pub(crate) fn usage(&self, account: &str) -> rusqlite::Result<u64> {
+    /// What the account's messages use, this group included.
+    pub(crate) fn usage(&self, account: &str) -> rusqlite::Result<QuotaUsage> {
         self.write_mailboxes()?;
-        read::usage(&self.conn, account).map(|usage| usage.octets)
+        read::usage(&self.conn, account)
     }
 }
 
@@ -329,7 +339,7 @@ fn make_tables(conn: &Connection, store: StoreId) -> rusqlite::Result<()> {
     conn.execute_batch(include_str!("schema.sql"))?;
     let (start, next) = (Place::START, Counters::default());
     conn.execute(
-        "INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             &store.0[..],
             signed(start.next.0),
@@ -341,6 +351,7 @@ fn make_tables(conn: &Connection, store: StoreId) -> rusqlite::Result<()> {
             signed(next.version),
             signed(next.event),
             next.validity,
+            i64::MIN,
         ],
     )?;
     conn.pragma_update(None, "user_version", INDEX_VERSION)?;

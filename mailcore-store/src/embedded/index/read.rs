@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mailcore::event::{Event, EventCursor, StoredEvent};
 use mailcore::mailbox::{
-    EmailId, Flags, MessageInfo, ModSeq, SystemFlag, Uid, UidSet, UidValidity,
+    EmailId, Flags, MessageInfo, MessageKey, ModSeq, SystemFlag, ThreadId, Uid, UidSet, UidValidity,
 };
 use mailcore::message::Summary;
 use mailcore::seams::{QuotaUsage, StateValue};
@@ -21,7 +21,7 @@ use crate::embedded::record::{email_id, flags_from};
 
 const MAILBOX: &str = "id, account, name, uid_validity, uid_next, modseq, messages, unseen, deleted, size, special_use";
 const MESSAGE: &str =
-    "uid, flags, keywords, modseq, size, internal_date, save_date, email_id, content";
+    "uid, flags, keywords, modseq, size, internal_date, save_date, email_id, content, thread";
 
 fn number(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     row.get(at).map(unsigned)
@@ -98,11 +98,31 @@ pub(crate) fn usage(conn: &Connection, account: &str) -> rusqlite::Result<QuotaU
         .query_row([account], |row| Ok(QuotaUsage { octets: number(row, 0)?, messages: number(row, 1)? }))
 }
 
+/// What the account's table of threads says of a message id.
+pub(crate) fn thread(
+    conn: &Connection,
+    account: &str,
+    key: MessageKey,
+) -> rusqlite::Result<Option<ThreadId>> {
+    conn.prepare_cached("SELECT thread FROM threads WHERE account = ? AND key = ?")?
+        .query_row(params![account, key.0.cast_signed()], |row| {
+            row.get(0).map(|it: i64| ThreadId(it.cast_unsigned()))
+        })
+        .optional()
+}
+
 /// A message's row with the content it refers to.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageRow {
     pub(crate) info: MessageInfo,
     pub(crate) content: u64,
+}
+
+impl MessageRow {
+    /// What it counts in its account's quota.
+    pub(crate) fn usage(&self) -> QuotaUsage {
+        QuotaUsage::message(self.info.size)
+    }
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
@@ -121,6 +141,9 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
         internal_date: Timestamp::from_millis(row.get(5)?),
         save_date: Timestamp::from_millis(row.get(6)?),
         email_id: EmailId(id128(row, 7)?),
+        thread_id: row
+            .get::<_, Option<i64>>(9)?
+            .map(|thread| ThreadId(thread.cast_unsigned())),
     };
     Ok(MessageRow {
         info,

@@ -9,7 +9,8 @@ CREATE TABLE meta (
     next_content  INTEGER NOT NULL,
     next_version  INTEGER NOT NULL,
     next_event    INTEGER NOT NULL,
-    next_validity INTEGER NOT NULL
+    next_validity INTEGER NOT NULL,
+    released      INTEGER NOT NULL
 );
 CREATE TABLE mailboxes (
     id           INTEGER PRIMARY KEY,
@@ -58,6 +59,7 @@ CREATE TABLE messages (
     internal_date INTEGER NOT NULL,
     save_date     INTEGER NOT NULL,
     email_id      BLOB    NOT NULL,
+    thread        INTEGER,
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX messages_modseq ON messages (mailbox, modseq);
@@ -68,6 +70,38 @@ CREATE TABLE vanished (
     last    INTEGER NOT NULL,
     PRIMARY KEY (mailbox, modseq, first)
 ) WITHOUT ROWID;
+CREATE TABLE threads (
+    account TEXT    NOT NULL,
+    key     INTEGER NOT NULL,
+    thread  INTEGER NOT NULL,
+    PRIMARY KEY (account, key)
+) WITHOUT ROWID;
+CREATE TABLE rights (
+    mailbox    INTEGER NOT NULL,
+    identifier TEXT    NOT NULL,
+    rights     TEXT    NOT NULL,
+    PRIMARY KEY (mailbox, identifier)
+) WITHOUT ROWID;
+CREATE INDEX rights_identifier ON rights (identifier);
+CREATE TABLE expunged (
+    mailbox       INTEGER NOT NULL,
+    uid           INTEGER NOT NULL,
+    modseq        INTEGER NOT NULL,
+    content       INTEGER NOT NULL,
+    flags         INTEGER NOT NULL,
+    keywords      TEXT    NOT NULL,
+    size          INTEGER NOT NULL,
+    internal_date INTEGER NOT NULL,
+    save_date     INTEGER NOT NULL,
+    email_id      BLOB    NOT NULL,
+    thread        INTEGER,
+    account       TEXT    NOT NULL,
+    name          TEXT    NOT NULL,
+    expunged_at   INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE INDEX expunged_account ON expunged (account, expunged_at);
+CREATE INDEX expunged_at ON expunged (expunged_at);
 CREATE TABLE deliveries (
     id      BLOB    PRIMARY KEY,
     mailbox INTEGER NOT NULL,

@@ -28,6 +28,14 @@ pub struct Retention {
     /// anything stays in the queue (5 days by default, RFC 5321 section
     /// 4.5.4.1), or mail may be filed twice.
     pub deliveries_for: Duration,
+    /// How long messages that were removed can be brought back
+    /// ([`Undelete`](mailcore::seams::Undelete)); zero for not at all. What
+    /// they take on disk is free after that.
+    pub undelete_for: Duration,
+    /// Expunges that a mailbox remembers one by one, for clients that come
+    /// back after a while (RFC 7162 section 3.2.7). Those before are remembered
+    /// as one: who asks for them is told of more UIDs than went away since.
+    pub tombstones: u64,
 }
 
 impl Default for Retention {
@@ -37,6 +45,8 @@ impl Default for Retention {
             events: 200_000,
             events_for: Duration::from_secs(30 * DAY),
             deliveries_for: Duration::from_secs(14 * DAY),
+            undelete_for: Duration::from_secs(7 * DAY),
+            tombstones: 1_000,
         }
     }
 }

@@ -9,8 +9,12 @@ use mailcore::pack::{PackError, Packer, Unpacker};
 
 /// The version of the record's own layout.
 const RECORD: u8 = 1;
-/// The version of each effect's layout.
-const EFFECT: u8 = 1;
+/// The version of an effect's first layout.
+const FIRST: u8 = 1;
+/// The version of the effects that have had a second: [`Effect::File`] got the
+/// thread, [`Effect::Expunge`] and [`Effect::DeleteMailbox`] what is kept for
+/// being brought back.
+const SECOND: u8 = 2;
 
 /// Where a body's octets lie, as the record names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,20 @@ pub(crate) struct Filed {
     pub(crate) internal_date: i64,
     pub(crate) save_date: i64,
     pub(crate) email_id: u128,
+    /// `None` in records of the first layout.
+    pub(crate) thread: Option<u64>,
+    /// The message's key, when the account's table of threads has to lead from
+    /// it to the thread.
+    pub(crate) thread_key: Option<u64>,
+}
+
+/// Whether messages that go can be brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// For as long as the store's settings say.
+    ForUndelete,
+    /// They were moved, or none is kept.
+    Nothing,
 }
 
 /// One change to the store.
@@ -72,6 +90,7 @@ pub(crate) enum Effect {
         mailbox: u64,
         modseq: u64,
         uids: Vec<(u32, u32)>,
+        keep: Keep,
     },
     /// A new mailbox.
     CreateMailbox {
@@ -82,7 +101,7 @@ pub(crate) enum Effect {
         special_use: Option<String>,
     },
     /// A mailbox and its messages gone.
-    DeleteMailbox { id: u64 },
+    DeleteMailbox { id: u64, keep: Keep },
     /// A mailbox's new name.
     RenameMailbox { id: u64, name: String },
     /// A subscription.
@@ -112,6 +131,15 @@ pub(crate) enum Effect {
     Drop { namespace: String, key: String },
     /// An event, as `Event::encode` writes it.
     Event { cursor: u64, event: Vec<u8> },
+    /// Somebody's rights on a mailbox, as letters; `None` for no entry.
+    Rights {
+        mailbox: u64,
+        identifier: String,
+        rights: Option<String>,
+    },
+    /// Removed messages that can be brought back no more, as mailbox and ranges
+    /// of UIDs: they were brought back, or given up.
+    Forget { mailbox: u64, uids: Vec<(u32, u32)> },
 }
 
 /// A group's record.
@@ -128,7 +156,7 @@ impl Record {
         let mut out = Packer::new(RECORD);
         out.i64(self.at);
         out.list(&self.effects, |out, effect| {
-            let mut body = Packer::new(EFFECT);
+            let mut body = Packer::new(effect.version());
             out.u64(effect.write(&mut body));
             out.octets(&body.finish());
         });
@@ -144,13 +172,31 @@ impl Record {
         let at = from.i64()?;
         let effects = from.list(|from| {
             let tag = from.u64()?;
-            Effect::read(tag, &mut Unpacker::new(from.octets()?, EFFECT)?)
+            let octets = from.octets()?;
+            let layout = octets.first().copied().unwrap_or(0);
+            Effect::read(tag, layout, &mut Unpacker::new(octets, newest(tag))?)
         })?;
         Ok(Self { at, effects })
     }
 }
 
+/// The newest layout of the effect of this tag.
+fn newest(tag: u64) -> u8 {
+    match tag {
+        3 | 6 | 8 => SECOND,
+        _ => FIRST,
+    }
+}
+
 impl Effect {
+    /// The layout it is written in.
+    fn version(&self) -> u8 {
+        match self {
+            Self::File(_) | Self::Expunge { .. } | Self::DeleteMailbox { .. } => SECOND,
+            _ => FIRST,
+        }
+    }
+
     /// Writes the fields; returns the tag.
     fn write(&self, out: &mut Packer) -> u64 {
         match self {
@@ -221,13 +267,12 @@ impl Effect {
                 mailbox,
                 modseq,
                 uids,
+                keep,
             } => {
                 out.u64(*mailbox);
                 out.u64(*modseq);
-                out.list(uids, |out, (first, last)| {
-                    out.u64(u64::from(*first));
-                    out.u64(u64::from(*last));
-                });
+                out.list(uids, write_range);
+                keep.write(out);
                 6
             }
             Self::CreateMailbox {
@@ -244,8 +289,9 @@ impl Effect {
                 out.option(special_use.as_deref(), Packer::text);
                 7
             }
-            Self::DeleteMailbox { id } => {
+            Self::DeleteMailbox { id, keep } => {
                 out.u64(*id);
+                keep.write(out);
                 8
             }
             Self::RenameMailbox { id, name } => {
@@ -301,12 +347,27 @@ impl Effect {
                 out.octets(event);
                 17
             }
+            Self::Rights {
+                mailbox,
+                identifier,
+                rights,
+            } => {
+                out.u64(*mailbox);
+                out.text(identifier);
+                out.option(rights.as_deref(), Packer::text);
+                18
+            }
+            Self::Forget { mailbox, uids } => {
+                out.u64(*mailbox);
+                out.list(uids, write_range);
+                21
+            }
             // All others were met before.
             _ => 0,
         }
     }
 
-    fn read(tag: u64, from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+    fn read(tag: u64, layout: u8, from: &mut Unpacker<'_>) -> Result<Self, PackError> {
         Ok(match tag {
             1 => Self::Body {
                 id: from.u64()?,
@@ -324,7 +385,7 @@ impl Effect {
                 prefix: from.octets()?.to_vec(),
                 summary: from.octets()?.to_vec(),
             },
-            3 => Self::File(Filed::read(from)?),
+            3 => Self::File(Filed::read(layout, from)?),
             4 => Self::Delivery {
                 id: from.u128()?,
                 mailbox: from.u64()?,
@@ -339,7 +400,12 @@ impl Effect {
             6 => Self::Expunge {
                 mailbox: from.u64()?,
                 modseq: from.u64()?,
-                uids: from.list(|from| Ok((narrow(from.u64()?)?, narrow(from.u64()?)?)))?,
+                uids: from.list(read_range)?,
+                keep: Keep::read(layout, from)?,
+            },
+            8 => Self::DeleteMailbox {
+                id: from.u64()?,
+                keep: Keep::read(layout, from)?,
             },
             other => Self::read_rest(other, from)?,
         })
@@ -355,7 +421,6 @@ impl Effect {
                 uid_validity: narrow(from.u64()?)?,
                 special_use: from.option(text)?,
             },
-            8 => Self::DeleteMailbox { id: from.u64()? },
             9 => Self::RenameMailbox {
                 id: from.u64()?,
                 name: text(from)?,
@@ -394,7 +459,16 @@ impl Effect {
                 cursor: from.u64()?,
                 event: from.octets()?.to_vec(),
             },
-            _ => return Err(PackError::Version(EFFECT + 1)),
+            18 => Self::Rights {
+                mailbox: from.u64()?,
+                identifier: text(from)?,
+                rights: from.option(text)?,
+            },
+            21 => Self::Forget {
+                mailbox: from.u64()?,
+                uids: from.list(read_range)?,
+            },
+            _ => return Err(PackError::Version(SECOND + 1)),
         })
     }
 }
@@ -413,9 +487,15 @@ impl Filed {
         out.i64(self.internal_date);
         out.i64(self.save_date);
         out.u128(self.email_id);
+        out.option(self.thread, Packer::u64);
+        out.option(self.thread_key, Packer::u64);
     }
 
-    fn read(from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+    fn read(layout: u8, from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+        let thread = |from: &mut Unpacker<'_>| match layout {
+            FIRST => Ok(None),
+            _ => from.option(Unpacker::u64),
+        };
         let (mailbox, uid, modseq) = (from.u64()?, narrow(from.u64()?)?, from.u64()?);
         let (content, size) = (from.u64()?, from.u64()?);
         Ok(Self {
@@ -428,8 +508,36 @@ impl Filed {
             internal_date: from.i64()?,
             save_date: from.i64()?,
             email_id: from.u128()?,
+            thread: thread(from)?,
+            thread_key: thread(from)?,
         })
     }
+}
+
+impl Keep {
+    fn write(self, out: &mut Packer) {
+        out.u64(u64::from(self == Self::ForUndelete));
+    }
+
+    fn read(layout: u8, from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+        match layout {
+            FIRST => Ok(Self::Nothing),
+            _ => match from.u64()? {
+                0 => Ok(Self::Nothing),
+                1 => Ok(Self::ForUndelete),
+                _ => Err(PackError::Damaged),
+            },
+        }
+    }
+}
+
+fn write_range(out: &mut Packer, (first, last): &(u32, u32)) {
+    out.u64(u64::from(*first));
+    out.u64(u64::from(*last));
+}
+
+fn read_range(from: &mut Unpacker<'_>) -> Result<(u32, u32), PackError> {
+    Ok((narrow(from.u64()?)?, narrow(from.u64()?)?))
 }
 
 fn write_texts(out: &mut Packer, first: &str, second: &str, tag: u64) -> u64 {

@@ -22,6 +22,8 @@ fn mail_effects() -> Vec<Effect> {
         internal_date: -6,
         save_date: 7,
         email_id: 8,
+        thread: Some(9),
+        thread_key: Some(u64::MAX),
     };
     let (id, mailbox, modseq) = (1, 2, 3);
     vec![
@@ -59,6 +61,7 @@ fn mail_effects() -> Vec<Effect> {
             mailbox,
             modseq,
             uids: vec![(1, 2), (4, 9)],
+            keep: Keep::ForUndelete,
         },
     ]
 }
@@ -83,7 +86,19 @@ fn other_effects() -> Vec<Effect> {
     vec![
         created,
         put,
-        Effect::DeleteMailbox { id: 1 },
+        Effect::DeleteMailbox {
+            id: 1,
+            keep: Keep::Nothing,
+        },
+        Effect::Rights {
+            mailbox: 1,
+            identifier: text("anyone"),
+            rights: Some(text("lr")),
+        },
+        Effect::Forget {
+            mailbox: 1,
+            uids: vec![(1, 2), (4, 4)],
+        },
         Effect::RenameMailbox {
             id: 1,
             name: name.clone(),
@@ -123,4 +138,48 @@ fn every_effect_reads_back_and_no_prefix_of_it_does() {
     for cut in 0..octets.len() {
         assert!(Record::decode(&octets[..cut]).is_err(), "cut at {cut}");
     }
+}
+
+/// One effect as the first format wrote it.
+fn first_layout(tag: u64, write: impl FnOnce(&mut Packer)) -> Record {
+    let mut effect = Packer::new(FIRST);
+    write(&mut effect);
+    let mut out = Packer::new(RECORD);
+    out.i64(5);
+    out.list(&[effect.finish()], |out, effect| {
+        out.u64(tag);
+        out.octets(effect);
+    });
+    Record::decode(&out.finish()).unwrap()
+}
+
+#[test]
+fn effects_of_the_first_layout_are_read() {
+    let filed = first_layout(3, |out| {
+        (1..=5).for_each(|it| out.u64(it));
+        write_flags(out, &Flags::NONE);
+        out.i64(6);
+        out.i64(7);
+        out.u128(8);
+    });
+    let [Effect::File(filed)] = &filed.effects[..] else {
+        panic!("{filed:?}")
+    };
+    assert_eq!((filed.email_id, filed.size), (8, 5));
+    assert_eq!((filed.thread, filed.thread_key), (None, None));
+    let expunged = first_layout(6, |out| {
+        out.u64(1);
+        out.u64(2);
+        out.list(&[(3, 4)], write_range);
+    });
+    let deleted = first_layout(8, |out| out.u64(1));
+    let keep = Keep::Nothing;
+    let expunge = Effect::Expunge {
+        mailbox: 1,
+        modseq: 2,
+        uids: vec![(3, 4)],
+        keep,
+    };
+    assert_eq!(expunged.effects, [expunge]);
+    assert_eq!(deleted.effects, [Effect::DeleteMailbox { id: 1, keep }]);
 }

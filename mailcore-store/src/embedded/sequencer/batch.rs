@@ -9,7 +9,7 @@ use mailcore::batch::{DeliveryId, IfMissing, Precondition, Receipt, StateChange}
 use mailcore::event::{Event, TraceId};
 use mailcore::mailbox::{MailboxId, MailboxName, ModSeq, Uid};
 use mailcore::queue::{QueueEntry, QueueId, QueueProgress};
-use mailcore::seams::{Appended, StateKey, StateValue, StoreError};
+use mailcore::seams::{Appended, QuotaLimit, QuotaUsage, StateKey, StateValue, StoreError};
 use mailcore::time::Timestamp;
 
 use super::messages::{Arrival, Filing, check_keywords};
@@ -41,7 +41,7 @@ pub(crate) struct AppendInput {
     /// Its body in [`BatchInput::bodies`].
     pub(crate) body: usize,
     pub(crate) delivery_id: Option<DeliveryId>,
-    pub(crate) quota: Option<u64>,
+    pub(crate) quota: QuotaLimit,
     pub(crate) trace: TraceId,
     /// For the event.
     pub(crate) recipient: Option<Address>,
@@ -145,15 +145,12 @@ impl Sequencer<'_> {
         }
         let message = &append.message;
         check_keywords(&message.flags)?;
-        if let Some(quota) = append.quota
-            && self
-                .index
-                .usage(append.account.as_str())?
-                .saturating_add(message.size)
-                > quota
-        {
-            return Err(StoreError::OverQuota.into());
-        }
+        let more = QuotaUsage::message(message.size);
+        self.within_quota(
+            append.account.as_str(),
+            append.quota,
+            (more, QuotaUsage::default()),
+        )?;
         let there = self.mailbox_named(&append.account, append.mailbox.as_str())?;
         if let Some(state) = &there {
             self.room(state, 1)?;
@@ -177,6 +174,7 @@ impl Sequencer<'_> {
             size: message.size,
             flags: &message.flags,
             internal_date: message.internal_date,
+            thread: message.thread,
         };
         let appended = self.file(state.id, &filing)?;
         if let Some(id) = append.delivery_id {

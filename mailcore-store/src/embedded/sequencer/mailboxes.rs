@@ -7,7 +7,7 @@ use mailcore::seams::StoreError;
 
 use super::{MAX_MAILBOXES, MailboxState, Refusal, Sequencer};
 use crate::embedded::index::read;
-use crate::embedded::record::Effect;
+use crate::embedded::record::{Effect, Keep};
 
 impl Sequencer<'_> {
     /// CREATE: the mailbox and the missing levels above it.
@@ -94,7 +94,8 @@ impl Sequencer<'_> {
         let state = self
             .mailbox_named(account, name.as_str())?
             .ok_or(StoreError::NoSuchMailbox)?;
-        self.emit(Effect::DeleteMailbox { id: state.id })?;
+        let keep = self.removed();
+        self.emit(Effect::DeleteMailbox { id: state.id, keep })?;
         let event = self.mailbox_event(EventName::MailboxDelete, &state);
         self.event(&event)
     }
@@ -161,7 +162,7 @@ impl Sequencer<'_> {
         let target = self.make(account, to, None)?;
         let rows = read::messages(self.index.connection(), inbox.id, &UidSet::all())?;
         self.copy_rows(&rows, target.id)?;
-        self.expunge_rows(inbox.id, &rows).map(drop)
+        self.expunge_rows(inbox.id, &rows, Keep::Nothing).map(drop)
     }
 
     /// SUBSCRIBE.

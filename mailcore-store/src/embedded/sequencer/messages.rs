@@ -3,19 +3,22 @@
 use mailcore::account::AccountId;
 use mailcore::event::{Event, EventName};
 use mailcore::mailbox::{
-    FlagChange, Flags, MAX_KEYWORDS, MailboxId, MailboxName, ModSeq, SystemFlag, Uid, UidSet,
+    EmailId, FlagChange, Flags, MAX_KEYWORDS, MailboxId, MailboxName, ModSeq, SystemFlag,
+    ThreadKeys, Uid, UidSet,
 };
-use mailcore::seams::{Appended, CopyReceipt, StoreError, StoreReceipt};
+use mailcore::seams::{Appended, CopyReceipt, QuotaLimit, QuotaUsage, StoreError, StoreReceipt};
 use mailcore::time::Timestamp;
 
 use super::{
     AppendInput, BodyInput, BodyRef, MAX_MESSAGES, MAX_UID, MailboxState, Refusal, Sequencer,
 };
 use crate::embedded::index::read::{self, MessageRow};
-use crate::embedded::record::{Effect, Filed, email_id, keywords_text};
+use crate::embedded::record::{Effect, Filed, Keep, email_id, keywords_text};
 
 /// Octets of flags that one request may write.
 const MAX_FLAG_OCTETS: usize = 8 << 20;
+/// Ranges of UIDs in one event; further ones come in events of their own.
+const MAX_EVENT_RANGES: usize = 500;
 
 /// A message to file, its summary already in the stored form.
 #[derive(Debug, Clone)]
@@ -26,6 +29,7 @@ pub(crate) struct NewMessageInput {
     pub(crate) size: u64,
     pub(crate) flags: Flags,
     pub(crate) internal_date: Timestamp,
+    pub(crate) thread: ThreadKeys,
 }
 
 /// A message whose body is known to the store.
@@ -37,6 +41,7 @@ pub(super) struct Filing<'m> {
     pub(super) size: u64,
     pub(super) flags: &'m Flags,
     pub(super) internal_date: Timestamp,
+    pub(super) thread: ThreadKeys,
 }
 
 impl Sequencer<'_> {
@@ -45,8 +50,11 @@ impl Sequencer<'_> {
         &mut self,
         mailbox: u64,
         messages: &[NewMessageInput],
+        quota: QuotaLimit,
     ) -> Result<Vec<Appended>, Refusal> {
         let state = self.mailbox(mailbox)?;
+        let more = messages.iter().map(|it| QuotaUsage::message(it.size)).sum();
+        self.within_quota(&state.account, quota, (more, QuotaUsage::default()))?;
         self.within_limit(messages.len() as u64)?;
         self.room(&state, messages.len())?;
         for message in messages {
@@ -55,20 +63,56 @@ impl Sequencer<'_> {
         let mut done = Vec::with_capacity(messages.len());
         for message in messages {
             let body = self.body(&message.body)?;
-            let filing = Filing {
-                body,
-                prefix: &message.prefix,
-                summary: &message.summary,
-                size: message.size,
-                flags: &message.flags,
-                internal_date: message.internal_date,
-            };
-            let appended = self.file(mailbox, &filing)?;
-            let arrival = Arrival::Appended { size: message.size };
-            self.filed_event(&state, &appended, arrival)?;
-            done.push(appended);
+            done.push(self.file_new(&state, message, body)?);
         }
         Ok(done)
+    }
+
+    /// REPLACE: the new message, and the old one gone.
+    pub(crate) fn replace(
+        &mut self,
+        mailbox: u64,
+        uid: Uid,
+        to: &MailboxName,
+        (message, quota): (&NewMessageInput, QuotaLimit),
+    ) -> Result<Appended, Refusal> {
+        let state = self.mailbox(mailbox)?;
+        let old = read::messages(self.index.connection(), mailbox, &UidSet::range(uid, uid))?;
+        let replaced = old.first().ok_or(StoreError::NotFound)?.usage();
+        let change = (QuotaUsage::message(message.size), replaced);
+        self.within_quota(&state.account, quota, change)?;
+        let there = self.existing_target(&state.account, to)?;
+        if let Some(target) = &there {
+            self.room(target, 1)?;
+        }
+        check_keywords(&message.flags)?;
+        // From here on nothing is refused any more.
+        let body = self.body(&message.body)?;
+        let target = self.target(&state.account, to)?;
+        let appended = self.file_new(&target, message, body)?;
+        self.expunge_rows(mailbox, &old, self.removed())?;
+        Ok(appended)
+    }
+
+    fn file_new(
+        &mut self,
+        state: &MailboxState,
+        message: &NewMessageInput,
+        body: BodyRef,
+    ) -> Result<Appended, Refusal> {
+        let filing = Filing {
+            body,
+            prefix: &message.prefix,
+            summary: &message.summary,
+            size: message.size,
+            flags: &message.flags,
+            internal_date: message.internal_date,
+            thread: message.thread,
+        };
+        let appended = self.file(state.id, &filing)?;
+        let arrival = Arrival::Appended { size: message.size };
+        self.filed_event(state, &appended, arrival)?;
+        Ok(appended)
     }
 
     /// Files a message under the next UID.
@@ -82,6 +126,10 @@ impl Sequencer<'_> {
             summary: filing.summary.to_vec(),
         })?;
         let (uid, modseq) = next(&state)?;
+        let email_id = email_id(filing.prefix, &filing.body.hash);
+        let conn = self.index.connection();
+        let known = |key| read::thread(conn, &state.account, key);
+        let threaded = filing.thread.thread(EmailId(email_id), known)?;
         self.emit(Effect::File(Filed {
             mailbox,
             uid: uid.value(),
@@ -91,7 +139,9 @@ impl Sequencer<'_> {
             size: filing.size,
             internal_date: filing.internal_date.millis(),
             save_date: self.now.millis(),
-            email_id: email_id(filing.prefix, &filing.body.hash),
+            email_id,
+            thread: Some(threaded.thread.0),
+            thread_key: threaded.keep.map(|it| it.0),
         }))?;
         Ok(Appended {
             mailbox: MailboxId(mailbox),
@@ -125,18 +175,18 @@ impl Sequencer<'_> {
         self.event(&event)
     }
 
-    /// The store's own event for messages changed or gone; none for no message.
+    /// The store's own events for messages changed or gone; none for no message.
     fn uids_event(
         &mut self,
         name: EventName,
         state: &MailboxState,
         uids: &UidSet,
     ) -> Result<(), Refusal> {
-        if uids.is_empty() {
-            return Ok(());
+        for part in uids.parts(MAX_EVENT_RANGES) {
+            let event = self.mailbox_event(name.clone(), state);
+            self.event(&event.with("uids", part))?;
         }
-        let event = self.mailbox_event(name, state).with("uids", uids);
-        self.event(&event)
+        Ok(())
     }
 
     /// An event about a mailbox, its fields so far `mailbox` and `uid_validity`.
@@ -204,6 +254,28 @@ impl Sequencer<'_> {
         Ok(receipt)
     }
 
+    /// The mailbox that messages of an account are to go to; `None` for an
+    /// INBOX that is not made yet.
+    fn existing_target(
+        &mut self,
+        account: &str,
+        to: &MailboxName,
+    ) -> Result<Option<MailboxState>, Refusal> {
+        let there = self.mailbox_named(&AccountId::new(account), to.as_str())?;
+        match there.is_none() && !to.is_inbox() {
+            true => Err(StoreError::NoSuchMailbox.into()),
+            false => Ok(there),
+        }
+    }
+
+    /// As [`Sequencer::existing_target`], INBOX made when it is missing.
+    fn target(&mut self, account: &str, to: &MailboxName) -> Result<MailboxState, Refusal> {
+        match self.existing_target(account, to)? {
+            Some(target) => Ok(target),
+            None => self.inbox(&AccountId::new(account)),
+        }
+    }
+
     /// COPY, and MOVE when the originals are to go.
     pub(crate) fn copy(
         &mut self,
@@ -213,18 +285,21 @@ impl Sequencer<'_> {
         originals: Originals,
     ) -> Result<CopyReceipt, Refusal> {
         let state = self.mailbox(mailbox)?;
-        let account = AccountId::new(&state.account);
-        let target = match self.mailbox_named(&account, to.as_str())? {
-            Some(target) => target,
-            None if to.is_inbox() => self.inbox(&account)?,
-            None => return Err(StoreError::NoSuchMailbox.into()),
-        };
+        let there = self.existing_target(&state.account, to)?;
         let rows = read::messages(self.index.connection(), mailbox, uids)?;
         self.within_limit(rows.len() as u64)?;
-        self.room(&target, rows.len())?;
+        if let Originals::Keep(quota) = originals {
+            let more = rows.iter().map(MessageRow::usage).sum();
+            self.within_quota(&state.account, quota, (more, QuotaUsage::default()))?;
+        }
+        if let Some(target) = &there {
+            self.room(target, rows.len())?;
+        }
+        let target = self.target(&state.account, to)?;
         let pairs = self.copy_rows(&rows, target.id)?;
         if originals == Originals::Expunge {
-            self.expunge_rows(mailbox, &rows)?;
+            // They live on where they went.
+            self.expunge_rows(mailbox, &rows, Keep::Nothing)?;
         }
         Ok(CopyReceipt {
             uid_validity: target.uid_validity,
@@ -237,7 +312,15 @@ impl Sequencer<'_> {
         self.mailbox(mailbox)?;
         let mut rows = read::messages(self.index.connection(), mailbox, uids)?;
         rows.retain(|row| row.info.flags.contains(SystemFlag::Deleted));
-        self.expunge_rows(mailbox, &rows)
+        self.expunge_rows(mailbox, &rows, self.removed())
+    }
+
+    /// What becomes of messages that are removed.
+    pub(super) fn removed(&self) -> Keep {
+        match self.undelete_for.is_zero() {
+            true => Keep::Nothing,
+            false => Keep::ForUndelete,
+        }
     }
 
     pub(super) fn copy_rows(
@@ -260,6 +343,8 @@ impl Sequencer<'_> {
                 internal_date: info.internal_date.millis(),
                 save_date: self.now.millis(),
                 email_id: info.email_id.0,
+                thread: info.thread_id.map(|it| it.0),
+                thread_key: None,
             }))?;
             pairs.push((info.uid, new));
             uid += 1;
@@ -271,6 +356,7 @@ impl Sequencer<'_> {
         &mut self,
         mailbox: u64,
         rows: &[MessageRow],
+        keep: Keep,
     ) -> Result<UidSet, Refusal> {
         let gone: UidSet = rows.iter().map(|row| row.info.uid).collect();
         if !gone.is_empty() {
@@ -284,10 +370,28 @@ impl Sequencer<'_> {
                 mailbox,
                 modseq,
                 uids,
+                keep,
             })?;
             self.uids_event(EventName::MessageExpunge, &state, &gone)?;
         }
         Ok(gone)
+    }
+
+    /// Whether the account may hold so much `more` and so much less.
+    pub(super) fn within_quota(
+        &self,
+        account: &str,
+        quota: QuotaLimit,
+        (more, less): (QuotaUsage, QuotaUsage),
+    ) -> Result<(), Refusal> {
+        if quota == QuotaLimit::NONE {
+            return Ok(());
+        }
+        let before = self.index.usage(account)?;
+        match quota.permits(before, before.plus(more).minus(less)) {
+            true => Ok(()),
+            false => Err(StoreError::OverQuota.into()),
+        }
     }
 
     pub(super) fn within_limit(&self, messages: u64) -> Result<(), Refusal> {
@@ -318,7 +422,8 @@ pub(super) enum Arrival<'a> {
 /// What becomes of the messages copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Originals {
-    Keep,
+    /// They stay, and the copies count.
+    Keep(QuotaLimit),
     Expunge,
 }
 

@@ -10,6 +10,7 @@ mod mailboxes;
 mod messages;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mailcore::account::AccountId;
@@ -91,6 +92,8 @@ pub(crate) struct Sequencer<'a> {
     pub(crate) notes: Notes,
     /// The disk is full: what is left of it is for changes without bodies.
     pub(crate) bodies_refused: bool,
+    /// How long removed messages can be brought back; zero for not at all.
+    pub(crate) undelete_for: Duration,
     place: Place,
     offsets: Vec<Option<u64>>,
     /// Where the next body frame would start.
@@ -113,6 +116,7 @@ impl<'a> Sequencer<'a> {
             bodies: Vec::new(),
             notes: Notes::default(),
             bodies_refused: false,
+            undelete_for: Duration::ZERO,
             place,
             offsets: Vec::new(),
             end: place.offset,

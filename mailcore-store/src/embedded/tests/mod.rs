@@ -17,8 +17,8 @@ use mailcore::mailbox::{
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
 use mailcore::seams::{
-    Clock, Commit, CommitError, Lease, NewMessage, Outbox, Spool, SpoolQuery, State, StateKey,
-    Storage, StoreError, SystemClock,
+    Clock, Commit, CommitError, Lease, NewMessage, Outbox, QuotaLimit, Spool, SpoolQuery, State,
+    StateKey, Storage, StoreError, SystemClock,
 };
 use mailcore::time::Timestamp;
 use tempfile::TempDir;
@@ -55,7 +55,7 @@ fn delivery(message: NewMessage, id: u128) -> Append {
         if_missing: IfMissing::FileToInbox,
         message,
         delivery_id: Some(DeliveryId(id)),
-        quota: None,
+        quota: QuotaLimit::NONE,
         trace: TraceId(id),
         recipient: None,
     }
@@ -154,12 +154,15 @@ async fn fill(store: &EmbeddedStore) {
         .await
         .unwrap();
     inbox
-        .append((0..8).map(|n| new_message(text(n * 400))).collect())
+        .append(
+            (0..8).map(|n| new_message(text(n * 400))).collect(),
+            QuotaLimit::NONE,
+        )
         .await
         .unwrap();
     let large = vec![b'y'; 300_000];
     inbox
-        .append(vec![new_message(large.clone())])
+        .append(vec![new_message(large.clone())], QuotaLimit::NONE)
         .await
         .unwrap();
     let uids = |first, last| UidSet::range(Uid::new(first).unwrap(), Uid::new(last).unwrap());
@@ -171,7 +174,10 @@ async fn fill(store: &EmbeddedStore) {
         .store(&uids(2, 3), &FlagChange::Add(flags), None)
         .await
         .unwrap();
-    inbox.copy(&uids(1, 4), &name("a/b")).await.unwrap();
+    inbox
+        .copy(&uids(1, 4), &name("a/b"), QuotaLimit::NONE)
+        .await
+        .unwrap();
     inbox.move_to(&uids(5, 5), &name("gone")).await.unwrap();
     assert_eq!(inbox.expunge(&UidSet::all()).await.unwrap(), uids(2, 3));
     store.delete(&account(), &name("gone")).await.unwrap();
@@ -263,7 +269,10 @@ async fn all_is_there_after_a_kill_and_after_the_index_is_lost() {
     let inbox = Storage::open(&store, &account(), &MailboxName::inbox())
         .await
         .unwrap();
-    inbox.append(vec![new_message(text(5))]).await.unwrap();
+    inbox
+        .append(vec![new_message(text(5))], QuotaLimit::NONE)
+        .await
+        .unwrap();
     let after = picture(&store).await;
     let copy = killed(at.path());
     for name in ["index.db", "index.db-wal", "index.db-shm"] {
@@ -284,7 +293,10 @@ async fn a_store_goes_on_after_being_closed_and_reopened() {
             .await
             .unwrap();
         uids.push(
-            inbox.append(vec![new_message(text(n))]).await.unwrap()[0]
+            inbox
+                .append(vec![new_message(text(n))], QuotaLimit::NONE)
+                .await
+                .unwrap()[0]
                 .uid
                 .value(),
         );
@@ -328,10 +340,13 @@ async fn a_damaged_body_is_an_error_and_never_wrong_octets() {
         .unwrap();
     let large = vec![b'z'; 200_000];
     inbox
-        .append(vec![
-            new_message("Subject: findme\r\n\r\nfindme\r\n"),
-            new_message(large),
-        ])
+        .append(
+            vec![
+                new_message("Subject: findme\r\n\r\nfindme\r\n"),
+                new_message(large),
+            ],
+            QuotaLimit::NONE,
+        )
         .await
         .unwrap();
     drop((inbox, store));
@@ -374,7 +389,7 @@ async fn a_batch_is_all_or_nothing_and_each_recipient_has_its_own_outcome() {
     let store = open(at.path());
     let missing = MailboxName::parse("missing").unwrap();
     let full = Append {
-        quota: Some(10),
+        quota: Some(10).into(),
         ..delivery(new_message(text(1)), 1)
     };
     let fails = Append {
