@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use crate::address::Address;
 use crate::batch::{Batch, Receipt, SpoolChange};
 use crate::envelope::Recipient;
+use crate::event::{Event, EventId, EventName};
+use crate::intake::tell::named;
 use crate::intake::trace::delivered_to;
 use crate::intake::{Filed, Filing, Mail, MailboxTarget};
 use crate::message::{Limits, Message, READ_CHUNK, Scanner, Summary};
@@ -107,14 +109,34 @@ impl MailboxAgent {
             }
         }
         if let Some(message) = filed.forwarded {
-            let entry = Arc::new(self.redirect(message, job, filed.redirects));
+            let entry = self.redirect(message, job, filed.redirects);
             let batch = Batch {
-                spool: vec![SpoolChange::Enqueue(entry)],
+                events: vec![self.queued(&entry)],
+                spool: vec![SpoolChange::Enqueue(Arc::new(entry))],
                 ..Batch::default()
             };
             self.write(batch, job).await?;
         }
         Ok(Outcome::Delivered)
+    }
+
+    fn queued(&self, entry: &QueueEntry) -> Event {
+        let now = self.clock.now();
+        let to: Vec<Recipient> = (entry.progress.recipients.iter())
+            .map(|queued| queued.recipient.clone())
+            .collect();
+        Event {
+            id: EventId(self.entropy.id(now)),
+            at: now,
+            name: EventName::MessageQueued,
+            trace: Some(entry.trace),
+            account: None,
+            fields: Vec::new(),
+        }
+        .with("from", &entry.reverse_path)
+        .with("queue", entry.id)
+        .with("to", named(&to))
+        .with("recipients", to.len())
     }
 
     async fn write(&self, batch: Batch, job: &DeliveryJob) -> Result<Receipt, Outcome> {

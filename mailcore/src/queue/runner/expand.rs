@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::QueueRunner;
 use super::hops::HopKey;
 use crate::address::Address;
-use crate::envelope::{Notify, Recipient};
+use crate::envelope::Recipient;
 use crate::queue::QueueEntry;
 use crate::seams::{NextHop, Route};
 use crate::status::{Failure, Outcome, Status};
@@ -109,14 +109,14 @@ impl Routed {
             return;
         }
         let mut notify = recipient.notify;
-        if next.len() > 1 && notify.success {
-            notify = Notify {
-                success: false,
-                ..notify
-            };
-            let expanded = Outcome::Expanded { to: next.clone() };
-            self.done.push((recipient.clone(), expanded));
+        let mut answered = recipient.clone();
+        if next.len() > 1 {
+            notify.success = false;
+        } else {
+            answered.notify.success = false;
         }
+        let expanded = Outcome::Expanded { to: next.clone() };
+        self.done.push((answered, expanded));
         legs.extend(next.into_iter().rev().map(|address| Leg {
             recipient: Recipient {
                 address,

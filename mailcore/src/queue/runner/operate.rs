@@ -93,10 +93,23 @@ impl QueueRunner {
             Operation::Release => update(now, false),
             Operation::Bounce | Operation::Delete => SpoolChange::Remove { id },
         });
-        if operation == Operation::Bounce {
-            self.return_to_sender(entry, &mut batch).await;
+        match operation {
+            Operation::Bounce => self.return_to_sender(entry, &mut batch).await,
+            Operation::Delete => self.tell_removed(entry, &mut batch),
+            _ => {}
         }
         batch
+    }
+
+    /// The sender hears nothing of it; who asks the log does.
+    fn tell_removed(&self, entry: &QueueEntry, batch: &mut Batch) {
+        let status = Status::permanent(7, 0, "removed by the server's administrator");
+        for queued in &entry.progress.recipients {
+            let failure = Some(Failure::local(status.clone()));
+            let name = EventName::RecipientFailed;
+            let event = self.recipient_event(entry, name, &queued.recipient, failure);
+            batch.events.push(event);
+        }
     }
 
     async fn return_to_sender(&self, entry: &QueueEntry, batch: &mut Batch) {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::attempt::Outcomes;
 use super::{QueueRunner, lease_held};
-use crate::address::ReversePath;
+use crate::address::{Address, ReversePath};
 use crate::batch::{Batch, SpoolChange};
 use crate::envelope::{Notify, Recipient};
 use crate::event::{Event, EventId, EventName, TraceId};
+use crate::intake::tell::named;
 use crate::queue::dsn::{self, Report, ReportedAction, ReportedRecipient};
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
 use crate::seams::Lease;
@@ -25,6 +26,7 @@ struct Settlement<'a> {
     left: Vec<QueueRecipient>,
     told: Vec<ReportedRecipient>,
     events: Vec<(EventName, Recipient, Option<Failure>)>,
+    expanded: Vec<(Recipient, Vec<Address>)>,
 }
 
 impl QueueRunner {
@@ -46,12 +48,20 @@ impl QueueRunner {
             left: Vec::new(),
             told: Vec::new(),
             events: Vec::new(),
+            expanded: Vec::new(),
         };
         for (recipient, outcome) in outcomes {
             settlement.add(recipient, outcome);
         }
         let mut batch = lease_held(entry.id, lease);
         let told = std::mem::take(&mut settlement.told);
+        for (recipient, to) in std::mem::take(&mut settlement.expanded) {
+            let to: Vec<Recipient> = to.into_iter().map(Recipient::new).collect();
+            let event = self
+                .recipient_event(entry, EventName::RecipientExpanded, &recipient, None)
+                .with("into", named(&to));
+            batch.events.push(event);
+        }
         for (name, recipient, failure) in std::mem::take(&mut settlement.events) {
             batch
                 .events
@@ -165,6 +175,10 @@ impl QueueRunner {
             return event;
         };
         let event = event.with("status", &failure.status);
+        let event = match failure.reply_code {
+            Some(code) => event.with("reply", code),
+            None => event,
+        };
         match failure.remote {
             Some(remote) => event.with("remote", remote),
             None => event,
@@ -196,7 +210,8 @@ impl Settlement<'_> {
                 };
                 self.served(recipient, ReportedAction::Relayed, done, told);
             }
-            Outcome::Expanded { .. } => {
+            Outcome::Expanded { to } => {
+                self.expanded.push((recipient.clone(), to));
                 if recipient.notify.success {
                     let done = Failure::local(delivered());
                     let action = ReportedAction::Expanded;
