@@ -14,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use mailcore::account::AccountId;
+use mailcore::event::{Recorder, SessionEvents};
 use mailcore::mailbox::{FlagChange, MailboxName, SystemFlag, Uid, UidSet};
 use mailcore::message::{Message, READ_CHUNK};
 use mailcore::net::{Connection, Ending, Host, Service, drive};
@@ -85,6 +86,7 @@ impl IntoService for Pop3 {
             storage: parts.storage()?,
             authenticator: parts.authenticator()?,
             locks: self.locks,
+            recorder: parts.recorder(),
         }))
     }
 }
@@ -95,6 +97,7 @@ struct Pop3Service {
     storage: Arc<dyn Storage>,
     authenticator: Arc<dyn Authenticator>,
     locks: Arc<Locks>,
+    recorder: Recorder,
 }
 
 #[async_trait]
@@ -120,6 +123,12 @@ impl Service for Pop3Service {
             storage: Arc::clone(&self.storage),
             authenticator: Arc::clone(&self.authenticator),
             locks: Arc::clone(&self.locks),
+            events: SessionEvents::new(
+                self.recorder.clone(),
+                PROTOCOL,
+                peer,
+                connection.meter.clone(),
+            ),
             peer,
             open: None,
         };
@@ -169,6 +178,8 @@ struct MaildropHost {
     storage: Arc<dyn Storage>,
     authenticator: Arc<dyn Authenticator>,
     locks: Arc<Locks>,
+    /// Tells who logged in.
+    events: SessionEvents,
     peer: Option<std::net::SocketAddr>,
     open: Option<Open>,
 }
@@ -205,6 +216,7 @@ impl MaildropHost {
             Ok(identity) => identity,
             Err(error) => {
                 tracing::info!(peer = self.peer(), %error, "POP3 login refused");
+                self.events.refused(&error);
                 return Err(refusal(&error));
             }
         };
@@ -215,6 +227,7 @@ impl MaildropHost {
         match self.open(&identity.account, lock).await {
             Ok(maildrop) => {
                 tracing::info!(peer = self.peer(), login = %identity.login, "POP3 login");
+                self.events.logged_in(&identity);
                 Ok(maildrop)
             }
             Err(error) => {

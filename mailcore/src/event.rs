@@ -8,7 +8,7 @@ mod session;
 
 pub use bus::EventStream;
 pub use follower::{Follower, FollowerConfig};
-pub use recorder::{Recorder, RecorderConfig};
+pub use recorder::{Recorder, RecorderConfig, RecorderTask};
 pub use session::SessionEvents;
 
 use std::fmt;

@@ -12,6 +12,7 @@ mod hook;
 mod recipients;
 mod settle;
 mod stages;
+pub(crate) mod tell;
 pub(crate) mod trace;
 mod transaction;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::address::Domain;
+use crate::event::Recorder;
 use crate::limits::Limits;
 use crate::queue::RetrySchedule;
 use crate::seams::{
@@ -32,12 +34,15 @@ use crate::status::Status;
 pub use accept::Accepted;
 pub use file::{Filed, Filing, Mail, MailboxTarget, delivery_id};
 pub use hook::{HookAgent, HookError, HookRouter, ReceivedMail};
+pub use tell::Subjects;
 pub use transaction::Transaction;
 
 /// The way in, shared by all sessions.
 #[derive(Debug)]
 pub struct Intake {
     pub(crate) parts: IntakeParts,
+    recorder: Recorder,
+    subjects: Subjects,
 }
 
 /// The seams that intake uses.
@@ -116,9 +121,14 @@ impl From<Status> for Refusal {
 }
 
 impl Intake {
-    /// Intake over these seams.
+    /// Intake over these seams. Tells nobody of refusals, see
+    /// [`Intake::telling`].
     pub fn new(parts: IntakeParts) -> Self {
-        Self { parts }
+        Self {
+            parts,
+            recorder: Recorder::default(),
+            subjects: Subjects::default(),
+        }
     }
 
     /// This server's name.

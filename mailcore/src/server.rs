@@ -10,6 +10,7 @@ mod handle;
 mod parts;
 mod running;
 mod submission;
+mod tail;
 
 pub use builder::{Builder, Server};
 pub use handle::{ServiceHandle, ServiceState};

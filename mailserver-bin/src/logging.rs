@@ -33,10 +33,18 @@ pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
     while let Some(event) = events.next().await {
         match event {
             Ok(stored) => match stored.event.name {
-                EventName::RecipientFailed | EventName::MessageRefused | EventName::Gap => {
+                EventName::RecipientFailed
+                | EventName::MessageRefused
+                | EventName::EventsOmitted
+                | EventName::Gap => {
                     tracing::warn!("{}", line(&stored.event));
                 }
-                EventName::FlagsSet | EventName::FlagsClear => {
+                // Logins were logged by the services already.
+                EventName::FlagsSet
+                | EventName::FlagsClear
+                | EventName::Login
+                | EventName::LoginFailed
+                | EventName::Logout => {
                     tracing::debug!("{}", line(&stored.event));
                 }
                 _ => tracing::info!("{}", line(&stored.event)),
@@ -72,6 +80,8 @@ fn verb(name: &EventName) -> &str {
     match name {
         EventName::MessageReceived => "received",
         EventName::MessageRefused => "refused",
+        EventName::RecipientRefused => "recipient refused",
+        EventName::RecipientExpanded => "expanded",
         EventName::MessageQueued => "queued",
         EventName::MessageNew => "filed",
         EventName::MessageAppend => "appended",
@@ -82,6 +92,8 @@ fn verb(name: &EventName) -> &str {
         EventName::NoticeSent => "notice sent",
         EventName::Login => "login",
         EventName::Logout => "logout",
+        EventName::LoginFailed => "login failed",
+        EventName::EventsOmitted => "omitted",
         other => other.as_str(),
     }
 }

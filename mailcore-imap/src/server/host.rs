@@ -6,15 +6,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use mailcore::account::AccountId;
+use mailcore::event::{Recorder, SessionEvents};
 use mailcore::mailbox::{Flags, MailboxName, ModSeq, Uid, UidSet};
 use mailcore::message::{ContentWriter, Message};
-use mailcore::net::Host;
+use mailcore::net::{Host, Meter};
 use mailcore::seams::{
     Appended, AuthRequest, Authenticator, Clock, Commit, Mailbox, NewMessage, QuotaLimit, Storage,
     StoreError, Watch,
 };
 use mailcore::time::Timestamp;
 
+use super::PROTOCOL;
 use crate::session::{Access, Answer, News, Notice, Opened, Question, Session};
 
 /// Knows who logged in, which mailbox is open, and what APPEND has brought so
@@ -25,6 +27,8 @@ pub struct SessionHost {
     commit: Arc<dyn Commit>,
     authenticator: Arc<dyn Authenticator>,
     clock: Arc<dyn Clock>,
+    /// Tells who logged in.
+    events: SessionEvents,
     account: Option<AccountId>,
     open: Option<Open>,
     append: Option<(Arc<dyn Mailbox>, ContentWriter)>,
@@ -50,6 +54,7 @@ impl SessionHost {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
+            events: SessionEvents::new(Recorder::default(), PROTOCOL, None, Meter::default()),
             storage,
             commit,
             authenticator,
@@ -60,15 +65,26 @@ impl SessionHost {
         }
     }
 
+    /// With its logins told to `events`.
+    #[must_use]
+    pub fn telling(mut self, events: SessionEvents) -> Self {
+        self.events = events;
+        self
+    }
+
     async fn authenticate(&mut self, request: AuthRequest) -> Answer {
         let identity = self.authenticator.authenticate(&request).await;
         // Names typed at a failed login may be passwords: they are not logged.
         match &identity {
             Ok(identity) => {
                 tracing::info!(login = %identity.login, peer = ?request.peer, "imap login");
+                self.events.logged_in(identity);
                 self.account = Some(identity.account.clone());
             }
-            Err(error) => tracing::info!(peer = ?request.peer, %error, "imap login failed"),
+            Err(error) => {
+                tracing::info!(peer = ?request.peer, %error, "imap login failed");
+                self.events.refused(error);
+            }
         }
         Answer::Identity(identity)
     }

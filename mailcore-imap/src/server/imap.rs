@@ -53,11 +53,12 @@ impl IntoService for Imap {
         let mut config = self.config;
         config.hostname = parts.hostname().to_string().into();
         config.append_limit = parts.limits().message_size;
-        Ok(Arc::new(ImapServer::new(
+        let server = ImapServer::new(
             config,
             parts.storage()?,
             parts.commit()?,
             parts.authenticator()?,
-        )))
+        );
+        Ok(Arc::new(server.recorder(parts.recorder())))
     }
 }

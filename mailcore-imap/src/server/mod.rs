@@ -9,6 +9,7 @@ mod imap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use mailcore::event::{Recorder, SessionEvents};
 use mailcore::net::{Connection, Ending, Service, drive};
 use mailcore::seams::{Authenticator, Commit, Storage};
 
@@ -17,6 +18,9 @@ pub use imap::Imap;
 
 use crate::session::{Config, Peer, Session, Transport};
 
+/// In events and logs.
+const PROTOCOL: &str = "imap";
+
 /// IMAP for a listener.
 #[derive(Debug)]
 pub struct ImapServer {
@@ -24,6 +28,7 @@ pub struct ImapServer {
     storage: Arc<dyn Storage>,
     commit: Arc<dyn Commit>,
     authenticator: Arc<dyn Authenticator>,
+    recorder: Recorder,
 }
 
 impl ImapServer {
@@ -40,7 +45,15 @@ impl ImapServer {
             storage,
             commit,
             authenticator,
+            recorder: Recorder::default(),
         }
+    }
+
+    /// With its logins told to `recorder`.
+    #[must_use]
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = recorder;
+        self
     }
 
     /// The machine and its host for one connection.
@@ -62,7 +75,13 @@ impl ImapServer {
             Arc::clone(&self.commit),
             Arc::clone(&self.authenticator),
             Arc::clone(&connection.clock),
-        );
+        )
+        .telling(SessionEvents::new(
+            self.recorder.clone(),
+            PROTOCOL,
+            connection.peer,
+            connection.meter.clone(),
+        ));
         (session, host)
     }
 }
@@ -70,7 +89,7 @@ impl ImapServer {
 #[async_trait]
 impl Service for ImapServer {
     fn protocol(&self) -> &'static str {
-        "imap"
+        PROTOCOL
     }
 
     async fn serve(&self, connection: Connection) {

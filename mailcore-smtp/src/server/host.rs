@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use mailcore::event::SessionEvents;
 use mailcore::intake::{self, Intake, Refusal, SessionInfo, SessionKind};
 use mailcore::net::Host;
 use mailcore::seams::{AuthRequest, Authenticator, Clock, FilterSession};
@@ -22,6 +23,8 @@ pub(super) struct SessionHost {
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) transaction: Option<intake::Transaction>,
+    /// Tells who logged in.
+    pub(super) events: SessionEvents,
 }
 
 #[async_trait]
@@ -116,13 +119,17 @@ impl SessionHost {
             Ok(identity) => identity,
             Err(error) => {
                 tracing::info!(peer = ?request.peer, %error, "AUTH failed");
+                self.events.refused(&error);
                 return Answer::NotAuthenticated(error);
             }
         };
         let mut facts = FilterSession::clone(&facts);
         facts.identity = Some(identity.clone());
         match self.intake.auth(&facts).await {
-            Ok(()) => Answer::Authenticated(identity),
+            Ok(()) => {
+                self.events.logged_in(&identity);
+                Answer::Authenticated(identity)
+            }
             Err(refusal) => self.refuse(refusal).await,
         }
     }

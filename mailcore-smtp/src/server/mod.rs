@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mailcore::event::SessionEvents;
 use mailcore::intake::Intake;
 use mailcore::net::{Connection, Ending, Service, drive};
 use mailcore::seams::{Authenticator, FilterSession};
@@ -111,6 +112,12 @@ impl Service for SmtpServer {
             authenticator: self.authenticator.clone(),
             clock: Arc::clone(&connection.clock),
             transaction: None,
+            events: SessionEvents::new(
+                self.intake.recorder().clone(),
+                self.protocol(),
+                peer,
+                connection.meter.clone(),
+            ),
         };
         match drive(session, host, connection).await {
             Ending::Closed => tracing::debug!(?peer, protocol = self.protocol(), "session closed"),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::settle::Settlement;
+use super::tell::RefusedAt;
 use super::trace::{delivered_to, hops, missing_fields};
 use super::transaction::refusal;
 use super::{Intake, Mail, Refusal, SessionInfo, SessionKind, Transaction};
@@ -55,6 +56,31 @@ impl Transaction {
     /// # Errors
     /// What to reply when nothing at all was taken.
     pub async fn finish(mut self) -> Result<Accepted, Refusal> {
+        let mail = match self.complete().await {
+            Ok(mail) => mail,
+            Err(refusal) => {
+                self.tell_refused(RefusedAt::Content, &refusal.status, None);
+                return Err(refusal);
+            }
+        };
+        let incoming = IncomingMail {
+            envelope: &self.envelope,
+            message: &mail.message,
+            summary: &mail.summary,
+        };
+        let plan = self
+            .intake
+            .ask_message(&self.session.filter, incoming)
+            .await;
+        let done = Settlement::new(&self.intake, &self.session, &self.envelope, &mail)
+            .settle(&self.targets, plan)
+            .await;
+        self.tell_outcome(&done, &mail);
+        done
+    }
+
+    /// The message as it stands once its last octet is here.
+    async fn complete(&mut self) -> Result<Mail, Refusal> {
         let Some(writer) = self.writer.take() else {
             return Err(Status::permanent(5, 1, "no DATA command was given").into());
         };
@@ -69,26 +95,14 @@ impl Transaction {
         let given = HeaderEnvelope::parse(&Header::new(&added));
         summary.envelope.date = summary.envelope.date.or(given.date);
         summary.envelope.message_id = summary.envelope.message_id.or(given.message_id);
-        let mail = Mail {
+        Ok(Mail {
             trace: self.trace,
             reverse_path: self.envelope.reverse_path.clone(),
             summary: Arc::new(summary.with_prefix(added.len() as u64)),
             message: Message::new(content).with_prefix(added),
             received_at: self.received_at,
             delivered_to,
-        };
-        let incoming = IncomingMail {
-            envelope: &self.envelope,
-            message: &mail.message,
-            summary: &mail.summary,
-        };
-        let plan = self
-            .intake
-            .ask_message(&self.session.filter, incoming)
-            .await;
-        Settlement::new(&self.intake, &self.session, &self.envelope, &mail)
-            .settle(&self.targets, plan)
-            .await
+        })
     }
 
     fn added_fields(&self, summary: &Summary) -> Vec<u8> {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::recipients::Target;
+use super::tell::{NAMED_RECIPIENTS, named};
 use super::transaction::{refusal, status};
 use super::{Accepted, Filing, Intake, Mail, MailboxTarget, Refusal, SessionInfo, SessionKind};
 use crate::address::Address;
@@ -25,8 +26,6 @@ use crate::seams::{Appended, CommitError, DeliveryJob, NextHop, StoreError};
 use crate::status::{EnhancedStatusCode, Failure, Outcome, Status};
 use crate::time::Monotonic;
 
-/// Recipients that an event names; the rest are counted.
-const NAMED_RECIPIENTS: usize = 20;
 /// Copies that are filed before the reply; more go through the queue, so that
 /// no batch grows with the size of a list.
 const FILED_AT_ONCE: usize = 500;
@@ -51,6 +50,8 @@ pub(super) struct Settlement<'a> {
     /// What the host's closures said, by address: named twice, called once.
     handed_over: HashMap<Address, Result<(), Failure>>,
     shares: Vec<Share>,
+    /// Fields of the message's event: whose copies went another way.
+    asides: Vec<(&'static str, String)>,
 }
 
 /// One recipient's copy on one of its ways.
@@ -107,6 +108,7 @@ impl<'a> Settlement<'a> {
             refused: Vec::new(),
             handed_over: HashMap::new(),
             shares: vec![Share::default(); envelope.recipients.len()],
+            asides: Vec::new(),
         }
     }
 
@@ -127,8 +129,10 @@ impl<'a> Settlement<'a> {
         }
         self.enqueue();
         if !self.batch.is_empty() || self.shares.iter().any(|share| share.taken) {
+            // First, though it is known last: what became of the recipients is
+            // told after it.
             let event = self.received();
-            self.batch.events.push(event);
+            self.batch.events.insert(0, event);
         }
         let filed = self.commit().await?;
         self.note_filed(filed);
@@ -142,7 +146,10 @@ impl<'a> Settlement<'a> {
             Disposition::Reject(status) | Disposition::Defer(status) => {
                 return self.refuse(index, status.clone());
             }
-            Disposition::Discard => return self.take(index),
+            Disposition::Discard => {
+                self.aside("discarded", index, &[]);
+                return self.take(index);
+            }
             Disposition::Accept | Disposition::Quarantine { .. } => {}
         }
         let prefix = self.mail.edited(&plan.edits);
@@ -155,6 +162,7 @@ impl<'a> Settlement<'a> {
         if self.tells_success(index, plan) {
             return self.queue_whole(index, targets, prefix.clone());
         }
+        self.aside("expanded", index, targets);
         for target in targets {
             let leg = leg(target.address());
             match target {
@@ -175,6 +183,24 @@ impl<'a> Settlement<'a> {
                 }
             }
         }
+    }
+
+    /// Notes for the message's event what a recipient became, unless that is
+    /// only itself.
+    fn aside(&mut self, what: &'static str, index: usize, targets: &[Target]) {
+        let Some(recipient) = self.envelope.recipients.get(index) else {
+            return;
+        };
+        let is_itself = |target: &Target| target.address().folded() == recipient.address.folded();
+        if self.asides.len() >= NAMED_RECIPIENTS || matches!(targets, [one] if is_itself(one)) {
+            return;
+        }
+        let mut text = recipient.address.to_string();
+        for target in targets.iter().take(NAMED_RECIPIENTS) {
+            text.push(' ');
+            text.push_str(&target.address().to_string());
+        }
+        self.asides.push((what, text));
     }
 
     /// A sender who asked to be told of success is told by the queue's runner
@@ -272,7 +298,8 @@ impl<'a> Settlement<'a> {
                 if done.is_ok() {
                     let event = self
                         .event(EventName::RecipientDelivered)
-                        .with("to", &leg.address);
+                        .with("to", &leg.address)
+                        .with("status", "2.0.0 delivered");
                     self.batch.events.push(event);
                 }
                 done
@@ -424,29 +451,17 @@ impl<'a> Settlement<'a> {
         .with("from", &self.mail.reverse_path)
     }
 
-    fn received(&self) -> Event {
-        let filter = &self.session.filter;
-        let to: Vec<String> = self
-            .envelope
-            .recipients
-            .iter()
-            .take(NAMED_RECIPIENTS)
-            .map(|to| to.address.to_string())
-            .collect();
-        let mut event = self
+    fn received(&mut self) -> Event {
+        let event = self
             .event(EventName::MessageReceived)
-            .with("to", to.join(" "))
-            .with("recipients", self.envelope.recipients.len())
-            .with("size", self.mail.message.len())
-            .with("with", self.session.with);
-        event.account = filter
-            .identity
-            .as_ref()
-            .map(|identity| identity.account.clone());
-        match filter.peer {
-            Some(peer) => event.with("peer", peer.ip()),
-            None => event,
+            .with("to", named(&self.envelope.recipients))
+            .with("recipients", self.envelope.recipients.len());
+        let event = self.session.describe(event);
+        let mut event = self.intake.describe(self.mail, event);
+        for (what, text) in std::mem::take(&mut self.asides) {
+            event = event.with(what, text);
         }
+        event
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::recipients::{MAX_EXPANSION, Relay, Target};
+use super::tell::RefusedAt;
 use super::trace::Reception;
 use super::{Intake, Refusal, SessionInfo, SessionKind};
 use crate::address::{Address, ForwardPath, ReversePath};
@@ -28,6 +29,8 @@ pub struct Transaction {
     pub(super) copies: usize,
     pub(super) writer: Option<ContentWriter>,
     pub(super) received_at: Timestamp,
+    /// That it is refused was told.
+    pub(super) refusal_told: bool,
 }
 
 impl Intake {
@@ -41,14 +44,11 @@ impl Intake {
         reverse_path: ReversePath,
         params: MailParams,
     ) -> Result<Transaction, Refusal> {
-        if params
-            .size
-            .is_some_and(|size| size > self.max_message_size())
-        {
-            return Err(too_large(self.max_message_size()).into());
+        let allowed = self.may_send(&session, &reverse_path, &params).await;
+        if let Err(refusal) = allowed {
+            self.tell_sender_refused(&session, &reverse_path, &refusal);
+            return Err(refusal);
         }
-        self.check_sender(&session, &reverse_path).await?;
-        self.ask_mail(&session.filter, &reverse_path).await?;
         let now = self.parts.clock.now();
         Ok(Transaction {
             intake: Arc::clone(self),
@@ -62,7 +62,22 @@ impl Intake {
             copies: 0,
             writer: None,
             received_at: now,
+            refusal_told: false,
         })
+    }
+
+    async fn may_send(
+        &self,
+        session: &SessionInfo,
+        reverse_path: &ReversePath,
+        params: &MailParams,
+    ) -> Result<(), Refusal> {
+        let limit = self.max_message_size();
+        if params.size.is_some_and(|size| size > limit) {
+            return Err(too_large(limit).into());
+        }
+        self.check_sender(session, reverse_path).await?;
+        self.ask_mail(&session.filter, reverse_path).await
     }
 
     /// A user sends as itself (RFC 6409 section 6.1).
@@ -111,23 +126,35 @@ impl Transaction {
         original: Option<OriginalRecipient>,
     ) -> Result<(), Refusal> {
         let address = forward_path.to_address(&self.intake.parts.hostname);
-        let targets = self.intake.targets(&address, self.relay()).await?;
+        let targets = match self.lead(&address).await {
+            Ok(targets) => targets,
+            Err(refusal) => {
+                self.tell_recipient_refused(&address, &refusal.status);
+                return Err(refusal);
+            }
+        };
+        self.copies = self.copies.saturating_add(targets.len());
+        self.targets.push(targets);
+        self.envelope.recipients.push(Recipient {
+            address,
+            notify,
+            original,
+        });
+        Ok(())
+    }
+
+    /// Where mail for `address` goes, when it may be sent there.
+    async fn lead(&mut self, address: &Address) -> Result<Vec<Target>, Refusal> {
+        let targets = self.intake.targets(address, self.relay()).await?;
         let copies = self.copies.saturating_add(targets.len());
         if copies > MAX_EXPANSION {
             let why = "too many recipients; send to the rest in a message of their own";
             return Err(Status::transient(5, 3, why).into());
         }
         self.intake
-            .ask_rcpt(&self.session.filter, &self.envelope.reverse_path, &address)
+            .ask_rcpt(&self.session.filter, &self.envelope.reverse_path, address)
             .await?;
-        self.envelope.recipients.push(Recipient {
-            address,
-            notify,
-            original,
-        });
-        self.targets.push(targets);
-        self.copies = copies;
-        Ok(())
+        Ok(targets)
     }
 
     /// Only those who proved who they are, and the process itself, may send to
@@ -143,9 +170,14 @@ impl Transaction {
     /// # Errors
     /// What to reply instead of 354.
     pub async fn data(&mut self) -> Result<(), Refusal> {
-        self.intake
+        let asked = self
+            .intake
             .ask_data(&self.session.filter, &self.envelope)
-            .await?;
+            .await;
+        if let Err(refusal) = asked {
+            self.tell_refused(RefusedAt::Data, &refusal.status, None);
+            return Err(refusal);
+        }
         let parts = &self.intake.parts;
         let received = Reception {
             session: &self.session,
@@ -184,12 +216,14 @@ impl Transaction {
         let Some(writer) = &mut self.writer else {
             return Err(Status::permanent(5, 1, "no DATA command was given").into());
         };
-        let written = writer.write(octets).await;
-        if written.is_err() {
-            // A message with a hole in it must never be finished.
-            self.writer = None;
-        }
-        written.map_err(|error| refusal(&error))
+        let Err(error) = writer.write(octets).await else {
+            return Ok(());
+        };
+        // A message with a hole in it must never be finished.
+        self.writer = None;
+        let refusal = refusal(&error);
+        self.tell_refused(RefusedAt::Content, &refusal.status, None);
+        Err(refusal)
     }
 }
 

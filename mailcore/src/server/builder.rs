@@ -5,18 +5,22 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::handle::{Door, ListenerKind, ServiceHandle};
+use super::tail::{Journaling, Tails};
 use super::{IntoService, Parts, RunningServer, StartError, Stores};
 use crate::address::{Address, Domain};
 use crate::deliver::MailboxAgent;
-use crate::intake::{HookAgent, HookError, HookRouter, Intake, IntakeParts, ReceivedMail};
+use crate::event::{FollowerConfig, Recorder, RecorderConfig, RecorderTask};
+use crate::intake::{
+    HookAgent, HookError, HookRouter, Intake, IntakeParts, ReceivedMail, Subjects,
+};
 use crate::limits::Limits;
 use crate::net::{Gate, ShutdownSwitch};
 use crate::queue::{QueueRunner, RetrySchedule, RunnerConfig, RunnerSeams};
 use crate::route::DirectoryRouter;
 use crate::schedule::{Job, JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
 use crate::seams::{
-    Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, OsEntropy, Router, Rules,
-    SystemClock,
+    Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, Journal, OsEntropy, Router,
+    Rules, SystemClock,
 };
 
 /// The name under which mailboxes are an agent of the queue.
@@ -48,6 +52,10 @@ impl Server {
             entropy: Arc::new(OsEntropy),
             schedule: RetrySchedule::default(),
             limits: Limits::default(),
+            journal: None,
+            follower: FollowerConfig::default(),
+            recorder: RecorderConfig::default(),
+            subjects: Subjects::default(),
             #[cfg(feature = "tls")]
             tls: None,
             services: Vec::new(),
@@ -74,6 +82,10 @@ pub struct Builder {
     entropy: Arc<dyn Entropy>,
     schedule: RetrySchedule,
     limits: Limits,
+    journal: Option<Arc<dyn Journal>>,
+    follower: FollowerConfig,
+    recorder: RecorderConfig,
+    subjects: Subjects,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
     services: Vec<Spec>,
@@ -183,6 +195,31 @@ impl Builder {
         self
     }
 
+    /// Keeps the store's events in a journal, too, for people to ask.
+    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// How the journal is fed.
+    pub fn follower(mut self, config: FollowerConfig) -> Self {
+        self.follower = config;
+        self
+    }
+
+    /// How events that belong to no mail are gathered, and how many refusals are
+    /// told of one by one.
+    pub fn recorder(mut self, config: RecorderConfig) -> Self {
+        self.recorder = config;
+        self
+    }
+
+    /// Whether events tell the subjects of messages.
+    pub fn subjects(mut self, subjects: Subjects) -> Self {
+        self.subjects = subjects;
+        self
+    }
+
     /// TLS for all listeners: plain ones offer STARTTLS from then on.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
@@ -244,7 +281,11 @@ impl Builder {
             source,
         })?;
         let (router, agents) = self.routing(&hostname)?;
-        let parts = self.parts(hostname, &router, &agents);
+        let (recorder, recording) = self.recording();
+        let parts = self.parts(hostname, &router, &agents, recorder);
+        let follower = self
+            .journaling()
+            .follower(parts.stores.as_ref(), &self.clock)?;
         let services = self.services(&parts)?;
         let scheduler = self.jobs(&parts)?;
         // All ports or none: nothing accepts before every one is bound.
@@ -252,6 +293,8 @@ impl Builder {
         for service in &services {
             sockets.push(service.bind().await?);
         }
+        // Before anything can raise an event.
+        let tails = Tails::spawn(recording, follower);
         for (service, socket) in services.iter().zip(sockets) {
             service.run(socket);
         }
@@ -264,13 +307,36 @@ impl Builder {
                 queue.run(async move { shutdown.begun().await }).await;
             })
         });
-        Ok(RunningServer::new(
+        Ok(RunningServer {
             services,
-            queue.zip(running),
-            (scheduler, jobs),
+            queue: queue.zip(running),
+            scheduler: (scheduler, jobs),
             switch,
+            tails,
             parts,
-        ))
+        })
+    }
+
+    /// Takes events that belong to no batch of mail; without a store, nobody
+    /// does.
+    fn recording(&self) -> (Recorder, Option<RecorderTask>) {
+        let Some(stores) = &self.stores else {
+            return (Recorder::default(), None);
+        };
+        let (recorder, task) = Recorder::new(
+            Arc::clone(&stores.commit),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+            self.recorder.clone(),
+        );
+        (recorder, Some(task))
+    }
+
+    fn journaling(&mut self) -> Journaling {
+        Journaling {
+            journal: self.journal.take(),
+            config: self.follower.clone(),
+        }
     }
 
     /// The router with the closures' addresses before it, and all agents.
@@ -311,7 +377,13 @@ impl Builder {
         Ok((router, agents))
     }
 
-    fn parts(&mut self, hostname: Domain, router: &Arc<dyn Router>, agents: &Agents) -> Parts {
+    fn parts(
+        &mut self,
+        hostname: Domain,
+        router: &Arc<dyn Router>,
+        agents: &Agents,
+        recorder: Recorder,
+    ) -> Parts {
         let intake = Intake::new(IntakeParts {
             hostname: hostname.clone(),
             router: Arc::clone(router),
@@ -327,7 +399,8 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
-        });
+        })
+        .telling(recorder, self.subjects);
         Parts {
             hostname,
             intake: Arc::new(intake),

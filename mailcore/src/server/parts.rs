@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::address::Domain;
+use crate::event::Recorder;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::net::Service;
@@ -139,6 +140,11 @@ impl Parts {
     /// Ids and nonces.
     pub fn entropy(&self) -> Arc<dyn Entropy> {
         Arc::clone(&self.entropy)
+    }
+
+    /// Takes events that belong to no batch of mail, for the journal.
+    pub fn recorder(&self) -> Recorder {
+        self.intake.recorder().clone()
     }
 
     /// Limits of the whole server.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 
+use super::tail::Tails;
 use super::{Parts, ServiceHandle, Submission, SubmitError};
 use crate::envelope::Envelope;
 use crate::event::{EventCursor, EventStream};
@@ -24,30 +25,15 @@ const RELEASE_TIME: Duration = Duration::from_secs(5);
 /// that was acknowledged; [`RunningServer::shutdown`] lets sessions finish.
 #[derive(Debug)]
 pub struct RunningServer {
-    services: Vec<Arc<ServiceHandle>>,
-    queue: Option<(Arc<QueueRunner>, JoinHandle<()>)>,
-    scheduler: (Arc<Scheduler>, JoinHandle<()>),
-    switch: ShutdownSwitch,
-    parts: Parts,
+    pub(super) services: Vec<Arc<ServiceHandle>>,
+    pub(super) queue: Option<(Arc<QueueRunner>, JoinHandle<()>)>,
+    pub(super) scheduler: (Arc<Scheduler>, JoinHandle<()>),
+    pub(super) switch: ShutdownSwitch,
+    pub(super) tails: Tails,
+    pub(super) parts: Parts,
 }
 
 impl RunningServer {
-    pub(super) fn new(
-        services: Vec<Arc<ServiceHandle>>,
-        queue: Option<(Arc<QueueRunner>, JoinHandle<()>)>,
-        scheduler: (Arc<Scheduler>, JoinHandle<()>),
-        switch: ShutdownSwitch,
-        parts: Parts,
-    ) -> Self {
-        Self {
-            services,
-            queue,
-            scheduler,
-            switch,
-            parts,
-        }
-    }
-
     /// Every service, in the order in which the builder was given them.
     pub fn services(&self) -> &[Arc<ServiceHandle>] {
         &self.services
@@ -123,7 +109,8 @@ impl RunningServer {
 
     /// Stops everything in order: no new connections, sessions, deliveries and
     /// jobs may finish within the drain time, then they are ended. What was
-    /// acknowledged is kept; what was not delivered stays queued.
+    /// acknowledged is kept; what was not delivered stays queued. Last, the
+    /// journal catches up.
     pub async fn shutdown(mut self) {
         self.switch.begin();
         let mut stopping = tokio::task::JoinSet::new();
@@ -136,6 +123,8 @@ impl RunningServer {
             ended(&self.parts, runner).await;
         }
         ended(&self.parts, &mut self.scheduler.1).await;
+        let clock = self.parts.clock();
+        self.tails.finish(&clock).await;
     }
 }
 
@@ -162,5 +151,6 @@ impl Drop for RunningServer {
         for service in &self.services {
             service.abort();
         }
+        self.tails.abort();
     }
 }

@@ -10,6 +10,7 @@ use crate::envelope::Recipient;
 use crate::event::EventName;
 use crate::intake::SessionKind;
 use crate::intake::recipients::Target;
+use crate::intake::tell::named;
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
 
 /// Recipients of one queue entry: its progress is written anew each time.
@@ -60,7 +61,13 @@ impl Settlement<'_> {
                 let event = self
                     .event(EventName::MessageQueued)
                     .with("queue", entry.id)
+                    .with("to", named(recipients))
                     .with("recipients", recipients.len());
+                let event = if held {
+                    event.with("held", "yes")
+                } else {
+                    event
+                };
                 self.batch.events.push(event);
                 self.batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
             }
