@@ -109,6 +109,26 @@ pub trait FileSystem: Debug + Send + Sync {
     /// What the operating system reports.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives an existing file a second name on the same file system.
+    ///
+    /// # Errors
+    /// What the operating system reports; `Unsupported` where files have one
+    /// name only, and unless implemented.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Octets that may still be written below a path, as far as is known.
+    /// Without an implementation there is no end to them.
+    ///
+    /// # Errors
+    /// What the operating system reports.
+    fn available(&self, path: &Path) -> io::Result<u64> {
+        let _ = path;
+        Ok(u64::MAX)
+    }
+
     /// Removes a file's name.
     ///
     /// # Errors

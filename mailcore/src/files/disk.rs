@@ -73,6 +73,15 @@ impl FileSystem for DiskFileSystem {
         std::fs::rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
+    fn available(&self, path: &Path) -> io::Result<u64> {
+        let at = rustix::fs::statvfs(path)?;
+        Ok(at.f_bavail.saturating_mul(at.f_frsize))
+    }
+
     fn unlink(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }

@@ -44,6 +44,12 @@ impl Intake {
         reverse_path: ReversePath,
         params: MailParams,
     ) -> Result<Transaction, Refusal> {
+        let commit = self.parts.commit.as_ref();
+        // RFC 1870 section 6.1: refused before the content is sent for nothing.
+        // No event is raised: it would be written to the disk that is full.
+        if commit.is_some_and(|it| !it.has_room(params.size.unwrap_or(0))) {
+            return Err(no_space().into());
+        }
         let allowed = self.may_send(&session, &reverse_path, &params).await;
         if let Err(refusal) = allowed {
             self.tell_sender_refused(&session, &reverse_path, &refusal);
@@ -231,6 +237,10 @@ fn too_large(limit: u64) -> Status {
     Status::permanent(3, 4, format!("the message is larger than {limit} octets"))
 }
 
+fn no_space() -> Status {
+    Status::transient(3, 1, "no space to keep the message; try again later")
+}
+
 /// What a peer is told of a store that failed. The cause goes to the log.
 pub(super) fn refusal(error: &StoreError) -> Refusal {
     status(error).into()
@@ -246,7 +256,7 @@ pub(super) fn status(error: &StoreError) -> Status {
         }
         StoreError::DiskFull => {
             tracing::error!("the store's disk is full");
-            Status::transient(3, 1, "no space to keep the message; try again later")
+            no_space()
         }
         other => {
             tracing::error!(error = %other, "the store failed");

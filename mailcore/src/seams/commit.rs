@@ -24,6 +24,15 @@ pub trait Commit: Debug + Send + Sync {
     /// Begins to stage content that is too large to hold. What is staged and
     /// not committed is swept.
     async fn stage(&self) -> Result<Box<dyn Stage>, StoreError>;
+
+    /// False when new mail of about so many octets should be refused before it
+    /// is sent: the store's space runs low, or it takes no changes now. A guess
+    /// that costs next to nothing; what is committed all the same has its own
+    /// answer.
+    fn has_room(&self, octets: u64) -> bool {
+        let _ = octets;
+        true
+    }
 }
 
 /// Content on its way into the store.
