@@ -28,6 +28,7 @@ const MAX_BATCH: usize = MAX_PAYLOAD / 2;
 #[async_trait]
 impl Commit for EmbeddedStore {
     async fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        self.shared.writable()?;
         let input = self.shared.batch_input(batch).await?;
         self.shared
             .submit(move |sequencer| sequencer.batch(&input))
@@ -35,6 +36,7 @@ impl Commit for EmbeddedStore {
     }
 
     async fn stage(&self) -> Result<Box<dyn Stage>, StoreError> {
+        self.shared.writable()?;
         Ok(Box::new(Staging::new(Arc::clone(&self.shared))))
     }
 }

@@ -74,6 +74,11 @@ impl FileSystem for FaultyFileSystem {
         DiskFileSystem.rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        DiskFileSystem.hard_link(from, to)
+    }
+
     fn unlink(&self, path: &Path) -> io::Result<()> {
         self.step()?;
         DiskFileSystem.unlink(path)

@@ -12,11 +12,14 @@
 mod body;
 mod check;
 mod commit;
+mod format;
 pub mod fs;
 #[cfg(test)]
 mod fs_fault;
 mod index;
+mod lock;
 mod log;
+mod migrate;
 mod overview;
 mod queue;
 mod record;
@@ -29,9 +32,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod values;
+mod working_copy;
 mod writer;
 
 pub use check::CheckReport;
+pub use format::{FormatError, Migration};
 pub use index::Retention;
 pub use log::{Damage, LogError, LogOptions, Loss, Lsn, SegmentId, StoreId};
 pub use store::{EmbeddedOptions, EmbeddedStore, OpenError, OpenReport};

@@ -92,6 +92,27 @@ pub(crate) fn catch_up(
     })
 }
 
+/// Reads what [`catch_up`] is going to read, to know before anything is written
+/// that all of it can be.
+///
+/// # Errors
+/// [`LogError`].
+pub(crate) fn look_ahead(
+    directory: &LogDirectory,
+    from: Place,
+    vouched: Lsn,
+) -> Result<(), LogError> {
+    directory
+        .replay(from, vouched, &mut |item| match item {
+            Item::Damage(_) => Ok(()),
+            Item::Group(group) => match Record::decode(&group.record) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(LogError::Record(group.lsn)),
+            },
+        })
+        .map(drop)
+}
+
 fn turn(index: &mut Index) -> Result<(), LogError> {
     index.write_counters()?;
     index.commit()?;

@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     unseen: AtomicBool,
     /// It could not be made visible when that was tried last.
     behind: AtomicBool,
+    /// Why the store takes no changes for as long as it is open.
+    read_only: Option<String>,
 }
 
 impl fmt::Debug for Shared {
@@ -80,10 +82,11 @@ pub(crate) struct Parts {
     pub(crate) extents: Arc<Extents>,
     pub(crate) index_path: PathBuf,
     pub(crate) newest_event: EventCursor,
+    pub(crate) read_only: Option<String>,
 }
 
 impl Shared {
-    pub(crate) fn new(parts: Parts, queue: mpsc::Sender<Request>) -> Self {
+    pub(crate) fn new(parts: Parts, queue: Option<mpsc::Sender<Request>>) -> Self {
         Self {
             number: parts.number,
             clock: parts.clock,
@@ -97,10 +100,22 @@ impl Shared {
             untold: Mutex::default(),
             spool_changed: watch::Sender::new(0),
             newest_event: watch::Sender::new(parts.newest_event),
-            queue: Mutex::new(Some(queue)),
+            queue: Mutex::new(queue),
             places: Arc::new(Semaphore::new(MAX_WAITING)),
             unseen: AtomicBool::new(false),
             behind: AtomicBool::new(false),
+            read_only: parts.read_only,
+        }
+    }
+
+    /// Nothing, where the store takes changes.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] in a store that was opened for reading.
+    pub(crate) fn writable(&self) -> Result<(), StoreError> {
+        match &self.read_only {
+            None => Ok(()),
+            Some(reason) => Err(StoreError::ReadOnly(reason.clone())),
         }
     }
 

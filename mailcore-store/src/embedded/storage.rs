@@ -86,7 +86,11 @@ impl Storage for EmbeddedStore {
 
     async fn list(&self, account: &AccountId) -> Result<Vec<MailboxEntry>, StoreError> {
         // Made when it is missing, so that it is listed as the mailbox it is.
-        self.open(account, &MailboxName::inbox()).await?;
+        // Where nothing can be made now, it is listed as a name.
+        match self.open(account, &MailboxName::inbox()).await {
+            Err(error) if !error.is_transient() => return Err(error),
+            _ => {}
+        }
         let account = account.clone();
         let (mailboxes, subscriptions) = self
             .shared

@@ -1,7 +1,5 @@
-//! Opening and closing: [`EmbeddedStore`], its options, its lock and its format
-//! file.
+//! Opening and closing: [`EmbeddedStore`] and what can stand in its way.
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,17 +11,20 @@ use thiserror::Error;
 
 use super::body::Bodies;
 use super::body::extent::Extents;
+use super::format::{self, FormatError, Found, Migration};
 use super::fs::{DiskFileSystem, FileSystem};
 use super::index::{Index, Retention, read};
-use super::log::{Damage, FORMAT, LogDirectory, LogError, LogOptions, LogWriter, Lsn, StoreId};
-use super::replay::{Reach, Replayed, catch_up};
+use super::lock::{self, Lock, LockError};
+use super::log::{
+    Damage, FORMAT, LogDirectory, LogError, LogOptions, LogWriter, Lsn, Place, StoreId,
+};
+use super::migrate;
+use super::replay::{Reach, Replayed, catch_up, look_ahead};
 use super::reserve::Reserve;
 use super::sequencer::extent_body;
-use super::shared::{Parts, Shared, lock};
+use super::shared::{Parts, Shared, lock as held};
+use super::working_copy::{self, WorkingCopy};
 use super::writer::{Counts, Writer};
-
-/// Octets of the format file that are read.
-const MAX_FORMAT_FILE: usize = 4_096;
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]
@@ -39,6 +40,13 @@ pub struct EmbeddedOptions {
     pub entropy: Arc<dyn Entropy>,
     /// Where the log and the large bodies are kept.
     pub file_system: Arc<dyn FileSystem>,
+    /// What becomes of a store in an older format.
+    pub migration: Migration,
+    /// Where a store that can't be written has a working copy of its index, in a
+    /// folder of its own that is removed when the store is closed. The system's
+    /// directory for temporary files by default; without room there the index is
+    /// held in memory.
+    pub work_directory: PathBuf,
 }
 
 impl Default for EmbeddedOptions {
@@ -49,6 +57,8 @@ impl Default for EmbeddedOptions {
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
             file_system: Arc::new(DiskFileSystem),
+            migration: Migration::default(),
+            work_directory: std::env::temp_dir(),
         }
     }
 }
@@ -59,24 +69,30 @@ impl Default for EmbeddedOptions {
 pub enum OpenError {
     /// Another process, or another store object of this one, has it open.
     #[error(
-        "{0}: another process owns this store; stop it, or talk to it through its control socket"
+        "{path}: {} owns this store; stop it, or talk to it through its control socket",
+        named(*.holder)
     )]
-    Locked(PathBuf),
-    /// The store was written by a newer version.
-    #[error(
-        "{path}: format {found} is newer than {FORMAT}, which this program knows; use a newer program"
-    )]
-    Newer {
-        /// The format file.
+    Locked {
+        /// The store.
         path: PathBuf,
-        /// The format it names.
-        found: u32,
+        /// The process that holds it, as far as the lock file tells.
+        holder: Option<u32>,
     },
-    /// The format file is not one.
+    /// The store is of a newer format, or an older one that is not to be
+    /// changed, or none. Nothing was written.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// No copy of the store as it was could be kept. Nothing else was changed.
     #[error(
-        "{0}: not a mailcore store's format file; choose another directory or restore the file"
+        "{path}: {source}; before a store of an older format is changed a copy is kept, which \
+         needs room for one log segment: make room, or use the program that wrote this store"
     )]
-    NotAStore(PathBuf),
+    Copy {
+        /// What was being copied.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The operating system refused.
     #[error("{path}: {source}; check that the directory exists and may be written")]
     Io {
@@ -98,6 +114,14 @@ pub enum OpenError {
     },
 }
 
+fn named(holder: Option<u32>) -> String {
+    match holder {
+        Some(process) if process == std::process::id() => "this process already".to_owned(),
+        Some(process) => format!("process {process}"),
+        None => "another process".to_owned(),
+    }
+}
+
 /// What opening a store came upon.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -111,6 +135,13 @@ pub struct OpenReport {
     pub torn: u64,
     /// What could not be read. Everything else is served.
     pub damage: Vec<Damage>,
+    /// Why the store is open for reading only; every change is answered with
+    /// `StoreError::ReadOnly`.
+    pub read_only: Option<String>,
+    /// The copy of the store from before its format was changed, while it is
+    /// there. It takes more and more space as the store goes on; whoever is
+    /// content with the new version removes it.
+    pub kept_copy: Option<PathBuf>,
 }
 
 /// The paths of a store's parts.
@@ -130,6 +161,11 @@ impl Layout {
             extents: root.join("extents"),
             index: root.join("index.db"),
         }
+    }
+
+    /// The file that names the format.
+    pub(crate) fn format(&self) -> PathBuf {
+        self.root.join("format")
     }
 
     fn make_directories(&self, files: &dyn FileSystem) -> Result<(), OpenError> {
@@ -159,47 +195,91 @@ pub struct EmbeddedStore {
     pub(crate) files: Arc<dyn FileSystem>,
     report: OpenReport,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// The index of a store that can't be written.
+    working_copy: Mutex<Option<WorkingCopy>>,
     /// `None` once the store is closed.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl EmbeddedStore {
     /// Opens the store in `path`, making it when the directory is empty or
     /// missing. Reads the log where the index is behind it. Blocks the thread.
     ///
+    /// A store that the system does not let us write (a read-only file system,
+    /// permissions) is opened for reading: [`OpenReport::read_only`].
+    ///
     /// # Errors
     /// [`OpenError`]. Damage is none: it is named in [`EmbeddedStore::opened`].
     pub fn open(path: impl AsRef<Path>, options: EmbeddedOptions) -> Result<Self, OpenError> {
         let layout = Layout::new(path.as_ref());
         let files = Arc::clone(&options.file_system);
+        // First of all, and without writing: what is there may be none of ours.
+        let found = format::look(&layout, &files)?;
+        if found.is_none() {
+            layout.make_directories(&*files)?;
+        }
+        match lock::take(&layout.root, found.is_some()) {
+            Ok(lock @ Lock::Owned(_)) => Self::open_owned(layout, options, found, lock),
+            Ok(Lock::Shared { file, reason }) => {
+                let found = found.ok_or_else(|| {
+                    let denied = io::ErrorKind::PermissionDenied.into();
+                    io_error(&layout.root, denied)
+                })?;
+                let lock = Lock::Shared {
+                    file,
+                    reason: reason.clone(),
+                };
+                Self::open_read_only(layout, options, found, (lock, reason))
+            }
+            Err(LockError::Held(holder)) => Err(OpenError::Locked {
+                path: layout.root,
+                holder,
+            }),
+            Err(LockError::Io(source)) => Err(io_error(&layout.root.join("lock"), source)),
+        }
+    }
+
+    fn open_owned(
+        layout: Layout,
+        options: EmbeddedOptions,
+        found: Option<Found>,
+        lock: Lock,
+    ) -> Result<Self, OpenError> {
+        let files = Arc::clone(&options.file_system);
         layout.make_directories(&*files)?;
-        let owned = take_lock(&layout.root)?;
-        let identity = identity(&layout, &options)?;
-        let directory = LogDirectory {
-            files: Arc::clone(&files),
-            path: layout.log.clone(),
-            store: identity,
+        let identity = match found {
+            Some(found) => found.identity,
+            None => format::new_identity(&*options.entropy),
         };
-        let (index, replayed, rebuilt) = open_index(&layout, &directory)?;
+        let directory = log_directory(&layout, &files, identity);
+        let copy = migrate::folder(&layout, FORMAT);
+        let old = found.filter(Found::is_old);
+        if let Some(found) = old {
+            begin_migration(&layout, &directory, &copy, (found, options.migration))?;
+        }
+        if old.is_none() && found.is_none_or(|it| !it.file) {
+            name_format(&layout, &*files, identity)?;
+        }
+        let forget = found.is_some_and(|it| it.old_index);
+        let (index, replayed, rebuilt) = open_index(&layout, &directory, forget)?;
+        if old.is_some() {
+            // The one step that changes the format: all before it can be done again.
+            name_format(&layout, &*files, identity)?;
+        }
         let sound = replayed.damage.is_empty();
         let extents = open_extents(&layout, &files, identity, (&index, sound))?;
         let log = LogWriter::open(directory.clone(), options.log, replayed.tail)?;
-        let bodies = Bodies::new(
-            Arc::clone(&files),
-            layout.log.clone(),
-            layout.extents.clone(),
-            identity,
-        );
-        let parts = Parts {
-            number: identity.number(),
-            clock: options.clock,
-            bodies: Arc::new(bodies),
-            extents: Arc::new(extents),
-            index_path: layout.index.clone(),
-            newest_event: EventCursor(index.counters.event.saturating_sub(1)),
+        let report = OpenReport {
+            kept_copy: files.list(&copy).is_ok().then_some(copy),
+            ..report(replayed, rebuilt)
         };
         let (sender, receiver) = mpsc::channel();
-        let shared = Arc::new(Shared::new(parts, sender));
+        let parts = Parts {
+            index_path: layout.index.clone(),
+            read_only: None,
+            ..parts(&layout, &options, &index, extents)
+        };
+        let shared = Arc::new(Shared::new(parts, Some(sender)));
         let writer = Writer {
             shared: Arc::clone(&shared),
             index,
@@ -214,21 +294,59 @@ impl EmbeddedStore {
             .name("mailcore-store".into())
             .spawn(move || writer.run(receiver))
             .map_err(|source| io_error(&layout.root, source))?;
-        let report = OpenReport {
-            replayed: replayed.groups,
-            rebuilt,
-            torn: replayed.tail.torn,
-            damage: replayed.damage,
-        };
-        let (writer, lock) = (Mutex::new(Some(thread)), Mutex::new(Some(owned)));
         Ok(Self {
             shared,
             layout,
             identity,
             files,
             report,
-            writer,
-            lock,
+            writer: Mutex::new(Some(thread)),
+            working_copy: Mutex::new(None),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Writes nothing below the store's directory: the index is a copy, and the
+    /// log is read where it ends.
+    fn open_read_only(
+        layout: Layout,
+        options: EmbeddedOptions,
+        found: Found,
+        (lock, reason): (Lock, String),
+    ) -> Result<Self, OpenError> {
+        let files = Arc::clone(&options.file_system);
+        let directory = log_directory(&layout, &files, found.identity);
+        let (working, replayed) =
+            working_copy::open(&layout.index, &options.work_directory, &directory)?;
+        let extents = Extents::open(
+            Arc::clone(&files),
+            layout.extents.clone(),
+            found.identity,
+            &|_| true,
+        )
+        .map_err(|source| io_error(&layout.extents, source))?;
+        let parts = Parts {
+            index_path: working.path().to_owned(),
+            read_only: Some(reason.clone()),
+            ..parts(&layout, &options, working.index(), extents)
+        };
+        let report = OpenReport {
+            read_only: Some(reason),
+            ..report(replayed, false)
+        };
+        let layout = Layout {
+            index: working.path().to_owned(),
+            ..layout
+        };
+        Ok(Self {
+            shared: Arc::new(Shared::new(parts, None)),
+            layout,
+            identity: found.identity,
+            files,
+            report,
+            writer: Mutex::new(None),
+            working_copy: Mutex::new(Some(working)),
+            lock: Mutex::new(Some(lock)),
         })
     }
 
@@ -245,13 +363,17 @@ impl EmbeddedStore {
     /// Finishes what was begun and ends the writer. Everything fails with
     /// `Unavailable` from then on. Blocks the thread; dropping does the same.
     pub fn close(&self) {
-        drop(lock(&self.shared.queue).take());
-        if let Some(thread) = lock(&self.writer).take()
+        drop(held(&self.shared.queue).take());
+        if let Some(thread) = held(&self.writer).take()
             && thread.join().is_err()
         {
             tracing::error!("the store's writer thread had panicked");
         }
-        drop(lock(&self.lock).take());
+        if let Some(working) = held(&self.working_copy).take() {
+            self.shared.close_readers();
+            drop(working);
+        }
+        drop(held(&self.lock).take());
     }
 }
 
@@ -268,152 +390,135 @@ fn io_error(path: &Path, source: io::Error) -> OpenError {
     }
 }
 
-/// One process owns a store. The lock goes with the process, however it ends.
-fn take_lock(root: &Path) -> Result<File, OpenError> {
-    let path = root.join("lock");
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|source| io_error(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(root.to_owned())),
-        Err(TryLockError::Error(source)) => Err(io_error(&path, source)),
+fn name_format(layout: &Layout, files: &dyn FileSystem, id: StoreId) -> Result<(), OpenError> {
+    format::write(layout, files, id).map_err(|source| io_error(&layout.format(), source))
+}
+
+fn log_directory(layout: &Layout, files: &Arc<dyn FileSystem>, store: StoreId) -> LogDirectory {
+    LogDirectory {
+        files: Arc::clone(files),
+        path: layout.log.clone(),
+        store,
     }
 }
 
-impl StoreId {
-    fn hex(self) -> String {
-        self.0.iter().map(|octet| format!("{octet:02x}")).collect()
-    }
-
-    fn from_hex(text: &str) -> Option<Self> {
-        let value = u128::from_str_radix(text, 16)
-            .ok()
-            .filter(|_| text.len() == 32)?;
-        Some(Self(value.to_be_bytes()))
-    }
-
-    /// The number in blob keys and event ids; tells nothing of the identity.
-    fn number(self) -> u64 {
-        let mut octets = [0; 8];
-        blake3::Hasher::new_derive_key("mailcore store number")
-            .update(&self.0)
-            .finalize_xof()
-            .fill(&mut octets);
-        u64::from_be_bytes(octets)
+/// What both ways of opening share; the index's path and state are the caller's.
+fn parts(layout: &Layout, options: &EmbeddedOptions, index: &Index, extents: Extents) -> Parts {
+    let bodies = Bodies::new(
+        Arc::clone(&options.file_system),
+        layout.log.clone(),
+        layout.extents.clone(),
+        extents.store(),
+    );
+    Parts {
+        number: extents.store().number(),
+        clock: Arc::clone(&options.clock),
+        bodies: Arc::new(bodies),
+        extents: Arc::new(extents),
+        index_path: layout.index.clone(),
+        read_only: None,
+        newest_event: EventCursor(index.counters.event.saturating_sub(1)),
     }
 }
 
-/// The identity from the format file; a new one in a new store.
-fn identity(layout: &Layout, options: &EmbeddedOptions) -> Result<StoreId, OpenError> {
-    let path = layout.root.join("format");
-    match read_format(&*options.file_system, &path) {
-        Ok(text) => parse_format(&text, &path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let directory = LogDirectory {
-                files: Arc::clone(&options.file_system),
-                path: layout.log.clone(),
-                store: StoreId([0; 16]),
-            };
-            let id = match directory.any_identity()? {
-                Some(id) => id,
-                None => {
-                    let mut octets = [0; 16];
-                    options.entropy.fill(&mut octets);
-                    StoreId(octets)
-                }
-            };
-            write_format(layout, &*options.file_system, id)
-                .map_err(|source| io_error(&path, source))?;
-            Ok(id)
-        }
-        Err(source) => Err(io_error(&path, source)),
+fn report(replayed: Replayed, rebuilt: bool) -> OpenReport {
+    OpenReport {
+        replayed: replayed.groups,
+        rebuilt,
+        torn: replayed.tail.torn,
+        damage: replayed.damage,
+        ..OpenReport::default()
     }
 }
 
-/// The format file's text, as far as one can be long.
-fn read_format(files: &dyn FileSystem, path: &Path) -> io::Result<String> {
-    let mut octets = vec![0; MAX_FORMAT_FILE];
-    let length = files.open_read(path)?.read_at(&mut octets, 0)?;
-    octets.truncate(length);
-    String::from_utf8(octets).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+/// Keeps a copy of a store in an older format, where that may be changed.
+fn begin_migration(
+    layout: &Layout,
+    directory: &LogDirectory,
+    copy: &Path,
+    (found, migration): (Found, Migration),
+) -> Result<(), OpenError> {
+    if migration == Migration::Refuse {
+        return Err(OpenError::Format(FormatError::Older {
+            path: layout.format(),
+            found: found.format,
+        }));
+    }
+    tracing::info!(
+        from = found.format,
+        to = FORMAT,
+        copy = %copy.display(),
+        "the store is of an older format; it is migrated, and a copy is kept"
+    );
+    migrate::keep_copy(layout, directory, copy)
+        .map_err(|(path, source)| OpenError::Copy { path, source })
 }
 
-fn parse_format(text: &str, path: &Path) -> Result<StoreId, OpenError> {
-    let bad = || OpenError::NotAStore(path.to_owned());
-    let mut lines = text.lines();
-    if lines.next() != Some("mailcore store") {
-        return Err(bad());
-    }
-    let found = lines
-        .next()
-        .and_then(|it| it.strip_prefix("format "))
-        .and_then(|it| it.parse().ok())
-        .ok_or_else(bad)?;
-    if found > FORMAT {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-        });
-    }
-    lines
-        .next()
-        .and_then(|it| it.strip_prefix("id "))
-        .and_then(StoreId::from_hex)
-        .ok_or_else(bad)
-}
-
-fn write_format(layout: &Layout, files: &dyn FileSystem, id: StoreId) -> io::Result<()> {
-    let (new, path) = (layout.root.join("format.new"), layout.root.join("format"));
-    match files.unlink(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = files.create_new(&new)?;
-    file.write_all_at(
-        format!("mailcore store\nformat {FORMAT}\nid {}\n", id.hex()).as_bytes(),
-        0,
-    )?;
-    file.sync_data()?;
-    files.rename(&new, &path)?;
-    files.sync_dir(&layout.root)
-}
-
-/// The index, in step with the log; built anew when it cannot be used.
+/// The index, in step with the log; built anew when it cannot be used. One of an
+/// older version is removed first: it is no evidence of anything.
 fn open_index(
     layout: &Layout,
     directory: &LogDirectory,
+    forget: bool,
 ) -> Result<(Index, Replayed, bool), OpenError> {
     let index_error = |source| OpenError::Index {
         path: layout.index.clone(),
         source,
     };
-    let fresh = !layout.index.exists();
-    if let Some(mut index) = Index::open(&layout.index, directory.store).map_err(index_error)? {
-        let vouched = Lsn(index.applied.next.0.saturating_sub(1));
-        match catch_up(&mut index, directory, Reach::all(vouched)) {
-            Ok(replayed) => {
-                let rebuilt = fresh && replayed.groups > 0;
-                return Ok((index, replayed, rebuilt));
+    if forget {
+        tracing::info!("the index is of an older version; building it anew from the log");
+    } else if layout.index.exists() {
+        if let Some(mut index) = Index::open(&layout.index, directory.store).map_err(index_error)? {
+            let vouched = Lsn(index.applied.next.0.saturating_sub(1));
+            look_ahead(directory, index.applied, vouched)?;
+            match catch_up(&mut index, directory, Reach::all(vouched)) {
+                Ok(replayed) => return Ok((index, replayed, false)),
+                Err(LogError::Apply(error)) if super::index::is_damage(&error) => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(LogError::Apply(error)) if super::index::is_damage(&error) => {}
-            Err(error) => return Err(error.into()),
+        }
+        tracing::warn!(index = %layout.index.display(), "the index can't be used; building it anew from the log");
+    }
+    if layout.index.exists() {
+        // What is there stays when the log can't be read.
+        look_ahead(directory, Place::START, Lsn(0))?;
+        match forget {
+            true => remove_index(layout)?,
+            false => set_aside(layout)?,
         }
     }
-    tracing::warn!(index = %layout.index.display(), "the index can't be used; building it anew from the log");
-    set_aside(layout)?;
     let mut index = Index::open(&layout.index, directory.store)
         .map_err(index_error)?
         .ok_or_else(|| index_error(rusqlite::Error::InvalidQuery))?;
-    let replayed = catch_up(&mut index, directory, Reach::all(Lsn(0)))?;
-    Ok((index, replayed, true))
+    match catch_up(&mut index, directory, Reach::all(Lsn(0))) {
+        Ok(replayed) => {
+            let rebuilt = replayed.groups > 0;
+            Ok((index, replayed, rebuilt))
+        }
+        Err(error) => {
+            drop(index);
+            remove_index(layout)?;
+            Err(error.into())
+        }
+    }
 }
 
 fn set_aside(layout: &Layout) -> Result<(), OpenError> {
-    for suffix in ["-wal", "-shm"] {
+    remove(layout, &["-wal", "-shm"])?;
+    match std::fs::rename(&layout.index, layout.set_aside()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error(&layout.index, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn remove_index(layout: &Layout) -> Result<(), OpenError> {
+    remove(layout, &["-wal", "-shm", ""])
+}
+
+fn remove(layout: &Layout, suffixes: &[&str]) -> Result<(), OpenError> {
+    for suffix in suffixes {
         let mut name = layout.index.clone().into_os_string();
         name.push(suffix);
         match std::fs::remove_file(&name) {
@@ -423,12 +528,7 @@ fn set_aside(layout: &Layout) -> Result<(), OpenError> {
             _ => {}
         }
     }
-    match std::fs::rename(&layout.index, layout.set_aside()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(io_error(&layout.index, error))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// The extents, without those that nothing refers to. In a store with damage

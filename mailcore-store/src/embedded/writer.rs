@@ -75,6 +75,7 @@ impl Shared {
         &self,
         work: impl FnOnce(&mut Sequencer<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, CommitError> {
+        self.writable()?;
         let (sender, receiver) = oneshot::channel();
         let work: Work = Box::new(move |sequencer| {
             let outcome = work(sequencer);

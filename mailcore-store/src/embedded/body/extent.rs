@@ -60,6 +60,9 @@ impl fmt::Debug for Extents {
 fn io_error(path: &Path, error: io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull,
+        io::ErrorKind::ReadOnlyFilesystem => {
+            StoreError::ReadOnly(format!("{}: {error}", path.display()))
+        }
         _ => StoreError::io(format!("writing {}", path.display()), error),
     }
 }
@@ -96,6 +99,11 @@ impl Extents {
             ready: Mutex::default(),
             staged: Mutex::default(),
         })
+    }
+
+    /// Whose they are.
+    pub(crate) fn store(&self) -> StoreId {
+        self.store
     }
 
     /// A file for a new extent, its name already durable. Blocks the thread.

@@ -27,6 +27,9 @@ use cache::Cache;
 
 /// The layout of the tables. An index of another version is built anew.
 pub(crate) const INDEX_VERSION: i64 = 2;
+/// Where SQLite's VFS for databases in memory has its names; the same name is
+/// the same database within the process (sqlite.org/uri.html, `vfs=memdb`).
+pub(crate) const IN_MEMORY: &str = "file:";
 /// Statements kept prepared in each connection.
 const STATEMENTS: usize = 96;
 /// Pages of write-ahead log before SQLite moves them into the database file.
@@ -66,7 +69,8 @@ pub(crate) fn unsigned(value: i64) -> u64 {
 }
 
 pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let conn = Connection::open_with_flags(path, flags)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
     conn.pragma_update(None, "cache_size", -8_000)?;
@@ -325,6 +329,10 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 /// Makes the file for its owner alone; SQLite's other files take its mode. A
 /// failure shows when SQLite opens it.
 fn make_private(path: &Path) {
+    // One in memory has no file.
+    if path.starts_with(IN_MEMORY) {
+        return;
+    }
     drop(
         OpenOptions::new()
             .create_new(true)

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::frame::{Lsn, StoreId};
 use super::reader::{Damage, Extent, Item, Loss, Range, read_segment};
 use super::scan::{Scanner, Spot};
-use super::segment::{SEGMENT_HEADER, SegmentError, SegmentHeader, SegmentId};
+use super::segment::{SEGMENT_HEADER, SegmentError, SegmentHeader, SegmentId, format_of};
 use crate::embedded::fs::{FileSystem, StoreFile};
 
 /// Why the log cannot be read or written.
@@ -88,6 +88,14 @@ pub(crate) struct Tail {
     pub(crate) torn: u64,
     /// The greatest segment number in the directory, void ones included.
     pub(crate) last_id: SegmentId,
+}
+
+/// What the last sound segment header says of the store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewestHeader {
+    pub(crate) id: SegmentId,
+    pub(crate) store: StoreId,
+    pub(crate) format: u32,
 }
 
 /// The directory of segments.
@@ -278,16 +286,35 @@ impl LogDirectory {
         }
     }
 
-    /// The identity that some sound segment header names.
-    pub(crate) fn any_identity(&self) -> Result<Option<StoreId>, LogError> {
-        for id in self.segments()? {
+    /// The sound header of the greatest number; `None` where there is none, nor
+    /// the directory. Whose store it is of is not looked at.
+    ///
+    /// # Errors
+    /// [`LogError::Newer`], or what the operating system reports.
+    pub(crate) fn newest_header(&self) -> Result<Option<NewestHeader>, LogError> {
+        let ids = match self.segments() {
+            Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        for id in ids.into_iter().rev() {
             let path = id.path(&self.path);
             let mut block = vec![0; SEGMENT_HEADER as usize];
-            self.open(&path)?
+            let filled = self
+                .open(&path)?
                 .read_at(&mut block, 0)
                 .map_err(|source| LogError::io(&path, source))?;
-            if let Ok(header) = SegmentHeader::decode(&block) {
-                return Ok(Some(header.store));
+            block.truncate(filled);
+            match (SegmentHeader::decode(&block), format_of(&block)) {
+                (Ok(SegmentHeader { store, .. }), Some(format)) => {
+                    return Ok(Some(NewestHeader { id, store, format }));
+                }
+                (Err(newer @ SegmentError::Newer(_)), _) => {
+                    let newer = io::Error::new(io::ErrorKind::Unsupported, newer);
+                    return Err(LogError::io(&path, newer));
+                }
+                _ => {}
             }
         }
         Ok(None)

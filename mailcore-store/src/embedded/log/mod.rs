@@ -20,7 +20,7 @@ pub(crate) use frame::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, MAX_PAYLOAD, p
 pub use frame::{Lsn, StoreId};
 pub(crate) use reader::Item;
 pub use reader::{Damage, Loss};
-pub(crate) use segment::FORMAT;
 pub use segment::SegmentId;
+pub(crate) use segment::{FORMAT, OLDEST_FORMAT};
 pub use writer::LogOptions;
 pub(crate) use writer::LogWriter;

@@ -13,7 +13,9 @@ use super::frame::{Lsn, StoreId};
 /// Octets of a segment's header block; frames start after it.
 pub(crate) const SEGMENT_HEADER: u64 = 4096;
 /// The layout of segments, frames and records that this software writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// The oldest that it reads.
+pub(crate) const OLDEST_FORMAT: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"MCLOGSEG";
 const CHECKED: usize = SEGMENT_HEADER as usize - 4;
@@ -99,7 +101,7 @@ impl SegmentHeader {
         }
         rest.advance(MAGIC.len());
         match rest.get_u32_le() {
-            FORMAT => {}
+            OLDEST_FORMAT..=FORMAT => {}
             other => return Err(SegmentError::Newer(other)),
         }
         rest.advance(4);
@@ -113,6 +115,12 @@ impl SegmentHeader {
             previous_end: rest.get_u64_le(),
         })
     }
+}
+
+/// The format that a sound header block names.
+pub(crate) fn format_of(block: &[u8]) -> Option<u32> {
+    let (_, mut rest) = block.split_at_checked(MAGIC.len())?;
+    rest.try_get_u32_le().ok()
 }
 
 #[cfg(test)]
@@ -134,11 +142,14 @@ mod tests {
             SegmentHeader::decode(&block[..4095]),
             Err(SegmentError::Damaged)
         );
-        block[8] = 2;
+        block[8] += 1;
         assert_eq!(SegmentHeader::decode(&block), Err(SegmentError::Damaged));
         let checksum = crc32c::crc32c(&block[..CHECKED]);
         block[CHECKED..].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&block), Err(SegmentError::Newer(2)));
+        assert_eq!(
+            SegmentHeader::decode(&block),
+            Err(SegmentError::Newer(FORMAT + 1))
+        );
     }
 
     #[test]

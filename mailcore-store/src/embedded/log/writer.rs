@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::directory::{LogDirectory, LogError, Place, Tail};
 use super::frame::{self, FrameHeader, FrameKind, Lsn};
-use super::segment::{SEGMENT_HEADER, SegmentHeader, SegmentId};
+use super::segment::{FORMAT, SEGMENT_HEADER, SegmentHeader, SegmentId};
 use crate::embedded::fs::StoreFile;
 
 /// Sizes of the log's files.
@@ -85,7 +85,11 @@ impl LogWriter {
         writer.end = tail.place.offset;
         writer.filled = filled.max(tail.place.offset);
         writer.last_id = tail.last_id;
-        if tail.torn > 0 || tail.place.offset >= options.segment_size {
+        let newest = writer.directory.newest_header()?;
+        // What a segment of an older format holds is of that format, and may be
+        // the one file of a copy that was kept.
+        let old = newest.is_none_or(|it| it.id != writer.segment || it.format < FORMAT);
+        if tail.torn > 0 || old || tail.place.offset >= options.segment_size {
             // The torn octets are left in place: they are evidence.
             writer.start_segment()?;
         }
