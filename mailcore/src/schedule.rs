@@ -26,6 +26,7 @@ mod crontab;
 mod job;
 mod keeper;
 mod memory;
+mod old_mail;
 mod scheduler;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ mod zone;
 pub use crontab::{Crontab, CrontabError, Field};
 pub use job::{Job, JobError, JobRun, LastRun, MissedRun};
 pub use memory::JobMemory;
+pub use old_mail::OldMail;
 pub use scheduler::{
     AddJobError, JobStatus, RunNowError, Scheduler, SchedulerConfig, SchedulerSeams,
 };

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use mailcore::event::{Event, EventCursor, EventName};
+use mailcore::schedule::{JOB_DONE, JOB_FAILED};
 use mailcore::server::RunningServer;
 use tracing_subscriber::EnvFilter;
 
@@ -32,11 +33,14 @@ pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
     };
     while let Some(event) = events.next().await {
         match event {
-            Ok(stored) => match stored.event.name {
+            Ok(stored) => match &stored.event.name {
                 EventName::RecipientFailed
                 | EventName::MessageRefused
                 | EventName::EventsOmitted
                 | EventName::Gap => {
+                    tracing::warn!("{}", line(&stored.event));
+                }
+                EventName::Other(name) if name == JOB_FAILED => {
                     tracing::warn!("{}", line(&stored.event));
                 }
                 // Logins were logged by the services already.
@@ -94,6 +98,8 @@ fn verb(name: &EventName) -> &str {
         EventName::Logout => "logout",
         EventName::LoginFailed => "login failed",
         EventName::EventsOmitted => "omitted",
+        EventName::Other(name) if name == JOB_DONE => "job done",
+        EventName::Other(name) if name == JOB_FAILED => "job failed",
         other => other.as_str(),
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod control;
 mod data;
+mod housekeeping;
 mod logging;
 mod out;
 mod outgoing;
@@ -14,6 +15,7 @@ mod password;
 mod tls;
 mod when;
 mod wiring;
+mod zone;
 
 use std::process::ExitCode;
 

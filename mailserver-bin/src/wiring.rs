@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::config::{Config, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode};
 use crate::data::DataDir;
+use crate::housekeeping::Tools;
 use crate::outgoing;
 
 /// Asked when the system names no resolver.
@@ -124,6 +125,7 @@ pub(crate) fn idle_queue(
 pub(crate) struct Wiring<'a> {
     pub(crate) config: &'a Config,
     pub(crate) stores: Stores,
+    pub(crate) embedded: Option<Arc<EmbeddedStore>>,
     pub(crate) directory: Arc<SqliteDirectory>,
     pub(crate) tls: Arc<ServerConfig>,
 }
@@ -139,6 +141,12 @@ impl Wiring<'_> {
             router = router.with_smart_host(host.host.clone(), host.port);
         }
         let resolver = resolver(config)?;
+        let tools = Tools {
+            stores: self.stores.clone(),
+            embedded: self.embedded,
+            directory: Arc::clone(&self.directory) as _,
+            retention: config.retention,
+        };
         let mut builder = Server::builder(config.hostname.as_str())
             .stores(self.stores)
             .directory(directory)
@@ -148,6 +156,10 @@ impl Wiring<'_> {
             .retry_schedule(config.schedule.clone())
             .limits(config.limits.clone())
             .tls(self.tls);
+        builder = builder.scheduler(config.housekeeping.settings());
+        for job in config.housekeeping.jobs(tools) {
+            builder = builder.job(job);
+        }
         if let Some(list) = &config.access_list {
             builder = builder.filter(Arc::new(list.clone()));
         }

@@ -48,12 +48,14 @@ pub enum MissedRun {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct JobRun {
+    /// When it began, by the server's clock.
+    pub began: Timestamp,
     /// The time that the run is for; `None` when somebody asked for it.
     pub due: Option<Timestamp>,
     /// The server's end. A run may go on for
     /// [`SchedulerConfig::drain_for`](super::SchedulerConfig::drain_for) and is
     /// then dropped at its next await; one that takes long looks here and ends
-    /// in order.
+    /// by an error, which counts as not run.
     pub shutdown: Shutdown,
 }
 

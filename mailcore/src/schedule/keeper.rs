@@ -71,8 +71,10 @@ impl Keeper {
 
     async fn wait(&self) {
         match self.next {
-            Some(next) => self.scheduler.seams.clock.sleep_until_wall(next.at).await,
-            None => pending().await,
+            Some(next) if !self.scheduler.config.idle => {
+                self.scheduler.seams.clock.sleep_until_wall(next.at).await
+            }
+            _ => pending().await,
         }
     }
 
@@ -224,6 +226,7 @@ impl Keeper {
         let (began, from) = (clock.now(), clock.monotonic());
         self.slot.shown().running_since = Some(began);
         let run = JobRun {
+            began,
             due,
             shutdown: shutdown.clone(),
         };
@@ -242,12 +245,14 @@ impl Keeper {
             () = self.drained(shutdown.clone()) => None,
         };
         self.slot.shown().running_since = None;
+        // That it could not be done while the server goes down says nothing.
+        let outcome = outcome.filter(|outcome| outcome.is_ok() || !shutdown.has_begun())?;
         let took = clock.monotonic().since(from).as_millis();
         let len = self.scheduler.config.result_len;
         Some(LastRun {
             began,
             took: Duration::from_millis(u64::try_from(took).unwrap_or(u64::MAX)),
-            outcome: match outcome? {
+            outcome: match outcome {
                 Ok(text) => Ok(cut(text, len)),
                 Err(text) => Err(cut(text, len)),
             },

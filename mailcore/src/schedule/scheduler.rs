@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::keeper::Keeper;
 use super::{Crontab, Job, JobMemory, LastRun, Utc, Zone};
 use crate::net::Shutdown;
-use crate::seams::{Clock, Entropy};
+use crate::seams::{Clock, Entropy, StoreError};
 use crate::time::Timestamp;
 
 /// Octets of a job's name.
@@ -55,6 +55,9 @@ pub struct SchedulerConfig {
     pub result_len: usize,
     /// How long a run may go on when the server goes down.
     pub drain_for: Duration,
+    /// Runs nothing by itself, only what is asked for: for an operator's
+    /// commands on data at rest.
+    pub idle: bool,
 }
 
 impl Default for SchedulerConfig {
@@ -66,6 +69,7 @@ impl Default for SchedulerConfig {
             after_start: Duration::from_secs(60),
             result_len: 1_000,
             drain_for: Duration::from_secs(10),
+            idle: false,
         }
     }
 }
@@ -111,7 +115,7 @@ pub enum RunNowError {
     /// It is running, or about to; it never overlaps itself.
     #[error("the job is running; ask again when it has ended")]
     Running,
-    /// The scheduler does not run, or the server went down before the end.
+    /// The server went down before the end.
     #[error("the server is going down")]
     GoingDown,
 }
@@ -119,8 +123,8 @@ pub enum RunNowError {
 /// Runs jobs at their times.
 ///
 /// *Once*: a time that has come is used once, over restarts and changes of the
-/// clock. A run that a shutdown ends counts as not run. One that the process
-/// dies in is begun once more at the next start, and then counts as failed, so
+/// clock. A run that a shutdown ends, or that fails once one has begun, counts
+/// as not run. One that the process dies in is begun once more at the next start, and then counts as failed, so
 /// that a job that takes the server down can't do so for ever.
 /// *Failure*: an event `JobFailed`, and the next try at the job's next time.
 /// A store that takes no changes keeps no job from running.
@@ -205,6 +209,25 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Reads what is remembered of the jobs, for [`Scheduler::list`] of a
+    /// scheduler that does not run; [`Scheduler::run`] does so by itself.
+    ///
+    /// # Errors
+    /// What the store reports.
+    pub async fn recall(&self) -> Result<(), StoreError> {
+        let Some(memory) = &self.seams.memory else {
+            return Ok(());
+        };
+        let slots = lock(&self.jobs).clone();
+        for slot in slots {
+            if let Some(record) = memory.load(&slot.job.name).await? {
+                let mut shown = slot.shown();
+                shown.last = shown.last.take().or(record.last);
+            }
+        }
+        Ok(())
+    }
+
     /// Every job, in the order in which they were added.
     pub fn list(&self) -> Vec<JobStatus> {
         let status = |slot: &Arc<Slot>| {
@@ -221,7 +244,8 @@ impl Scheduler {
     }
 
     /// Runs a job now and waits for its end. Its next time stays what it was.
-    /// Dropping this does not stop the run.
+    /// Dropping this does not stop the run. Waits for [`Scheduler::run`] to be
+    /// called.
     ///
     /// # Errors
     /// [`RunNowError`]. A run that failed is no error here: see

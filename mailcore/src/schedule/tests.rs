@@ -236,6 +236,21 @@ async fn a_shutdown_lets_a_run_finish_for_a_while_and_one_that_it_ends_counts_as
     assert_eq!(host.memory.told(), ["JobDone job: done"]);
     assert_eq!(host.ran(), [at(0, 3, 0)]);
 
+    let gives_up = Job::new(
+        "gives-up",
+        "0 3 * * *".parse().unwrap(),
+        |mut run| async move {
+            run.shutdown.begun().await;
+            Err(JobError::new("not now"))
+        },
+    );
+    let mut up = host.start([gives_up]).await;
+    host.pass(DAY).await;
+    up.switch.begin();
+    host.pass(0).await;
+    (&mut up.task).await.unwrap();
+    assert_eq!(host.memory.told().len(), 1, "that is no failure");
+
     // However often: it was no fault of the job's.
     for _ in 0..4 {
         let mut up = host.start([host.job("job", "0 3 * * *", HOUR)]).await;
@@ -384,6 +399,28 @@ async fn a_job_is_run_when_asked_for_and_keeps_its_times() {
     drop(host.ran());
     host.pass(5 * HOUR).await;
     assert_eq!(host.ran(), [at(0, 3, 0)]);
+}
+
+#[tokio::test]
+async fn an_idle_scheduler_runs_what_is_asked_for_alone_and_knows_the_last_runs() {
+    let host = Host::new();
+    let up = host.start([host.job("job", "@hourly", 0)]).await;
+    host.pass(HOUR).await;
+    assert_eq!(host.ran(), [at(0, 1, 0)]);
+    host.off(up, DAY).await;
+    let config = SchedulerConfig {
+        idle: true,
+        ..SchedulerConfig::default()
+    };
+    let up = host
+        .start_with(config, [host.job("job", "@hourly", 0)])
+        .await;
+    up.scheduler.recall().await.unwrap();
+    let last = up.scheduler.list()[0].last.clone().unwrap();
+    assert_eq!(last.began, Timestamp::from_secs(START + at(0, 1, 0)));
+    host.pass(DAY).await;
+    assert_eq!(host.ran(), []);
+    assert!(up.scheduler.run_now("job").await.is_ok());
 }
 
 #[tokio::test]

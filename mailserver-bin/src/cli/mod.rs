@@ -8,6 +8,7 @@ mod check;
 mod domain;
 mod init;
 mod queue;
+mod schedule;
 mod serve;
 
 use std::path::PathBuf;
@@ -65,6 +66,9 @@ enum Command {
     /// Mail on its way
     #[command(subcommand)]
     Queue(queue::Command),
+    /// The server's own work at set times
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// Verifies all stored data
     Check,
 }
@@ -119,6 +123,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Account(command)) => place.ask(command.request()?),
         Some(Command::Alias(command)) => place.ask(command.request()),
         Some(Command::Queue(command)) => place.ask(command.request()?),
+        Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::Check) => place.ask(Request::Check),
     }
 }

@@ -72,6 +72,7 @@ async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
     let wiring = Wiring {
         config,
         stores: store.stores.clone(),
+        embedded: store.embedded.clone(),
         directory: Arc::clone(&directory),
         tls: Arc::clone(&keys)
             .server_config()
@@ -85,6 +86,7 @@ async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
         embedded: store.embedded,
         keys: Some(keys),
         queue: running.queue().cloned(),
+        scheduler: Some(Arc::clone(running.scheduler())),
     };
     let control = listen_for_commands(data, admin)?;
     out::lines(&banner(config, data, &running, setup.as_ref()));

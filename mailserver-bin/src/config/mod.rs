@@ -6,9 +6,11 @@
 mod file;
 mod problems;
 mod resolve;
+mod schedule;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mailcore::account::Secret;
 use mailcore::address::Domain;
@@ -16,6 +18,8 @@ use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
 use mailcore_filter::AccessList;
 use thiserror::Error;
+
+use crate::housekeeping::Schedule;
 
 pub(crate) use problems::Problems;
 
@@ -43,8 +47,19 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// Who is let in and who is not, before anything else is asked.
     pub(crate) access_list: Option<AccessList>,
+    /// When the server's own work is done.
+    pub(crate) housekeeping: Schedule,
+    /// What of it removes mail.
+    pub(crate) retention: Retention,
     /// A filter for tracing-subscriber.
     pub(crate) log: String,
+}
+
+/// How long mail stays in some mailboxes; `None` for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Retention {
+    pub(crate) junk: Option<Duration>,
+    pub(crate) trash: Option<Duration>,
 }
 
 /// What listens where.
@@ -119,6 +134,13 @@ pub(crate) enum ConfigError {
     },
     #[error("{0}")]
     Wrong(Problems),
+}
+
+impl Retention {
+    /// True when any mail is ever removed.
+    pub(crate) fn is_some(&self) -> bool {
+        self.junk.is_some() || self.trash.is_some()
+    }
 }
 
 impl Protocol {

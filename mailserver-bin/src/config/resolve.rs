@@ -12,7 +12,10 @@ use mailcore_filter::AccessList;
 
 use super::file::{At, File, Section};
 use super::problems::Problems;
-use super::{Config, Listener, PlaintextLogin, Protocol, SmartHost, StoreKind, TlsFiles, TlsMode};
+use super::schedule;
+use super::{
+    Config, Listener, PlaintextLogin, Protocol, Retention, SmartHost, StoreKind, TlsFiles, TlsMode,
+};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -68,6 +71,8 @@ pub(super) fn defaults() -> Config {
         dns: Vec::new(),
         limits: Limits::default(),
         access_list: None,
+        housekeeping: schedule::defaults(),
+        retention: Retention::default(),
         log: DEFAULT_LOG.to_owned(),
     }
 }
@@ -110,6 +115,8 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     dns(&root, &mut config);
     limits(&root, &mut config.limits);
     filter(&root, folder, &mut config);
+    schedule::schedule(&root, &mut config.housekeeping);
+    schedule::retention(&root, &mut config.retention);
     let store = root.section("store", "[store]");
     if let Some(text) = store.string("kind") {
         config.store = store.word("kind", text, &STORES).unwrap_or(config.store);
@@ -254,7 +261,7 @@ fn queue(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     let waits = queue.strings("retry");
     let expire = queue.duration("expire");
     if waits.is_some() || expire.is_some() {
-        schedule(&queue, waits, expire, config);
+        retry_schedule(&queue, waits, expire, config);
     }
     if let Some(text) = queue.string("delay_notice") {
         let after = match text.value {
@@ -276,7 +283,7 @@ fn queue(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     queue.finish();
 }
 
-fn schedule(
+fn retry_schedule(
     queue: &Section<'_, '_>,
     waits: Option<Vec<At<&str>>>,
     expire: Option<At<Duration>>,

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
 use mailcore::queue::QueueRunner;
+use mailcore::schedule::Scheduler;
 use mailcore::seams::{DirectoryWrite, DomainKind};
 use mailcore::server::Stores;
 use mailcore_store::embedded::EmbeddedStore;
 
-use super::{Password, Request, Response, aligned, check, queue};
+use super::{Password, Request, Response, aligned, check, queue, schedule};
 use crate::tls::Keys;
 
 /// Octets that a password has at least.
@@ -29,6 +30,8 @@ pub(crate) struct Admin {
     pub(crate) keys: Option<Arc<Keys>>,
     /// The queue's runner; `None` where there are no stores.
     pub(crate) queue: Option<Arc<QueueRunner>>,
+    /// The server's own jobs; `None` where there are no stores.
+    pub(crate) scheduler: Option<Arc<Scheduler>>,
 }
 
 impl Request {
@@ -36,7 +39,12 @@ impl Request {
     pub(crate) fn needs_store(&self) -> bool {
         matches!(
             self,
-            Self::QueueList | Self::QueueShow { .. } | Self::QueueChange { .. } | Self::Check
+            Self::QueueList
+                | Self::QueueShow { .. }
+                | Self::QueueChange { .. }
+                | Self::ScheduleList
+                | Self::ScheduleRun { .. }
+                | Self::Check
         )
     }
 }
@@ -63,6 +71,8 @@ impl Admin {
             Request::QueueChange { change, id } => {
                 queue::change(self.stores()?, self.queue()?, change, id.as_deref()).await
             }
+            Request::ScheduleList => schedule::list(self.scheduler()?).await,
+            Request::ScheduleRun { name } => schedule::run(self.scheduler()?, &name).await,
             Request::Reload => self.reload(),
             Request::Check => {
                 check::all(&*self.directory, self.stores()?, self.embedded.clone()).await
@@ -75,6 +85,12 @@ impl Admin {
         self.queue
             .as_deref()
             .ok_or_else(|| "the queue is not open".to_owned())
+    }
+
+    fn scheduler(&self) -> Result<&Scheduler, String> {
+        self.scheduler
+            .as_deref()
+            .ok_or_else(|| "the store is not open".to_owned())
     }
 
     fn stores(&self) -> Result<&Stores, String> {

@@ -11,6 +11,7 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod offline;
 pub(crate) mod queue;
+pub(crate) mod schedule;
 pub(crate) mod server;
 
 use std::fmt;
@@ -63,6 +64,10 @@ pub(crate) enum Request {
         change: QueueChange,
         /// `None` for every entry.
         id: Option<String>,
+    },
+    ScheduleList,
+    ScheduleRun {
+        name: String,
     },
     Check,
     Reload,

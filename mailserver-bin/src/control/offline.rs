@@ -3,10 +3,17 @@
 
 use std::sync::Arc;
 
+use mailcore::net::ShutdownSwitch;
+use mailcore::schedule::Scheduler;
+use mailcore::server::Stores;
+use mailcore_store::directory::SqliteDirectory;
+use mailcore_store::embedded::EmbeddedStore;
+
 use super::admin::Admin;
-use super::{Request, Response};
+use super::{Request, Response, schedule};
 use crate::config::Config;
 use crate::data::DataDir;
+use crate::housekeeping::Tools;
 use crate::wiring;
 
 /// Carries one command out on the data of `config`.
@@ -33,7 +40,13 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         let directory = Arc::new(directory);
         let embedded = store.as_ref().and_then(|store| store.embedded.clone());
         let stores = store.map(|store| store.stores);
+        let scheduler = match &stores {
+            Some(stores) => Some(idle_scheduler(config, stores, &directory, &embedded)?),
+            None => None,
+        };
+        let (scheduler, _switch) = scheduler.unzip();
         let admin = Admin {
+            scheduler,
             queue: stores
                 .as_ref()
                 .map(|stores| wiring::idle_queue(config, stores, directory.clone())),
@@ -44,4 +57,24 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         };
         Ok(admin.run(request).await)
     })
+}
+
+fn idle_scheduler(
+    config: &Config,
+    stores: &Stores,
+    directory: &Arc<SqliteDirectory>,
+    embedded: &Option<Arc<EmbeddedStore>>,
+) -> Result<(Arc<Scheduler>, ShutdownSwitch), String> {
+    let tools = Tools {
+        stores: stores.clone(),
+        embedded: embedded.clone(),
+        directory: Arc::clone(directory) as _,
+        retention: config.retention,
+    };
+    schedule::idle(
+        stores,
+        config.housekeeping.settings(),
+        config.housekeeping.jobs(tools),
+    )
+    .map_err(|error| error.to_string())
 }

@@ -5,5 +5,6 @@
 
 mod commands;
 mod queue;
+mod schedule;
 mod server;
 mod support;

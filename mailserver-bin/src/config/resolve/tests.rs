@@ -82,3 +82,77 @@ message_size = \"10MB\"
 fn the_defaults_hold_without_a_file() {
     assert_eq!(defaults().listeners.len(), 7);
 }
+
+#[test]
+fn the_schedule_names_what_is_wrong_with_a_time_a_place_or_a_job() {
+    let text = "\
+[server]
+hostname = \"mx.example.com\"
+[schedule]
+time_zone = \"Europe/Berln\"
+purge = \"0 0 3 * * *\"
+check = \"0 25 * * sun\"
+chek = \"@weekly\"
+[retention]
+junk = \"a month\"
+trash = \"0d\"
+";
+    let told = problems(text);
+    let lines: Vec<&str> = told.lines().collect();
+    for (line, words) in lines.iter().zip([
+        [
+            "m.toml:4: time_zone can't be \"Europe/Berln\"",
+            "did you mean \"Europe/Berlin\"?",
+        ],
+        [
+            "m.toml:5: purge: a schedule has five fields",
+            "not 6; there is none for seconds",
+        ],
+        ["m.toml:6: check: the hour can't be \"25\"", "0-23"],
+        [
+            "m.toml:7: unknown key \"chek\" in [schedule]",
+            "did you mean \"check\"?",
+        ],
+        ["m.toml:9: junk is not a time", "\"30m\""],
+        ["m.toml:10: trash must be more than nothing", ""],
+    ]) {
+        assert!(
+            words.iter().all(|word| line.contains(word)),
+            "{line}: {words:?}"
+        );
+    }
+    assert_eq!(lines.len(), 6, "{told}");
+}
+
+#[test]
+fn jobs_run_at_their_own_times_in_a_place_of_the_operators_choice() {
+    let text = "\
+[server]
+hostname = \"mx.example.com\"
+[schedule]
+time_zone = \"Asia/Tashkent\"
+purge = \"never\"
+check = \"@weekly\"
+[retention]
+junk = \"30d\"
+trash = \"never\"
+";
+    let config = resolve(Path::new("m.toml"), text).unwrap();
+    let zone = &config.housekeeping.zone;
+    assert_eq!(
+        zone.offset(mailcore::time::Timestamp::from_secs(1_767_225_600)),
+        5 * 3_600
+    );
+    let time = |name: &str| {
+        let times = &config.housekeeping.times;
+        let (_, time) = times.iter().find(|(chore, _)| chore.name == name).unwrap();
+        time.as_ref().map(ToString::to_string)
+    };
+    assert_eq!(time("purge"), None);
+    assert_eq!(time("check"), Some("@weekly".to_owned()));
+    assert_eq!(
+        config.retention.junk,
+        Some(Duration::from_secs(30 * 86_400))
+    );
+    assert_eq!(config.retention.trash, None);
+}

@@ -1,0 +1,131 @@
+//! The server's own scheduled work: one row of [`CHORES`] for each job, and how
+//! it is done. When is the configuration's `[schedule]`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use mailcore::mailbox::{MailboxName, SpecialUse};
+use mailcore::schedule::{Crontab, Job, JobError, JobRun, OldMail, SchedulerConfig, Zone};
+use mailcore::seams::DirectoryWrite;
+use mailcore::server::Stores;
+use mailcore_store::embedded::EmbeddedStore;
+
+use crate::config::Retention;
+use crate::control::check;
+
+/// What stands for no time at all.
+pub(crate) const NEVER: &str = "never";
+
+type Running = Pin<Box<dyn Future<Output = Result<String, JobError>> + Send>>;
+
+/// A job of the server's own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chore {
+    /// Its name, and its key in `[schedule]`.
+    pub(crate) name: &'static str,
+    /// When it is done unless the configuration says otherwise.
+    pub(crate) default: &'static str,
+    /// Whether it has anything to do here.
+    applies: fn(&Tools) -> bool,
+    run: fn(Arc<Tools>, JobRun) -> Running,
+}
+
+/// Every job. Each has its own time, so that the disk serves one at a time.
+#[rustfmt::skip]
+pub(crate) const CHORES: &[Chore] = &[
+    Chore { name: "purge", default: "10 3 * * *", applies: |tools| tools.retention.is_some(), run: |tools, run| Box::pin(purge(tools, run)) },
+    Chore { name: "check", default: NEVER, applies: |_| true, run: |tools, run| Box::pin(check(tools, run)) },
+];
+
+/// When what is done, and in whose time.
+#[derive(Debug, Clone)]
+pub(crate) struct Schedule {
+    pub(crate) zone: Arc<dyn Zone>,
+    /// For each of [`CHORES`]; `None` for never.
+    pub(crate) times: Vec<(&'static Chore, Option<Crontab>)>,
+}
+
+/// What jobs work on.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    pub(crate) stores: Stores,
+    /// `None` where the store is not on disk.
+    pub(crate) embedded: Option<Arc<EmbeddedStore>>,
+    pub(crate) directory: Arc<dyn DirectoryWrite>,
+    pub(crate) retention: Retention,
+}
+
+impl Schedule {
+    /// The jobs that have something to do here.
+    pub(crate) fn jobs(&self, tools: Tools) -> Vec<Job> {
+        let tools = Arc::new(tools);
+        let applying = self
+            .times
+            .iter()
+            .filter(|(chore, _)| (chore.applies)(&tools));
+        let job = |(chore, crontab): &(&'static Chore, Option<Crontab>)| {
+            let (tools, chore) = (Arc::clone(&tools), *chore);
+            let work = move |run| (chore.run)(Arc::clone(&tools), run);
+            match crontab {
+                Some(crontab) => Job::new(chore.name, crontab.clone(), work),
+                None => Job::on_demand(chore.name, work),
+            }
+        };
+        applying.map(job).collect()
+    }
+
+    /// One job at a time, in the configured zone.
+    pub(crate) fn settings(&self) -> SchedulerConfig {
+        let mut settings = SchedulerConfig::default();
+        settings.zone = Arc::clone(&self.zone);
+        settings.at_once = 1;
+        settings
+    }
+}
+
+/// Reads all data, and compares the log with the index.
+async fn check(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
+    let Tools {
+        directory,
+        stores,
+        embedded,
+        ..
+    } = &*tools;
+    let checked = tokio::select! {
+        checked = check::all(&**directory, stores, embedded.clone()) => checked,
+        () = run.shutdown.begun() => Err("the server goes down".to_owned()),
+    };
+    checked.map(|lines| lines.join("; ")).map_err(JobError::new)
+}
+
+/// Removes old mail from Junk and Trash.
+async fn purge(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
+    let Retention { junk, trash } = tools.retention;
+    let kinds = [
+        (SpecialUse::Junk, "Junk", junk),
+        (SpecialUse::Trash, "Trash", trash),
+    ];
+    let accounts = tools.directory.accounts(None).await?;
+    let mut told = Vec::new();
+    for (special_use, name, keep_for) in kinds {
+        let Some(keep_for) = keep_for else {
+            continue;
+        };
+        let old = OldMail {
+            storage: Arc::clone(&tools.stores.storage),
+            special_use,
+            name: MailboxName::parse(name)?,
+            keep_for,
+        };
+        let mut removed = 0;
+        for summary in &accounts {
+            if run.shutdown.has_begun() {
+                return Err(JobError::new("the server goes down"));
+            }
+            removed += old.purge(&summary.account.id, run.began).await?;
+        }
+        told.push(format!("{removed} messages removed from {name}"));
+    }
+    Ok(told.join(", "))
+}
