@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `memory` | [`MemoryStore`], no SQLite compiled |
 //! | `embedded` | `embedded::EmbeddedStore`: a log that is the truth and a SQLite index that is derived from it |
+//! | `journal` | `journal::SqliteJournal`: what happened, for any SQLite tool to read |
 //! | `directory` | `directory::MemoryDirectory`, and what both directories share; within `memory` |
 //! | `sqlite-directory` | `directory::SqliteDirectory`; within `embedded` |
 //!
@@ -47,6 +48,8 @@
 pub mod directory;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "journal")]
+pub mod journal;
 #[cfg(feature = "memory")]
 pub mod memory;
 

@@ -119,8 +119,8 @@ impl JournalPage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JournalRetention {
-    /// Messages with their recipients, counted from their arrival. Those that
-    /// still wait in the queue are kept.
+    /// Messages with their recipients, counted from their arrival. Better longer
+    /// than the queue keeps trying.
     pub messages: Duration,
     /// Logins, counted from their end.
     pub sessions: Duration,
