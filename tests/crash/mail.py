@@ -168,7 +168,7 @@ class Relayed:
     def __init__(self, sink):
         self.sink = sink
         self.told, self.deleted, self.perhaps_deleted = set(), set(), set()
-        self.held = {}  # entry: (its addresses, since when)
+        self.held = {}  # entry: (its addresses, since when, in which life)
         self.returned, self.cache, self.commands = collections.Counter(), set(), collections.Counter()
         self.counter, self.problems = 0, []
 
@@ -211,11 +211,11 @@ class Relayed:
                 server.command("queue", verb, entry)
                 self.commands[verb] += 1
                 if verb == "hold":
-                    self.held[entry] = (to, time.monotonic())
+                    self.held[entry] = (to, time.monotonic(), self.sink.life)
                 elif verb == "delete":
                     # Some of them may have been taken before; no one is from now on.
                     self.deleted |= to
-                    self.held["deleted " + entry] = (to, time.monotonic())
+                    self.held["deleted " + entry] = (to, time.monotonic(), self.sink.life)
             except (AssertionError, subprocess.SubprocessError):
                 pass
 
@@ -232,7 +232,7 @@ class Relayed:
         problems, entries = [], {entry: (held, to) for entry, held, to in self.listed(server)}
         waiting = set().union(*(to for _, to in entries.values()))
         self.look(server)
-        for entry, (to, since) in self.held.items():
+        for entry, (to, since, life) in self.held.items():
             if entry.startswith("deleted "):
                 problems += [f"{entry}: is back" for _ in range(entry[8:] in entries)]
             elif entry not in entries:
@@ -240,7 +240,7 @@ class Relayed:
             elif not entries[entry][0]:
                 problems.append(f"held {entry} is no longer held")
             problems += [f"{entry}: sent all the same to {address}" for address in to
-                         if any(at > since for at, _, _ in self.sink.taken.get(address, ()))]
+                         if any(at > since and begun >= life for at, begun, _ in self.sink.taken.get(address, ()))]
         for address in self.told - waiting - self.perhaps_deleted:
             if not self.sink.taken.get(address) and not self.returned[address]:
                 problems.append(f"{address}: neither waiting nor sent nor returned")

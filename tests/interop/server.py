@@ -77,6 +77,7 @@ class Server:
     def launch(self):
         """Starts the process and does not wait for it to be ready."""
         with open(self.folder / "log", "ab") as log:
+            self.begins = log.tell()
             self.process = subprocess.Popen([self.binary, "serve", "--config", str(self.config)], stdout=log,
                                             stderr=log, cwd=self.folder)
 
@@ -89,9 +90,12 @@ class Server:
             try:
                 for port in self.ports.values():
                     socket.create_connection((self.host, port), 1).close()
-                return self
+                # Commands are taken from here on.
+                if b"\nready;" in (self.folder / "log").read_bytes()[self.begins:]:
+                    return self
             except OSError:
-                time.sleep(0.01)
+                pass
+            time.sleep(0.01)
         raise AssertionError(f"the server does not listen:\n{self.log()}")
 
     def log(self):
