@@ -7,14 +7,15 @@
 //! neither loses a run nor repeats one.
 //!
 //! ```
-//! use mailcore::schedule::Job;
+//! use mailcore::schedule::{Job, MissedRun};
 //! use mailcore::server::Server;
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let report = Job::new("report", "0 8 * * mon-fri".parse()?, |_run| async {
 //!     let text = std::fs::read_to_string("Cargo.toml")?;
 //!     Ok(format!("{} lines", text.lines().count()))
-//! });
+//! })
+//! .missed(MissedRun::Skip);
 //! let server = Server::builder("mail.example.com").job(report).start().await?;
 //! let run = server.scheduler().run_now("report").await?;
 //! assert!(run.outcome.is_ok());

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod expiry;
 mod idle;
 mod odd_octets;
 mod receive_and_read;

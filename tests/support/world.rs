@@ -115,9 +115,13 @@ impl World {
 
     /// Ends a house without a goodbye and opens it again on the same disk.
     pub async fn reopen(&self, house: House) -> House {
-        let House { server, plan } = house;
+        let House {
+            server,
+            stores,
+            plan,
+        } = house;
         self.network.cut(plan.ip);
-        drop(server);
+        drop((server, stores));
         // The tasks of the old server end at their next await.
         tokio::task::yield_now().await;
         self.open(plan).await
@@ -142,7 +146,7 @@ impl World {
         let agent =
             RemoteAgent::builder(plan.hostname.parse().expect("a host name"), seams).build();
         let server = Server::builder(&plan.hostname)
-            .stores(stores)
+            .stores(stores.clone())
             .directory(Arc::new(plan.directory.clone()))
             .authenticator(Arc::new(plan.directory.clone()))
             .agent("smtp", agent)
@@ -156,7 +160,11 @@ impl World {
             .expect("the server starts");
         let smtp = server.service("smtp").expect("SMTP");
         self.network.connect_house(plan.ip, Arc::clone(smtp));
-        House { server, plan }
+        House {
+            server,
+            stores,
+            plan,
+        }
     }
 
     /// Makes a house unreachable: connections to it are refused.
@@ -205,6 +213,8 @@ struct Plan {
 pub struct House {
     /// The server.
     pub server: RunningServer,
+    /// Where its mail is.
+    pub stores: Stores,
     plan: Plan,
 }
 
