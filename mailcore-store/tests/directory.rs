@@ -13,12 +13,12 @@ use std::time::Duration;
 use mailcore::account::{AccountId, Secret};
 use mailcore::address::{Address, Domain};
 use mailcore::seams::{
-    AuthError, AuthRequest, Authenticator, Directory, DirectoryError, DirectoryWrite, DomainKind,
-    Proof, Resolution,
+    AccountChange, Administration, AuthError, AuthRequest, Authenticator, Directory,
+    DirectoryError, DirectoryWrite, DomainKind, Proof, Resolution, Role,
 };
 use mailcore::testing::{SeededEntropy, VirtualClock};
 use mailcore_store::directory::{
-    Access, Keep, LocalDirectory, MemoryDirectory, PasswordHashing, Role, SqliteDirectory,
+    Keep, LocalDirectory, MemoryDirectory, PasswordHashing, SqliteDirectory,
 };
 
 fn address(text: &str) -> Address {
@@ -86,16 +86,20 @@ async fn a_file_keeps_everything() {
             .await
             .unwrap();
         let user = address("User@x.test");
-        directory.set_quota(&user, Some(1_000)).await.unwrap();
         directory
             .add_account(&address("chief@x.test"), &Secret::new("x"))
             .await
             .unwrap();
         directory
-            .set_role(&address("chief@x.test"), Role::Administrator)
+            .set_role(&address("chief@x.test"), &Role::Global)
             .await
             .unwrap();
-        directory.set_access(&user, Access::Disabled).await.unwrap();
+        let change = AccountChange {
+            quota: Some(Some(1_000)),
+            enabled: Some(false),
+            ..AccountChange::default()
+        };
+        directory.change_account(&user, &change).await.unwrap();
     }
     let directory = open_at(&path, &clock).unwrap();
     let kinds: Vec<_> = directory.domains().await.unwrap();

@@ -11,7 +11,9 @@ use std::time::Duration;
 use mailcore::account::{AccountId, Secret};
 use mailcore::address::{Address, Domain};
 use mailcore::mailbox::{MailboxName, UidSet};
-use mailcore::seams::{DirectoryWrite, DomainKind, OsEntropy, Storage};
+use mailcore::seams::{
+    AccountChange, Administration, DirectoryWrite, DomainKind, OsEntropy, Storage,
+};
 use mailcore::server::{Builder, RunningServer, Server};
 use mailcore::testing::VirtualClock;
 use mailcore_smtp::server::Smtp;
@@ -89,7 +91,13 @@ impl Desk {
     /// Gives an account a quota, in octets.
     pub async fn quota(&self, user: &str, octets: u64) {
         self.directory
-            .set_quota(&Self::address(user), Some(octets))
+            .change_account(
+                &Self::address(user),
+                &AccountChange {
+                    quota: Some(Some(octets)),
+                    ..AccountChange::default()
+                },
+            )
             .await
             .expect("the quota");
     }

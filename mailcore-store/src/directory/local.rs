@@ -9,39 +9,23 @@ use async_trait::async_trait;
 use mailcore::account::{AccountId, Secret};
 use mailcore::address::{Address, Domain};
 use mailcore::seams::{
-    AccountRecord, AccountSummary, Clock, Directory, DirectoryError, DirectoryWrite, DomainKind,
-    DomainRecord, Entropy, OsEntropy, Resolution, SystemClock,
+    AccountRecord, Clock, Directory, DirectoryError, DirectoryWrite, DomainKind, DomainRecord,
+    Entropy, Groups, Lists, OsEntropy, Resolution, Scripts, Secrets, Settings, SystemClock,
 };
 use mailcore::time::Monotonic;
+use tokio::sync::watch;
 
-use super::keep::{Change, Keep, Nowhere};
+use super::keep::{Change, Damage, Keep, Nowhere, Opened, Section};
 use super::passwords::{PasswordHashing, Passwords};
-use super::table::{Table, key};
+use super::scripts::ScriptLimits;
+use super::seal::StoreKey;
+use super::table::Table;
 
 /// How often changes by other processes are looked for.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// A directory in memory.
 pub type MemoryDirectory = LocalDirectory<Nowhere>;
-
-/// Whether an account may log in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// It may.
-    Enabled,
-    /// It may not; mail still comes in.
-    Disabled,
-}
-
-/// What an account may do beyond its own mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Nothing.
-    User,
-    /// Runs its domain; mail to `postmaster` and `abuse` comes to the first one
-    /// when nobody has these names.
-    Administrator,
-}
 
 /// Directory and authenticator on this host.
 ///
@@ -51,6 +35,8 @@ pub enum Role {
 pub struct LocalDirectory<K> {
     shared: Arc<Shared<K>>,
     default_domain: Option<Domain>,
+    script_limits: ScriptLimits,
+    store_key: Option<StoreKey>,
 }
 
 struct Shared<K> {
@@ -58,7 +44,11 @@ struct Shared<K> {
     keep: Mutex<K>,
     passwords: Passwords,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     next_refresh: Mutex<Monotonic>,
+    /// Changes with every change of settings, or of what others may have
+    /// changed of them.
+    settings: watch::Sender<u64>,
 }
 
 impl<K> Clone for LocalDirectory<K> {
@@ -66,6 +56,8 @@ impl<K> Clone for LocalDirectory<K> {
         Self {
             shared: Arc::clone(&self.shared),
             default_domain: self.default_domain.clone(),
+            script_limits: self.script_limits,
+            store_key: self.store_key.clone(),
         }
     }
 }
@@ -138,16 +130,21 @@ impl<K: Keep> LocalDirectory<K> {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, DirectoryError> {
         let table = keep.refresh()?.unwrap_or_default();
+        table.tell_damage(&[]);
         let next_refresh = clock.monotonic().after(REFRESH_EVERY);
         Ok(Self {
             shared: Arc::new(Shared {
                 table: RwLock::new(table),
                 keep: Mutex::new(keep),
-                passwords: Passwords::new(hashing, Arc::clone(&clock), entropy)?,
+                passwords: Passwords::new(hashing, Arc::clone(&clock), Arc::clone(&entropy))?,
                 clock,
+                entropy,
                 next_refresh: Mutex::new(next_refresh),
+                settings: watch::Sender::new(0),
             }),
             default_domain: None,
+            script_limits: ScriptLimits::default(),
+            store_key: None,
         })
     }
 
@@ -159,47 +156,57 @@ impl<K: Keep> LocalDirectory<K> {
         self
     }
 
-    /// Sets how many octets an account may hold.
-    ///
-    /// # Errors
-    /// [`DirectoryError`], as for all changes.
-    pub async fn set_quota(
-        &self,
-        address: &Address,
-        quota: Option<u64>,
-    ) -> Result<(), DirectoryError> {
-        self.change(Change::SetQuota(key(address), quota)).await
+    /// With other limits for scripts and rule sets.
+    #[must_use]
+    pub fn with_script_limits(mut self, limits: ScriptLimits) -> Self {
+        self.script_limits = limits;
+        self
     }
 
-    /// Lets an account log in, or not.
-    ///
-    /// # Errors
-    /// [`DirectoryError`], as for all changes.
-    pub async fn set_access(
-        &self,
-        address: &Address,
-        access: Access,
-    ) -> Result<(), DirectoryError> {
-        self.change(Change::SetAccess(key(address), access)).await
+    /// With the key that secrets are encrypted with; without one none are kept.
+    #[must_use]
+    pub fn with_store_key(mut self, key: StoreKey) -> Self {
+        self.store_key = Some(key);
+        self
     }
 
-    /// Sets what an account may do.
-    ///
-    /// # Errors
-    /// [`DirectoryError`], as for all changes.
-    pub async fn set_role(&self, address: &Address, role: Role) -> Result<(), DirectoryError> {
-        self.change(Change::SetRole(key(address), role)).await
+    /// What opening it came upon, and what of it is damaged now.
+    pub fn opened(&self) -> Opened {
+        let mut opened = self.shared.keep().opened();
+        opened.damage.clone_from(&self.shared.table().damage);
+        opened
     }
 
-    pub(super) fn default_domain(&self) -> Option<&Domain> {
+    pub(super) fn configured_default_domain(&self) -> Option<&Domain> {
         self.default_domain.as_ref()
+    }
+
+    pub(super) fn script_limits(&self) -> ScriptLimits {
+        self.script_limits
+    }
+
+    pub(super) fn store_key(&self) -> Option<&StoreKey> {
+        self.store_key.as_ref()
     }
 
     pub(super) fn passwords(&self) -> &Passwords {
         &self.shared.passwords
     }
 
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    pub(super) fn entropy(&self) -> &dyn Entropy {
+        &*self.shared.entropy
+    }
+
+    pub(super) fn settings_changes(&self) -> watch::Receiver<u64> {
+        self.shared.settings.subscribe()
+    }
+
     /// Reads the table, after looking for others' changes when it is time to.
+    /// The lock is held for `look` alone.
     pub(super) async fn read<T>(
         &self,
         look: impl FnOnce(&Table) -> T,
@@ -211,28 +218,46 @@ impl<K: Keep> LocalDirectory<K> {
         Ok(look(&self.shared.table()))
     }
 
-    async fn change(&self, change: Change) -> Result<(), DirectoryError> {
+    /// Makes the changes that `rule` asks for, all or none, and returns what
+    /// else it says. The rule sees the newest table.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        rule: impl FnOnce(&Table) -> Result<(Vec<Change>, T), DirectoryError> + Send + 'static,
+    ) -> Result<T, DirectoryError> {
         self.blocking(move |shared| {
             let mut keep = shared.keep();
             shared.refresh(&mut keep)?;
-            let seq = {
+            let (changes, said) = {
                 let table = shared.table();
-                table.check(&change)?;
-                table.next_seq()
+                let (changes, said) = rule(&table)?;
+                for change in &changes {
+                    table.check_writable(change.section())?;
+                }
+                (changes, said)
             };
-            keep.save(&change, seq)?;
-            shared.table_mut().apply(change, seq);
-            Ok(())
+            if !changes.is_empty() {
+                keep.save(&changes)?;
+                shared.apply(changes);
+            }
+            Ok(said)
         })
         .await
     }
 
+    /// Runs `work` on what is kept, where blocking is allowed.
+    pub(super) async fn with_keep<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut K) -> Result<T, DirectoryError> + Send + 'static,
+    ) -> Result<T, DirectoryError> {
+        self.blocking(move |shared| work(&mut shared.keep())).await
+    }
+
     /// Runs `work` where blocking is allowed; it completes even when this
     /// future is dropped.
-    async fn blocking(
+    async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared<K>) -> Result<(), DirectoryError> + Send + 'static,
-    ) -> Result<(), DirectoryError> {
+        work: impl FnOnce(&Shared<K>) -> Result<T, DirectoryError> + Send + 'static,
+    ) -> Result<T, DirectoryError> {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || work(&shared))
             .await
@@ -269,100 +294,111 @@ impl<K: Keep> Shared<K> {
 
     fn refresh(&self, keep: &mut K) -> Result<(), DirectoryError> {
         if let Some(table) = keep.refresh()? {
-            *self.table_mut() = table;
+            table.tell_damage(&self.table().damage);
+            // What is dropped is dropped outside of the lock.
+            let _before = std::mem::replace(&mut *self.table_mut(), table);
+            self.settings.send_modify(|version| *version += 1);
         }
         Ok(())
+    }
+
+    fn apply(&self, changes: Vec<Change>) {
+        let mut settings = false;
+        let mut table = self.table_mut();
+        for change in changes {
+            settings |= change.section() == Section::Settings;
+            let script = match &change {
+                Change::PutScript(key, text) if K::HOLDS_SCRIPTS => {
+                    Some((key.clone(), text.len() as u64))
+                }
+                _ => None,
+            };
+            match script {
+                Some((key, size)) => table.put_script(key, None, size),
+                None => table.apply(change),
+            }
+        }
+        drop(table);
+        if settings {
+            self.settings.send_modify(|version| *version += 1);
+        }
+    }
+}
+
+impl Table {
+    /// Logs what is damaged and was not so before.
+    fn tell_damage(&self, before: &[Damage]) {
+        for damage in self.damage.iter().filter(|it| !before.contains(it)) {
+            tracing::error!("{damage}");
+        }
     }
 }
 
 #[async_trait]
 impl<K: Keep> Directory for LocalDirectory<K> {
     async fn domain(&self, domain: &Domain) -> Result<Option<DomainRecord>, DirectoryError> {
-        self.read(|table| table.domain(domain).cloned()).await
+        self.read(|table| match table.served(domain) {
+            Some(served) => Ok(Some(served.record.clone())),
+            None => table.check_complete(Section::Domains).map(|()| None),
+        })
+        .await?
     }
 
     async fn resolve(&self, address: &Address) -> Result<Resolution, DirectoryError> {
-        self.read(|table| table.resolve(address)).await
+        self.read(|table| match table.resolve(address) {
+            Resolution::Unknown => table.check_names().map(|()| Resolution::Unknown),
+            // Some of its targets may be missing.
+            alias @ Resolution::Alias(_) => table.check_writable(Section::Aliases).map(|()| alias),
+            found => Ok(found),
+        })
+        .await?
     }
 
     async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, DirectoryError> {
-        self.read(|table| table.account_by_id(id).cloned()).await
+        self.read(|table| match table.account_by_id(id) {
+            Some(account) => Ok(Some(account.row.record.clone())),
+            None => table.check_complete(Section::Accounts).map(|()| None),
+        })
+        .await?
     }
 
     async fn may_send_as(&self, id: &AccountId, address: &Address) -> Result<bool, DirectoryError> {
-        self.read(|table| table.may_send_as(id, address)).await
+        self.read(|table| match table.may_send_as(id, address) {
+            true => Ok(true),
+            false => table.check_names().map(|()| false),
+        })
+        .await?
     }
 
     async fn domains(&self) -> Result<Vec<DomainRecord>, DirectoryError> {
         self.read(Table::domains).await
     }
-}
 
-#[async_trait]
-impl<K: Keep> DirectoryWrite for LocalDirectory<K> {
-    async fn add_domain(&self, domain: &Domain, kind: DomainKind) -> Result<(), DirectoryError> {
-        if matches!(kind, DomainKind::Alias { .. }) {
-            return Err(DirectoryError::Unsupported("serve alias domains"));
-        }
-        self.change(Change::AddDomain(DomainRecord {
-            domain: domain.clone(),
-            kind,
-        }))
-        .await
-    }
-
-    async fn remove_domain(&self, domain: &Domain) -> Result<(), DirectoryError> {
-        let key = domain.to_ascii().unwrap_or_else(|_| domain.clone());
-        self.change(Change::RemoveDomain(key)).await
-    }
-
-    async fn add_account(
+    async fn may_administer(
         &self,
-        address: &Address,
-        password: &Secret,
-    ) -> Result<AccountId, DirectoryError> {
-        let address = key(address);
-        let id = AccountId::new(&address.to_string());
-        let hash = self.passwords().hash(password).await?;
-        let record = AccountRecord::new(id.clone(), address);
-        self.change(Change::AddAccount(record, hash)).await?;
-        Ok(id)
+        actor: &AccountId,
+        domain: &Domain,
+    ) -> Result<bool, DirectoryError> {
+        self.read(|table| table.may_administer(actor, domain)).await
     }
 
-    async fn remove_account(&self, address: &Address) -> Result<(), DirectoryError> {
-        self.change(Change::RemoveAccount(key(address))).await
+    fn lists(&self) -> Option<&dyn Lists> {
+        Some(self)
     }
 
-    async fn set_password(
-        &self,
-        address: &Address,
-        password: &Secret,
-    ) -> Result<(), DirectoryError> {
-        let hash = self.passwords().hash(password).await?;
-        self.change(Change::SetPassword(key(address), hash)).await
+    fn groups(&self) -> Option<&dyn Groups> {
+        Some(self)
     }
 
-    async fn add_alias(&self, alias: &Address, targets: &[Address]) -> Result<(), DirectoryError> {
-        self.change(Change::AddAlias(key(alias), targets.into()))
-            .await
+    fn settings(&self) -> Option<&dyn Settings> {
+        Some(self)
     }
 
-    async fn remove_alias(&self, alias: &Address) -> Result<(), DirectoryError> {
-        self.change(Change::RemoveAlias(key(alias))).await
+    fn scripts(&self) -> Option<&dyn Scripts> {
+        Some(self)
     }
 
-    async fn accounts(
-        &self,
-        domain: Option<&Domain>,
-    ) -> Result<Vec<AccountSummary>, DirectoryError> {
-        let records = self.read(|table| table.accounts(domain)).await?;
-        Ok(records
-            .into_iter()
-            .map(|account| AccountSummary { account })
-            .collect())
-    }
-
-    async fn aliases(&self) -> Result<Vec<(Address, Vec<Address>)>, DirectoryError> {
-        self.read(Table::aliases).await
+    fn secrets(&self) -> Option<&dyn Secrets> {
+        Some(self)
     }
 }

@@ -3,22 +3,49 @@
 //!
 //! [`LocalDirectory`] is the one implementation of
 //! [`Directory`](mailcore::seams::Directory),
-//! [`DirectoryWrite`](mailcore::seams::DirectoryWrite) and
-//! [`Authenticator`](mailcore::seams::Authenticator); it answers from memory
-//! and writes through to what [`Keep`] is. Nothing here knows mail.
+//! [`DirectoryWrite`](mailcore::seams::DirectoryWrite), all that is reached
+//! through them, and [`Authenticator`](mailcore::seams::Authenticator). It
+//! answers from memory; a write is a list of [`Change`]s that a rule made from
+//! the newest content, kept by what [`Keep`] is and then applied. Nothing here
+//! knows mail.
 
+mod addresses;
+mod administration;
+mod apply;
 mod argon;
 mod authenticate;
+mod groups;
 mod keep;
+mod lists;
 mod local;
 mod passwords;
+mod scripts;
+mod seal;
+mod secrets;
+mod settings;
 #[cfg(feature = "sqlite-directory")]
 mod sqlite;
 mod table;
+mod write;
 
-pub use keep::{Change, Keep, Nowhere};
-pub use local::{Access, LocalDirectory, MemoryDirectory, Role};
+pub use keep::{
+    AccountRow, AppPasswordRow, Change, Damage, Extent, Keep, Nowhere, Opened, ScriptKey, Section,
+};
+pub use lists::MAX_LIST_MEMBERS;
+pub use local::{LocalDirectory, MemoryDirectory};
 pub use passwords::PasswordHashing;
+pub use scripts::ScriptLimits;
+pub use seal::StoreKey;
+pub use settings::{MAX_SETTING_VALUE, MAX_SETTINGS};
 #[cfg(feature = "sqlite-directory")]
 pub use sqlite::{Database, SqliteDirectory};
-pub use table::{MAX_ALIAS_TARGETS, Table};
+pub use table::Table;
+pub use write::MAX_ALIAS_TARGETS;
+
+/// Makes the names in a file's directory durable.
+fn sync_parent(path: &std::path::Path) -> std::io::Result<()> {
+    match path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        Some(parent) => std::fs::File::open(parent)?.sync_all(),
+        None => std::fs::File::open(".")?.sync_all(),
+    }
+}

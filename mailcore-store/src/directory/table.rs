@@ -1,54 +1,102 @@
-//! [`Table`]: a directory's content and the rules by which addresses resolve
-//! and changes are allowed.
+//! [`Table`]: a directory's content in memory and the rules by which addresses
+//! resolve.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mailcore::account::AccountId;
 use mailcore::address::{Address, Domain};
-use mailcore::seams::{AccountRecord, DirectoryError, DomainKind, DomainRecord, Resolution};
+use mailcore::seams::{
+    AccountRecord, AccountTemplate, DirectoryError, DomainKind, DomainRecord, GroupKind, GroupName,
+    ListRecord, Resolution, Role, Scope, ScriptKind,
+};
 
-use super::keep::Change;
-use super::{Access, Role};
+use super::keep::{AccountRow, AppPasswordRow, Damage, Extent, Section};
 
-/// Targets allowed for one alias.
-pub const MAX_ALIAS_TARGETS: usize = 10_000;
-/// Aliases of aliases followed to see whether an account may send as one.
+/// Aliases of aliases followed to see whether an account may send as one, and
+/// domains that stand for another.
 const MAX_ALIAS_DEPTH: usize = 8;
 /// Separates a user from a detail (RFC 5233 section 1).
 const SUB_ADDRESS: char = '+';
+/// The sections that addresses are in.
+const NAMES: [Section; 5] = [
+    Section::Domains,
+    Section::Accounts,
+    Section::Aliases,
+    Section::Lists,
+    Section::Groups,
+];
 
-/// Domains, accounts and aliases, by their keys.
-#[derive(Clone, Default)]
+/// Everything a directory knows, by its keys. Changed by
+/// [`Table::apply`](super::apply) alone.
+#[derive(Default)]
 pub struct Table {
-    domains: HashMap<Domain, Served>,
-    accounts: BTreeMap<Address, Account>,
-    by_id: HashMap<AccountId, Address>,
-    aliases: BTreeMap<Address, Arc<[Address]>>,
-    last_seq: u64,
+    pub(super) domains: HashMap<Domain, Served>,
+    pub(super) default_domain: Option<Domain>,
+    pub(super) accounts: BTreeMap<Address, Account>,
+    pub(super) by_id: HashMap<AccountId, Address>,
+    pub(super) aliases: BTreeMap<Address, Alias>,
+    pub(super) off: BTreeSet<Address>,
+    pub(super) lists: BTreeMap<Address, List>,
+    pub(super) groups: BTreeMap<GroupName, Group>,
+    pub(super) groups_of: HashMap<AccountId, BTreeSet<GroupName>>,
+    pub(super) settings: HashMap<Scope, BTreeMap<Arc<str>, Arc<str>>>,
+    pub(super) scripts: HashMap<(Scope, ScriptKind), BTreeMap<Arc<str>, Script>>,
+    pub(super) last_seq: u64,
+    pub(super) damage: Vec<Damage>,
 }
 
-#[derive(Clone)]
-struct Served {
-    seq: u64,
-    record: DomainRecord,
+pub(super) struct Served {
+    pub(super) seq: u64,
+    pub(super) record: DomainRecord,
+    pub(super) template: Option<Box<AccountTemplate>>,
     /// In the order they were made.
-    accounts: BTreeSet<(u64, Address)>,
-    administrators: BTreeSet<(u64, Address)>,
-    aliases: usize,
+    pub(super) accounts: BTreeMap<u64, AccountId>,
+    pub(super) administrators: BTreeMap<u64, AccountId>,
+    /// Aliases, lists and groups.
+    pub(super) names: usize,
 }
 
 /// An account and what only the directory knows of it.
 #[derive(Clone)]
 pub(super) struct Account {
-    seq: u64,
-    pub(super) record: AccountRecord,
-    pub(super) hash: Arc<str>,
+    pub(super) row: AccountRow,
+    pub(super) secrets: Option<Box<AccountSecrets>>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct AccountSecrets {
+    pub(super) app_passwords: BTreeMap<Arc<str>, AppPasswordRow>,
+    pub(super) sealed: BTreeMap<Arc<str>, Arc<[u8]>>,
+}
+
+pub(super) struct Alias {
+    pub(super) seq: u64,
+    pub(super) targets: Arc<[Address]>,
+}
+
+pub(super) struct List {
+    pub(super) seq: u64,
+    pub(super) record: ListRecord,
+    pub(super) members: BTreeSet<Address>,
+}
+
+pub(super) struct Group {
+    pub(super) seq: u64,
+    pub(super) kind: GroupKind,
+    pub(super) members: BTreeSet<AccountId>,
+}
+
+pub(super) struct Script {
+    /// `None` where texts are held elsewhere.
+    pub(super) text: Option<Arc<str>>,
+    pub(super) size: u64,
+    pub(super) is_active: bool,
 }
 
 /// The key of a domain: U-labels and A-labels are one name (RFC 5890 section
 /// 2.3.2.1).
-fn domain_key(domain: &Domain) -> Domain {
+pub(super) fn domain_key(domain: &Domain) -> Domain {
     domain.to_ascii().unwrap_or_else(|_| domain.clone())
 }
 
@@ -73,9 +121,13 @@ fn is_duty(local_part: &str) -> bool {
     matches!(local_part, "postmaster" | "abuse")
 }
 
+pub(super) fn not_found(what: &impl ToString) -> DirectoryError {
+    DirectoryError::NotFound(what.to_string())
+}
+
 impl Table {
-    pub(super) fn domain(&self, domain: &Domain) -> Option<&DomainRecord> {
-        self.domains.get(&domain_key(domain)).map(|it| &it.record)
+    pub(super) fn served(&self, domain: &Domain) -> Option<&Served> {
+        self.domains.get(&domain_key(domain))
     }
 
     pub(super) fn domains(&self) -> Vec<DomainRecord> {
@@ -84,22 +136,58 @@ impl Table {
         all.into_iter().cloned().collect()
     }
 
-    /// The local domain made first.
-    pub(super) fn first_domain(&self) -> Option<&Domain> {
-        self.domains
-            .values()
-            .filter(|it| it.record.kind == DomainKind::Local)
-            .min_by_key(|it| it.seq)
-            .map(|it| &it.record.domain)
+    /// The domain that a login without one means: the one set, else the local
+    /// domain made first.
+    pub(super) fn default_domain(&self) -> Option<&Domain> {
+        self.default_domain.as_ref().or_else(|| {
+            self.domains
+                .values()
+                .filter(|it| it.record.kind == DomainKind::Local)
+                .min_by_key(|it| it.seq)
+                .map(|it| &it.record.domain)
+        })
+    }
+
+    /// The key of the domain whose addresses this one has: itself, unless it is
+    /// an alias.
+    pub(super) fn home(&self, domain: &Domain) -> Domain {
+        let mut key = domain_key(domain);
+        for _ in 0..MAX_ALIAS_DEPTH {
+            match self.domains.get(&key).map(|it| &it.record.kind) {
+                Some(DomainKind::Alias { of }) => key = domain_key(of),
+                _ => break,
+            }
+        }
+        key
+    }
+
+    /// The key under which an address is looked up: in the domain that its own
+    /// stands for.
+    pub(super) fn canonical(&self, address: &Address) -> Address {
+        let key = key(address);
+        let home = self.home(key.domain());
+        if home == *key.domain() {
+            return key;
+        }
+        Address::new(key.local_part(), home).unwrap_or(key)
     }
 
     pub(super) fn account(&self, address: &Address) -> Option<&Account> {
-        self.accounts.get(&key(address))
+        self.accounts.get(&self.canonical(address))
     }
 
-    pub(super) fn account_by_id(&self, id: &AccountId) -> Option<&AccountRecord> {
-        let address = self.by_id.get(id)?;
-        self.accounts.get(address).map(|it| &it.record)
+    pub(super) fn expect_account(&self, address: &Address) -> Result<&Account, DirectoryError> {
+        self.account(address)
+            .ok_or_else(|| self.missing(not_found(address)))
+    }
+
+    pub(super) fn account_by_id(&self, id: &AccountId) -> Option<&Account> {
+        self.accounts.get(self.by_id.get(id)?)
+    }
+
+    pub(super) fn expect_id(&self, id: &AccountId) -> Result<&Account, DirectoryError> {
+        self.account_by_id(id)
+            .ok_or_else(|| self.missing(not_found(id)))
     }
 
     pub(super) fn accounts(&self, domain: Option<&Domain>) -> Vec<AccountRecord> {
@@ -107,26 +195,19 @@ impl Table {
         self.accounts
             .iter()
             .filter(|(address, _)| domain.as_ref().is_none_or(|it| it == address.domain()))
-            .map(|(_, account)| account.record.clone())
-            .collect()
-    }
-
-    pub(super) fn aliases(&self) -> Vec<(Address, Vec<Address>)> {
-        self.aliases
-            .iter()
-            .map(|(alias, targets)| (alias.clone(), targets.to_vec()))
+            .map(|(_, account)| account.row.record.clone())
             .collect()
     }
 
     /// What an address stands for: itself, else without its detail, else by
     /// duty.
     pub(super) fn resolve(&self, address: &Address) -> Resolution {
-        let address = key(address);
-        if let Some(found) = self.exact(&address) {
+        let address = self.canonical(address);
+        if let Some(found) = self.switched_on(&address) {
             return found;
         }
         let user = without_detail(&address);
-        if let Some(found) = user.as_ref().and_then(|user| self.exact(user)) {
+        if let Some(found) = user.as_ref().and_then(|user| self.switched_on(user)) {
             return found;
         }
         let user = user.unwrap_or(address);
@@ -137,22 +218,44 @@ impl Table {
             .map_or(Resolution::Unknown, Resolution::Account)
     }
 
-    fn exact(&self, key: &Address) -> Option<Resolution> {
+    fn switched_on(&self, key: &Address) -> Option<Resolution> {
+        self.exact(key).filter(|_| !self.off.contains(key))
+    }
+
+    /// What a key is, served now or not.
+    pub(super) fn exact(&self, key: &Address) -> Option<Resolution> {
         if let Some(account) = self.accounts.get(key) {
-            return Some(Resolution::Account(account.record.id.clone()));
+            return Some(Resolution::Account(account.row.record.id.clone()));
         }
-        let targets = self.aliases.get(key)?;
-        Some(Resolution::Alias(targets.to_vec()))
+        if let Some(alias) = self.aliases.get(key) {
+            // One whose targets can't be read: taken, and known to nobody.
+            return Some(match alias.targets.is_empty() {
+                true => Resolution::Unknown,
+                false => Resolution::Alias(alias.targets.to_vec()),
+            });
+        }
+        if let Some(list) = self.lists.get(key) {
+            return Some(Resolution::List(list.record.address.clone()));
+        }
+        let (name, _) = self.group_at(key)?;
+        Some(Resolution::Group(name.clone()))
+    }
+
+    fn group_at(&self, key: &Address) -> Option<(&GroupName, &Group)> {
+        if self.groups.is_empty() {
+            return None;
+        }
+        let name = GroupName::parse(&key.to_string()).ok()?;
+        self.groups.get_key_value(&name)
     }
 
     /// The first administrator of a domain, else its first account.
     fn in_charge(&self, domain: &Domain) -> Option<AccountId> {
         let served = self.domains.get(domain)?;
-        let (_, address) = served
-            .administrators
-            .first()
-            .or_else(|| served.accounts.first())?;
-        self.accounts.get(address).map(|it| it.record.id.clone())
+        let first = served.administrators.first_key_value();
+        first
+            .or_else(|| served.accounts.first_key_value())
+            .map(|(_, id)| id.clone())
     }
 
     /// True when mail to `address` reaches the account, so that it may send as
@@ -176,156 +279,112 @@ impl Table {
         false
     }
 
+    pub(super) fn may_administer(&self, actor: &AccountId, domain: &Domain) -> bool {
+        let Some(account) = self.account_by_id(actor) else {
+            return false;
+        };
+        let home = self.home(domain);
+        account.row.record.enabled
+            && match &account.row.role {
+                Role::Global => true,
+                Role::Domains(domains) => domains.contains(&home),
+                _ => false,
+            }
+    }
+
+    /// The scope by its key: what is set for a domain is set under the name
+    /// that it stands for.
+    pub(super) fn scope(&self, scope: &Scope) -> Scope {
+        match scope {
+            Scope::Domain(domain) => Scope::Domain(self.home(domain)),
+            other => other.clone(),
+        }
+    }
+
+    /// The scope by its key, when there is something it names.
+    pub(super) fn expect_scope(&self, scope: &Scope) -> Result<Scope, DirectoryError> {
+        let scope = self.scope(scope);
+        match &scope {
+            Scope::Account(id) => self.expect_id(id).map(drop)?,
+            Scope::Domain(domain) if self.served(domain).is_none() => {
+                return Err(not_found(domain));
+            }
+            _ => {}
+        }
+        Ok(scope)
+    }
+
     /// The number of what the next change adds.
     pub(super) fn next_seq(&self) -> u64 {
         self.last_seq + 1
     }
 
-    /// Whether a change is allowed.
+    /// Whether a key of a local domain is free to become an address.
     ///
     /// # Errors
-    /// A [`DirectoryError`] that says why not.
-    pub(super) fn check(&self, change: &Change) -> Result<(), DirectoryError> {
-        match change {
-            Change::AddDomain(record) => match self.domain(&record.domain) {
-                Some(_) => Err(DirectoryError::Exists(record.domain.to_string())),
-                None => Ok(()),
-            },
-            Change::RemoveDomain(domain) => self.check_unused(domain),
-            Change::AddAccount(record, _) => self.check_free(&record.address),
-            Change::AddAlias(alias, targets) => {
-                if targets.is_empty() || targets.len() > MAX_ALIAS_TARGETS {
-                    return Err(DirectoryError::Invalid(format!(
-                        "an alias has 1 to {MAX_ALIAS_TARGETS} targets"
-                    )));
-                }
-                self.check_free(alias)
+    /// [`DirectoryError`] that says why it is not.
+    pub(super) fn check_free(&self, key: &Address) -> Result<(), DirectoryError> {
+        match self.served(key.domain()).map(|it| &it.record.kind) {
+            Some(DomainKind::Local) => {}
+            Some(DomainKind::Alias { of }) => {
+                return Err(DirectoryError::Invalid(format!(
+                    "{} is another name of {of}; use {of}",
+                    key.domain()
+                )));
             }
-            Change::RemoveAlias(alias) => match self.aliases.contains_key(alias) {
-                true => Ok(()),
-                false => Err(DirectoryError::NotFound(alias.to_string())),
-            },
-            Change::RemoveAccount(address)
-            | Change::SetPassword(address, _)
-            | Change::SetQuota(address, _)
-            | Change::SetAccess(address, _)
-            | Change::SetRole(address, _) => match self.accounts.contains_key(address) {
-                true => Ok(()),
-                false => Err(DirectoryError::NotFound(address.to_string())),
-            },
-        }
-    }
-
-    fn check_unused(&self, domain: &Domain) -> Result<(), DirectoryError> {
-        let served = self
-            .domains
-            .get(domain)
-            .ok_or_else(|| DirectoryError::NotFound(domain.to_string()))?;
-        let by = match (served.accounts.len(), served.aliases) {
-            (0, 0) => return Ok(()),
-            (accounts, aliases) => format!("{accounts} accounts and {aliases} aliases"),
-        };
-        Err(DirectoryError::InUse {
-            what: domain.to_string(),
-            by,
-        })
-    }
-
-    /// Whether an address of a local domain is free to be an account or alias.
-    fn check_free(&self, key: &Address) -> Result<(), DirectoryError> {
-        match self.domain(key.domain()) {
-            Some(record) if record.kind == DomainKind::Local => {}
             _ => return Err(DirectoryError::NotLocal(key.domain().clone())),
         }
         if self.exact(key).is_some() {
             return Err(DirectoryError::Exists(key.to_string()));
         }
-        Ok(())
-    }
-
-    /// Applies a checked change, or one that was checked when it was kept.
-    /// What it adds gets `seq`.
-    pub(super) fn apply(&mut self, change: Change, seq: u64) {
-        self.last_seq = self.last_seq.max(seq);
-        match change {
-            Change::AddDomain(record) => self.add_domain(record, seq),
-            Change::RemoveDomain(domain) => {
-                self.domains.remove(&domain);
-            }
-            Change::AddAccount(record, hash) => self.add_account(Account { seq, record, hash }),
-            Change::RemoveAccount(address) => self.remove_account(&address),
-            Change::SetPassword(address, hash) => self.edit(&address, |it| it.hash = hash),
-            Change::SetQuota(address, quota) => self.edit(&address, |it| it.record.quota = quota),
-            Change::SetAccess(address, access) => {
-                self.edit(&address, |it| it.record.enabled = access == Access::Enabled);
-            }
-            Change::SetRole(address, role) => self.set_role(&address, role),
-            Change::AddAlias(alias, targets) => {
-                if let Some(served) = self.domains.get_mut(alias.domain()) {
-                    served.aliases += 1;
-                }
-                self.aliases.insert(alias, targets);
-            }
-            Change::RemoveAlias(alias) => {
-                if self.aliases.remove(&alias).is_some()
-                    && let Some(served) = self.domains.get_mut(alias.domain())
-                {
-                    served.aliases -= 1;
-                }
-            }
+        let lost = |it: &&Damage| it.extent == Extent::Pages && NAMES.contains(&it.section);
+        match self.damage.iter().find(lost) {
+            Some(damage) => Err(DirectoryError::Unavailable(format!(
+                "nobody knows whether {key} is free: {damage}"
+            ))),
+            None => Ok(()),
         }
     }
 
-    fn add_domain(&mut self, record: DomainRecord, seq: u64) {
-        let served = Served {
-            seq,
-            accounts: BTreeSet::new(),
-            administrators: BTreeSet::new(),
-            aliases: 0,
-            record,
-        };
-        self.domains
-            .insert(domain_key(&served.record.domain), served);
-    }
-
-    fn add_account(&mut self, account: Account) {
-        let address = account.record.address.clone();
-        if let Some(served) = self.domains.get_mut(address.domain()) {
-            served.accounts.insert((account.seq, address.clone()));
-        }
-        self.by_id
-            .insert(account.record.id.clone(), address.clone());
-        self.accounts.insert(address, account);
-    }
-
-    fn remove_account(&mut self, address: &Address) {
-        let Some(account) = self.accounts.remove(address) else {
-            return;
-        };
-        self.by_id.remove(&account.record.id);
-        if let Some(served) = self.domains.get_mut(address.domain()) {
-            let place = (account.seq, address.clone());
-            served.accounts.remove(&place);
-            served.administrators.remove(&place);
+    /// Whether a section may be written.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Unavailable`] when parts of it can't be read.
+    pub(super) fn check_writable(&self, section: Section) -> Result<(), DirectoryError> {
+        let lost = |it: &&Damage| it.extent == Extent::Pages && it.section == section;
+        match self.damage.iter().find(lost) {
+            Some(damage) => Err(DirectoryError::Unavailable(damage.to_string())),
+            None => Ok(()),
         }
     }
 
-    fn edit(&mut self, address: &Address, edit: impl FnOnce(&mut Account)) {
-        if let Some(account) = self.accounts.get_mut(address) {
-            edit(account);
+    /// Whether nothing of a section is missing.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Unavailable`].
+    pub(super) fn check_complete(&self, section: Section) -> Result<(), DirectoryError> {
+        match self.damage.iter().find(|it| it.section == section) {
+            Some(damage) => Err(DirectoryError::Unavailable(damage.to_string())),
+            None => Ok(()),
         }
     }
 
-    fn set_role(&mut self, address: &Address, role: Role) {
-        let Some(seq) = self.accounts.get(address).map(|it| it.seq) else {
-            return;
-        };
-        if let Some(served) = self.domains.get_mut(address.domain()) {
-            let place = (seq, address.clone());
-            match role {
-                Role::Administrator => served.administrators.insert(place),
-                Role::User => served.administrators.remove(&place),
-            };
+    /// Whether no address is missing: what is not found is unknown only then.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Unavailable`].
+    pub(super) fn check_names(&self) -> Result<(), DirectoryError> {
+        NAMES
+            .into_iter()
+            .try_for_each(|section| self.check_complete(section))
+    }
+
+    /// The error for what was not found: another one when it may only be
+    /// unreadable.
+    fn missing(&self, error: DirectoryError) -> DirectoryError {
+        match self.check_complete(Section::Accounts) {
+            Ok(()) => error,
+            Err(damage) => damage,
         }
     }
 }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
-use mailcore::seams::{Directory, DirectoryWrite, DomainKind, Entropy, OsEntropy};
-use mailcore_store::directory::{Role, SqliteDirectory};
+use mailcore::seams::{
+    Administration, Directory, DirectoryWrite, DomainKind, Entropy, OsEntropy, Role,
+};
+use mailcore_store::directory::SqliteDirectory;
 
 use super::account::Input;
 use super::{CliError, Place};
@@ -86,7 +88,7 @@ pub(super) async fn set_up(directory: &SqliteDirectory, setup: &Setup) -> Result
     let secret = Secret::new(setup.password.as_bytes());
     let added = directory.add_account(&setup.admin, &secret).await;
     added.map_err(CliError::failed)?;
-    let raised = directory.set_role(&setup.admin, Role::Administrator).await;
+    let raised = directory.set_role(&setup.admin, &Role::Global).await;
     raised.map_err(CliError::failed)
 }
 

@@ -13,7 +13,7 @@ use crate::address::{Address, Domain};
 #[async_trait]
 pub trait Addresses: Debug + Send + Sync {
     /// Addresses that match, in address order.
-    async fn addresses(&self, query: &AddressQuery) -> Result<Vec<ServedAddress>, DirectoryError>;
+    async fn search(&self, query: &AddressQuery) -> Result<Vec<ServedAddress>, DirectoryError>;
 
     /// Switches one address on or off without removing it. Off, it is unknown
     /// to the mail path: mail for it is refused and nobody sends as it. Logins

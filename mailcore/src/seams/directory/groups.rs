@@ -24,7 +24,7 @@ pub trait Groups: Debug + Send + Sync {
     async fn groups_of(&self, account: &AccountId) -> Result<Vec<GroupName>, DirectoryError>;
 
     /// Every group, in name order.
-    async fn all(&self) -> Result<Vec<GroupName>, DirectoryError>;
+    async fn all_groups(&self) -> Result<Vec<GroupName>, DirectoryError>;
 
     /// Adds a group without members. A name that is an address must be free, in
     /// a local domain.

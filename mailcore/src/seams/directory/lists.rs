@@ -31,7 +31,7 @@ pub trait Lists: Debug + Send + Sync {
     async fn is_member(&self, list: &Address, address: &Address) -> Result<bool, DirectoryError>;
 
     /// Every list's address, in order.
-    async fn all(&self) -> Result<Vec<Address>, DirectoryError>;
+    async fn all_lists(&self) -> Result<Vec<Address>, DirectoryError>;
 
     /// Adds a list without members, at a free address of a local domain.
     async fn add_list(&self, list: &ListRecord) -> Result<(), DirectoryError> {

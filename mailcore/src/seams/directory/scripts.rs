@@ -16,7 +16,7 @@ const MAX_NAME: usize = 512;
 #[async_trait]
 pub trait Scripts: Debug + Send + Sync {
     /// What an owner has of one kind, in name order, without the texts.
-    async fn scripts(
+    async fn script_entries(
         &self,
         owner: &Scope,
         kind: ScriptKind,
@@ -34,12 +34,12 @@ pub trait Scripts: Debug + Send + Sync {
     ) -> Result<Arc<str>, DirectoryError>;
 
     /// The name and text of the active one.
-    async fn active(
+    async fn active_script(
         &self,
         owner: &Scope,
         kind: ScriptKind,
     ) -> Result<Option<(Arc<str>, Arc<str>)>, DirectoryError> {
-        for entry in self.scripts(owner, kind).await? {
+        for entry in self.script_entries(owner, kind).await? {
             if entry.is_active {
                 let text = self.script(owner, kind, &entry.name).await?;
                 return Ok(Some((entry.name, text)));
