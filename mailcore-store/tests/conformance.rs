@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mailcore::server::Stores;
 use mailcore::testing::{SeededEntropy, VirtualClock, conformance};
-use mailcore_store::directory::{MemoryDirectory, PasswordHashing};
+use mailcore_store::directory::{MemoryDirectory, PasswordHashing, StoreKey};
 use mailcore_store::memory::MemoryStore;
 
 fn memory(clock: VirtualClock) -> Stores {
@@ -23,7 +23,8 @@ async fn memory_store_keeps_every_contract() {
 #[tokio::test]
 async fn memory_directory_keeps_its_contract() {
     conformance::directory(async || {
-        Arc::new(MemoryDirectory::new(PasswordHashing::fast_for_tests()).unwrap())
+        let directory = MemoryDirectory::new(PasswordHashing::fast_for_tests()).unwrap();
+        Arc::new(directory.with_store_key(StoreKey::new([7; 32])))
     })
     .await;
 }
@@ -38,7 +39,8 @@ async fn sqlite_directory_keeps_its_contract() {
     conformance::directory(async || {
         let count = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = dir.path().join(format!("{count}.db"));
-        Arc::new(SqliteDirectory::open(&path, PasswordHashing::fast_for_tests()).unwrap())
+        let directory = SqliteDirectory::open(&path, PasswordHashing::fast_for_tests());
+        Arc::new(directory.unwrap().with_store_key(StoreKey::new([7; 32])))
     })
     .await;
 }

@@ -47,7 +47,7 @@ pub trait Settings: Debug + Send + Sync {
 
     /// What holds at a scope: the value of the nearest scope that has one
     /// ([`Scope::path`]). Nothing else decides this anywhere.
-    async fn resolve(&self, scope: &Scope, key: &str) -> Result<Option<Setting>, DirectoryError> {
+    async fn setting(&self, scope: &Scope, key: &str) -> Result<Option<Setting>, DirectoryError> {
         let domain = match scope {
             Scope::Account(account) => self.domain_of(account).await?,
             _ => None,

@@ -1,5 +1,10 @@
-//! Checks of [`Directory`](crate::seams::Directory),
-//! [`DirectoryWrite`] and [`Authenticator`].
+//! Checks of [`Directory`](crate::seams::Directory), [`DirectoryWrite`] and
+//! [`Authenticator`]; and of what is reached through them, where a directory
+//! has it.
+
+mod accounts;
+mod names;
+mod texts;
 
 use std::sync::Arc;
 
@@ -17,7 +22,9 @@ pub trait Accounts: DirectoryWrite + Authenticator {}
 
 impl<T: DirectoryWrite + Authenticator> Accounts for T {}
 
-/// Checks a directory and its authenticator.
+/// Checks a directory and its authenticator. Lists, groups, settings, scripts,
+/// secrets, administration and addresses are checked where the directory has
+/// them, and changes of them where it makes them.
 pub async fn directory<A: Accounts + 'static>(make: impl AsyncFn() -> Arc<A>) {
     let make = async || {
         let made: Arc<dyn Accounts> = make().await;
@@ -37,6 +44,14 @@ pub async fn directory<A: Accounts + 'static>(make: impl AsyncFn() -> Arc<A>) {
         a_new_password_ends_the_old_one,
         listings_are_in_order,
     );
+    accounts::run_all(&make).await;
+    names::run_all(&make).await;
+    texts::run_all(&make).await;
+}
+
+/// True when a directory does not do this at all, so that the check is over.
+fn leaves_out<T>(result: &Result<T, DirectoryError>) -> bool {
+    matches!(result, Err(DirectoryError::Unsupported(_)))
 }
 
 fn domain(text: &str) -> Domain {
