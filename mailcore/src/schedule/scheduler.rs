@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 const MAX_NAME: usize = 64;
 
 /// How often the clocks are compared.
-const COMPARE: Duration = Duration::from_secs(60 * 60);
+const COMPARE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// A wall clock that is set back by more was wrong before: schedules then count
 /// from what it shows now. One set back by less is waited for, so that no run
