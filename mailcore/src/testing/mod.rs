@@ -13,6 +13,7 @@
 
 mod clock;
 pub mod conformance;
+pub mod crash;
 mod dice;
 pub mod disk;
 mod entropy;

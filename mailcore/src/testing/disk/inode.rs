@@ -42,8 +42,15 @@ impl Inode {
         }
     }
 
-    /// The file as any cut leaves it that [`Inode::is_dirty`] rules out to
-    /// change it.
+    /// The file without the handles on it.
+    pub(super) fn closed(&self) -> Self {
+        Self {
+            open: 0,
+            ..self.clone()
+        }
+    }
+
+    /// What is certainly on the medium.
     pub(super) fn durable_content(&self) -> Content {
         self.durable.clone()
     }

@@ -7,6 +7,8 @@
 //!   4-kB blocks, or all up to some moment. Lengths are durable with the file's
 //!   sync, names (creations, renames, unlinks) with their directory's, or at
 //!   the disk's whim.
+//! * **A kill** ([`SimulatedDisk::after_kill`]) loses nothing, but what was not
+//!   synced then still is not.
 //! * **A fault** ([`SimulatedDisk::fail_nth`], [`SimulatedDisk::fail_from`])
 //!   fails operations with EIO, ENOSPC, EROFS or EMFILE. After a failed sync
 //!   the rest counts as clean, as on Linux: reads show it, no later sync writes
@@ -67,7 +69,7 @@ use whim::Whim;
 
 /// A disk in memory. Clones are the same disk;
 /// [`power_on`](SimulatedDisk::power_on) and
-/// [`snapshot`](SimulatedDisk::snapshot) make others.
+/// [`after_kill`](SimulatedDisk::after_kill) make others.
 #[derive(Debug, Clone)]
 pub struct SimulatedDisk {
     state: Arc<Mutex<State>>,
@@ -192,19 +194,20 @@ impl SimulatedDisk {
         Self::of(names, files, dice.roll())
     }
 
-    /// A copy of the disk as the running system sees it, without its faults;
-    /// all of it is durable. What a killed process leaves.
+    /// The disk as another process finds it after this one was killed: all that
+    /// was written is there, and what was not synced still is not. Faults and
+    /// cuts are not taken along.
     #[must_use]
-    pub fn snapshot(&self) -> Self {
+    pub fn after_kill(&self) -> Self {
         let state = self.state();
-        let whim = Whim::nothing_lost();
-        let names = state.names.after_cut(&whim, &state.dice);
-        let named = names.named();
-        let found = state.files.iter().filter(|it| named.contains(it.0));
+        let reachable = state.names.reachable();
+        let found = state.files.iter().filter(|it| reachable.contains(it.0));
         let files = found
-            .map(|(number, file)| (*number, Inode::durable(file.live.clone())))
+            .map(|(number, file)| (*number, file.closed()))
             .collect();
-        Self::of(names, files, state.dice.roll())
+        let after = Self::of(state.names.clone(), files, state.dice.roll());
+        after.state().now = state.now;
+        after
     }
 
     /// Turns a bit of a file over, in the cache and on the medium.

@@ -86,6 +86,21 @@ fn names_are_durable_with_their_directory_and_a_rename_is_whole() {
 }
 
 #[test]
+fn a_kill_loses_nothing_and_syncs_nothing() {
+    let disk = disk();
+    let file = disk.create_new(Path::new("/d/f")).unwrap();
+    file.write_all_at(b"abc", 0).unwrap();
+    disk.cut_after(0);
+    file.sync_data().unwrap_err();
+    let after = disk.after_kill();
+    assert_eq!(read(&after, "/d/f").unwrap(), b"abc");
+    assert!((0..100).any(|seed| read(&after.power_on(seed), "/d/f").is_none()));
+    after.open(Path::new("/d/f")).unwrap().sync_data().unwrap();
+    after.sync_dir(Path::new("/d")).unwrap();
+    assert!((0..100).all(|seed| read(&after.power_on(seed), "/d/f").unwrap() == b"abc"));
+}
+
+#[test]
 fn after_a_failed_sync_no_later_one_saves_what_it_lost() {
     let disk = disk();
     let file = disk.create_new(Path::new("/d/f")).unwrap();

@@ -34,15 +34,6 @@ impl Whim {
         Self { way, mixed, now }
     }
 
-    /// Keeps everything.
-    pub(super) fn nothing_lost() -> Self {
-        Self {
-            way: Way::Nothing,
-            mixed: false,
-            now: 0,
-        }
-    }
-
     fn way(dice: &Dice, now: u64) -> Way {
         match dice.below(8) {
             0 => Way::All,
