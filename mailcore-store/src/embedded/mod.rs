@@ -14,8 +14,6 @@ mod check;
 mod commit;
 mod format;
 pub mod fs;
-#[cfg(test)]
-mod fs_fault;
 mod index;
 mod lock;
 mod log;

@@ -228,7 +228,7 @@ impl LogDirectory {
             if first.is_none() && !matches!(extent, Extent::Sealed(_)) {
                 // Its creation was cut short, and nothing was ever acknowledged
                 // in it; a header that was written and is wrong is named.
-                if !self.is_blank(id)? {
+                if !self.is_unfinished(id)? {
                     visit(Item::Damage(header_damage(id)))?;
                 }
                 continue;
@@ -320,14 +320,24 @@ impl LogDirectory {
         Ok(None)
     }
 
-    /// True when the header block is missing or all zeros.
-    fn is_blank(&self, id: SegmentId) -> Result<bool, LogError> {
+    /// True when the header block is missing, or as a power cut leaves one that
+    /// was never synced: it fills its first sector and its last, and at least
+    /// one of them is not written. A bit that flips does not look like that.
+    fn is_unfinished(&self, id: SegmentId) -> Result<bool, LogError> {
+        const SECTOR: usize = 512;
         let path = id.path(&self.path);
         let mut block = vec![0; SEGMENT_HEADER as usize];
         self.open(&path)?
             .read_at(&mut block, 0)
             .map_err(|source| LogError::io(&path, source))?;
-        Ok(block.iter().all(|octet| *octet == 0))
+        let blank: Vec<bool> = block
+            .chunks(SECTOR)
+            .map(|sector| sector.iter().all(|octet| *octet == 0))
+            .collect();
+        Ok(match blank.as_slice() {
+            [first, between @ .., last] => (*first || *last) && between.iter().all(|it| *it),
+            _ => true,
+        })
     }
 
     fn first_frame(&self, id: SegmentId) -> Result<Option<Lsn>, LogError> {

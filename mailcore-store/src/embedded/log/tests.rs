@@ -1,8 +1,10 @@
 //! The log under truncation, damage and failing writes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mailcore::testing::disk::{Fault, Ops, SimulatedDisk};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -12,7 +14,6 @@ use super::reader::{Damage, Group, Item, Loss};
 use super::segment::{SEGMENT_HEADER, SegmentId};
 use super::writer::{LogOptions, LogWriter};
 use crate::embedded::fs::{DiskFileSystem, FileSystem};
-use crate::embedded::fs_fault::FaultyFileSystem;
 
 const SMALL: LogOptions = LogOptions {
     segment_size: 64 << 10,
@@ -23,6 +24,17 @@ fn directory(at: &TempDir, files: Arc<dyn FileSystem>) -> LogDirectory {
     LogDirectory {
         files,
         path: at.path().to_owned(),
+        store: StoreId([3; 16]),
+    }
+}
+
+/// A log on a disk in memory.
+fn simulated(disk: &SimulatedDisk) -> LogDirectory {
+    let path = PathBuf::from("/log");
+    disk.create_dir_all(&path).unwrap();
+    LogDirectory {
+        files: Arc::new(disk.clone()),
+        path,
         store: StoreId([3; 16]),
     }
 }
@@ -225,15 +237,15 @@ fn a_lost_segment_and_a_lost_header_are_named() {
 }
 
 /// Each operation fails in turn: a group whose flush failed never appears, one
-/// whose flush succeeded always does.
+/// whose flush succeeded always does, also after the power was cut.
 #[test]
 fn a_failed_write_or_sync_refuses_for_good_and_loses_nothing_else() {
     for n in 1.. {
-        let at = TempDir::new().unwrap();
-        let files = FaultyFileSystem::default();
-        let log = directory(&at, Arc::new(files.clone()));
+        let disk = SimulatedDisk::new(n);
+        let log = simulated(&disk);
         let mut writer = open(&log);
-        files.fail_nth(n);
+        let before = disk.count(Ops::CHANGES);
+        disk.fail_nth(Ops::CHANGES, n, Fault::Io);
         let mut kept = Vec::new();
         for number in 0..12u64 {
             let record = number.to_le_bytes();
@@ -249,12 +261,16 @@ fn a_failed_write_or_sync_refuses_for_good_and_loses_nothing_else() {
                 kept.push(number);
             }
         }
-        let faults = files.count();
+        let changes = disk.count(Ops::CHANGES) - before;
         drop(writer);
-        let (groups, damage, _) = read(&log, Lsn(0));
-        assert_eq!(numbers(&groups), kept, "fault {n}");
-        assert_eq!(damage, [], "fault {n}");
-        if faults < n {
+        disk.heal();
+        let disks = std::iter::once(disk.clone()).chain((0..8).map(|seed| disk.power_on(seed)));
+        for (at, disk) in disks.enumerate() {
+            let (groups, damage, _) = read(&simulated(&disk), Lsn(0));
+            assert_eq!(numbers(&groups), kept, "fault {n}, disk {at}");
+            assert_eq!(damage, [], "fault {n}, disk {at}");
+        }
+        if changes < n {
             assert_eq!(kept.len(), 12);
             return;
         }
@@ -262,6 +278,46 @@ fn a_failed_write_or_sync_refuses_for_good_and_loses_nothing_else() {
             kept.len() >= 11,
             "fault {n}: one fault cost more than one group"
         );
+    }
+}
+
+/// The power goes while a segment is made: its torn header is no damage.
+#[test]
+fn a_segment_that_was_never_finished_is_not_damaged() {
+    for cut in 0..6 {
+        let disk = SimulatedDisk::new(cut);
+        let log = simulated(&disk);
+        let mut writer = open(&log);
+        write(&mut writer, 0..2);
+        disk.cut_after(cut);
+        let rolled = writer.roll().is_ok();
+        for seed in 0..60 {
+            let disk = disk.power_on(seed);
+            let (groups, damage, _) = read(&simulated(&disk), Lsn(0));
+            assert_eq!(numbers(&groups), [0, 1], "cut {cut}, seed {seed}");
+            assert_eq!(damage, [], "cut {cut}, seed {seed}");
+        }
+        assert!(cut > 0 || !rolled);
+    }
+}
+
+/// A segment whose maker was killed before its name was durable.
+#[test]
+fn what_is_written_after_a_kill_is_not_lost_with_the_segments_name() {
+    for cut in 0..6 {
+        let disk = SimulatedDisk::new(cut);
+        let log = simulated(&disk);
+        disk.cut_after(cut);
+        let (_, _, tail) = read(&log, Lsn(0));
+        drop(LogWriter::open(log, SMALL, tail));
+        let disk = disk.after_kill();
+        let log = simulated(&disk);
+        write(&mut open(&log), 0..3);
+        for seed in 0..40 {
+            let (groups, damage, _) = read(&simulated(&disk.power_on(seed)), Lsn(0));
+            assert_eq!(numbers(&groups), [0, 1, 2], "cut {cut}, seed {seed}");
+            assert_eq!(damage, [], "cut {cut}, seed {seed}");
+        }
     }
 }
 

@@ -12,9 +12,7 @@ use mailcore::batch::{
     Append, Batch, DeliveryId, IfMissing, Precondition, SpoolChange, StateChange,
 };
 use mailcore::event::{EventCursor, EventName, TraceId};
-use mailcore::mailbox::{
-    FlagChange, Flags, Keyword, MailboxName, MessageInfo, ModSeq, SystemFlag, Uid, UidSet,
-};
+use mailcore::mailbox::{FlagChange, Flags, Keyword, MailboxName, ModSeq, SystemFlag, Uid, UidSet};
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
 use mailcore::seams::{
@@ -24,7 +22,6 @@ use mailcore::seams::{
 use mailcore::time::Timestamp;
 use tempfile::TempDir;
 
-use super::fs_fault::FaultyFileSystem;
 use super::{EmbeddedOptions, EmbeddedStore, OpenError};
 
 fn account() -> AccountId {
@@ -452,96 +449,6 @@ async fn a_batch_whose_precondition_fails_writes_nothing() {
         Err(CommitError::Precondition(1))
     ));
     assert_eq!(State::read(&store, &key).await.unwrap(), None);
-}
-
-/// What a client was told: UIDs acknowledged, and what was refused.
-async fn deliver_all(store: &EmbeddedStore, count: u64) -> Vec<u64> {
-    let mut kept = Vec::new();
-    for n in 0..count {
-        let large = if n % 3 == 2 { 70_000 } else { 0 };
-        let octets = format!("Subject: m{n}\r\n\r\n{}", "w".repeat(large));
-        let batch = Batch {
-            appends: vec![delivery(new_message(octets), u128::from(n))],
-            ..Batch::default()
-        };
-        if let Ok(receipt) = store.commit(batch).await
-            && receipt.appends[0].is_ok()
-        {
-            kept.push(n);
-        }
-    }
-    kept
-}
-
-async fn subjects(store: &EmbeddedStore) -> Vec<u64> {
-    let inbox = Storage::open(store, &account(), &MailboxName::inbox())
-        .await
-        .unwrap();
-    let mut found = Vec::new();
-    let rows: Vec<MessageInfo> = inbox.messages(&UidSet::all()).await.unwrap();
-    for info in rows {
-        let octets = inbox
-            .message(info.uid)
-            .await
-            .unwrap()
-            .read_all(1 << 20)
-            .await
-            .unwrap();
-        let line = octets.split(|it| *it == b'\r').next().unwrap();
-        found.push(
-            String::from_utf8_lossy(line)
-                .trim_start_matches("Subject: m")
-                .parse()
-                .unwrap(),
-        );
-    }
-    found
-}
-
-/// The n-th write, sync, creation or unlink fails: what was acknowledged is
-/// there, what was refused is not, now and after a kill, with and without the
-/// index.
-#[tokio::test]
-async fn a_failing_disk_loses_nothing_and_brings_nothing_back() {
-    for n in 1.. {
-        let at = TempDir::new().unwrap();
-        drop(open(at.path()));
-        let files = FaultyFileSystem::default();
-        let mut options = EmbeddedOptions {
-            file_system: Arc::new(files.clone()),
-            ..EmbeddedOptions::default()
-        };
-        options.log.segment_size = 100_000;
-        options.log.zero_fill = 4_096;
-        let store = EmbeddedStore::open(at.path(), options).unwrap();
-        files.fail_nth(n);
-        let kept = deliver_all(&store, 6).await;
-        let faults = files.count();
-        assert_eq!(subjects(&store).await, kept, "fault {n}, running");
-        let copy = killed(at.path());
-        assert_eq!(
-            subjects(&open(copy.path())).await,
-            kept,
-            "fault {n}, killed"
-        );
-        let copy = killed(at.path());
-        for name in ["index.db", "index.db-wal", "index.db-shm"] {
-            drop(std::fs::remove_file(copy.path().join(name)));
-        }
-        assert_eq!(
-            subjects(&open(copy.path())).await,
-            kept,
-            "fault {n}, rebuilt"
-        );
-        if faults < n {
-            assert_eq!(kept.len(), 6);
-            return;
-        }
-        assert!(
-            kept.len() >= 5,
-            "fault {n}: one fault cost more than one message"
-        );
-    }
 }
 
 #[tokio::test]

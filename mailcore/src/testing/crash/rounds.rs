@@ -173,6 +173,7 @@ impl<'a> Referee<'a> {
     async fn reopen_twice(&mut self, player: &mut Player<'a>, dice: &Dice) {
         player.forget_refused();
         player.close();
+        player.disk.heal();
         player.expected = None;
         if player.must_open().await && player.look("after closing and opening", false).await {
             player.close();
@@ -273,12 +274,10 @@ impl<'a> Referee<'a> {
         if dice.coin() {
             let kinds = [Fault::Io, Fault::Full, Fault::ReadOnly, Fault::Descriptors];
             let chosen = kinds[dice.index(kinds.len())];
-            let ops = [
-                Ops::CHANGES,
-                Ops::SYNCS,
-                Ops::WRITE,
-                Ops::CREATE | Ops::OPEN,
-            ][dice.index(4)];
+            let ops = match chosen {
+                Fault::Descriptors => Ops::CREATE | Ops::OPEN,
+                _ => [Ops::CHANGES, Ops::SYNCS, Ops::WRITE][dice.index(3)],
+            };
             player.disk.fail_nth(ops, 1 + dice.below(60), chosen);
             fault = Some(chosen);
             self.report.faults += 1;

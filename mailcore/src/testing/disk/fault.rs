@@ -17,7 +17,7 @@ impl Ops {
     pub const SYNC: Self = Self(1 << 2);
     /// Setting a file's length.
     pub const LENGTH: Self = Self(1 << 3);
-    /// Making a file.
+    /// Making a file, or a second name of one.
     pub const CREATE: Self = Self(1 << 4);
     /// Opening a file, for reading or for both.
     pub const OPEN: Self = Self(1 << 5);

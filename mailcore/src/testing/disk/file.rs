@@ -115,6 +115,30 @@ impl FileSystem for SimulatedDisk {
         })
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let number = state.names.find(from).ok_or(io::ErrorKind::NotFound)?;
+        if !state.names.has_parent(to) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if state.names.find(to).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.rename_step(Ops::CREATE, |state, now| {
+            state.names.link(to, number, now);
+        })
+    }
+
+    fn available(&self, _path: &Path) -> io::Result<u64> {
+        let state = self.state();
+        if state.off {
+            return Err(power_is_off());
+        }
+        Ok(state.capacity.map_or(u64::MAX, |capacity| {
+            capacity.saturating_sub(state.used()) * BLOCK as u64
+        }))
+    }
+
     fn unlink(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         if state.names.find(path).is_none() {

@@ -61,7 +61,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dice::Dice;
-use content::BLOCK;
+use content::{BLOCK, Content};
 use fault::Plan;
 use inode::Inode;
 use names::{Names, Number};
@@ -208,6 +208,31 @@ impl SimulatedDisk {
         let after = Self::of(state.names.clone(), files, state.dice.roll());
         after.state().now = state.now;
         after
+    }
+
+    /// Copies a directory of the real file system, with all below it, to the
+    /// same path of this disk, where it is durable. For stores made earlier.
+    ///
+    /// # Errors
+    /// What the operating system reports.
+    pub fn load(&self, directory: &Path) -> io::Result<()> {
+        self.state().names.make_directories(directory);
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                self.load(&path)?;
+                continue;
+            }
+            let mut content = Content::default();
+            content.write(&std::fs::read(&path)?, 0, |_, _| {});
+            let mut state = self.state();
+            state.last += 1;
+            let number = state.last;
+            state.files.insert(number, Inode::durable(content));
+            state.names.add(&path, number);
+        }
+        Ok(())
     }
 
     /// Turns a bit of a file over, in the cache and on the medium.

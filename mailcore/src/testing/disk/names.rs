@@ -83,6 +83,12 @@ impl Names {
             .extend(path.ancestors().map(Path::to_owned));
     }
 
+    /// A name that is durable.
+    pub(super) fn add(&mut self, path: &Path, number: Number) {
+        self.live.insert(path.to_owned(), number);
+        self.durable.insert(path.to_owned(), number);
+    }
+
     pub(super) fn link(&mut self, path: &Path, number: Number, now: u64) {
         self.change(Change::Link(path.to_owned(), number), [parent(path)], now);
     }
