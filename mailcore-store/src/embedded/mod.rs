@@ -11,6 +11,7 @@
 
 mod body;
 mod check;
+mod columns;
 mod commit;
 mod format;
 pub mod fs;
@@ -18,7 +19,6 @@ mod index;
 mod lock;
 mod log;
 mod migrate;
-mod overview;
 mod queue;
 mod record;
 mod replay;

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -19,9 +19,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::body::extent::Extents;
 use super::body::{Bodies, BodyPlace, StoredBody};
+use super::columns::{Budget, Columns};
 use super::index::read::BodyRow;
 use super::index::{connect, is_damage};
-use super::overview::Overview;
 use super::writer::{MAX_WAITING, Request};
 
 /// What readers are told that would be shown less than was acknowledged.
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) extents: Arc<Extents>,
     pub(crate) index_path: PathBuf,
+    /// Octets of all columns held.
+    pub(crate) columns: Budget,
     readers: Mutex<Vec<Connection>>,
     leases: Mutex<Leases>,
     live: Mutex<HashMap<u64, Weak<Live>>>,
@@ -83,6 +85,8 @@ pub(crate) struct Parts {
     pub(crate) index_path: PathBuf,
     pub(crate) newest_event: EventCursor,
     pub(crate) read_only: Option<String>,
+    /// Octets that mailboxes' columns may take.
+    pub(crate) column_cache: usize,
 }
 
 impl Shared {
@@ -93,6 +97,7 @@ impl Shared {
             bodies: parts.bodies,
             extents: parts.extents,
             index_path: parts.index_path,
+            columns: Budget::new(parts.column_cache),
             readers: Mutex::default(),
             leases: Mutex::default(),
             live: Mutex::default(),
@@ -249,6 +254,22 @@ impl Shared {
             .collect()
     }
 
+    /// Lets go of pages, those asked for longest ago first, until the rest is
+    /// within the budget.
+    pub(crate) fn trim_columns(&self) {
+        if self.columns.excess() == 0 {
+            return;
+        }
+        let mut live = self.all_live();
+        live.sort_unstable_by_key(|it| it.asked.load(Ordering::Relaxed));
+        for it in live {
+            if self.columns.excess() == 0 {
+                return;
+            }
+            it.drop_pages();
+        }
+    }
+
     /// Notes the first message that was filed in each of these mailboxes.
     pub(crate) fn note_filed(&self, firsts: impl IntoIterator<Item = (u64, u32)>) {
         let mut untold = lock(&self.untold);
@@ -310,7 +331,9 @@ struct IndexFailure(String);
 pub(crate) struct Live {
     pub(crate) id: u64,
     state: Mutex<LiveState>,
-    overview: Mutex<Option<Overview>>,
+    columns: Mutex<Option<Arc<Columns>>>,
+    /// When the columns were last asked for, in the order of asking.
+    asked: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -332,7 +355,8 @@ impl Live {
         Self {
             id,
             state: Mutex::new(state),
-            overview: Mutex::default(),
+            columns: Mutex::default(),
+            asked: AtomicU64::new(0),
         }
     }
 
@@ -369,12 +393,28 @@ impl Live {
         state.watchers = None;
     }
 
-    pub(crate) fn overview(&self) -> Option<Overview> {
-        lock(&self.overview).clone()
+    /// The columns held; they may be older than the counters.
+    pub(crate) fn columns(&self) -> Option<Arc<Columns>> {
+        static ORDER: AtomicU64 = AtomicU64::new(1);
+        self.asked
+            .store(ORDER.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        lock(&self.columns).clone()
     }
 
-    pub(crate) fn hold_overview(&self, overview: &Overview) {
-        *lock(&self.overview) = overview.may_be_held().then(|| overview.clone());
+    /// Holds columns, unless newer ones are held.
+    pub(crate) fn hold_columns(&self, columns: &Arc<Columns>) {
+        let mut held = lock(&self.columns);
+        if held.as_ref().is_none_or(|it| it.as_of <= columns.as_of) {
+            *held = Some(Arc::clone(columns));
+        }
+    }
+
+    /// Lets go of the pages.
+    fn drop_pages(&self) {
+        let mut held = lock(&self.columns);
+        if let Some(columns) = held.as_ref().filter(|it| it.has_pages()) {
+            *held = Some(Arc::new(columns.without_pages()));
+        }
     }
 
     /// True when somebody waits for changes.

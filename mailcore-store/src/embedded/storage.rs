@@ -17,8 +17,8 @@ use mailcore::seams::{
     QuotaUsage, Storage, StoreError, StoreReceipt, Watch,
 };
 
+use super::columns::{Columns, Overview, Reading};
 use super::index::{MailboxState, read};
-use super::overview::Overview;
 use super::sequencer::{Originals, Refusal, Sequencer, special_use};
 use super::shared::{Live, Shared};
 use super::store::EmbeddedStore;
@@ -244,17 +244,35 @@ impl OpenMailbox {
         self.shared.read(move |conn, _| read(conn, id)).await
     }
 
-    async fn overview(&self) -> Result<Overview, StoreError> {
-        let (held, status) = (self.live.overview(), self.live.status()?);
-        if let Some(held) = held.as_ref().filter(|it| it.as_of == status.highest_modseq) {
-            return Ok(held.clone());
+    /// The columns now, and those messages of `wanted` that exist.
+    async fn columns(
+        &self,
+        wanted: UidSet,
+    ) -> Result<(Arc<Columns>, Vec<MessageInfo>), StoreError> {
+        let (held, status) = (self.live.columns(), self.live.status()?);
+        if let Some(held) = held.as_ref().filter(|it| it.as_of == status.highest_modseq)
+            && held.is_soon_read(&wanted)
+            && let Some(messages) = held.messages(&wanted)
+        {
+            return Ok((Arc::clone(held), messages));
         }
-        let found = self
-            .read(move |conn, id| Overview::read(conn, id, held))
-            .await?;
-        let overview = found.ok_or(StoreError::NoSuchMailbox)?;
-        self.live.hold_overview(&overview);
-        Ok(overview)
+        let (id, shared) = (self.live.id, &self.shared);
+        let read = shared.read(move |conn, shared| {
+            let held = held.map(Arc::unwrap_or_clone);
+            Columns::read(conn, id, held, &wanted, &shared.columns)
+        });
+        let Reading {
+            columns,
+            messages,
+            counted,
+        } = read.await?.ok_or(StoreError::NoSuchMailbox)?;
+        if let Some(overview) = Overview::worth_keeping(&columns, counted) {
+            shared.suggest(move |sequencer| overview.save(sequencer.index, id));
+        }
+        let columns = Arc::new(columns);
+        self.live.hold_columns(&columns);
+        shared.trim_columns();
+        Ok((columns, messages))
     }
 
     /// A summary that cannot be read (a newer form, or damage) made anew.
@@ -274,19 +292,17 @@ impl Mailbox for OpenMailbox {
     }
 
     async fn messages(&self, uids: &UidSet) -> Result<Vec<MessageInfo>, StoreError> {
-        let uids = uids.clone();
-        let rows = self
-            .read(move |conn, id| read::messages(conn, id, &uids))
-            .await?;
-        Ok(rows.into_iter().map(|row| row.info).collect())
+        self.columns(uids.clone()).await.map(|(_, found)| found)
     }
 
     async fn uids(&self) -> Result<UidSet, StoreError> {
-        self.overview().await.map(|it| it.uids)
+        let (columns, _) = self.columns(UidSet::EMPTY).await?;
+        Ok(columns.uids.clone())
     }
 
     async fn first_unseen(&self) -> Result<Option<Uid>, StoreError> {
-        self.overview().await.map(|it| it.first_unseen)
+        let (columns, _) = self.columns(UidSet::EMPTY).await?;
+        Ok(columns.first_unseen)
     }
 
     async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError> {

@@ -34,6 +34,10 @@ pub struct EmbeddedOptions {
     pub log: LogOptions,
     /// How long events and deliveries are kept.
     pub retention: Retention,
+    /// Octets of memory for what is known of messages without reading them
+    /// (UIDs, flags, dates, sizes), about 70 for each; 32 MiB by default, 0
+    /// for none.
+    pub column_cache: usize,
     /// Gives SAVEDATE, expiry of state, and UIDVALIDITY.
     pub clock: Arc<dyn Clock>,
     /// Gives a new store its identity.
@@ -54,6 +58,7 @@ impl Default for EmbeddedOptions {
         Self {
             log: LogOptions::default(),
             retention: Retention::default(),
+            column_cache: 32 << 20,
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
             file_system: Arc::new(DiskFileSystem),
@@ -418,6 +423,7 @@ fn parts(layout: &Layout, options: &EmbeddedOptions, index: &Index, extents: Ext
         index_path: layout.index.clone(),
         read_only: None,
         newest_event: EventCursor(index.counters.event.saturating_sub(1)),
+        column_cache: options.column_cache,
     }
 }
 

@@ -66,6 +66,25 @@ impl Request {
 }
 
 impl Shared {
+    /// Has the writer do something that nobody waits for and that may as well
+    /// be left undone, when it has room for it.
+    pub(crate) fn suggest(
+        &self,
+        work: impl FnOnce(&mut Sequencer<'_>) -> rusqlite::Result<()> + Send + 'static,
+    ) {
+        let work: Work = Box::new(move |sequencer| {
+            let abort = work(sequencer).map_err(|error| Abort(index_error(&error)));
+            let nobody: Answer = Box::new(|_| ());
+            (nobody, abort)
+        });
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return;
+        };
+        if let Some(queue) = super::shared::lock(&self.queue).clone() {
+            drop(queue.send(Request(work, Some(place))));
+        }
+    }
+
     /// Has the writer do `work`, durably. Once this has been polled to the point
     /// of waiting for the answer, dropping it changes nothing.
     ///

@@ -131,6 +131,15 @@ impl Flags {
         self.system
     }
 
+    /// The same keywords with these system flags; unknown bits are dropped.
+    #[must_use]
+    pub fn with_system_bits(&self, system_bits: u8) -> Self {
+        Self {
+            system: system_bits & 0x1f,
+            keywords: self.keywords.clone(),
+        }
+    }
+
     /// Flags from stored bits and keywords; unknown bits are dropped.
     pub fn from_parts(system_bits: u8, keywords: impl IntoIterator<Item = Keyword>) -> Self {
         let mut flags = Self {

@@ -84,6 +84,43 @@ impl UidSet {
     pub fn len(&self) -> u64 {
         self.0.iter().map(|&(a, b)| u64::from(b - a) + 1).sum()
     }
+
+    /// The UIDs that are in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (few, many) = match self.0.len() <= other.0.len() {
+            true => (self, other),
+            false => (other, self),
+        };
+        let mut common = Vec::new();
+        for &(first, last) in &few.0 {
+            let begin = many.0.partition_point(|&(_, end)| end < first);
+            let meeting = many.0.iter().skip(begin).take_while(|it| it.0 <= last);
+            common.extend(meeting.map(|&(start, end)| (start.max(first), end.min(last))));
+        }
+        Self(common)
+    }
+
+    /// The UIDs of this set that are not in the other.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut kept = Vec::new();
+        for &(first, last) in &self.0 {
+            // Where what is left of the range starts; none when it was cut off
+            // at the greatest UID.
+            let mut from = Some(first);
+            let begin = other.0.partition_point(|&(_, end)| end < first);
+            for &(start, end) in other.0.iter().skip(begin).take_while(|it| it.0 <= last) {
+                kept.extend(
+                    from.filter(|from| *from < start)
+                        .map(|from| (from, start - 1)),
+                );
+                from = end.checked_add(1);
+            }
+            kept.extend(from.filter(|from| *from <= last).map(|from| (from, last)));
+        }
+        Self(kept)
+    }
 }
 
 impl FromIterator<Uid> for UidSet {
@@ -111,7 +148,20 @@ impl fmt::Display for UidSet {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn sets_meet_and_part_as_lists_do(a in prop::collection::vec(1u32..60, 0..40), b in prop::collection::vec(1u32..60, 0..40)) {
+            let set = |of: &[u32]| of.iter().filter_map(|it| Uid::new(*it)).collect::<UidSet>();
+            let (both, less): (Vec<u32>, Vec<u32>) = a.iter().partition(|it| b.contains(it));
+            prop_assert_eq!(set(&a).intersection(&set(&b)), set(&both));
+            prop_assert_eq!(set(&a).difference(&set(&b)), set(&less));
+            prop_assert_eq!(UidSet::all().difference(&set(&a)).intersection(&set(&a)), UidSet::EMPTY);
+        }
+    }
 
     #[test]
     fn uid_sets_merge_and_print_like_imap() {

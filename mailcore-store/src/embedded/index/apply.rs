@@ -475,7 +475,7 @@ impl Index {
         let modseq = state.as_ref().map_or(0, |it| it.modseq);
         self.take_messages(id, (0, u32::MAX), (modseq, (keep, at)))?;
         self.touched.extend(state.map(|it| it.account));
-        for table in ["vanished", "rights"] {
+        for table in ["vanished", "rights", "overviews"] {
             self.conn
                 .prepare_cached(&format!("DELETE FROM {table} WHERE mailbox = ?"))?
                 .execute([signed(id)])?;

@@ -63,6 +63,11 @@ CREATE TABLE messages (
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX messages_modseq ON messages (mailbox, modseq);
+CREATE TABLE overviews (
+    mailbox  INTEGER PRIMARY KEY,
+    modseq   INTEGER NOT NULL,
+    overview BLOB    NOT NULL
+);
 CREATE TABLE vanished (
     mailbox INTEGER NOT NULL,
     modseq  INTEGER NOT NULL,
