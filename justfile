@@ -25,8 +25,12 @@ docs:
 run:
     cargo run --release
 
+# Power cuts and failing disks, every place to cut at and many random runs.
+crash ROUNDS="3000":
+    MAILCORE_CRASH_ROUNDS={{ROUNDS}} cargo test -p mailcore-store --test crash -- --nocapture
+
 # kill -9 under load, restart, compare: ROUNDS times.
-crash ROUNDS="20":
+kill-nine ROUNDS="20":
     cargo build --release
     python3 tests/crash/kill_nine.py --rounds {{ROUNDS}}
 

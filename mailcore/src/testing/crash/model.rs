@@ -59,6 +59,8 @@ pub(super) struct Model {
     pub(super) loose: Vec<Vec<Vec<u128>>>,
     /// All events as they were seen: cursor and octets.
     pub(super) outbox: Vec<(u64, Vec<u8>)>,
+    /// The store replaces messages.
+    pub(super) replaces: bool,
     delivered: BTreeSet<u128>,
     /// The greatest UIDVALIDITY that a name had.
     validities: BTreeMap<Spot, u32>,
@@ -120,11 +122,14 @@ impl Model {
                     file(spot, it.uid.value(), Some(it.modseq.value()));
                 }
             }
+            (Step::Replace(spot, _, to, _), Told::Appended(appended)) => {
+                let to = spot.beside(to);
+                for it in appended {
+                    file(&to, it.uid.value(), Some(it.modseq.value()));
+                }
+            }
             (Step::Copy(spot, _, to) | Step::Move(spot, _, to), Told::Copied(receipt)) => {
-                let to = Spot {
-                    name: to.clone(),
-                    ..spot.clone()
-                };
+                let to = spot.beside(to);
                 for (_, uid) in &receipt.pairs {
                     file(&to, uid.value(), None);
                 }
@@ -176,6 +181,14 @@ impl Model {
                 }
             }
             Step::Expunge(spot, uids) => self.expunge(spot, uids),
+            Step::Replace(spot, uid, to, text) => {
+                let appended = match told {
+                    Told::Appended(appended) => appended.first(),
+                    _ => None,
+                };
+                self.folder(spot).take(*uid);
+                self.file(&spot.beside(to), *text, Flags::NONE, appended);
+            }
             Step::Create(spot) => self.create(spot),
             Step::Delete(spot) => self.delete(spot),
             Step::Rename(spot, to) => self.rename(spot, to),
@@ -264,10 +277,7 @@ impl Model {
     }
 
     fn copy(&mut self, spot: &Spot, uids: &[u32], to: &MailboxName, told: &Told) {
-        let to = Spot {
-            name: to.clone(),
-            ..spot.clone()
-        };
+        let to = spot.beside(to);
         let pairs = match told {
             Told::Copied(receipt) => receipt.pairs.as_slice(),
             _ => &[],

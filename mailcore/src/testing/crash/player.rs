@@ -93,6 +93,7 @@ impl<'a> Player<'a> {
         match self.subject.open(&self.disk, &self.clock).await {
             Ok(mut opened) => {
                 self.problems.append(&mut opened.problems);
+                self.model.replaces = opened.stores.storage.abilities().replace;
                 self.opened = Some(opened);
                 true
             }

@@ -145,7 +145,10 @@ pub(super) fn fixed(
         22 => vec![Step::Create(Spot::new(0, "job/deep"))],
         23 => vec![Step::Unsubscribe(Spot::new(1, "elsewhere"))],
         24 => vec![move_first(model, Spot::new(1, "INBOX"), "kept", 2)],
-        25 => vec![Step::Commit(delivery(&[1], SMALL, numbers))],
+        25 => vec![
+            Step::Commit(delivery(&[1], SMALL, numbers)),
+            replacement(&Spot::new(0, "job"), "INBOX", model, numbers),
+        ],
         _ => return None,
     };
     Some(Turn::Steps(steps))
@@ -160,6 +163,17 @@ fn append(account: usize, mailbox: &str, sizes: &[usize], numbers: &mut Numbers)
 fn move_first(model: &Model, from: Spot, to: &str, count: usize) -> Step {
     let uids = model.uids(&from).into_iter().take(count).collect();
     Step::Move(from, uids, name(to))
+}
+
+/// Replaces the first message of a mailbox, where the store can; a delivery
+/// where it can't or there is none.
+fn replacement(from: &Spot, to: &str, model: &Model, numbers: &mut Numbers) -> Step {
+    match model.uids(from).first() {
+        Some(uid) if model.replaces => {
+            Step::Replace(from.clone(), *uid, name(to), numbers.text(SMALL))
+        }
+        _ => Step::Commit(delivery(&[0], SMALL, numbers)),
+    }
 }
 
 fn first_half(at: usize, model: &Model, numbers: &mut Numbers) -> Vec<Step> {
@@ -294,13 +308,14 @@ fn one(dice: &Dice, spot: &Spot, model: &Model, (now, numbers): (Timestamp, &mut
     let others: Vec<&Spot> = others.collect();
     let other = (!others.is_empty()).then(|| others[dice.index(others.len())].name.clone());
     let sizes: Vec<usize> = (0..1 + dice.index(3)).map(|_| size(dice)).collect();
-    match (dice.below(13), other) {
+    match (dice.below(14), other) {
         (0 | 1, _) => append(spot.account, spot.name.as_str(), &sizes, numbers),
         (2, _) => Step::Flags(spot.clone(), uids, marked()),
         (3 | 4, _) => Step::Flags(spot.clone(), uids, deleted()),
         (5, _) => Step::Expunge(spot.clone(), uids),
         (6, Some(to)) if !uids.is_empty() => Step::Copy(spot.clone(), uids, to),
         (7, Some(to)) if !uids.is_empty() => Step::Move(spot.clone(), uids, to),
+        (13, Some(to)) => replacement(spot, to.as_str(), model, numbers),
         (8, _) => mailbox_step(dice, spot, model, numbers),
         (9, _) => Step::State(vec![add("counter", 1), put("value", sizes.len() as u8)]),
         (10, _) => queue_step(dice, model, now),

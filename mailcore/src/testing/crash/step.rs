@@ -62,6 +62,14 @@ impl Spot {
     pub(super) fn id(&self) -> AccountId {
         account(self.account)
     }
+
+    /// Another mailbox of the same account.
+    pub(super) fn beside(&self, name: &MailboxName) -> Self {
+        Self {
+            name: name.clone(),
+            account: self.account,
+        }
+    }
 }
 
 pub(super) fn account(number: usize) -> AccountId {
@@ -162,6 +170,7 @@ pub(super) enum Step {
     Copy(Spot, Vec<u32>, MailboxName),
     Move(Spot, Vec<u32>, MailboxName),
     Expunge(Spot, Vec<u32>),
+    Replace(Spot, u32, MailboxName, Text),
     Create(Spot),
     Delete(Spot),
     Rename(Spot, MailboxName),
@@ -242,6 +251,14 @@ impl Step {
                 return Ok(Told::Expunged(
                     open(spot).await?.expunge(&uid_set(uids)).await?,
                 ));
+            }
+            Self::Replace(spot, uid, to, text) => {
+                let uid = Uid::new(*uid).ok_or(StoreError::NotFound)?;
+                let message = text.new_message(&Flags::NONE, stores).await?;
+                let mailbox = open(spot).await?;
+                let quota = QuotaLimit::NONE;
+                let appended = mailbox.replace(uid, to, message, quota).await?;
+                return Ok(Told::Appended(vec![appended]));
             }
             Self::State(changes) => {
                 return Ok(Told::State(stores.state.change(changes.clone()).await?));
