@@ -51,6 +51,11 @@ impl DataDir {
         self.0.join("directory.db")
     }
 
+    /// What the directory's secrets are encrypted with.
+    pub(crate) fn directory_key(&self) -> PathBuf {
+        self.0.join("directory.key")
+    }
+
     /// Where the running server takes commands.
     pub(crate) fn control(&self) -> PathBuf {
         self.0.join("control.sock")

@@ -13,7 +13,7 @@ use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
 use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
 use mailcore_store::MemoryStore;
-use mailcore_store::directory::{PasswordHashing, SqliteDirectory};
+use mailcore_store::directory::{PasswordHashing, SqliteDirectory, StoreKey};
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore, OpenReport};
 use rustls::ServerConfig;
 use thiserror::Error;
@@ -51,10 +51,9 @@ pub(crate) enum WiringError {
 
 /// Opens or makes the directory.
 pub(crate) fn open_directory(data: &DataDir) -> Result<SqliteDirectory, WiringError> {
-    Ok(SqliteDirectory::open(
-        &data.directory(),
-        PasswordHashing::default(),
-    )?)
+    let directory = SqliteDirectory::open(&data.directory(), PasswordHashing::default())?;
+    let key = StoreKey::open(&data.directory_key(), &OsEntropy)?;
+    Ok(directory.with_store_key(key))
 }
 
 /// Opens or makes the store.

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::CliError;
+use crate::control::accounts::AccountRequest;
 use crate::control::{Password, Request};
 use crate::password::{self, Source};
 
@@ -32,6 +33,8 @@ pub(super) enum Command {
         #[command(flatten)]
         input: Input,
     },
+    #[command(flatten)]
+    Change(AccountRequest),
 }
 
 /// How the password is given.
@@ -63,6 +66,7 @@ impl Input {
 impl Command {
     pub(super) fn request(self) -> Result<Request, CliError> {
         Ok(match self {
+            Self::Change(request) => Request::AccountChange { request },
             Self::Add { address, input } => Request::AccountAdd {
                 address,
                 password: input.read()?,

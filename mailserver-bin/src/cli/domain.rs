@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use crate::control::Request;
+use crate::control::accounts::Options;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -13,6 +14,22 @@ pub(super) enum Command {
         /// Take its mail and hand it to this host instead of to mailboxes here
         #[arg(long, value_name = "HOST[:PORT]")]
         relay: Option<String>,
+        /// Make it another name of a domain served here: the same addresses,
+        /// logins and senders
+        #[arg(long, value_name = "DOMAIN", conflicts_with = "relay")]
+        alias_of: Option<String>,
+    },
+    /// Shows or sets the domain that a login without one means
+    Default {
+        /// `example.com`
+        domain: Option<String>,
+    },
+    /// Shows or sets what new accounts of a domain begin with
+    Template {
+        /// `example.com`
+        domain: String,
+        #[command(flatten)]
+        options: Box<Options>,
     },
     /// Lists the domains served
     List,
@@ -26,7 +43,17 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn request(self) -> Request {
         match self {
-            Self::Add { domain, relay } => Request::DomainAdd { domain, relay },
+            Self::Add {
+                domain,
+                relay,
+                alias_of,
+            } => Request::DomainAdd {
+                domain,
+                relay,
+                alias_of,
+            },
+            Self::Default { domain } => Request::DomainDefault { domain },
+            Self::Template { domain, options } => Request::DomainTemplate { domain, options },
             Self::List => Request::DomainList,
             Self::Remove { domain } => Request::DomainRemove { domain },
         }

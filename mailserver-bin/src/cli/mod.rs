@@ -3,6 +3,7 @@
 //! wrong.
 
 mod account;
+mod address;
 mod alias;
 mod check;
 mod domain;
@@ -18,7 +19,7 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 
 use crate::config::{Config, ConfigError};
-use crate::control::{Request, Response, client, offline};
+use crate::control::{Request, Response, client, groups, lists, offline};
 use crate::data::DataDir;
 use crate::out;
 
@@ -63,6 +64,15 @@ enum Command {
     /// Addresses that stand for others
     #[command(subcommand)]
     Alias(alias::Command),
+    /// Distribution lists
+    #[command(subcommand)]
+    List(lists::ListRequest),
+    /// Groups of accounts
+    #[command(subcommand)]
+    Group(groups::GroupRequest),
+    /// Every served address, whatever it stands for
+    #[command(subcommand)]
+    Address(address::Command),
     /// Mail on its way
     #[command(subcommand)]
     Queue(queue::Command),
@@ -122,6 +132,9 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Domain(command)) => place.ask(command.request()),
         Some(Command::Account(command)) => place.ask(command.request()?),
         Some(Command::Alias(command)) => place.ask(command.request()),
+        Some(Command::List(request)) => place.ask(Request::List { request }),
+        Some(Command::Group(request)) => place.ask(Request::Group { request }),
+        Some(Command::Address(command)) => place.ask(command.request()?),
         Some(Command::Queue(command)) => place.ask(command.request()?),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::Check) => place.ask(Request::Check),

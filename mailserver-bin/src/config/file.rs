@@ -319,7 +319,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_secs(seconds))
 }
 
-fn parse_size(text: &str) -> Option<u64> {
+/// `500`, `50MB`, `64KiB`, in octets.
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

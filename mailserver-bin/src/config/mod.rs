@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::housekeeping::Schedule;
 
+pub(crate) use file::parse_size;
 pub(crate) use problems::Problems;
 
 /// Looked for in the working directory when no `--config` is given.

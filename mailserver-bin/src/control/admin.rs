@@ -4,14 +4,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use mailcore::account::AccountId;
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
 use mailcore::queue::QueueRunner;
 use mailcore::schedule::Scheduler;
-use mailcore::seams::{DirectoryWrite, DomainKind};
+use mailcore::seams::{AccountTemplate, Administration, Directory, DirectoryWrite, DomainKind};
 use mailcore::server::Stores;
+use mailcore_store::directory::SqliteDirectory;
 use mailcore_store::embedded::EmbeddedStore;
 
+use super::accounts::{Options, rows};
 use super::{Password, Request, Response, aligned, check, queue, schedule};
 use crate::tls::Keys;
 
@@ -21,7 +24,7 @@ const MIN_PASSWORD: usize = 8;
 /// What commands act on.
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
-    pub(crate) directory: Arc<dyn DirectoryWrite>,
+    pub(crate) directory: Arc<SqliteDirectory>,
     /// `None` where a command can do without the store.
     pub(crate) stores: Option<Stores>,
     /// `None` where the store has no log to check.
@@ -60,9 +63,15 @@ impl Admin {
 
     async fn attempt(&self, request: Request) -> Result<Vec<String>, String> {
         match request {
-            Request::DomainAdd { .. } | Request::DomainList | Request::DomainRemove { .. } => {
-                self.domain(request).await
-            }
+            Request::DomainAdd { .. }
+            | Request::DomainList
+            | Request::DomainRemove { .. }
+            | Request::DomainDefault { .. }
+            | Request::DomainTemplate { .. } => self.domain(request).await,
+            Request::AccountChange { request } => self.change_account(request).await,
+            Request::Address { request } => self.address(request).await,
+            Request::List { request } => self.list(request).await,
+            Request::Group { request } => self.group(request).await,
             Request::AliasAdd { .. } | Request::AliasList | Request::AliasRemove { .. } => {
                 self.alias(request).await
             }
@@ -74,9 +83,7 @@ impl Admin {
             Request::ScheduleList => schedule::list(self.scheduler()?).await,
             Request::ScheduleRun { name } => schedule::run(self.scheduler()?, &name).await,
             Request::Reload => self.reload(),
-            Request::Check => {
-                check::all(&*self.directory, self.stores()?, self.embedded.clone()).await
-            }
+            Request::Check => self.check().await,
             account => self.account(account).await,
         }
     }
@@ -108,16 +115,39 @@ impl Admin {
         ])
     }
 
+    /// Everything, the directory included.
+    async fn check(&self) -> Result<Vec<String>, String> {
+        let checked = check::all(&*self.directory, self.stores()?, self.embedded.clone()).await;
+        let damage = self.directory.opened().damage;
+        if damage.is_empty() {
+            return checked;
+        }
+        let mut problems: Vec<String> = damage.iter().map(ToString::to_string).collect();
+        problems.extend(checked.err());
+        Err(problems.join("\n"))
+    }
+
     async fn domain(&self, request: Request) -> Result<Vec<String>, String> {
         match request {
-            Request::DomainAdd { domain, relay } => {
+            Request::DomainAdd {
+                domain,
+                relay,
+                alias_of,
+            } => {
                 let domain = parse_domain(&domain)?;
-                let kind = match relay {
-                    Some(host) => parse_relay(&host)?,
-                    None => DomainKind::Local,
+                let kind = match (relay, alias_of) {
+                    (Some(host), _) => parse_relay(&host)?,
+                    (None, Some(of)) => DomainKind::Alias {
+                        of: parse_domain(&of)?,
+                    },
+                    (None, None) => DomainKind::Local,
                 };
                 let added = self.directory.add_domain(&domain, kind).await;
                 said(added, format!("domain {domain} added"))
+            }
+            Request::DomainDefault { domain } => self.default_domain(domain).await,
+            Request::DomainTemplate { domain, options } => {
+                self.template(&parse_domain(&domain)?, *options).await
             }
             Request::DomainRemove { domain } => {
                 let domain = parse_domain(&domain)?;
@@ -130,8 +160,12 @@ impl Admin {
                     .into_iter()
                     .map(|record| {
                         let mut row = vec![record.domain.to_string()];
-                        if let DomainKind::Relay { host, port } = record.kind {
-                            row.push(format!("relayed to {host}:{port}"));
+                        match record.kind {
+                            DomainKind::Relay { host, port } => {
+                                row.push(format!("relayed to {host}:{port}"));
+                            }
+                            DomainKind::Alias { of } => row.push(format!("alias of {of}")),
+                            _ => {}
                         }
                         row
                     })
@@ -139,6 +173,44 @@ impl Admin {
                 Ok(aligned(&rows))
             }
         }
+    }
+
+    async fn default_domain(&self, domain: Option<String>) -> Result<Vec<String>, String> {
+        let Some(domain) = domain else {
+            let found = self.directory.default_domain().await.map_err(words)?;
+            return Ok(found.iter().map(ToString::to_string).collect());
+        };
+        let domain = parse_domain(&domain)?;
+        let set = self.directory.set_default_domain(Some(&domain)).await;
+        said(set, format!("a login without a domain means {domain}"))
+    }
+
+    /// Changes what new accounts begin with, and shows it: by way of an account
+    /// made after the template.
+    async fn template(&self, domain: &Domain, options: Options) -> Result<Vec<String>, String> {
+        let before = self.directory.template(domain).await.map_err(words)?;
+        let anybody = Address::new("new", domain.clone()).map_err(words)?;
+        let account = before.account(AccountId::new("new"), anybody);
+        let account = options.change()?.apply(account);
+        if account.options.redirect.is_some() || account.options.display_name.is_some() {
+            return Err("a name or a redirection is nobody's in advance".to_owned());
+        }
+        let after = AccountTemplate {
+            quota: account.quota,
+            quota_messages: account.quota_messages,
+            enabled: account.enabled,
+            options: account.options.clone(),
+        };
+        if after != before {
+            let set = self.directory.set_template(domain, &after).await;
+            set.map_err(words)?;
+        }
+        let mut rows = rows(&account);
+        rows.retain(|row| {
+            let name = row.first().map_or("", String::as_str);
+            !matches!(name, "address" | "id" | "name" | "redirect")
+        });
+        Ok(aligned(&rows))
     }
 
     async fn account(&self, request: Request) -> Result<Vec<String>, String> {
@@ -212,18 +284,18 @@ impl Admin {
     }
 }
 
-fn said<T, E: std::fmt::Display>(
+pub(super) fn said<T, E: std::fmt::Display>(
     result: Result<T, E>,
     line: String,
 ) -> Result<Vec<String>, String> {
     result.map(|_| vec![line]).map_err(words)
 }
 
-fn words(error: impl std::fmt::Display) -> String {
+pub(super) fn words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn parse_domain(text: &str) -> Result<Domain, String> {
+pub(super) fn parse_domain(text: &str) -> Result<Domain, String> {
     Domain::parse(text).map_err(|error| format!("\"{text}\": {error}"))
 }
 
@@ -242,7 +314,7 @@ fn parse_relay(text: &str) -> Result<DomainKind, String> {
     Ok(DomainKind::Relay { host, port })
 }
 
-fn parse_address(text: &str) -> Result<Address, String> {
+pub(super) fn parse_address(text: &str) -> Result<Address, String> {
     Address::parse(text).map_err(|error| format!("\"{text}\": {error}"))
 }
 

@@ -6,9 +6,13 @@
 //! On the socket each is one line of JSON. The socket lies in the data
 //! directory, which only its owner may enter.
 
+pub(crate) mod accounts;
+pub(crate) mod addresses;
 pub(crate) mod admin;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod groups;
+pub(crate) mod lists;
 pub(crate) mod offline;
 pub(crate) mod queue;
 pub(crate) mod schedule;
@@ -18,8 +22,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Octets of a request line.
-const MAX_REQUEST: usize = 64 * 1024;
+/// Octets of a request line: an import of a hundred thousand addresses.
+const MAX_REQUEST: usize = 8 * 1024 * 1024;
 
 /// One command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +33,17 @@ pub(crate) enum Request {
         domain: String,
         /// `host` or `host:port`; `None` for a domain with mailboxes here.
         relay: Option<String>,
+        /// The domain that it is another name of.
+        #[serde(default)]
+        alias_of: Option<String>,
+    },
+    DomainDefault {
+        /// `None` to be told which it is.
+        domain: Option<String>,
+    },
+    DomainTemplate {
+        domain: String,
+        options: Box<accounts::Options>,
     },
     DomainList,
     DomainRemove {
@@ -47,6 +62,18 @@ pub(crate) enum Request {
     AccountPassword {
         address: String,
         password: Password,
+    },
+    AccountChange {
+        request: accounts::AccountRequest,
+    },
+    Address {
+        request: addresses::AddressRequest,
+    },
+    List {
+        request: lists::ListRequest,
+    },
+    Group {
+        request: groups::GroupRequest,
     },
     AliasAdd {
         alias: String,

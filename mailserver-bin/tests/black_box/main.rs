@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 mod commands;
+mod directory;
 mod queue;
 mod schedule;
 mod server;
