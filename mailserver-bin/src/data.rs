@@ -56,6 +56,11 @@ impl DataDir {
         self.0.join("directory.key")
     }
 
+    /// What happened; `elsewhere` when the configuration says so.
+    pub(crate) fn journal(&self, elsewhere: Option<&Path>) -> PathBuf {
+        elsewhere.map_or_else(|| self.0.join("journal.db"), Path::to_owned)
+    }
+
     /// Where the running server takes commands.
     pub(crate) fn control(&self) -> PathBuf {
         self.0.join("control.sock")

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mailcore::mailbox::{MailboxName, SpecialUse};
 use mailcore::schedule::{Crontab, Job, JobError, JobRun, OldMail, SchedulerConfig, Zone};
-use mailcore::seams::DirectoryWrite;
+use mailcore::seams::{DirectoryWrite, Journal, JournalRetention};
 use mailcore::server::Stores;
 use mailcore_store::embedded::EmbeddedStore;
 
@@ -35,6 +35,7 @@ pub(crate) struct Chore {
 #[rustfmt::skip]
 pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "purge", default: "10 3 * * *", applies: |tools| tools.retention.is_some(), run: |tools, run| Box::pin(purge(tools, run)) },
+    Chore { name: "journal", default: "40 3 * * *", applies: |tools| tools.journal.is_some(), run: |tools, run| Box::pin(journal(tools, run)) },
     Chore { name: "check", default: NEVER, applies: |_| true, run: |tools, run| Box::pin(check(tools, run)) },
 ];
 
@@ -54,6 +55,8 @@ pub(crate) struct Tools {
     pub(crate) embedded: Option<Arc<EmbeddedStore>>,
     pub(crate) directory: Arc<dyn DirectoryWrite>,
     pub(crate) retention: Retention,
+    /// What happened, and for how long that is kept.
+    pub(crate) journal: Option<(Arc<dyn Journal>, JournalRetention)>,
 }
 
 impl Schedule {
@@ -97,6 +100,18 @@ async fn check(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
         () = run.shutdown.begun() => Err("the server goes down".to_owned()),
     };
     checked.map(|lines| lines.join("; ")).map_err(JobError::new)
+}
+
+/// Removes what is old from the journal.
+async fn journal(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
+    let Some((journal, retention)) = &tools.journal else {
+        return Ok("there is no journal".to_owned());
+    };
+    let purged = journal.purge(run.began, retention).await?;
+    Ok(format!(
+        "{} messages, {} sessions, {} events, {} counts removed; {} octets freed",
+        purged.messages, purged.sessions, purged.events, purged.statistics, purged.octets
+    ))
 }
 
 /// Removes old mail from Junk and Trash.

@@ -38,10 +38,10 @@ pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
                 | EventName::MessageRefused
                 | EventName::EventsOmitted
                 | EventName::Gap => {
-                    tracing::warn!("{}", line(&stored.event));
+                    tracing::warn!("{}", line(&stored.event, Ids::Short));
                 }
                 EventName::Other(name) if name == JOB_FAILED => {
-                    tracing::warn!("{}", line(&stored.event));
+                    tracing::warn!("{}", line(&stored.event, Ids::Short));
                 }
                 // Logins were logged by the services already.
                 EventName::FlagsSet
@@ -49,9 +49,9 @@ pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
                 | EventName::Login
                 | EventName::LoginFailed
                 | EventName::Logout => {
-                    tracing::debug!("{}", line(&stored.event));
+                    tracing::debug!("{}", line(&stored.event, Ids::Short));
                 }
-                _ => tracing::info!("{}", line(&stored.event)),
+                _ => tracing::info!("{}", line(&stored.event, Ids::Short)),
             },
             Err(error) => tracing::warn!(%error, "can't read events"),
         }
@@ -62,14 +62,26 @@ pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
     }
 }
 
+/// How much of an id a line shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// 12 hex digits are the time in milliseconds, the next 8 tell messages of
+    /// that moment apart.
+    Short,
+    /// All of it.
+    Whole,
+}
+
 /// An event as one line: what happened, then its fields.
-fn line(event: &Event) -> String {
+pub(crate) fn line(event: &Event, ids: Ids) -> String {
     let mut line = verb(&event.name).to_owned();
     if let Some(trace) = event.trace {
         let trace = trace.to_string();
-        // 12 hex digits are the time in milliseconds, the next 8 tell messages
-        // of that moment apart.
-        push(&mut line, "id", trace.get(..20).unwrap_or(&trace));
+        let shown = match ids {
+            Ids::Short => trace.get(..20).unwrap_or(&trace),
+            Ids::Whole => &trace,
+        };
+        push(&mut line, "id", shown);
     }
     if let Some(account) = &event.account {
         push(&mut line, "account", account.as_str());
@@ -139,7 +151,7 @@ mod tests {
             .with("to", "a@b.test")
             .with("status", "5.1.1 gone\r\nINFO forged");
         assert_eq!(
-            line(&event),
+            line(&event, Ids::Short),
             "failed id=ffffffffffffffffffff to=a@b.test status=\"5.1.1 gone\\r\\nINFO forged\""
         );
     }

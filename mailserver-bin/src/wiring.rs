@@ -7,7 +7,9 @@ use std::sync::Arc;
 use mailcore::net::{HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerConfig, RunnerSeams};
 use mailcore::route::DirectoryRouter;
-use mailcore::seams::{Authenticator, Directory, OsEntropy, Resolver, SystemClock};
+use mailcore::seams::{
+    Authenticator, Directory, Journal, JournalRetention, OsEntropy, Resolver, SystemClock,
+};
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
@@ -15,10 +17,11 @@ use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
 use mailcore_store::MemoryStore;
 use mailcore_store::directory::{PasswordHashing, SqliteDirectory, StoreKey};
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore, OpenReport};
+use mailcore_store::journal::SqliteJournal;
 use rustls::ServerConfig;
 use thiserror::Error;
 
-use crate::config::{Config, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode};
+use crate::config::{Config, JournalMode, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode};
 use crate::data::DataDir;
 use crate::housekeeping::Tools;
 use crate::outgoing;
@@ -83,6 +86,30 @@ pub(crate) async fn open_store(kind: StoreKind, data: &DataDir) -> Result<OpenSt
     })
 }
 
+/// Opens or makes the journal. One that can't be opened does not keep mail from
+/// being served.
+pub(crate) fn open_journal(config: &Config, data: &DataDir) -> Option<Arc<SqliteJournal>> {
+    if config.journal.mode == JournalMode::Off || config.store == StoreKind::Memory {
+        return None;
+    }
+    match SqliteJournal::open(&data.journal(config.journal.path.as_deref())) {
+        Ok(journal) => Some(Arc::new(journal)),
+        Err(error) => {
+            tracing::error!("{error}; mail is served without it");
+            None
+        }
+    }
+}
+
+/// What the housekeeping needs of a journal.
+pub(crate) fn kept(
+    config: &Config,
+    journal: Option<&Arc<SqliteJournal>>,
+) -> Option<(Arc<dyn Journal>, JournalRetention)> {
+    let journal: Arc<dyn Journal> = Arc::clone(journal?) as _;
+    Some((journal, config.journal.retention.clone()))
+}
+
 /// What is worth a line in the log.
 fn findings(report: &OpenReport) -> Vec<String> {
     let mut lines = Vec::new();
@@ -125,6 +152,7 @@ pub(crate) struct Wiring<'a> {
     pub(crate) config: &'a Config,
     pub(crate) stores: Stores,
     pub(crate) embedded: Option<Arc<EmbeddedStore>>,
+    pub(crate) journal: Option<Arc<SqliteJournal>>,
     pub(crate) directory: Arc<SqliteDirectory>,
     pub(crate) tls: Arc<ServerConfig>,
 }
@@ -145,6 +173,7 @@ impl Wiring<'_> {
             embedded: self.embedded,
             directory: Arc::clone(&self.directory) as _,
             retention: config.retention,
+            journal: kept(config, self.journal.as_ref()),
         };
         let mut builder = Server::builder(config.hostname.as_str())
             .stores(self.stores)
@@ -155,6 +184,10 @@ impl Wiring<'_> {
             .retry_schedule(config.schedule.clone())
             .limits(config.limits.clone())
             .tls(self.tls);
+        builder = builder.subjects(config.journal.subjects);
+        if let Some(journal) = self.journal {
+            builder = builder.journal(journal);
+        }
         builder = builder.scheduler(config.housekeeping.settings());
         for job in config.housekeeping.jobs(tools) {
             builder = builder.job(job);

@@ -11,6 +11,7 @@
 
 mod expiry;
 mod idle;
+mod journal;
 mod odd_octets;
 mod receive_and_read;
 mod relay;

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use mailcore_smtp::server::Smtp;
 use mailcore_store::MemoryStore;
 use mailcore_store::directory::{MemoryDirectory, PasswordHashing};
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use mailcore_store::journal::SqliteJournal;
 use tempfile::TempDir;
 
 use crate::Dialogue;
@@ -102,12 +103,13 @@ impl World {
         let ip = self.network.next_address();
         self.resolver.add_mx(domain, 10, hostname);
         self.resolver.add_address(hostname, ip);
-        let folder = (kind == StoreKind::Embedded).then(|| TempDir::new().expect("a folder"));
+        let folder = TempDir::new().expect("a folder");
         self.open(Plan {
             hostname: hostname.to_owned(),
             domain: domain.to_owned(),
             ip,
             directory,
+            kind,
             folder,
         })
         .await
@@ -129,13 +131,13 @@ impl World {
 
     async fn open(&self, plan: Plan) -> House {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-        let stores = match &plan.folder {
-            None => Arc::new(MemoryStore::with(
+        let stores = match plan.kind {
+            StoreKind::Memory => Arc::new(MemoryStore::with(
                 Arc::clone(&self.clock),
                 Arc::clone(&entropy),
             ))
             .into(),
-            Some(folder) => open_embedded(folder.path()).await,
+            StoreKind::Embedded => open_embedded(&plan.folder.path().join("store")).await,
         };
         let seams = RemoteSeams {
             resolver: self.resolver.clone(),
@@ -145,7 +147,9 @@ impl World {
         };
         let agent =
             RemoteAgent::builder(plan.hostname.parse().expect("a host name"), seams).build();
+        let journal = SqliteJournal::open(&plan.journal()).expect("a journal");
         let server = Server::builder(&plan.hostname)
+            .journal(Arc::new(journal))
             .stores(stores.clone())
             .directory(Arc::new(plan.directory.clone()))
             .authenticator(Arc::new(plan.directory.clone()))
@@ -205,7 +209,14 @@ struct Plan {
     domain: String,
     ip: IpAddr,
     directory: MemoryDirectory,
-    folder: Option<TempDir>,
+    kind: StoreKind,
+    folder: TempDir,
+}
+
+impl Plan {
+    fn journal(&self) -> PathBuf {
+        self.folder.path().join("journal.db")
+    }
 }
 
 /// A whole server.
@@ -249,6 +260,11 @@ impl House {
         pop3
     }
 
+    /// Where what happened is kept.
+    pub fn journal(&self) -> PathBuf {
+        self.plan.journal()
+    }
+
     /// How many messages a mailbox holds.
     pub async fn count(&self, user: &str, mailbox: &str) -> u32 {
         let mut imap = self.imap(user).await;
@@ -265,6 +281,12 @@ impl House {
     /// Ends it in order.
     pub async fn shutdown(self) {
         self.server.shutdown().await;
+    }
+
+    /// Ends it in order; its files stay as long as what is returned.
+    pub async fn close(self) -> TempDir {
+        self.server.shutdown().await;
+        self.plan.folder
     }
 }
 

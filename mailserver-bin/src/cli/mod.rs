@@ -8,6 +8,7 @@ mod alias;
 mod check;
 mod domain;
 mod init;
+mod log;
 mod queue;
 mod schedule;
 mod serve;
@@ -79,6 +80,8 @@ enum Command {
     /// The server's own work at set times
     #[command(subcommand)]
     Schedule(schedule::Command),
+    /// What happened: mail, logins, changes; from the journal
+    Log(log::Args),
     /// Verifies all stored data
     Check,
 }
@@ -137,6 +140,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Address(command)) => place.ask(command.request()?),
         Some(Command::Queue(command)) => place.ask(command.request()?),
         Some(Command::Schedule(command)) => place.ask(command.request()),
+        Some(Command::Log(args)) => log::run(&place.config()?, &args),
         Some(Command::Check) => place.ask(Request::Check),
     }
 }

@@ -73,6 +73,7 @@ async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
         config,
         stores: store.stores.clone(),
         embedded: store.embedded.clone(),
+        journal: wiring::open_journal(config, data),
         directory: Arc::clone(&directory),
         tls: Arc::clone(&keys)
             .server_config()

@@ -214,6 +214,18 @@ impl<'a, 'f> Section<'a, 'f> {
         }
     }
 
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, key: &'static str) -> Option<bool> {
+        let value = self.lookup(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => {
+                self.mismatch(key, value, "true or false");
+                None
+            }
+        }
+    }
+
     /// A number of things that must be 1 or more and fit the machine.
     pub(crate) fn count(&self, key: &'static str) -> Option<usize> {
         let number = self.number(key)?;
@@ -300,7 +312,7 @@ impl<'a, 'f> Section<'a, 'f> {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut seconds: u64 = 0;
     let mut rest = text;
     while !rest.is_empty() {

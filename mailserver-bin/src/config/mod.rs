@@ -4,6 +4,7 @@
 //! Domains, accounts and aliases are not here: they live in the directory.
 
 mod file;
+mod journal;
 mod problems;
 mod resolve;
 mod schedule;
@@ -21,7 +22,8 @@ use thiserror::Error;
 
 use crate::housekeeping::Schedule;
 
-pub(crate) use file::parse_size;
+pub(crate) use file::{parse_duration, parse_size};
+pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use problems::Problems;
 
 /// Looked for in the working directory when no `--config` is given.
@@ -52,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) housekeeping: Schedule,
     /// What of it removes mail.
     pub(crate) retention: Retention,
+    pub(crate) journal: JournalConfig,
     /// A filter for tracing-subscriber.
     pub(crate) log: String,
 }

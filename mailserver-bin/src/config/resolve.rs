@@ -12,10 +12,11 @@ use mailcore_filter::AccessList;
 
 use super::file::{At, File, Section};
 use super::problems::Problems;
-use super::schedule;
 use super::{
-    Config, Listener, PlaintextLogin, Protocol, Retention, SmartHost, StoreKind, TlsFiles, TlsMode,
+    Config, JournalConfig, Listener, PlaintextLogin, Protocol, Retention, SmartHost, StoreKind,
+    TlsFiles, TlsMode,
 };
+use super::{journal, schedule};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -73,6 +74,7 @@ pub(super) fn defaults() -> Config {
         access_list: None,
         housekeeping: schedule::defaults(),
         retention: Retention::default(),
+        journal: JournalConfig::default(),
         log: DEFAULT_LOG.to_owned(),
     }
 }
@@ -117,6 +119,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     filter(&root, folder, &mut config);
     schedule::schedule(&root, &mut config.housekeeping);
     schedule::retention(&root, &mut config.retention);
+    journal::journal(&root, folder, &mut config.journal);
     let store = root.section("store", "[store]");
     if let Some(text) = store.string("kind") {
         config.store = store.word("kind", text, &STORES).unwrap_or(config.store);

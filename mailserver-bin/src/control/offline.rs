@@ -41,7 +41,9 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         let embedded = store.as_ref().and_then(|store| store.embedded.clone());
         let stores = store.map(|store| store.stores);
         let scheduler = match &stores {
-            Some(stores) => Some(idle_scheduler(config, stores, &directory, &embedded)?),
+            Some(stores) => Some(idle_scheduler(
+                config, &data, stores, &directory, &embedded,
+            )?),
             None => None,
         };
         let (scheduler, _switch) = scheduler.unzip();
@@ -61,6 +63,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
 
 fn idle_scheduler(
     config: &Config,
+    data: &DataDir,
     stores: &Stores,
     directory: &Arc<SqliteDirectory>,
     embedded: &Option<Arc<EmbeddedStore>>,
@@ -70,6 +73,7 @@ fn idle_scheduler(
         embedded: embedded.clone(),
         directory: Arc::clone(directory) as _,
         retention: config.retention,
+        journal: wiring::kept(config, wiring::open_journal(config, data).as_ref()),
     };
     schedule::idle(
         stores,
