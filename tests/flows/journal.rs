@@ -28,6 +28,24 @@ fn sql(path: &Path, sql: &str) -> Vec<String> {
     read.unwrap().map(Result::unwrap).collect()
 }
 
+/// The queries that the manual shows.
+fn manual() -> Vec<String> {
+    let text = include_str!("../../docs/storage.md");
+    let queries = text.split("```sql\n").skip(1);
+    let queries = queries.filter_map(|rest| rest.split("```").next());
+    let queries: Vec<String> = queries.map(str::to_owned).collect();
+    assert_eq!(queries.len(), 3);
+    queries
+}
+
+/// Runs them on a journal in which nothing happened yesterday.
+fn try_manual(path: &Path) {
+    for query in manual() {
+        let rows = sql(path, &query);
+        assert_eq!(rows.is_empty(), query.contains("yesterday"), "{query}");
+    }
+}
+
 /// Waits until the journal of a server that runs has what the query finds.
 async fn appears(path: &Path, query: &str) -> Vec<String> {
     for _ in 0..1_000 {
@@ -82,6 +100,8 @@ async fn the_journal_tells_of_mail_refusals_and_logins() {
     let mut wrong = house.smtp("submission").await;
     let login = mailcore_tests::base64(b"\0ann@a.test\0not this");
     wrong.ask(&format!("AUTH PLAIN {login}"), "535").await;
+    appears(&path, "SELECT 1 FROM sessions WHERE result = 'failed'").await;
+    try_manual(&path);
     let folder = house.close().await;
     // The POP3 session was open until the end, and the journal has that, too.
     assert_eq!(

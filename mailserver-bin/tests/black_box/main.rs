@@ -5,6 +5,7 @@
 
 mod commands;
 mod directory;
+mod log;
 mod queue;
 mod schedule;
 mod server;

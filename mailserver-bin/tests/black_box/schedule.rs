@@ -49,7 +49,7 @@ fn jobs_are_listed_and_run_while_the_server_runs_and_when_it_is_down() {
     let unknown = home.run(&["schedule", "run", "sweep"]);
     assert_eq!(unknown.code, 1);
     assert!(
-        unknown.stderr.contains("there is: purge, check"),
+        unknown.stderr.contains("there is: purge, journal, check"),
         "{unknown:?}"
     );
 }
