@@ -29,10 +29,24 @@ run:
 crash ROUNDS="3000":
     MAILCORE_CRASH_ROUNDS={{ROUNDS}} cargo test -p mailcore-store --test crash -- --nocapture
 
-# kill -9 under load, restart, compare: ROUNDS times.
+# kill -9 under load, restart, compare with what every client was told: ROUNDS times.
 kill-nine ROUNDS="20":
     cargo build --release
     python3 tests/crash/kill_nine.py --rounds {{ROUNDS}}
+
+# The same with power cuts on an ext4 image; needs root.
+power-cut ROUNDS="20":
+    cargo build --release
+    sudo python3 tests/crash/power_cut.py --rounds {{ROUNDS}}
+
+# Damage a store's files in every way, read everything back.
+damage ROUNDS="26" SIZE="64MB":
+    cargo build --release
+    python3 tests/crash/damage.py --rounds {{ROUNDS}} --size {{SIZE}}
+
+# What the embedded store sustains on the disk of DIRECTORY, beside a bare group commit.
+sustained DIRECTORY="/tmp" SECONDS="30":
+    cargo run --release -p mailcore-store --example sustained -- {{DIRECTORY}} {{SECONDS}}
 
 # The licences, sources and advisories of everything we link.
 deny:

@@ -88,6 +88,11 @@ impl<'a> Scanner<'a> {
         let mut blank = true;
         while self.at < self.limit {
             let step = self.octets(self.at, ALIGNMENT as usize)?;
+            if step.is_empty() {
+                // The file is shorter than the log says.
+                self.at = self.limit;
+                break;
+            }
             let zeros = step.iter().all(|octet| *octet == 0);
             if !zeros {
                 if self.at > from && self.header_at(self.at)?.is_some() {
@@ -139,5 +144,51 @@ impl<'a> Scanner<'a> {
         self.window.truncate(filled);
         self.window_at = offset;
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// A file of a few zeros that counts how often it is read.
+    #[derive(Debug, Default)]
+    struct Short(AtomicU64);
+
+    impl StoreFile for Short {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            let length = buffer.len().min(100_u64.saturating_sub(offset) as usize);
+            buffer[..length].fill(0);
+            Ok(length)
+        }
+
+        fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn len(&self) -> io::Result<u64> {
+            Ok(100)
+        }
+
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+    }
+
+    #[test]
+    fn what_was_cut_off_is_one_gap_and_not_looked_for_step_by_step() {
+        let (file, limit) = (Short::default(), 64 << 20);
+        let mut scanner = Scanner::new(&file, StoreId([3; 16]), 1, 0, limit);
+        let found = scanner.next().unwrap();
+        assert!(matches!(found, Some(Spot::Gap { from: 0, to, .. }) if to == limit));
+        assert!(scanner.next().unwrap().is_none());
+        assert!(file.0.load(Ordering::Relaxed) < 10);
     }
 }
