@@ -270,14 +270,7 @@ def once(server, files, known, kind, totals):
             if now[0] != flags:
                 problems.append(f"{user} {uid}: flags were {sorted(flags)}, are {sorted(now[0])}")
         problems += [f"{user}: UID {uid} was never given" for uid in found.keys() - messages.keys()]
-        with Imap(server, user) as imap:
-            answer = imap.do(b"APPEND INBOX %L", octets("new"))[1]
-            uid = int(re.search(rb"APPENDUID \d+ (\d+)", answer)[1])
-            if uid in messages:
-                problems.append(f"{user}: UID {uid} was given again")
-            imap.do(b"EXAMINE INBOX")
-            if alone(imap, uid) != hashlib.sha256(octets("new")).digest():
-                problems.append(f"{user}: the new message is not there")
+        problems += take_new(server, user, messages)
     server.stop()
     totals.refused += lost
     totals.unseen += gone
@@ -294,6 +287,22 @@ def once(server, files, known, kind, totals):
         print(f"   {problem}")
     if problems and named:
         print("   check: " + "\n   ".join(named.splitlines()[:6]))
+    return problems
+
+
+def take_new(server, user, messages):
+    """New mail is taken, under a UID of its own."""
+    try:
+        with Imap(server, user) as imap:
+            answer = imap.do(b"APPEND INBOX %L", octets("new"))[1]
+            uid = int(re.search(rb"APPENDUID \d+ (\d+)", answer)[1])
+            imap.do(b"EXAMINE INBOX")
+            there = alone(imap, uid) == hashlib.sha256(octets("new")).digest()
+    except Refused as error:
+        return [f"{user}: new mail is refused: {error}"]
+    problems = [] if there else [f"{user}: the new message is not there"]
+    if uid in messages:
+        problems.append(f"{user}: UID {uid} was given again")
     return problems
 
 

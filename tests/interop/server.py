@@ -69,7 +69,7 @@ class Server:
 
     def command(self, *words, stdin=""):
         done = subprocess.run([self.binary, *words, "--config", str(self.config)], input=stdin, text=True,
-                              capture_output=True, timeout=60, cwd=self.folder)
+                              capture_output=True, timeout=600, cwd=self.folder)
         if done.returncode:
             raise AssertionError(f"mailserver {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
