@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use mailcore::seams::StoreError;
 use rusqlite::Connection;
 
-use super::body::{BodyPlace, EXTENT_BODIES};
+use super::body::BodyPlace;
 use super::index::{Index, read};
-use super::log::{Damage, LogDirectory, Loss, Lsn};
+use super::log::{Damage, Loss, Lsn};
 use super::replay::{Reach, catch_up};
 use super::shared::index_error;
 use super::store::EmbeddedStore;
@@ -32,7 +32,10 @@ const AGREED: [(&str, &str); 6] = [
     ("spool", "*"),
 ];
 /// The same for bodies.
-const BODIES: (&str, &str) = ("bodies", "id, segment, place, lsn, length, hash");
+const BODIES: (&str, &str) = (
+    "bodies",
+    "id, segment, generation, place, lsn, length, hash, refs",
+);
 
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +84,8 @@ impl Drop for Scratch {
 }
 
 impl EmbeddedStore {
-    /// Reads and checks everything. Blocks the thread, for as long as it takes
+    /// Reads and checks everything, compacted segments included; none is
+    /// compacted meanwhile. Blocks the thread, for as long as it takes
     /// to read the whole store once and its bodies twice; writes a second index
     /// beside the first and removes it again.
     ///
@@ -90,6 +94,7 @@ impl EmbeddedStore {
     /// report.
     pub fn check(&self) -> Result<CheckReport, StoreError> {
         let sqlite = |error: rusqlite::Error| index_error(&error);
+        let _hold = self.hold_compaction();
         self.shared.reveal_blocking()?;
         let scratch = Scratch(self.layout.root.join("check.db"));
         drop(Scratch(scratch.0.clone()));
@@ -109,9 +114,8 @@ impl EmbeddedStore {
         for (table, columns) in AGREED {
             compare(&conn, (table, columns, "true"), &mut report).map_err(sqlite)?;
         }
-        // Dead extents are forgotten at each start, without a record.
-        let kept = format!("refs > 0 OR id < {EXTENT_BODIES}");
-        compare(&conn, (BODIES.0, BODIES.1, &kept), &mut report).map_err(sqlite)?;
+        // Dead bodies are forgotten without a record.
+        compare(&conn, (BODIES.0, BODIES.1, "refs > 0"), &mut report).map_err(sqlite)?;
         self.check_bodies(&conn, &mut report)?;
         report.messages = conn
             .query_row("SELECT count(*) FROM main.messages", [], |row| {
@@ -129,11 +133,7 @@ impl EmbeddedStore {
         until: Lsn,
         report: &mut CheckReport,
     ) -> Result<(), StoreError> {
-        let directory = LogDirectory {
-            files: std::sync::Arc::clone(&self.files),
-            path: self.layout.log.clone(),
-            store: self.identity,
-        };
+        let directory = self.log_directory();
         let reach = Reach {
             vouched: Lsn(until.0.saturating_sub(1)),
             until,

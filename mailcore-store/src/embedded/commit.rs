@@ -262,7 +262,8 @@ impl Stage for Staging {
             .take()
             .ok_or(StoreError::Unavailable("nothing was staged"))?;
         let staged: Arc<Staged> = blocking(move || writer.finish()).await?;
-        let key = self.shared.blob_key(extent_body(staged.id()));
+        let id = extent_body(staged.id());
+        let key = (self.shared.blob_key(id), id);
         let body: Arc<dyn Blob> = Arc::new(StoredBody::staged(
             Arc::clone(&self.shared.bodies),
             key,

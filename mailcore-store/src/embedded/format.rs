@@ -123,6 +123,7 @@ pub(crate) fn look(
         files: std::sync::Arc::clone(files),
         path: layout.log.clone(),
         store: named.map_or(StoreId([0; 16]), |(_, identity)| identity),
+        generations: Default::default(),
     };
     let newest = directory.newest_header()?;
     let in_log = newest.map(|it| (it.format, it.store));

@@ -13,6 +13,7 @@ mod body;
 mod check;
 mod columns;
 mod commit;
+mod compact;
 mod format;
 pub mod fs;
 mod index;
@@ -34,6 +35,7 @@ mod working_copy;
 mod writer;
 
 pub use check::CheckReport;
+pub use compact::{CompactReport, Compaction, CompactionHold};
 pub use format::{FormatError, Migration};
 pub use index::Retention;
 pub use log::{Damage, LogError, LogOptions, Loss, Lsn, SegmentId, StoreId};

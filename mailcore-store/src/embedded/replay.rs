@@ -61,7 +61,7 @@ pub(crate) fn catch_up(
         let record = Record::decode(&group.record).map_err(|_| LogError::Record(group.lsn))?;
         let origin = Origin {
             lsn: group.lsn,
-            segment: group.segment,
+            file: group.file,
             bodies: &group.bodies,
             at: record.at,
         };
@@ -69,7 +69,7 @@ pub(crate) fn catch_up(
             index.apply(effect, origin)?;
         }
         index.applied = Place {
-            segment: group.segment,
+            segment: group.file.id,
             offset: group.end,
             next: group.lsn.next(),
         };

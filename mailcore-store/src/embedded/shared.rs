@@ -296,7 +296,12 @@ impl Shared {
         let (id, place, length) = row.map_or((0, BodyPlace::Lost, 0), |row| {
             (row.id, BodyPlace::of(&row), row.length)
         });
-        StoredBody::new(Arc::clone(&self.bodies), self.blob_key(id), place, length)
+        StoredBody::new(
+            Arc::clone(&self.bodies),
+            (self.blob_key(id), id),
+            place,
+            length,
+        )
     }
 }
 

@@ -331,7 +331,7 @@ impl Mailbox for OpenMailbox {
             Ok(Some(row.map(|row| {
                 let body = shared.stored_body(Some(row.body));
                 // While on this thread: most who ask for a message read it.
-                body.read_ahead();
+                body.hold();
                 (row.prefix, body)
             })))
         };

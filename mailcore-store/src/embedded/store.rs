@@ -11,12 +11,13 @@ use thiserror::Error;
 
 use super::body::Bodies;
 use super::body::extent::Extents;
+use super::compact::{Compacting, Compaction};
 use super::format::{self, FormatError, Found, Migration};
 use super::fs::{DiskFileSystem, FileSystem};
 use super::index::{Index, Retention, read};
 use super::lock::{self, Lock, LockError};
 use super::log::{
-    Damage, FORMAT, LogDirectory, LogError, LogOptions, LogWriter, Lsn, Place, StoreId,
+    Damage, FORMAT, Generations, LogDirectory, LogError, LogOptions, LogWriter, Lsn, Place, StoreId,
 };
 use super::migrate;
 use super::replay::{Reach, Replayed, catch_up, look_ahead};
@@ -38,6 +39,8 @@ pub struct EmbeddedOptions {
     /// (UIDs, flags, dates, sizes), about 70 for each; 32 MiB by default, 0
     /// for none.
     pub column_cache: usize,
+    /// When and how fast the log is compacted.
+    pub compaction: Compaction,
     /// Gives SAVEDATE, expiry of state, and UIDVALIDITY.
     pub clock: Arc<dyn Clock>,
     /// Gives a new store its identity.
@@ -59,6 +62,7 @@ impl Default for EmbeddedOptions {
             log: LogOptions::default(),
             retention: Retention::default(),
             column_cache: 32 << 20,
+            compaction: Compaction::default(),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
             file_system: Arc::new(DiskFileSystem),
@@ -198,6 +202,7 @@ pub struct EmbeddedStore {
     pub(crate) layout: Layout,
     pub(crate) identity: StoreId,
     pub(crate) files: Arc<dyn FileSystem>,
+    pub(crate) compacting: Compacting,
     report: OpenReport,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// The index of a store that can't be written.
@@ -257,6 +262,7 @@ impl EmbeddedStore {
             None => format::new_identity(&*options.entropy),
         };
         let directory = log_directory(&layout, &files, identity);
+        let compacting = Compacting::new(&options, &directory);
         let copy = migrate::folder(&layout, FORMAT);
         let old = found.filter(Found::is_old);
         if let Some(found) = old {
@@ -304,6 +310,7 @@ impl EmbeddedStore {
             layout,
             identity,
             files,
+            compacting,
             report,
             writer: Mutex::new(Some(thread)),
             working_copy: Mutex::new(None),
@@ -321,6 +328,7 @@ impl EmbeddedStore {
     ) -> Result<Self, OpenError> {
         let files = Arc::clone(&options.file_system);
         let directory = log_directory(&layout, &files, found.identity);
+        let compacting = Compacting::new(&options, &directory);
         let (working, replayed) =
             working_copy::open(&layout.index, &options.work_directory, &directory)?;
         let extents = Extents::open(
@@ -348,6 +356,7 @@ impl EmbeddedStore {
             layout,
             identity: found.identity,
             files,
+            compacting,
             report,
             writer: Mutex::new(None),
             working_copy: Mutex::new(Some(working)),
@@ -368,6 +377,7 @@ impl EmbeddedStore {
     /// Finishes what was begun and ends the writer. Everything fails with
     /// `Unavailable` from then on. Blocks the thread; dropping does the same.
     pub fn close(&self) {
+        self.compacting.close();
         drop(held(&self.shared.queue).take());
         if let Some(thread) = held(&self.writer).take()
             && thread.join().is_err()
@@ -404,6 +414,7 @@ fn log_directory(layout: &Layout, files: &Arc<dyn FileSystem>, store: StoreId) -
         files: Arc::clone(files),
         path: layout.log.clone(),
         store,
+        generations: Generations::default(),
     }
 }
 
@@ -414,6 +425,7 @@ fn parts(layout: &Layout, options: &EmbeddedOptions, index: &Index, extents: Ext
         layout.log.clone(),
         layout.extents.clone(),
         extents.store(),
+        layout.index.clone(),
     );
     Parts {
         number: extents.store().number(),
@@ -474,17 +486,23 @@ fn open_index(
     if forget {
         tracing::info!("the index is of an older version; building it anew from the log");
     } else if layout.index.exists() {
-        if let Some(mut index) = Index::open(&layout.index, directory.store).map_err(index_error)? {
+        if let Some(mut index) = Index::open(&layout.index, directory.store).map_err(index_error)?
+            && let Some(others) = directory.settle(index.word().map_err(index_error)?.as_ref())?
+        {
             let vouched = Lsn(index.applied.next.0.saturating_sub(1));
             look_ahead(directory, index.applied, vouched)?;
             match catch_up(&mut index, directory, Reach::all(vouched)) {
-                Ok(replayed) => return Ok((index, replayed, false)),
+                Ok(replayed) => {
+                    directory.clear(&others)?;
+                    return Ok((index, replayed, false));
+                }
                 Err(LogError::Apply(error)) if super::index::is_damage(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         tracing::warn!(index = %layout.index.display(), "the index can't be used; building it anew from the log");
     }
+    let others = directory.settle(None)?.unwrap_or_default();
     if layout.index.exists() {
         // What is there stays when the log can't be read.
         look_ahead(directory, Place::START, Lsn(0))?;
@@ -496,8 +514,12 @@ fn open_index(
     let mut index = Index::open(&layout.index, directory.store)
         .map_err(index_error)?
         .ok_or_else(|| index_error(rusqlite::Error::InvalidQuery))?;
+    index
+        .adopt(&directory.generations.compacted())
+        .map_err(index_error)?;
     match catch_up(&mut index, directory, Reach::all(Lsn(0))) {
         Ok(replayed) => {
+            directory.clear(&others)?;
             let rebuilt = replayed.groups > 0;
             Ok((index, replayed, rebuilt))
         }

@@ -87,6 +87,10 @@ pub(crate) fn open(
             let mut index = Index::open(&path, directory.store)
                 .map_err(wrong)?
                 .ok_or_else(|| wrong(rusqlite::Error::InvalidQuery))?;
+            directory.settle(None)?;
+            index
+                .adopt(&directory.generations.compacted())
+                .map_err(wrong)?;
             let replayed = catch_up(&mut index, directory, Reach::all(Lsn(0)))?;
             let _folder = None;
             Ok((
@@ -116,6 +120,12 @@ impl From<io::Error> for Attempt {
 impl From<rusqlite::Error> for Attempt {
     fn from(error: rusqlite::Error) -> Self {
         Self::Folder(Box::new(error))
+    }
+}
+
+impl From<LogError> for Attempt {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
     }
 }
 
@@ -167,6 +177,13 @@ fn opened(path: &Path, directory: &LogDirectory) -> Result<Option<(Index, Replay
     let Some(mut index) = Index::open(path, directory.store)? else {
         return Ok(None);
     };
+    let word = index.word()?;
+    if directory.settle(word.as_ref())?.is_none() {
+        return Ok(None);
+    }
+    if word.is_none() {
+        index.adopt(&directory.generations.compacted())?;
+    }
     let vouched = Lsn(index.applied.next.0.saturating_sub(1));
     match catch_up(&mut index, directory, Reach::all(vouched)) {
         Ok(replayed) => Ok(Some((index, replayed))),

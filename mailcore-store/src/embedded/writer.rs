@@ -96,31 +96,8 @@ impl Shared {
     ) -> Result<T, CommitError> {
         self.writable()?;
         let (sender, receiver) = oneshot::channel();
-        let work: Work = Box::new(move |sequencer| {
-            let outcome = work(sequencer);
-            let abort = match &outcome {
-                Err(Refusal::Index(error)) => Err(Abort(index_error(error))),
-                // A refusal after a change would be half a change.
-                Err(_) if !sequencer.effects.is_empty() => Err(Abort(StoreError::Unavailable(
-                    "a request could not be finished",
-                ))),
-                _ => Ok(()),
-            };
-            let answer: Answer = Box::new(move |durable| {
-                let result = match (durable, outcome) {
-                    (Ok(()), Ok(value)) => Ok(value),
-                    (_, Err(Refusal::Store(error))) => Err(CommitError::Store(error)),
-                    (_, Err(Refusal::Precondition(at))) => Err(CommitError::Precondition(at)),
-                    (Ok(()), Err(Refusal::Index(error))) => {
-                        Err(CommitError::Store(index_error(&error)))
-                    }
-                    (Err(error), _) => Err(CommitError::Store(error)),
-                };
-                // The asker may have gone away; what was done stays done.
-                drop(sender.send(result));
-            });
-            (answer, abort)
-        });
+        // The asker may have gone away; what was done stays done.
+        let work = guarded(work, move |result| drop(sender.send(result)));
         let closed = || CommitError::Store(StoreError::Unavailable("the store is closed"));
         let place = Arc::clone(&self.places).acquire_owned().await;
         let request = Request(work, Some(place.map_err(|_| closed())?));
@@ -131,6 +108,62 @@ impl Shared {
             .map_err(|_| closed())?;
         receiver.await.map_err(|_| closed())?
     }
+}
+
+impl Shared {
+    /// As [`Shared::submit`], blocking the thread.
+    ///
+    /// # Errors
+    /// As [`Shared::submit`].
+    pub(crate) fn submit_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Sequencer<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writable()?;
+        let closed = || StoreError::Unavailable("the store is closed");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let work = guarded(work, move |result| drop(sender.send(result)));
+        let queue = super::shared::lock(&self.queue).clone();
+        queue
+            .ok_or_else(closed)?
+            .send(Request(work, None))
+            .map_err(|_| closed())?;
+        match receiver.recv().map_err(|_| closed())? {
+            Ok(value) => Ok(value),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(_) => Err(StoreError::Unavailable("the change was refused")),
+        }
+    }
+}
+
+/// A request's work with its answer: all of it counts, or nothing.
+fn guarded<T: Send + 'static>(
+    work: impl FnOnce(&mut Sequencer<'_>) -> Result<T, Refusal> + Send + 'static,
+    done: impl FnOnce(Result<T, CommitError>) + Send + 'static,
+) -> Work {
+    Box::new(move |sequencer| {
+        let outcome = work(sequencer);
+        let abort = match &outcome {
+            Err(Refusal::Index(error)) => Err(Abort(index_error(error))),
+            // A refusal after a change would be half a change.
+            Err(_) if !sequencer.effects.is_empty() => Err(Abort(StoreError::Unavailable(
+                "a request could not be finished",
+            ))),
+            _ => Ok(()),
+        };
+        let answer: Answer = Box::new(move |durable| {
+            done(match (durable, outcome) {
+                (Ok(()), Ok(value)) => Ok(value),
+                (_, Err(Refusal::Store(error))) => Err(CommitError::Store(error)),
+                (_, Err(Refusal::Precondition(at))) => Err(CommitError::Precondition(at)),
+                (Ok(()), Err(Refusal::Index(error))) => {
+                    Err(CommitError::Store(index_error(&error)))
+                }
+                (Err(error), _) => Err(CommitError::Store(error)),
+            });
+        });
+        (answer, abort)
+    })
 }
 
 /// What the thread owns.

@@ -8,18 +8,19 @@ pub(crate) mod extent;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use mailcore::message::{Blob, BlobKey};
 use mailcore::seams::StoreError;
+use rusqlite::OpenFlags;
 
 use super::fs::{FileSystem, StoreFile};
-use super::index::read::BodyRow;
-use super::index::{IN_EXTENT, LOST};
-use super::log::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, Lsn, SegmentId, StoreId};
+use super::index::read::{self, BodyRow};
+use super::index::{IN_EXTENT, LOST, connect};
+use super::log::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, Lsn, SegmentFile, SegmentId, StoreId};
 use extent::{EXTENT_HEADER, ExtentId};
 
 /// Body ids from here on name extents; below they are counted.
@@ -34,7 +35,7 @@ const MAX_OPEN: usize = 128;
 pub(crate) enum BodyPlace {
     /// In one frame of a segment.
     Frame {
-        segment: SegmentId,
+        file: SegmentFile,
         offset: u64,
         lsn: Lsn,
     },
@@ -50,7 +51,7 @@ impl BodyPlace {
             LOST => Self::Lost,
             IN_EXTENT => Self::Extent(ExtentId(row.place)),
             segment => Self::Frame {
-                segment: SegmentId(u64::try_from(segment).unwrap_or(0)),
+                file: SegmentId(u64::try_from(segment).unwrap_or(0)).file(row.generation),
                 offset: row.place,
                 lsn: Lsn(row.lsn),
             },
@@ -64,6 +65,8 @@ pub(crate) struct Bodies {
     log: PathBuf,
     extents: PathBuf,
     store: StoreId,
+    /// Asked again when a file is gone: compaction may have moved the body.
+    index: PathBuf,
     open: Mutex<HashMap<PathBuf, Arc<dyn StoreFile>>>,
 }
 
@@ -81,35 +84,59 @@ impl Bodies {
         log: PathBuf,
         extents: PathBuf,
         store: StoreId,
+        index: PathBuf,
     ) -> Self {
         Self {
             files,
             log,
             extents,
             store,
+            index,
             open: Mutex::default(),
         }
     }
 
-    fn file(&self, path: PathBuf) -> Result<Arc<dyn StoreFile>, StoreError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = open.get(&path) {
-            return Ok(Arc::clone(file));
+    fn path(&self, place: BodyPlace) -> Result<PathBuf, StoreError> {
+        match place {
+            BodyPlace::Lost => Err(StoreError::Damaged("the message's content is lost".into())),
+            BodyPlace::Frame { file, .. } => Ok(file.path(&self.log)),
+            BodyPlace::Extent(extent) => Ok(extent.path(&self.extents)),
         }
-        let file = self
-            .files
-            .open_read(&path)
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    StoreError::Damaged(format!("{} is missing", path.display()))
-                }
-                _ => StoreError::io(format!("opening {}", path.display()), error),
-            })?;
+    }
+
+    /// The file at `path`; `None` when there is none.
+    fn file(&self, path: &Path) -> Result<Option<Arc<dyn StoreFile>>, StoreError> {
+        // Held while opening: what is let go of after its name is gone cannot
+        // come in again.
+        let mut open = lock(&self.open);
+        if let Some(file) = open.get(path) {
+            return Ok(Some(Arc::clone(file)));
+        }
+        let file = match self.files.open_read(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(StoreError::io(format!("opening {}", path.display()), error));
+            }
+        };
         if open.len() >= MAX_OPEN {
             open.clear();
         }
-        open.insert(path, Arc::clone(&file));
-        Ok(file)
+        open.insert(path.to_owned(), Arc::clone(&file));
+        Ok(Some(file))
+    }
+
+    /// Closes a file that lost its name, so that its space is free once nobody
+    /// reads it.
+    pub(crate) fn let_go(&self, path: &Path) {
+        lock(&self.open).remove(path);
+    }
+
+    /// Where the index says a body lies now.
+    fn locate(&self, id: u64) -> Option<BodyPlace> {
+        let conn = connect(&self.index, OpenFlags::SQLITE_OPEN_READ_WRITE).ok()?;
+        let row = read::body(&conn, id).ok()??;
+        Some(BodyPlace::of(&row))
     }
 
     /// Octets from `start` on: at least up to `end`, cut to the body's length,
@@ -123,31 +150,39 @@ impl Bodies {
         length: u64,
         range: Range<u64>,
     ) -> Result<Chunk, StoreError> {
+        let path = self.path(place)?;
+        let file = self.file(&path)?.ok_or_else(|| missing(&path))?;
+        self.read_in(&*file, place, length, range)
+    }
+
+    /// As [`Bodies::read`], in a file that is open.
+    fn read_in(
+        &self,
+        file: &dyn StoreFile,
+        place: BodyPlace,
+        length: u64,
+        range: Range<u64>,
+    ) -> Result<Chunk, StoreError> {
+        let path = self.path(place)?;
         match place {
-            BodyPlace::Lost => Err(StoreError::Damaged("the message's content is lost".into())),
             BodyPlace::Frame {
-                segment,
+                file: segment,
                 offset,
                 lsn,
             } => {
-                let path = segment.path(&self.log);
                 let wanted = usize::try_from(length).unwrap_or(usize::MAX).min(BLOCK);
-                let octets = read_octets(
-                    &*self.file(path.clone())?,
-                    HEADER_LEN + wanted,
-                    offset,
-                    &path,
-                )?;
+                let octets = read_octets(file, HEADER_LEN + wanted, offset, &path)?;
                 let block = self.block(
                     &octets,
-                    (FrameKind::Body, segment.0),
+                    (FrameKind::Body, segment.id.0),
                     Within::Group(lsn),
                     wanted,
                 );
                 let octets = block.ok_or_else(|| damaged(&path, offset))?;
                 Ok(Chunk { start: 0, octets })
             }
-            BodyPlace::Extent(extent) => self.read_extent(extent, length, range),
+            BodyPlace::Extent(extent) => self.read_extent((file, extent), length, range),
+            BodyPlace::Lost => Err(missing(&path)),
         }
     }
 
@@ -168,13 +203,12 @@ impl Bodies {
 
     fn read_extent(
         &self,
-        extent: ExtentId,
+        (file, extent): (&dyn StoreFile, ExtentId),
         length: u64,
         range: Range<u64>,
     ) -> Result<Chunk, StoreError> {
         let block = BLOCK as u64;
         let path = extent.path(&self.extents);
-        let file = self.file(path.clone())?;
         let first = range.start / block;
         let last = range
             .end
@@ -190,7 +224,7 @@ impl Bodies {
                 .unwrap_or(usize::MAX)
                 .min(READ_AHEAD / BLOCK);
             let offset = EXTENT_HEADER + number * step as u64;
-            let octets = read_octets(&*file, count * step, offset, &path)?;
+            let octets = read_octets(file, count * step, offset, &path)?;
             for at in 0..count {
                 let left = length.saturating_sub(number * block);
                 let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(BLOCK);
@@ -242,7 +276,7 @@ fn read_octets(
     file: &dyn StoreFile,
     length: usize,
     offset: u64,
-    path: &std::path::Path,
+    path: &Path,
 ) -> Result<Bytes, StoreError> {
     let mut octets = vec![0; length];
     let filled = file
@@ -252,7 +286,11 @@ fn read_octets(
     Ok(Bytes::from(octets))
 }
 
-fn damaged(path: &std::path::Path, offset: u64) -> StoreError {
+fn missing(path: &Path) -> StoreError {
+    StoreError::Damaged(format!("{} is missing", path.display()))
+}
+
+fn damaged(path: &Path, offset: u64) -> StoreError {
     StoreError::Damaged(format!(
         "content in {} at {offset} does not match its checksum",
         path.display()
@@ -280,27 +318,66 @@ impl Chunk {
 pub(crate) struct StoredBody {
     bodies: Arc<Bodies>,
     key: BlobKey,
-    place: BodyPlace,
     length: u64,
+    held: Arc<Mutex<Held>>,
     /// What was read last: the next range mostly lies in it.
     ahead: Mutex<Option<Chunk>>,
     /// Keeps a staged extent from being swept.
     _staged: Option<Arc<extent::Staged>>,
 }
 
+/// Where a body lies, as far as its handle knows.
+#[derive(Debug, Clone)]
+struct Held {
+    id: u64,
+    place: BodyPlace,
+    /// Keeps the octets there when the file loses its name.
+    file: Option<Arc<dyn StoreFile>>,
+}
+
+impl Held {
+    /// The file the body is in, wherever compaction has put it since the handle
+    /// was made.
+    fn open(&mut self, bodies: &Bodies) -> Result<Arc<dyn StoreFile>, StoreError> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        loop {
+            let path = bodies.path(self.place)?;
+            if let Some(file) = bodies.file(&path)? {
+                return Ok(file);
+            }
+            match bodies.locate(self.id) {
+                Some(place) if place != self.place => self.place = place,
+                _ => return Err(missing(&path)),
+            }
+        }
+    }
+}
+
 impl StoredBody {
-    pub(crate) fn new(bodies: Arc<Bodies>, key: BlobKey, place: BodyPlace, length: u64) -> Self {
+    pub(crate) fn new(
+        bodies: Arc<Bodies>,
+        (key, id): (BlobKey, u64),
+        place: BodyPlace,
+        length: u64,
+    ) -> Self {
+        let file = None;
         Self {
             bodies,
             key,
-            place,
             length,
+            held: Arc::new(Mutex::new(Held { id, place, file })),
             ahead: Mutex::new(None),
             _staged: None,
         }
     }
 
-    pub(crate) fn staged(bodies: Arc<Bodies>, key: BlobKey, staged: Arc<extent::Staged>) -> Self {
+    pub(crate) fn staged(
+        bodies: Arc<Bodies>,
+        key: (BlobKey, u64),
+        staged: Arc<extent::Staged>,
+    ) -> Self {
         let (place, length) = (BodyPlace::Extent(staged.id()), staged.length());
         Self {
             _staged: Some(staged),
@@ -308,20 +385,36 @@ impl StoredBody {
         }
     }
 
-    /// Takes a body that lies in one frame into memory. Blocks the thread. A
-    /// failure shows when the octets are asked for.
-    pub(crate) fn read_ahead(&self) {
-        if let BodyPlace::Frame { .. } = self.place
-            && let Ok(chunk) = self.bodies.read(self.place, self.length, 0..self.length)
+    /// Opens the body's file, so that it stays readable through this handle
+    /// when the message is expunged, and takes a body that lies in one frame
+    /// into memory. Blocks the thread. A failure shows when the octets are
+    /// asked for.
+    pub(crate) fn hold(&self) {
+        let mut held = lock(&self.held);
+        let Ok(file) = held.open(&self.bodies) else {
+            return;
+        };
+        held.file = Some(Arc::clone(&file));
+        if let BodyPlace::Frame { .. } = held.place
+            && let Ok(chunk) = self
+                .bodies
+                .read_in(&*file, held.place, self.length, 0..self.length)
         {
-            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(chunk);
+            // All of it is here: the file is of no more use.
+            held.file = None;
+            *lock(&self.ahead) = Some(chunk);
         }
     }
 
-    fn held(&self, range: &Range<u64>) -> Option<Bytes> {
-        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        ahead.as_ref().and_then(|chunk| chunk.slice(range))
+    fn ahead(&self, range: &Range<u64>) -> Option<Bytes> {
+        lock(&self.ahead)
+            .as_ref()
+            .and_then(|chunk| chunk.slice(range))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -339,21 +432,32 @@ impl Blob for StoredBody {
         if range.start >= range.end {
             return Ok(Bytes::new());
         }
-        if let Some(octets) = self.held(&range) {
+        if let Some(octets) = self.ahead(&range) {
             return Ok(octets);
         }
-        let (bodies, place, length) = (Arc::clone(&self.bodies), self.place, self.length);
+        let (bodies, held, length) = (
+            Arc::clone(&self.bodies),
+            Arc::clone(&self.held),
+            self.length,
+        );
         // A whole read-ahead from here, or what was asked for if that is more.
         let end = range
             .end
             .max(range.start.saturating_add(READ_AHEAD as u64))
             .min(length);
         let ahead = range.start..end;
-        let chunk = tokio::task::spawn_blocking(move || bodies.read(place, length, ahead))
+        let job = move || {
+            let (file, place) = {
+                let mut held = lock(&held);
+                (held.open(&bodies)?, held.place)
+            };
+            bodies.read_in(&*file, place, length, ahead)
+        };
+        let chunk = tokio::task::spawn_blocking(job)
             .await
             .map_err(|_| StoreError::Unavailable("the runtime is shutting down"))??;
         let octets = chunk.slice(&range).ok_or(StoreError::NotFound)?;
-        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(chunk);
+        *lock(&self.ahead) = Some(chunk);
         Ok(octets)
     }
 }

@@ -89,7 +89,7 @@ impl Subject {
     fn apply(&mut self, effects: &[Effect]) {
         let origin = Origin {
             lsn: Lsn(1),
-            segment: SegmentId(1),
+            file: SegmentId(1).file(0),
             bodies: &[Some(0)],
             at: 0,
         };

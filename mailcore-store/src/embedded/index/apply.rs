@@ -12,14 +12,14 @@ use rusqlite::{OptionalExtension, params};
 use super::cache::MailboxState;
 use super::{Index, signed, unsigned};
 use crate::embedded::body::EXTENT_BODIES;
-use crate::embedded::log::{Lsn, SegmentId};
+use crate::embedded::log::{Lsn, SegmentFile};
 use crate::embedded::record::{BodySource, Effect, Filed, Keep, keywords_text};
 
 /// Where a group's body frames lie, and when it was committed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
     pub(crate) lsn: Lsn,
-    pub(crate) segment: SegmentId,
+    pub(crate) file: SegmentFile,
     /// Offsets of the body frames; `None` for a lost one.
     pub(crate) bodies: &'a [Option<u64>],
     /// Milliseconds since 1970.
@@ -156,7 +156,7 @@ impl Index {
                     .map(drop)
             }
             // The other half is in `apply`.
-            _ => Ok(()),
+            other => self.apply_counted(other),
         }
     }
 
@@ -167,11 +167,15 @@ impl Index {
         (length, hash): (u64, &[u8; 32]),
         origin: Origin<'_>,
     ) -> rusqlite::Result<()> {
+        let generation = match source {
+            BodySource::Extent(_) => 0,
+            BodySource::Frame(_) => origin.file.generation,
+        };
         let (segment, place) = match source {
             BodySource::Extent(extent) => (IN_EXTENT, signed(extent)),
             BodySource::Frame(index) => {
                 match origin.bodies.get(index as usize).copied().flatten() {
-                    Some(offset) => (signed(origin.segment.0), signed(offset)),
+                    Some(offset) => (signed(origin.file.id.0), signed(offset)),
                     None => (LOST, 0),
                 }
             }
@@ -180,14 +184,15 @@ impl Index {
             self.counters.body = self.counters.body.max(id + 1);
         }
         self.conn
-            .prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?, 0)")?
+            .prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?, 0, ?)")?
             .execute(params![
                 signed(id),
                 segment,
                 place,
                 signed(origin.lsn.0),
                 signed(length),
-                &hash[..]
+                &hash[..],
+                generation
             ])
             .map(drop)
     }
@@ -269,7 +274,7 @@ impl Index {
     }
 
     /// A mailbox that is missing (its record was damaged) has no counters.
-    fn change_mailbox(
+    pub(super) fn change_mailbox(
         &mut self,
         id: u64,
         change: impl FnOnce(&mut MailboxState),

@@ -6,6 +6,7 @@
 mod apply;
 mod cache;
 pub(crate) mod read;
+pub(crate) mod segments;
 mod tidy;
 
 use std::collections::{BTreeSet, HashMap};
@@ -19,6 +20,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 pub(crate) use apply::{IN_EXTENT, LOST, Origin};
 pub(crate) use cache::{Counters, MailboxState};
+pub(crate) use segments::{MadeOne, Moved, Takeover};
 pub use tidy::Retention;
 
 use super::body::EXTENT_BODIES;
@@ -26,7 +28,7 @@ use super::log::{Lsn, Place, SegmentId, StoreId};
 use cache::Cache;
 
 /// The layout of the tables. An index of another version is built anew.
-pub(crate) const INDEX_VERSION: i64 = 2;
+pub(crate) const INDEX_VERSION: i64 = 3;
 /// Where SQLite's VFS for databases in memory has its names; the same name is
 /// the same database within the process (sqlite.org/uri.html, `vfs=memdb`).
 pub(crate) const IN_MEMORY: &str = "file:";

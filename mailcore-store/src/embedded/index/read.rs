@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::apply::content_sum;
 use super::cache::MailboxState;
 use super::{signed, unsigned};
+use crate::embedded::log::{Lsn, Place, SegmentId};
 use crate::embedded::record::{email_id, flags_from};
 
 const MAILBOX: &str = "id, account, name, uid_validity, uid_next, modseq, messages, unseen, deleted, size, special_use";
@@ -67,6 +68,18 @@ pub(crate) fn mailbox_by_name(
     ))?
     .query_row([account, name], mailbox)
     .optional()
+}
+
+/// The place in the log that the tables stand for.
+pub(crate) fn applied_place(conn: &Connection) -> rusqlite::Result<Place> {
+    conn.prepare_cached("SELECT next_lsn, segment, place FROM meta")?
+        .query_row([], |row| {
+            Ok(Place {
+                next: Lsn(number(row, 0)?),
+                segment: SegmentId(number(row, 1)?),
+                offset: number(row, 2)?,
+            })
+        })
 }
 
 /// The log position that the tables stand for.
@@ -279,6 +292,8 @@ pub(crate) struct BodyRow {
     pub(crate) id: u64,
     /// A segment, or one of [`super::apply::LOST`] and `IN_EXTENT`.
     pub(crate) segment: i64,
+    /// Which of the segment's files.
+    pub(crate) generation: u32,
     pub(crate) place: u64,
     /// The group whose frame it is; 0 in extents.
     pub(crate) lsn: u64,
@@ -292,13 +307,16 @@ fn body_row(row: &Row<'_>) -> rusqlite::Result<BodyRow> {
         place: number(row, 2)?,
         lsn: number(row, 3)?,
         length: number(row, 4)?,
+        generation: row.get(5)?,
     })
 }
 
 pub(crate) fn body(conn: &Connection, id: u64) -> rusqlite::Result<Option<BodyRow>> {
-    conn.prepare_cached("SELECT id, segment, place, lsn, length FROM bodies WHERE id = ?")?
-        .query_row([signed(id)], body_row)
-        .optional()
+    conn.prepare_cached(
+        "SELECT id, segment, place, lsn, length, generation FROM bodies WHERE id = ?",
+    )?
+    .query_row([signed(id)], body_row)
+    .optional()
 }
 
 pub(crate) fn body_hash(conn: &Connection, id: u64) -> rusqlite::Result<Option<[u8; 32]>> {
@@ -314,10 +332,10 @@ pub(crate) fn bodies(
     limit: usize,
 ) -> rusqlite::Result<Vec<(BodyRow, [u8; 32])>> {
     conn.prepare_cached(
-        "SELECT id, segment, place, lsn, length, hash FROM bodies WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT id, segment, place, lsn, length, generation, hash FROM bodies WHERE id > ? ORDER BY id LIMIT ?",
     )?
     .query_map(params![signed(after), signed(limit as u64)], |row| {
-        Ok((body_row(row)?, row.get(5)?))
+        Ok((body_row(row)?, row.get(6)?))
     })?
     .collect()
 }
@@ -338,7 +356,7 @@ pub(crate) fn content(
     uid: Uid,
 ) -> rusqlite::Result<Option<Option<ContentRow>>> {
     conn.prepare_cached(
-        "SELECT bodies.id, segment, place, lsn, length, hash, prefix, size, email_id FROM messages
+        "SELECT bodies.id, segment, place, lsn, length, generation, hash, prefix, size, email_id FROM messages
          LEFT JOIN contents ON contents.id = content LEFT JOIN bodies ON bodies.id = body
          WHERE mailbox = ? AND uid = ?",
     )?
@@ -349,10 +367,10 @@ pub(crate) fn content(
 }
 
 fn content_row(row: &Row<'_>) -> rusqlite::Result<Option<ContentRow>> {
-    let (body, hash) = (body_row(row)?, row.get::<_, [u8; 32]>(5)?);
-    let prefix: Vec<u8> = row.get(6)?;
-    let sound = number(row, 7)? == prefix.len() as u64 + body.length
-        && id128(row, 8)? == email_id(&prefix, &hash);
+    let (body, hash) = (body_row(row)?, row.get::<_, [u8; 32]>(6)?);
+    let prefix: Vec<u8> = row.get(7)?;
+    let sound = number(row, 8)? == prefix.len() as u64 + body.length
+        && id128(row, 9)? == email_id(&prefix, &hash);
     Ok(sound.then_some(ContentRow { prefix, body }))
 }
 

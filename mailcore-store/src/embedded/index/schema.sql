@@ -38,7 +38,13 @@ CREATE TABLE bodies (
     lsn     INTEGER NOT NULL,
     length  INTEGER NOT NULL,
     hash    BLOB    NOT NULL,
-    refs    INTEGER NOT NULL
+    refs    INTEGER NOT NULL,
+    generation INTEGER NOT NULL
+);
+CREATE INDEX bodies_dead_extents ON bodies (id) WHERE id >= 4611686018427387904 AND refs <= 0;
+CREATE TABLE segments (
+    number     INTEGER PRIMARY KEY,
+    generation INTEGER NOT NULL
 );
 CREATE TABLE contents (
     id      INTEGER PRIMARY KEY,

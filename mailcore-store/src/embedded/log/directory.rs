@@ -10,9 +10,12 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::frame::{Lsn, StoreId};
+use super::generations::Generations;
 use super::reader::{Damage, Extent, Item, Loss, Range, read_segment};
 use super::scan::{Scanner, Spot};
-use super::segment::{SEGMENT_HEADER, SegmentError, SegmentHeader, SegmentId, format_of};
+use super::segment::{
+    SEGMENT_HEADER, SegmentError, SegmentFile, SegmentHeader, SegmentId, format_of,
+};
 use crate::embedded::fs::{FileSystem, StoreFile};
 
 /// Why the log cannot be read or written.
@@ -104,14 +107,27 @@ pub(crate) struct LogDirectory {
     pub(crate) files: Arc<dyn FileSystem>,
     pub(crate) path: PathBuf,
     pub(crate) store: StoreId,
+    /// Which file of each segment counts.
+    pub(crate) generations: Generations,
 }
 
 /// A segment that counts.
-#[derive(Debug)]
-struct Part {
-    id: SegmentId,
-    extent: Extent,
-    first: Lsn,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) file: SegmentFile,
+    pub(crate) extent: Extent,
+    /// The first group in it.
+    pub(crate) first: Lsn,
+    /// In a compacted segment the last group it stands for.
+    pub(crate) last: Option<Lsn>,
+    /// Its header, unless that is damaged.
+    pub(crate) header: Option<SegmentHeader>,
+}
+
+impl Part {
+    pub(crate) fn id(&self) -> SegmentId {
+        self.file.id
+    }
 }
 
 impl LogDirectory {
@@ -126,23 +142,24 @@ impl LogDirectory {
         vouched: Lsn,
         visit: &mut dyn FnMut(Item) -> Result<(), LogError>,
     ) -> Result<Tail, LogError> {
-        let ids = self.segments()?;
-        let last_id = ids.last().copied().unwrap_or_default();
+        let files = self.segments()?;
+        let last_id = files.last().map(|it| it.id).unwrap_or_default();
         let mut place = from;
         let mut torn = 0;
-        for part in self.survey(&ids, vouched, visit)? {
-            if part.id < from.segment {
+        for part in self.survey(&files, vouched, visit)? {
+            let id = part.id();
+            if id < from.segment {
                 continue;
             }
-            let offset = if part.id == from.segment {
+            let offset = if id == from.segment {
                 from.offset
             } else {
                 SEGMENT_HEADER
             };
-            if part.first > place.next && part.id != from.segment {
+            if part.first > place.next && id != from.segment {
                 let loss = Loss::Groups(place.next, Lsn(part.first.0.saturating_sub(1)));
                 visit(Item::Damage(Damage {
-                    segment: part.id,
+                    segment: id,
                     from: 0,
                     to: 0,
                     loss,
@@ -150,18 +167,18 @@ impl LogDirectory {
                 place.next = part.first;
             }
             let range = Range {
-                segment: part.id,
+                file: part.file,
                 from: offset,
                 first: place.next,
                 extent: part.extent,
+                last: part.last,
             };
-            let path = part.id.path(&self.path);
-            let file = self.open(&path)?;
+            let file = self.open(&part.file.path(&self.path))?;
             let end = read_segment(&*file, self.store, range, visit)?;
             place = Place {
-                segment: part.id,
+                segment: id,
                 offset: end.offset,
-                next: end.next,
+                next: end.next.max(part.last.map_or(Lsn(0), Lsn::next)),
             };
             torn = end.torn;
         }
@@ -172,21 +189,34 @@ impl LogDirectory {
         })
     }
 
-    /// Segment numbers in the directory, ascending.
-    pub(crate) fn segments(&self) -> Result<Vec<SegmentId>, LogError> {
+    /// Every file of a segment in the directory, ascending.
+    pub(crate) fn all_files(&self) -> Result<Vec<SegmentFile>, LogError> {
         let names = self
             .files
             .list(&self.path)
             .map_err(|source| LogError::io(&self.path, source))?;
-        let mut ids: Vec<SegmentId> = names
+        let mut files: Vec<SegmentFile> = names
             .iter()
-            .filter_map(|name| SegmentId::from_file_name(name))
+            .filter_map(|name| SegmentFile::from_file_name(name))
             .collect();
-        ids.sort_unstable();
-        Ok(ids)
+        files.sort_unstable();
+        Ok(files)
     }
 
-    fn open(&self, path: &Path) -> Result<Arc<dyn StoreFile>, LogError> {
+    /// The file of each segment that counts, ascending.
+    pub(crate) fn segments(&self) -> Result<Vec<SegmentFile>, LogError> {
+        let mut files = self.all_files()?;
+        files.retain(|file| file.generation == self.generations.of(file.id));
+        Ok(files)
+    }
+
+    /// The segments that count, in the log's order. Damage in headers is left
+    /// out: [`LogDirectory::replay`] names it.
+    pub(crate) fn parts(&self) -> Result<Vec<Part>, LogError> {
+        self.survey(&self.segments()?, Lsn(0), &mut |_| Ok(()))
+    }
+
+    pub(crate) fn open(&self, path: &Path) -> Result<Arc<dyn StoreFile>, LogError> {
         self.files
             .open_read(path)
             .map_err(|source| LogError::io(path, source))
@@ -195,13 +225,14 @@ impl LogDirectory {
     /// From the last segment back: each header says where the one before ends.
     fn survey(
         &self,
-        ids: &[SegmentId],
+        files: &[SegmentFile],
         vouched: Lsn,
         visit: &mut dyn FnMut(Item) -> Result<(), LogError>,
     ) -> Result<Vec<Part>, LogError> {
-        let mut parts: Vec<Part> = Vec::with_capacity(ids.len());
+        let mut parts: Vec<Part> = Vec::with_capacity(files.len());
         let mut later = Later::Nothing;
-        for &id in ids.iter().rev() {
+        for &file in files.iter().rev() {
+            let id = file.id;
             if matches!(later, Later::Header { previous, .. } if id > previous) {
                 continue;
             }
@@ -211,32 +242,35 @@ impl LogDirectory {
                 Later::Header { first, .. } | Later::Frames { first } => Extent::Before(first),
             };
             self.name_missing(id, later, visit)?;
-            if let Some(header) = self.header(id)? {
+            if let Some(header) = self.header(file)? {
                 later = Later::Header {
                     previous: header.previous,
                     end: header.previous_end,
                     first: header.first_lsn,
                 };
+                let sealed = header.compacted.map(|it| Extent::Sealed(it.end));
                 parts.push(Part {
-                    id,
-                    extent,
+                    file,
+                    extent: sealed.unwrap_or(extent),
                     first: header.first_lsn,
+                    last: header.compacted.map(|it| it.last),
+                    header: Some(header),
                 });
                 continue;
             }
-            let first = self.first_frame(id)?;
+            let first = self.first_frame(file)?;
             if first.is_none() && !matches!(extent, Extent::Sealed(_)) {
                 // Its creation was cut short, and nothing was ever acknowledged
                 // in it; a header that was written and is wrong is named.
-                if !self.is_unfinished(id)? {
+                if !self.is_unfinished(file)? {
                     visit(Item::Damage(header_damage(id)))?;
                 }
                 continue;
             }
             visit(Item::Damage(header_damage(id)))?;
             let first = first.unwrap_or(Lsn(1));
+            parts.push(self.headless(file, first, (extent, later))?);
             later = Later::Frames { first };
-            parts.push(Part { id, extent, first });
         }
         if let Later::Header { previous, .. } = later
             && previous != SegmentId(0)
@@ -245,6 +279,30 @@ impl LogDirectory {
         }
         parts.reverse();
         Ok(parts)
+    }
+
+    /// A segment whose header is damaged: its name and its neighbour speak.
+    fn headless(
+        &self,
+        file: SegmentFile,
+        first: Lsn,
+        (extent, later): (Extent, Later),
+    ) -> Result<Part, LogError> {
+        let extent = match file.generation {
+            0 => extent,
+            _ => Extent::Sealed(self.length(file)?),
+        };
+        let next = match later {
+            Later::Header { first, .. } | Later::Frames { first } => first,
+            Later::Nothing => Lsn(u64::MAX),
+        };
+        Ok(Part {
+            file,
+            extent,
+            first,
+            last: (file.generation > 0).then_some(Lsn(next.0.saturating_sub(1))),
+            header: None,
+        })
     }
 
     fn name_missing(
@@ -265,8 +323,8 @@ impl LogDirectory {
     }
 
     /// The header block; `None` when it is damaged or cut short.
-    pub(crate) fn header(&self, id: SegmentId) -> Result<Option<SegmentHeader>, LogError> {
-        let path = id.path(&self.path);
+    pub(crate) fn header(&self, file: SegmentFile) -> Result<Option<SegmentHeader>, LogError> {
+        let path = file.path(&self.path);
         let mut block = vec![0; SEGMENT_HEADER as usize];
         let filled = self
             .open(&path)?
@@ -274,8 +332,12 @@ impl LogDirectory {
             .map_err(|source| LogError::io(&path, source))?;
         block.truncate(filled);
         match SegmentHeader::decode(&block) {
-            Ok(header) if header.store != self.store || header.id != id => {
+            Ok(header) if header.store != self.store || header.id != file.id => {
                 Err(LogError::Foreign(path))
+            }
+            // A file under another's name.
+            Ok(header) if header.compacted.map_or(0, |it| it.generation) != file.generation => {
+                Ok(None)
             }
             Ok(header) => Ok(Some(header)),
             Err(SegmentError::Damaged) => Ok(None),
@@ -292,14 +354,14 @@ impl LogDirectory {
     /// # Errors
     /// [`LogError::Newer`], or what the operating system reports.
     pub(crate) fn newest_header(&self) -> Result<Option<NewestHeader>, LogError> {
-        let ids = match self.segments() {
+        let files = match self.all_files() {
             Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);
             }
             other => other?,
         };
-        for id in ids.into_iter().rev() {
-            let path = id.path(&self.path);
+        for SegmentFile { id, generation } in files.into_iter().rev() {
+            let path = id.file(generation).path(&self.path);
             let mut block = vec![0; SEGMENT_HEADER as usize];
             let filled = self
                 .open(&path)?
@@ -323,9 +385,9 @@ impl LogDirectory {
     /// True when the header block is missing, or as a power cut leaves one that
     /// was never synced: it fills its first sector and its last, and at least
     /// one of them is not written. A bit that flips does not look like that.
-    fn is_unfinished(&self, id: SegmentId) -> Result<bool, LogError> {
+    fn is_unfinished(&self, file: SegmentFile) -> Result<bool, LogError> {
         const SECTOR: usize = 512;
-        let path = id.path(&self.path);
+        let path = file.path(&self.path);
         let mut block = vec![0; SEGMENT_HEADER as usize];
         self.open(&path)?
             .read_at(&mut block, 0)
@@ -340,11 +402,17 @@ impl LogDirectory {
         })
     }
 
-    fn first_frame(&self, id: SegmentId) -> Result<Option<Lsn>, LogError> {
-        let path = id.path(&self.path);
+    fn length(&self, file: SegmentFile) -> Result<u64, LogError> {
+        let path = file.path(&self.path);
+        let length = self.open(&path)?.len();
+        length.map_err(|source| LogError::io(&path, source))
+    }
+
+    fn first_frame(&self, segment: SegmentFile) -> Result<Option<Lsn>, LogError> {
+        let path = segment.path(&self.path);
         let file = self.open(&path)?;
         let limit = file.len().map_err(|source| LogError::io(&path, source))?;
-        let mut scanner = Scanner::new(&*file, self.store, id.0, SEGMENT_HEADER, limit);
+        let mut scanner = Scanner::new(&*file, self.store, segment.id.0, SEGMENT_HEADER, limit);
         while let Some(spot) = scanner
             .next()
             .map_err(|source| LogError::io(&path, source))?

@@ -6,6 +6,7 @@
 
 mod directory;
 mod frame;
+mod generations;
 mod reader;
 mod scan;
 mod segment;
@@ -15,12 +16,15 @@ mod writer;
 mod tests;
 
 pub use directory::LogError;
-pub(crate) use directory::{LogDirectory, Place, Tail};
+pub(crate) use directory::{LogDirectory, Part, Place, Tail};
 pub(crate) use frame::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, MAX_PAYLOAD, push, span};
 pub use frame::{Lsn, StoreId};
-pub(crate) use reader::Item;
+pub(crate) use generations::{Generations, Word};
 pub use reader::{Damage, Loss};
+pub(crate) use reader::{Extent, Group, Item, Range, read_segment};
 pub use segment::SegmentId;
-pub(crate) use segment::{FORMAT, OLDEST_FORMAT};
+pub(crate) use segment::{
+    Compacted, FORMAT, OLDEST_FORMAT, SEGMENT_HEADER, SegmentFile, SegmentHeader,
+};
 pub use writer::LogOptions;
 pub(crate) use writer::LogWriter;

@@ -9,14 +9,14 @@ use std::io;
 
 use super::frame::{FrameHeader, FrameKind, Lsn, StoreId};
 use super::scan::{Scanner, Spot};
-use super::segment::{SEGMENT_HEADER, SegmentId};
+use super::segment::{SEGMENT_HEADER, SegmentFile, SegmentId};
 use crate::embedded::fs::StoreFile;
 
 /// A frame group: one batch as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
     pub(crate) lsn: Lsn,
-    pub(crate) segment: SegmentId,
+    pub(crate) file: SegmentFile,
     /// Offsets of the body frames by their index; `None` for a lost one.
     pub(crate) bodies: Vec<Option<u64>>,
     pub(crate) record: Vec<u8>,
@@ -91,12 +91,15 @@ pub(crate) enum Extent {
 /// Where to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Range {
-    pub(crate) segment: SegmentId,
+    pub(crate) file: SegmentFile,
     /// A group's start, at least [`SEGMENT_HEADER`].
     pub(crate) from: u64,
     /// The group expected there.
     pub(crate) first: Lsn,
     pub(crate) extent: Extent,
+    /// In a compacted segment the last group it stands for: numbers up to that
+    /// may be left out.
+    pub(crate) last: Option<Lsn>,
 }
 
 /// What the reader comes upon.
@@ -136,7 +139,7 @@ pub(crate) fn read_segment<E: From<io::Error>>(
     };
     let from = range.from.max(SEGMENT_HEADER);
     if length < from {
-        let segment = range.segment;
+        let segment = range.file.id;
         visit(Item::Damage(Damage {
             segment,
             from: length,
@@ -146,11 +149,12 @@ pub(crate) fn read_segment<E: From<io::Error>>(
     }
     let synced = match range.extent {
         Extent::Sealed(_) => Lsn(u64::MAX),
-        Extent::Open { vouched } => vouched.max(stated(file, store, range.segment, from, limit)?),
+        Extent::Open { vouched } => vouched.max(stated(file, store, range.file.id, from, limit)?),
         Extent::Before(next) => Lsn(next.0.saturating_sub(1)),
     };
     let mut assembly = Assembly {
-        segment: range.segment,
+        file: range.file,
+        last: range.last,
         synced,
         sealed: !matches!(range.extent, Extent::Open { .. }),
         next: range.first,
@@ -158,7 +162,7 @@ pub(crate) fn read_segment<E: From<io::Error>>(
         partial: None,
         bad: None,
     };
-    let mut scanner = Scanner::new(file, store, range.segment.0, from, limit);
+    let mut scanner = Scanner::new(file, store, range.file.id.0, from, limit);
     while let Some(spot) = scanner.next()? {
         if let Extent::Before(next) = range.extent
             && matches!(&spot, Spot::Frame { header, .. } if header.lsn >= next)
@@ -200,7 +204,8 @@ struct Partial {
 
 #[derive(Debug)]
 struct Assembly {
-    segment: SegmentId,
+    file: SegmentFile,
+    last: Option<Lsn>,
     synced: Lsn,
     sealed: bool,
     next: Lsn,
@@ -235,6 +240,9 @@ impl Assembly {
                 if self.partial.as_ref().is_some_and(|it| it.lsn != header.lsn) {
                     self.partial = None;
                 }
+                if self.is_left_out(offset) {
+                    self.next = header.lsn;
+                }
                 let known = self.partial.is_some() || header.lsn == self.next;
                 if !known && !self.lose_until(header.lsn, offset, visit)? {
                     return Ok(false);
@@ -248,6 +256,12 @@ impl Assembly {
                 }
             }
         }
+    }
+
+    /// Compaction may have left out the groups up to the one that starts here:
+    /// no octet is missing before it.
+    fn is_left_out(&self, offset: u64) -> bool {
+        self.last.is_some() && self.partial.is_none() && offset == self.good_end
     }
 
     fn remember(&mut self, offset: u64, header: &FrameHeader, sound: bool) {
@@ -308,7 +322,7 @@ impl Assembly {
         self.good_end = end;
         visit(Item::Group(Group {
             lsn: header.lsn,
-            segment: self.segment,
+            file: self.file,
             bodies,
             record,
             end,
@@ -354,7 +368,7 @@ impl Assembly {
         visit: &mut dyn FnMut(Item) -> Result<(), E>,
     ) -> Result<(), E> {
         visit(Item::Damage(Damage {
-            segment: self.segment,
+            segment: self.file.id,
             from,
             to,
             loss,
@@ -370,7 +384,8 @@ impl Assembly {
         let left_over = self.good_end < limit;
         if self.sealed && left_over {
             let loss = match self.synced {
-                Lsn(u64::MAX) => Loss::Groups(self.next, self.next),
+                Lsn(u64::MAX) if self.last.is_some_and(|last| last < self.next) => Loss::Nothing,
+                Lsn(u64::MAX) => Loss::Groups(self.next, self.last.unwrap_or(self.next)),
                 synced if synced >= self.next => Loss::Groups(self.next, synced),
                 _ => Loss::Nothing,
             };

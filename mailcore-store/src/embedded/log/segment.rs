@@ -31,17 +31,50 @@ impl std::fmt::Display for SegmentId {
 }
 
 impl SegmentId {
+    /// The file the segment was first written to.
     pub(crate) fn path(self, directory: &Path) -> PathBuf {
-        directory.join(format!("{:016x}.log", self.0))
+        self.file(0).path(directory)
     }
 
-    pub(crate) fn from_file_name(name: &str) -> Option<Self> {
-        let digits = name.strip_suffix(".log").filter(|it| it.len() == 16)?;
-        u64::from_str_radix(digits, 16).ok().map(Self)
+    pub(crate) fn file(self, generation: u32) -> SegmentFile {
+        SegmentFile {
+            id: self,
+            generation,
+        }
     }
 
     pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+}
+
+/// One of the files that a segment has had: generation 0 as it was written,
+/// the others by compaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SegmentFile {
+    pub(crate) id: SegmentId,
+    pub(crate) generation: u32,
+}
+
+impl SegmentFile {
+    pub(crate) fn path(self, directory: &Path) -> PathBuf {
+        let Self { id, generation } = self;
+        directory.join(match generation {
+            0 => format!("{:016x}.log", id.0),
+            _ => format!("{:016x}.{generation}.log", id.0),
+        })
+    }
+
+    pub(crate) fn from_file_name(name: &str) -> Option<Self> {
+        let (digits, generation) = match name.strip_suffix(".log")?.split_once('.') {
+            None => (name.strip_suffix(".log")?, 0),
+            Some((digits, generation)) => {
+                let plain = !generation.starts_with(['0', '+']);
+                (digits, generation.parse().ok().filter(|_| plain)?)
+            }
+        };
+        let id = u64::from_str_radix(digits, 16).ok()?;
+        (digits.len() == 16).then(|| SegmentId(id).file(generation))
     }
 }
 
@@ -58,6 +91,20 @@ pub(crate) struct SegmentHeader {
     /// Where the segment before ends: whatever it has there or later was
     /// never acknowledged and must not come back.
     pub(crate) previous_end: u64,
+    /// What compaction knew when it wrote the file.
+    pub(crate) compacted: Option<Compacted>,
+}
+
+/// What a compacted segment says of itself: it was whole before it got its
+/// name, and stands for one or several segments as they were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Compacted {
+    pub(crate) generation: u32,
+    /// Where it ends; what the next segment says of that was true of the file
+    /// before.
+    pub(crate) end: u64,
+    /// The last group it stands for. Up to there numbers may be left out.
+    pub(crate) last: Lsn,
 }
 
 /// Why a header block cannot be used.
@@ -80,6 +127,11 @@ impl SegmentHeader {
         out.put_u64_le(self.first_lsn.0);
         out.put_u64_le(self.previous.0);
         out.put_u64_le(self.previous_end);
+        if let Some(compacted) = self.compacted {
+            out.put_u64_le(u64::from(compacted.generation));
+            out.put_u64_le(compacted.end);
+            out.put_u64_le(compacted.last.0);
+        }
         out.resize(CHECKED, 0);
         out.put_u32_le(crc32c::crc32c(&out));
         out
@@ -113,6 +165,7 @@ impl SegmentHeader {
             first_lsn: Lsn(rest.get_u64_le()),
             previous: SegmentId(rest.get_u64_le()),
             previous_end: rest.get_u64_le(),
+            compacted: Compacted::decode(&mut rest)?,
         })
     }
 }
@@ -121,6 +174,19 @@ impl SegmentHeader {
 pub(crate) fn format_of(block: &[u8]) -> Option<u32> {
     let (_, mut rest) = block.split_at_checked(MAGIC.len())?;
     rest.try_get_u32_le().ok()
+}
+
+impl Compacted {
+    /// The fields after the first; zeros in a segment as it was written.
+    fn decode(rest: &mut &[u8]) -> Result<Option<Self>, SegmentError> {
+        let generation = u32::try_from(rest.get_u64_le()).map_err(|_| SegmentError::Damaged)?;
+        let (end, last) = (rest.get_u64_le(), Lsn(rest.get_u64_le()));
+        Ok((generation > 0).then_some(Self {
+            generation,
+            end,
+            last,
+        }))
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +201,17 @@ mod tests {
             first_lsn: Lsn(100),
             previous: SegmentId(3),
             previous_end: 8192,
+            compacted: None,
         };
+        let compacted = SegmentHeader {
+            compacted: Some(Compacted {
+                generation: 2,
+                end: 9_000,
+                last: Lsn(150),
+            }),
+            ..header
+        };
+        assert_eq!(SegmentHeader::decode(&compacted.encode()), Ok(compacted));
         let mut block = header.encode();
         assert_eq!(SegmentHeader::decode(&block), Ok(header));
         assert_eq!(
@@ -154,10 +230,19 @@ mod tests {
 
     #[test]
     fn names_are_ours_or_not() {
-        let id = SegmentId(0xab);
-        let path = id.path(Path::new("log"));
-        let name = path.file_name().unwrap().to_str().unwrap();
-        assert_eq!(SegmentId::from_file_name(name), Some(id));
-        assert_eq!(SegmentId::from_file_name("ab.log"), None);
+        for file in [SegmentId(0xab).file(0), SegmentId(0xab).file(12)] {
+            let path = file.path(Path::new("log"));
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert_eq!(SegmentFile::from_file_name(name), Some(file));
+        }
+        for name in [
+            "ab.log",
+            "00000000000000ab.0.log",
+            "00000000000000ab.01.log",
+            "00000000000000ab.1.log.new",
+            "00000000000000ab.1.2.log",
+        ] {
+            assert_eq!(SegmentFile::from_file_name(name), None, "{name}");
+        }
     }
 }

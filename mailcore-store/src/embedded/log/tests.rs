@@ -25,6 +25,7 @@ fn directory(at: &TempDir, files: Arc<dyn FileSystem>) -> LogDirectory {
         files,
         path: at.path().to_owned(),
         store: StoreId([3; 16]),
+        generations: Default::default(),
     }
 }
 
@@ -36,6 +37,7 @@ fn simulated(disk: &SimulatedDisk) -> LogDirectory {
         files: Arc::new(disk.clone()),
         path,
         store: StoreId([3; 16]),
+        generations: Default::default(),
     }
 }
 
@@ -231,7 +233,7 @@ fn a_lost_segment_and_a_lost_header_are_named() {
     assert!(
         damage
             .iter()
-            .any(|it| it.loss == Loss::Segment && it.segment == ids[1])
+            .any(|it| it.loss == Loss::Segment && it.segment == ids[1].id)
     );
     assert!(damage.iter().any(|it| matches!(it.loss, Loss::Groups(..))));
 }

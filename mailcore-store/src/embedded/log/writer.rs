@@ -111,6 +111,7 @@ impl LogWriter {
             first_lsn: tail.place.next,
             previous: tail.place.segment,
             previous_end: tail.place.offset,
+            compacted: None,
         };
         let (file, filled) = create(&directory, options, &header)?;
         Ok(Self {
@@ -286,6 +287,7 @@ impl LogWriter {
             first_lsn: self.synced.next(),
             previous: self.segment,
             previous_end: self.end,
+            compacted: None,
         };
         let (file, filled) = create(&self.directory, self.options, &header)?;
         let old = (std::mem::replace(&mut self.file, file), self.end);

@@ -53,6 +53,31 @@ pub(crate) enum Keep {
     Nothing,
 }
 
+/// What a mailbox has given out, for one that lost effects to compaction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Floor {
+    pub(crate) mailbox: u64,
+    pub(crate) uid_next: u64,
+    pub(crate) modseq: u64,
+    /// Keys of messages left out, with the threads they lead to in the
+    /// mailbox's account.
+    pub(crate) threads: Vec<(u64, u64)>,
+}
+
+/// What the store has given out up to here: the next value of everything that
+/// is numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Numbers {
+    pub(crate) mailbox: u64,
+    pub(crate) body: u64,
+    pub(crate) content: u64,
+    pub(crate) version: u64,
+    pub(crate) event: u64,
+    pub(crate) validity: u32,
+    /// Events before this one have had their time.
+    pub(crate) first_event: u64,
+}
+
 /// One change to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -140,6 +165,10 @@ pub(crate) enum Effect {
     /// Removed messages that can be brought back no more, as mailbox and ranges
     /// of UIDs: they were brought back, or given up.
     Forget { mailbox: u64, uids: Vec<(u32, u32)> },
+    /// Written by compaction, for a mailbox whose effects it left out.
+    Floor(Floor),
+    /// Written by compaction, for the effects it left out.
+    Numbers(Numbers),
 }
 
 /// A group's record.
@@ -347,6 +376,12 @@ impl Effect {
                 out.octets(event);
                 17
             }
+            other => other.write_newest(out),
+        }
+    }
+
+    fn write_newest(&self, out: &mut Packer) -> u64 {
+        match self {
             Self::Rights {
                 mailbox,
                 identifier,
@@ -361,6 +396,20 @@ impl Effect {
                 out.u64(*mailbox);
                 out.list(uids, write_range);
                 21
+            }
+            Self::Floor(floor) => {
+                [floor.mailbox, floor.uid_next, floor.modseq]
+                    .into_iter()
+                    .for_each(|it| out.u64(it));
+                out.list(&floor.threads, |out, (key, thread)| {
+                    out.u64(*key);
+                    out.u64(*thread);
+                });
+                19
+            }
+            Self::Numbers(numbers) => {
+                numbers.write(out);
+                20
             }
             // All others were met before.
             _ => 0,
@@ -459,6 +508,13 @@ impl Effect {
                 cursor: from.u64()?,
                 event: from.octets()?.to_vec(),
             },
+            other => Self::read_newest(other, from)?,
+        })
+    }
+
+    fn read_newest(tag: u64, from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+        let text = |from: &mut Unpacker<'_>| from.text().map(str::to_owned);
+        Ok(match tag {
             18 => Self::Rights {
                 mailbox: from.u64()?,
                 identifier: text(from)?,
@@ -468,7 +524,52 @@ impl Effect {
                 mailbox: from.u64()?,
                 uids: from.list(read_range)?,
             },
+            19 => Self::Floor(Floor {
+                mailbox: from.u64()?,
+                uid_next: from.u64()?,
+                modseq: from.u64()?,
+                threads: from.list(|from| Ok((from.u64()?, from.u64()?)))?,
+            }),
+            20 => Self::Numbers(Numbers::read(from)?),
             _ => return Err(PackError::Version(SECOND + 1)),
+        })
+    }
+}
+
+impl Numbers {
+    /// Takes over what is greater.
+    pub(crate) fn raise(&mut self, other: &Self) {
+        self.mailbox = self.mailbox.max(other.mailbox);
+        self.body = self.body.max(other.body);
+        self.content = self.content.max(other.content);
+        self.version = self.version.max(other.version);
+        self.event = self.event.max(other.event);
+        self.validity = self.validity.max(other.validity);
+        self.first_event = self.first_event.max(other.first_event);
+    }
+
+    fn write(&self, out: &mut Packer) {
+        let numbers = [
+            self.mailbox,
+            self.body,
+            self.content,
+            self.version,
+            self.event,
+            u64::from(self.validity),
+            self.first_event,
+        ];
+        numbers.into_iter().for_each(|it| out.u64(it));
+    }
+
+    fn read(from: &mut Unpacker<'_>) -> Result<Self, PackError> {
+        Ok(Self {
+            mailbox: from.u64()?,
+            body: from.u64()?,
+            content: from.u64()?,
+            version: from.u64()?,
+            event: from.u64()?,
+            validity: narrow(from.u64()?)?,
+            first_event: from.u64()?,
         })
     }
 }

@@ -66,6 +66,26 @@ fn mail_effects() -> Vec<Effect> {
     ]
 }
 
+fn counted_effects() -> Vec<Effect> {
+    vec![
+        Effect::Floor(Floor {
+            mailbox: 1,
+            uid_next: 1 << 32,
+            modseq: 3,
+            threads: vec![(4, 5)],
+        }),
+        Effect::Numbers(Numbers {
+            mailbox: 1,
+            body: 2,
+            content: 3,
+            version: 4,
+            event: 5,
+            validity: 6,
+            first_event: 7,
+        }),
+    ]
+}
+
 fn other_effects() -> Vec<Effect> {
     let (account, name) = (text("a"), text("b"));
     let (namespace, key) = (text("n"), text("k"));
@@ -131,7 +151,7 @@ fn other_effects() -> Vec<Effect> {
 fn every_effect_reads_back_and_no_prefix_of_it_does() {
     let record = Record {
         at: -1,
-        effects: [mail_effects(), other_effects()].concat(),
+        effects: [mail_effects(), counted_effects(), other_effects()].concat(),
     };
     let octets = record.encode();
     assert_eq!(Record::decode(&octets), Ok(record));

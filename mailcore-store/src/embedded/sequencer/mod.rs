@@ -127,7 +127,7 @@ impl<'a> Sequencer<'a> {
     fn emit(&mut self, effect: Effect) -> Result<(), Refusal> {
         let origin = Origin {
             lsn: self.place.next,
-            segment: self.place.segment,
+            file: self.place.segment.file(0),
             bodies: &self.offsets,
             at: self.now.millis(),
         };

@@ -230,6 +230,7 @@ fn push_foreign_record(at: &Path, octets: &[u8]) {
         files: Arc::new(DiskFileSystem),
         path: at.join("log"),
         store: id.unwrap().unwrap().identity,
+        generations: Default::default(),
     };
     let tail = directory
         .replay(Place::START, Lsn(0), &mut |_| Ok(()))

@@ -59,7 +59,7 @@ fn delivery(message: NewMessage, id: u128) -> Append {
     }
 }
 
-fn entry(id: u128, message: Message) -> Arc<QueueEntry> {
+pub(super) fn entry(id: u128, message: Message) -> Arc<QueueEntry> {
     Arc::new(QueueEntry {
         id: QueueId(id),
         trace: TraceId(id),
@@ -72,7 +72,7 @@ fn entry(id: u128, message: Message) -> Arc<QueueEntry> {
     })
 }
 
-fn progress(due: i64) -> QueueProgress {
+pub(super) fn progress(due: i64) -> QueueProgress {
     QueueProgress {
         recipients: vec![QueueRecipient::new(mailcore::envelope::Recipient::new(
             "b@y.test".parse().unwrap(),
@@ -86,7 +86,7 @@ fn progress(due: i64) -> QueueProgress {
 }
 
 /// Copies the files as they are, as a killed process leaves them.
-fn killed(from: &Path) -> TempDir {
+pub(super) fn killed(from: &Path) -> TempDir {
     fn copy(from: &Path, to: &Path) {
         std::fs::create_dir_all(to).unwrap();
         for entry in std::fs::read_dir(from).unwrap() {
@@ -545,7 +545,7 @@ async fn what_has_had_its_time_goes() {
         .unwrap();
     let origin = |at| super::index::Origin {
         lsn: super::Lsn(1),
-        segment: super::SegmentId(1),
+        file: super::SegmentId(1).file(0),
         bodies: &[],
         at,
     };
