@@ -153,11 +153,15 @@ pub enum EventName {
     /// Refusals and sessions that were counted and not told of one by one, since
     /// there were too many at a time.
     EventsOmitted,
+    /// The store's disk is nearly full; new mail is refused.
+    DiskLow,
+    /// The store's disk has room again.
+    DiskOk,
     /// Any other.
     Other(String),
 }
 
-const NAMES: [(EventName, &str); 22] = [
+const NAMES: [(EventName, &str); 24] = [
     (EventName::MessageNew, "MessageNew"),
     (EventName::MessageAppend, "MessageAppend"),
     (EventName::MessageExpunge, "MessageExpunge"),
@@ -180,6 +184,8 @@ const NAMES: [(EventName, &str); 22] = [
     (EventName::NoticeSent, "NoticeSent"),
     (EventName::Gap, "Gap"),
     (EventName::EventsOmitted, "EventsOmitted"),
+    (EventName::DiskLow, "DiskLow"),
+    (EventName::DiskOk, "DiskOk"),
 ];
 
 impl EventName {

@@ -96,7 +96,7 @@ impl EmbeddedStore {
         let sqlite = |error: rusqlite::Error| index_error(&error);
         let _hold = self.hold_compaction();
         self.shared.reveal_blocking()?;
-        let scratch = Scratch(self.layout.root.join("check.db"));
+        let scratch = Scratch(self.layout.scratch());
         drop(Scratch(scratch.0.clone()));
         let expected = Index::open(&scratch.0, self.identity)
             .map_err(sqlite)?

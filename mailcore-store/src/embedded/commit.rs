@@ -28,7 +28,7 @@ const MAX_BATCH: usize = MAX_PAYLOAD / 2;
 #[async_trait]
 impl Commit for EmbeddedStore {
     async fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
-        self.shared.writable()?;
+        self.shared.health.may_change()?;
         let input = self.shared.batch_input(batch).await?;
         self.shared
             .submit(move |sequencer| sequencer.batch(&input))
@@ -36,8 +36,12 @@ impl Commit for EmbeddedStore {
     }
 
     async fn stage(&self) -> Result<Box<dyn Stage>, StoreError> {
-        self.shared.writable()?;
+        self.shared.health.may_change()?;
         Ok(Box::new(Staging::new(Arc::clone(&self.shared))))
+    }
+
+    fn has_room(&self, octets: u64) -> bool {
+        self.shared.has_room(octets)
     }
 }
 

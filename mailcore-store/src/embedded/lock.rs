@@ -81,13 +81,15 @@ pub(crate) fn take(root: &Path, readable: bool) -> Result<Lock, LockError> {
             Err(TryLockError::WouldBlock) => Err(LockError::Held(holder(&file))),
             Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
         },
-        Err(error) if readable && is_read_only(&error) => share(&path, error.to_string()),
+        Err(error) if readable && is_read_only(&error) => share(root, error.to_string()),
         Err(error) => Err(LockError::Io(error)),
     }
 }
 
-fn share(path: &Path, reason: String) -> Result<Lock, LockError> {
-    let file = match File::open(path) {
+/// Locks the store in `root` against those that write it; for reading, because
+/// of `reason`.
+pub(crate) fn share(root: &Path, reason: String) -> Result<Lock, LockError> {
+    let file = match File::open(root.join("lock")) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Lock::Shared { file: None, reason });

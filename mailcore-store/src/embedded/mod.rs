@@ -16,6 +16,7 @@ mod commit;
 mod compact;
 mod format;
 pub mod fs;
+mod health;
 mod index;
 mod lock;
 mod log;

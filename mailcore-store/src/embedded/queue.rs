@@ -27,7 +27,7 @@ impl Spool for EmbeddedStore {
         lease_for: Duration,
     ) -> Result<Vec<(Arc<QueueEntry>, Lease)>, StoreError> {
         // What can't be taken from the queue would be sent again and again.
-        self.shared.writable()?;
+        self.shared.health.changes_succeed()?;
         self.shared
             .read(move |conn, shared| {
                 // Held throughout, so that two runners never take the same entry.

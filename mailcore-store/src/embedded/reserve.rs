@@ -39,7 +39,7 @@ impl Reserve {
     /// Makes the reserve when it is not there. Failing is no error: the disk is
     /// still full.
     pub(crate) fn refill(&mut self) {
-        if self.held {
+        if self.held || !self.may_fit() {
             return;
         }
         match self.make() {
@@ -47,6 +47,16 @@ impl Reserve {
             // What was made in part may be all the space there is.
             Err(_) => drop(self.files.unlink(&self.path)),
         }
+    }
+
+    /// False when it is known that there is no room, so that a full disk does not
+    /// have every change write in vain.
+    fn may_fit(&self) -> bool {
+        let available = self
+            .files
+            .available(self.path.parent().unwrap_or(&self.path));
+        available.is_ok_and(|octets| octets >= RESERVE as u64)
+            || self.files.open_read(&self.path).is_ok()
     }
 
     fn make(&self) -> io::Result<()> {

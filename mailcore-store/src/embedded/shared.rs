@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use super::body::extent::Extents;
 use super::body::{Bodies, BodyPlace, StoredBody};
 use super::columns::{Budget, Columns};
+use super::health::Health;
 use super::index::read::BodyRow;
 use super::index::{connect, is_damage};
 use super::writer::{MAX_WAITING, Request};
@@ -63,8 +64,8 @@ pub(crate) struct Shared {
     unseen: AtomicBool,
     /// It could not be made visible when that was tried last.
     behind: AtomicBool,
-    /// Why the store takes no changes for as long as it is open.
-    read_only: Option<String>,
+    /// Whether changes can be made.
+    pub(crate) health: Health,
 }
 
 impl fmt::Debug for Shared {
@@ -84,9 +85,9 @@ pub(crate) struct Parts {
     pub(crate) extents: Arc<Extents>,
     pub(crate) index_path: PathBuf,
     pub(crate) newest_event: EventCursor,
-    pub(crate) read_only: Option<String>,
     /// Octets that mailboxes' columns may take.
     pub(crate) column_cache: usize,
+    pub(crate) health: Health,
 }
 
 impl Shared {
@@ -109,19 +110,21 @@ impl Shared {
             places: Arc::new(Semaphore::new(MAX_WAITING)),
             unseen: AtomicBool::new(false),
             behind: AtomicBool::new(false),
-            read_only: parts.read_only,
+            health: parts.health,
         }
     }
 
-    /// Nothing, where the store takes changes.
-    ///
-    /// # Errors
-    /// [`StoreError::ReadOnly`] in a store that was opened for reading.
-    pub(crate) fn writable(&self) -> Result<(), StoreError> {
-        match &self.read_only {
-            None => Ok(()),
-            Some(reason) => Err(StoreError::ReadOnly(reason.clone())),
+    /// As [`Health::has_room`]. When the answer changes, the writer is woken to
+    /// tell operators.
+    pub(crate) fn has_room(&self, octets: u64) -> bool {
+        let room = self.health.has_room(octets);
+        if self.health.untold().is_some()
+            && let Some(queue) = &*lock(&self.queue)
+        {
+            // A writer that is gone tells nobody any more.
+            drop(queue.send(Request::nothing()));
         }
+        room
     }
 
     /// Notes whether readers have to ask before they see everything.

@@ -14,7 +14,8 @@ use super::body::extent::Extents;
 use super::compact::{Compacting, Compaction};
 use super::format::{self, FormatError, Found, Migration};
 use super::fs::{DiskFileSystem, FileSystem};
-use super::index::{Index, Retention, read};
+use super::health::{Health, Space};
+use super::index::{IN_MEMORY, Index, Retention, read};
 use super::lock::{self, Lock, LockError};
 use super::log::{
     Damage, FORMAT, Generations, LogDirectory, LogError, LogOptions, LogWriter, Lsn, Place, StoreId,
@@ -49,12 +50,23 @@ pub struct EmbeddedOptions {
     pub file_system: Arc<dyn FileSystem>,
     /// What becomes of a store in an older format.
     pub migration: Migration,
+    /// Opens a store for reading even where it could be written. Nothing below
+    /// its directory is changed then.
+    pub read_only: bool,
     /// Where a store that can't be written has a working copy of its index, in a
     /// folder of its own that is removed when the store is closed. The system's
     /// directory for temporary files by default; without room there the index is
     /// held in memory.
     pub work_directory: PathBuf,
+    /// With less space on the disk than so many octets new mail is refused before
+    /// it is sent ([`Commit::has_room`](mailcore::seams::Commit::has_room)), and
+    /// an event tells operators. Deliveries from the queue, flags and expunges go
+    /// on. 64 MiB by default; 0 for never.
+    pub low_space: u64,
 }
+
+/// See [`EmbeddedOptions::low_space`].
+const LOW_SPACE: u64 = 64 << 20;
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
@@ -67,7 +79,9 @@ impl Default for EmbeddedOptions {
             entropy: Arc::new(OsEntropy),
             file_system: Arc::new(DiskFileSystem),
             migration: Migration::default(),
+            read_only: false,
             work_directory: std::env::temp_dir(),
+            low_space: LOW_SPACE,
         }
     }
 }
@@ -123,6 +137,9 @@ pub enum OpenError {
     },
 }
 
+/// The reason of [`EmbeddedOptions::read_only`].
+const AS_TOLD: &str = "it was opened for reading only";
+
 fn named(holder: Option<u32>) -> String {
     match holder {
         Some(process) if process == std::process::id() => "this process already".to_owned(),
@@ -177,6 +194,14 @@ impl Layout {
         self.root.join("format")
     }
 
+    /// Where a check builds an index of its own: where the one in use lies.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        match self.index.starts_with(IN_MEMORY) {
+            true => working_copy::in_memory(),
+            false => self.index.with_file_name("check.db"),
+        }
+    }
+
     fn make_directories(&self, files: &dyn FileSystem) -> Result<(), OpenError> {
         for directory in [&self.root, &self.log, &self.extents] {
             files
@@ -225,10 +250,19 @@ impl EmbeddedStore {
         let files = Arc::clone(&options.file_system);
         // First of all, and without writing: what is there may be none of ours.
         let found = format::look(&layout, &files)?;
-        if found.is_none() {
-            layout.make_directories(&*files)?;
-        }
-        match lock::take(&layout.root, found.is_some()) {
+        let taken = match (options.read_only, found) {
+            (true, None) => {
+                let missing = io::ErrorKind::NotFound.into();
+                return Err(io_error(&layout.format(), missing));
+            }
+            (true, Some(_)) => lock::share(&layout.root, AS_TOLD.to_owned()),
+            (false, Some(_)) => lock::take(&layout.root, true),
+            (false, None) => {
+                layout.make_directories(&*files)?;
+                lock::take(&layout.root, false)
+            }
+        };
+        match taken {
             Ok(lock @ Lock::Owned(_)) => Self::open_owned(layout, options, found, lock),
             Ok(Lock::Shared { file, reason }) => {
                 let found = found.ok_or_else(|| {
@@ -285,11 +319,13 @@ impl EmbeddedStore {
             ..report(replayed, rebuilt)
         };
         let (sender, receiver) = mpsc::channel();
-        let parts = Parts {
-            index_path: layout.index.clone(),
-            read_only: None,
-            ..parts(&layout, &options, &index, extents)
-        };
+        let health = Health::writable(Space::new(
+            Arc::clone(&files),
+            layout.root.clone(),
+            options.low_space,
+            Arc::clone(&options.clock),
+        ));
+        let parts = parts(&layout, &options, &index, (extents, health));
         let shared = Arc::new(Shared::new(parts, Some(sender)));
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -338,10 +374,10 @@ impl EmbeddedStore {
             &|_| true,
         )
         .map_err(|source| io_error(&layout.extents, source))?;
+        let health = Health::read_only(reason.clone());
         let parts = Parts {
             index_path: working.path().to_owned(),
-            read_only: Some(reason.clone()),
-            ..parts(&layout, &options, working.index(), extents)
+            ..parts(&layout, &options, working.index(), (extents, health))
         };
         let report = OpenReport {
             read_only: Some(reason),
@@ -418,8 +454,13 @@ fn log_directory(layout: &Layout, files: &Arc<dyn FileSystem>, store: StoreId) -
     }
 }
 
-/// What both ways of opening share; the index's path and state are the caller's.
-fn parts(layout: &Layout, options: &EmbeddedOptions, index: &Index, extents: Extents) -> Parts {
+/// What both ways of opening share.
+fn parts(
+    layout: &Layout,
+    options: &EmbeddedOptions,
+    index: &Index,
+    (extents, health): (Extents, Health),
+) -> Parts {
     let bodies = Bodies::new(
         Arc::clone(&options.file_system),
         layout.log.clone(),
@@ -433,7 +474,7 @@ fn parts(layout: &Layout, options: &EmbeddedOptions, index: &Index, extents: Ext
         bodies: Arc::new(bodies),
         extents: Arc::new(extents),
         index_path: layout.index.clone(),
-        read_only: None,
+        health,
         newest_event: EventCursor(index.counters.event.saturating_sub(1)),
         column_cache: options.column_cache,
     }

@@ -11,7 +11,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::index::{Index, is_damage};
+use super::index::{IN_MEMORY, Index, is_damage};
 use super::log::{LogDirectory, LogError, Lsn};
 use super::replay::{Reach, Replayed, catch_up};
 use super::store::OpenError;
@@ -64,6 +64,12 @@ impl Drop for Folder {
     }
 }
 
+/// A name for a new database in memory.
+pub(crate) fn in_memory() -> PathBuf {
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(format!("{IN_MEMORY}/mailcore-{number}?vfs=memdb"))
+}
+
 /// Makes one from the index at `original`, within `work`.
 ///
 /// # Errors
@@ -78,8 +84,7 @@ pub(crate) fn open(
         Err(Attempt::Log(error)) => Err(error.into()),
         Err(Attempt::Folder(error)) => {
             tracing::warn!(work = %work.display(), %error, "no room for a working copy of the index; it is built in memory");
-            let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = PathBuf::from(format!("file:/mailcore-{number}?vfs=memdb"));
+            let path = in_memory();
             let wrong = |source| OpenError::Index {
                 path: path.clone(),
                 source,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use mailcore::event::EventCursor;
+use mailcore::event::{EventCursor, EventName};
 use mailcore::seams::{CommitError, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::health::SpaceChange;
 use super::index::{Index, MailboxState, Retention};
 use super::log::{LogDirectory, LogError, LogWriter, MAX_PAYLOAD, Place};
 use super::record::Record;
@@ -65,6 +66,51 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Has the writer look after things; changes nothing.
+    pub(crate) fn nothing() -> Self {
+        Self(Box::new(|_| (Box::new(|_| ()), Ok(()))), None)
+    }
+
+    /// Tells operators of a change; `told` runs once that is durable.
+    fn space(change: SpaceChange, told: impl FnOnce() + Send + 'static) -> Self {
+        let work: Work = Box::new(move |sequencer| {
+            let raised = sequencer.raise(change.event());
+            let abort = raised.map_err(|error| Abort(refusal_error(&error)));
+            let answer: Answer = Box::new(move |durable| {
+                if durable.is_ok() {
+                    told();
+                }
+            });
+            (answer, abort)
+        });
+        Self(work, None)
+    }
+}
+
+impl SpaceChange {
+    fn event(self) -> (EventName, Vec<(String, String)>) {
+        let name = match self.low {
+            true => EventName::DiskLow,
+            false => EventName::DiskOk,
+        };
+        let field = |name: &str, value: u64| (name.to_owned(), value.to_string());
+        let fields = vec![
+            field("available", self.available),
+            field("limit", self.limit),
+        ];
+        (name, fields)
+    }
+}
+
+fn refusal_error(refusal: &Refusal) -> StoreError {
+    match refusal {
+        Refusal::Index(error) => index_error(error),
+        Refusal::Store(error) => error.clone(),
+        Refusal::Precondition(_) => StoreError::Unavailable("a request could not be finished"),
+    }
+}
+
 impl Shared {
     /// Has the writer do something that nobody waits for and that may as well
     /// be left undone, when it has room for it.
@@ -94,7 +140,7 @@ impl Shared {
         &self,
         work: impl FnOnce(&mut Sequencer<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, CommitError> {
-        self.writable()?;
+        self.health.may_change()?;
         let (sender, receiver) = oneshot::channel();
         // The asker may have gone away; what was done stays done.
         let work = guarded(work, move |result| drop(sender.send(result)));
@@ -197,7 +243,9 @@ impl Writer {
         loop {
             let wait = match (
                 self.counts.unseen > 0,
-                self.behind || self.counts.unmoved > WORTH_MOVING,
+                self.behind
+                    || self.counts.unmoved > WORTH_MOVING
+                    || self.shared.health.needs_care(),
             ) {
                 (true, _) => Some(QUIET),
                 (false, true) => Some(LONG_QUIET),
@@ -212,6 +260,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => self.use_quiet(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.tell_space(&queue);
         }
         self.reveal();
         self.shared.close_readers();
@@ -228,11 +277,66 @@ impl Writer {
         } else if self.behind {
             // A failure was told when it came up first.
             drop(self.ready());
+        } else if self.shared.health.changes_succeed().is_err() {
+            self.try_again();
         } else {
             self.counts.unmoved = 0;
             if let Err(error) = self.index.checkpoint_some() {
                 tracing::warn!(%error, "the index's write-ahead log can't be moved into its file");
             }
+        }
+    }
+
+    /// Finds out whether what was in the way of the last change is gone, so that
+    /// nobody has to try who would rather not in vain: a new segment is a write,
+    /// a sync and a name.
+    fn try_again(&mut self) {
+        let before = self.log.place().segment;
+        let tried = self.ready().and_then(|()| match self.log.place().segment {
+            // Making one was what had failed.
+            after if after != before => Ok(()),
+            _ => self.log.roll(),
+        });
+        match tried {
+            Ok(()) => self.recovered(),
+            Err(error) => tracing::debug!(%error, "the store still takes no changes"),
+        }
+    }
+
+    /// Changes succeed again.
+    fn recovered(&self) {
+        if self.shared.health.succeed() {
+            tracing::warn!("the store takes changes again");
+            // Who works on the queue was told to wait.
+            let changed = &self.shared.spool_changed;
+            changed.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Notes what may last: where the log could not go on in another segment, or
+    /// where even the space held back is used up.
+    fn note_trouble(&self, error: &StoreError, went_on: bool, reserve_held: bool) {
+        let lasting = match error {
+            StoreError::ReadOnly(_) => true,
+            StoreError::Io { .. } => !went_on,
+            StoreError::DiskFull => !reserve_held,
+            _ => false,
+        };
+        if lasting {
+            self.shared.health.fail(error);
+        }
+    }
+
+    /// Tells operators when space has become low or sufficient.
+    fn tell_space(&mut self, queue: &Receiver<Request>) {
+        let Some(change) = self.shared.health.untold() else {
+            return;
+        };
+        // In vain, and tried again when changes succeed.
+        if self.shared.health.changes_succeed().is_ok() {
+            let shared = Arc::clone(&self.shared);
+            let told = move || shared.health.tell(change);
+            self.group(Request::space(change, told), queue);
         }
     }
 
@@ -267,8 +371,10 @@ impl Writer {
     }
 
     fn group(&mut self, first: Request, queue: &Receiver<Request>) {
+        let (held, before) = (self.reserve.is_held(), self.log.place());
         if let Err(error) = self.ready() {
             let error = log_error(&error);
+            self.note_trouble(&error, false, held);
             self.make_room(&error);
             self.reveal_waiting();
             let waiting = std::iter::from_fn(|| queue.try_recv().ok()).take(MAX_GROUP);
@@ -283,9 +389,16 @@ impl Writer {
             Err(error) => Err(GroupError::Last(error)),
         };
         match &result {
-            Ok(()) => self.publish(notes),
+            Ok(()) => {
+                if self.log.synced() >= before.next {
+                    self.recovered();
+                }
+                self.publish(notes);
+            }
             Err(error) => {
                 tracing::error!(%error, "a group of changes was refused");
+                let went_on = self.log.place().segment != before.segment;
+                self.note_trouble(error.cause(), went_on, self.reserve.is_held());
                 self.make_room(error.cause());
                 self.log.discard();
                 let undone = self.index.rollback_group();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mailcore::account::AccountId;
-use mailcore::event::{Event, EventId};
+use mailcore::event::{Event, EventId, EventName};
 use mailcore::seams::StoreError;
 use mailcore::time::Timestamp;
 use thiserror::Error;
@@ -174,6 +174,25 @@ impl<'a> Sequencer<'a> {
                 }
             }
         }
+    }
+
+    /// Raises an event of the store's own.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub(crate) fn raise(
+        &mut self,
+        (name, fields): (EventName, Vec<(String, String)>),
+    ) -> Result<(), Refusal> {
+        let event = Event {
+            id: self.event_id(),
+            at: self.now,
+            name,
+            trace: None,
+            account: None,
+            fields,
+        };
+        self.event(&event)
     }
 
     /// An event, with an id that it keeps when the log is applied again.

@@ -36,7 +36,7 @@ async fn alices_inbox(store: &EmbeddedStore) -> MailboxStatus {
 }
 
 /// Every file below, by its path.
-fn octets(at: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(super) fn octets(at: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(at).unwrap() {
         let path = entry.unwrap().path();

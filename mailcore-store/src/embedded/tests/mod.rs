@@ -1,6 +1,7 @@
 //! The store as a whole: what was acknowledged is there after a kill, a lost
 //! index, and failing writes.
 
+mod adverse;
 mod damage;
 mod formats;
 
