@@ -15,8 +15,37 @@ pub(crate) struct DataDir(PathBuf);
 /// Held by the one process that uses the data.
 #[derive(Debug)]
 pub(crate) struct DataLock {
-    /// Locked as long as it is open.
-    _file: File,
+    /// Locked as long as it is open; none where the system lets nobody write.
+    _file: Option<File>,
+    /// What can be used in place of files that can't be written.
+    copies: Option<Copies>,
+}
+
+/// A folder for its owner alone, removed when dropped.
+#[derive(Debug)]
+struct Copies(PathBuf);
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        // What stays is in the system's directory for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl DataLock {
+    /// True when the data can be read only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.copies.is_some()
+    }
+
+    /// Domains, accounts and aliases of `data`; a copy where SQLite could not
+    /// make the files that it needs beside the original.
+    pub(crate) fn directory(&self, data: &DataDir) -> PathBuf {
+        match &self.copies {
+            Some(copies) => copies.0.join("directory.db"),
+            None => data.directory(),
+        }
+    }
 }
 
 /// Why the data can't be used.
@@ -97,8 +126,18 @@ impl DataDir {
         Ok(())
     }
 
-    /// Makes the directory and locks it for this process.
+    /// Makes the directory and locks it for this process. Data that the system
+    /// does not let us write is used for reading.
     pub(crate) fn lock(&self) -> Result<DataLock, DataError> {
+        match self.lock_to_write() {
+            Err(DataError::Io { source, .. }) if self.exists() && is_read_only(&source) => {
+                self.lock_to_read()
+            }
+            other => other,
+        }
+    }
+
+    fn lock_to_write(&self) -> Result<DataLock, DataError> {
         self.create()?;
         let path = self.0.join("lock");
         let wrap = |source| self.error(&path, source);
@@ -113,19 +152,62 @@ impl DataDir {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::Error(source)) => return Err(wrap(source)),
-            Err(TryLockError::WouldBlock) => {
-                let mut process = String::new();
-                // Only a name for the message: without it, the message holds.
-                let _ = file.read_to_string(&mut process);
-                return Err(DataError::InUse {
-                    path: self.0.clone(),
-                    process: process.trim().to_owned(),
-                });
+            Err(TryLockError::WouldBlock) => return Err(self.in_use(&file)),
+        }
+        let named = file
+            .set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        if let Err(error) = named {
+            // On a full disk: the lock holds without a name.
+            tracing::warn!(%error, path = %path.display(), "the lock does not name this process");
+        }
+        Ok(DataLock {
+            _file: Some(file),
+            copies: None,
+        })
+    }
+
+    fn lock_to_read(&self) -> Result<DataLock, DataError> {
+        let path = self.0.join("lock");
+        let file = match File::open(&path) {
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) => Some(file),
+                Err(TryLockError::Error(source)) => return Err(self.error(&path, source)),
+                Err(TryLockError::WouldBlock) => return Err(self.in_use(&file)),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(self.error(&path, source)),
+        };
+        let folder = std::env::temp_dir().join(format!("mailserver-{}", std::process::id()));
+        let wrap = |source| self.error(&folder, source);
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(wrap)?;
+        let copies = Copies(folder.clone());
+        for name in ["directory.db", "directory.db-wal"] {
+            match std::fs::copy(self.0.join(name), folder.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(wrap(error)),
+                _ => {}
             }
         }
-        file.set_len(0).map_err(wrap)?;
-        writeln!(file, "{}", std::process::id()).map_err(wrap)?;
-        Ok(DataLock { _file: file })
+        Ok(DataLock {
+            _file: file,
+            copies: Some(copies),
+        })
+    }
+
+    fn in_use(&self, mut file: &File) -> DataError {
+        let mut process = String::new();
+        // Only a name for the message: without it, the message holds.
+        let _ = file.read_to_string(&mut process);
+        DataError::InUse {
+            path: self.0.clone(),
+            process: match process.trim() {
+                "" => "unknown".to_owned(),
+                named => named.to_owned(),
+            },
+        }
     }
 
     /// Writes a file that only its owner may read, replacing it as a whole.
@@ -150,6 +232,14 @@ impl DataDir {
             source,
         }
     }
+}
+
+/// True when the system forbids to write and will go on doing so.
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    )
 }
 
 #[cfg(test)]

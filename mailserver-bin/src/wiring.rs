@@ -22,7 +22,7 @@ use rustls::ServerConfig;
 use thiserror::Error;
 
 use crate::config::{Config, JournalMode, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode};
-use crate::data::DataDir;
+use crate::data::{DataDir, DataLock};
 use crate::housekeeping::Tools;
 use crate::outgoing;
 
@@ -53,15 +53,22 @@ pub(crate) enum WiringError {
 }
 
 /// Opens or makes the directory.
-pub(crate) fn open_directory(data: &DataDir) -> Result<SqliteDirectory, WiringError> {
-    let directory = SqliteDirectory::open(&data.directory(), PasswordHashing::default())?;
+pub(crate) fn open_directory(
+    data: &DataDir,
+    lock: &DataLock,
+) -> Result<SqliteDirectory, WiringError> {
+    let directory = SqliteDirectory::open(&lock.directory(data), PasswordHashing::default())?;
+    if lock.is_read_only() && !data.directory_key().exists() {
+        // No secret was ever kept, and none can be.
+        return Ok(directory);
+    }
     let key = StoreKey::open(&data.directory_key(), &OsEntropy)?;
     Ok(directory.with_store_key(key))
 }
 
 /// Opens or makes the store.
-pub(crate) async fn open_store(kind: StoreKind, data: &DataDir) -> Result<OpenStore, WiringError> {
-    if kind == StoreKind::Memory {
+pub(crate) async fn open_store(config: &Config, data: &DataDir) -> Result<OpenStore, WiringError> {
+    if config.store == StoreKind::Memory {
         return Ok(OpenStore {
             stores: Arc::new(MemoryStore::new()).into(),
             embedded: None,
@@ -73,7 +80,14 @@ pub(crate) async fn open_store(kind: StoreKind, data: &DataDir) -> Result<OpenSt
         path: data.store().display().to_string(),
         reason,
     };
-    let open = move || EmbeddedStore::open(path, EmbeddedOptions::default());
+    let mut options = EmbeddedOptions::default();
+    options.migration = config.migration;
+    // Room for the largest message and for what comes with it, and then some.
+    let message = config.limits.message_size;
+    options.low_space = config
+        .low_space
+        .unwrap_or_else(|| options.low_space.max(message.saturating_add(message / 2)));
+    let open = move || EmbeddedStore::open(path, options);
     let store = tokio::task::spawn_blocking(open)
         .await
         .map_err(|error| wrong(error.to_string()))?
@@ -122,8 +136,21 @@ fn findings(report: &OpenReport) -> Vec<String> {
             report.torn
         ));
     }
+    if let Some(reason) = &report.read_only {
+        lines.push(format!(
+            "the store can't be written ({reason}): mail is served and none is taken; make it \
+             writable and start the server anew"
+        ));
+    }
+    if let Some(copy) = &report.kept_copy {
+        lines.push(format!(
+            "{} holds the store as it was before its format was changed; remove it once you don't \
+             want to go back: the two share disk space, which is not freed while it is there",
+            copy.display()
+        ));
+    }
     for damage in &report.damage {
-        lines.push(format!("damage in the store: {damage:?}"));
+        lines.push(format!("damage in the store: {damage}"));
     }
     lines
 }

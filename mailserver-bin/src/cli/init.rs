@@ -111,14 +111,14 @@ pub(super) fn run(place: &Place, args: Args) -> Result<(), CliError> {
         config
     };
     let data = DataDir::new(&config.data);
-    let _lock = data.lock().map_err(CliError::failed)?;
+    let lock = data.lock().map_err(CliError::failed)?;
     let setup = wanted(&config, &args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::failed)?;
     runtime.block_on(async {
-        let directory = wiring::open_directory(&data).map_err(CliError::failed)?;
+        let directory = wiring::open_directory(&data, &lock).map_err(CliError::failed)?;
         let domains = directory.domains().await.map_err(CliError::failed)?;
         if !domains.is_empty() {
             return Err(CliError::Failed(format!(

@@ -15,7 +15,7 @@ use super::init::{self, Setup};
 use crate::config::{Config, Protocol, TlsMode};
 use crate::control::admin::Admin;
 use crate::control::server;
-use crate::data::DataDir;
+use crate::data::{DataDir, DataLock};
 use crate::tls::Keys;
 use crate::wiring::{self, Wiring};
 use crate::{logging, out};
@@ -40,7 +40,7 @@ pub(super) fn run(mut config: Config, args: &Args) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(CliError::failed)?;
-    let result = runtime.block_on(serve(&config, &data));
+    let result = runtime.block_on(serve(&config, &data, &lock));
     // Tasks that still run hold the store: they end before the lock does.
     drop(runtime);
     drop(lock);
@@ -57,13 +57,13 @@ fn raise_file_limit() {
     }
 }
 
-async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
+async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), CliError> {
     let keys = Keys::load(config, data).map_err(CliError::failed)?;
     // Before anything starts, so that no signal is missed.
     let mut signals = Signals::new(Arc::clone(&keys)).map_err(CliError::failed)?;
-    let directory = Arc::new(wiring::open_directory(data).map_err(CliError::failed)?);
+    let directory = Arc::new(wiring::open_directory(data, lock).map_err(CliError::failed)?);
     let setup = first_start(config, &directory).await?;
-    let store = wiring::open_store(config.store, data).await;
+    let store = wiring::open_store(config, data).await;
     let store = store.map_err(CliError::failed)?;
     for finding in &store.findings {
         tracing::warn!("{finding}");
@@ -89,14 +89,20 @@ async fn serve(config: &Config, data: &DataDir) -> Result<(), CliError> {
         queue: running.queue().cloned(),
         scheduler: Some(Arc::clone(running.scheduler())),
     };
-    let control = listen_for_commands(data, admin)?;
+    // Data that can't be written has no place for a socket, and nothing to change.
+    let control = match lock.is_read_only() {
+        true => None,
+        false => Some(listen_for_commands(data, admin)?),
+    };
     out::lines(&banner(config, data, &running, setup.as_ref()));
     tokio::select! {
         () = logging::follow(&running, begin) => signals.wait().await,
         () = signals.wait() => {}
     }
     out::lines(&["stopping: open sessions may finish"]);
-    control.abort();
+    if let Some(control) = control {
+        control.abort();
+    }
     tokio::select! {
         () = running.shutdown() => {}
         () = signals.wait() => tracing::warn!("stopped without waiting for sessions"),

@@ -18,6 +18,7 @@ use mailcore::address::Domain;
 use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
 use mailcore_filter::AccessList;
+use mailcore_store::embedded::Migration;
 use thiserror::Error;
 
 use crate::housekeeping::Schedule;
@@ -42,6 +43,11 @@ pub(crate) struct Config {
     /// `None` for a certificate of the server's own making.
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) store: StoreKind,
+    /// Octets of disk space below which new mail is refused; `None` for what
+    /// suits the largest message.
+    pub(crate) low_space: Option<u64>,
+    /// What becomes of a store in an older format.
+    pub(crate) migration: Migration,
     pub(crate) schedule: RetrySchedule,
     /// Where all mail for others goes; `None` for their MX hosts.
     pub(crate) smart_host: Option<SmartHost>,

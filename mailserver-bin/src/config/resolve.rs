@@ -9,6 +9,7 @@ use mailcore::address::Domain;
 use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
 use mailcore_filter::AccessList;
+use mailcore_store::embedded::Migration;
 
 use super::file::{At, File, Section};
 use super::problems::Problems;
@@ -46,6 +47,11 @@ const STORES: [(&str, StoreKind); 2] = [
     ("memory", StoreKind::Memory),
 ];
 
+const MIGRATIONS: [(&str, Migration); 2] = [
+    ("automatic", Migration::Automatic),
+    ("refuse", Migration::Refuse),
+];
+
 /// The unprivileged ports of a server without a file.
 const DEFAULT_LISTENERS: [(Protocol, u16, TlsMode); 7] = [
     (Protocol::Smtp, 2525, TlsMode::Starttls),
@@ -67,6 +73,8 @@ pub(super) fn defaults() -> Config {
         listeners: default_listeners(),
         tls: None,
         store: StoreKind::Embedded,
+        low_space: None,
+        migration: Migration::Automatic,
         schedule: RetrySchedule::default(),
         smart_host: None,
         dns: Vec::new(),
@@ -123,6 +131,11 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     let store = root.section("store", "[store]");
     if let Some(text) = store.string("kind") {
         config.store = store.word("kind", text, &STORES).unwrap_or(config.store);
+    }
+    config.low_space = store.size("low_space").or(config.low_space);
+    if let Some(text) = store.string("migrate") {
+        let migration = store.word("migrate", text, &MIGRATIONS);
+        config.migration = migration.unwrap_or(config.migration);
     }
     store.finish();
     root.finish();

@@ -24,15 +24,15 @@ pub(crate) fn run(config: &Config, request: Request) -> Response {
 fn attempt(config: &Config, request: Request) -> Result<Response, String> {
     let words = |error: &dyn std::error::Error| error.to_string();
     let data = DataDir::new(&config.data);
-    let _lock = data.lock().map_err(|error| words(&error))?;
+    let lock = data.lock().map_err(|error| words(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| words(&error))?;
     runtime.block_on(async {
-        let directory = wiring::open_directory(&data).map_err(|error| words(&error))?;
+        let directory = wiring::open_directory(&data, &lock).map_err(|error| words(&error))?;
         let store = if request.needs_store() {
-            let store = wiring::open_store(config.store, &data).await;
+            let store = wiring::open_store(config, &data).await;
             Some(store.map_err(|error| words(&error))?)
         } else {
             None
