@@ -27,8 +27,8 @@ const NAMES: [Section; 5] = [
     Section::Groups,
 ];
 
-/// Everything a directory knows, by its keys. Changed by
-/// [`Table::apply`](super::apply) alone.
+/// Everything a directory knows, by its keys. Only
+/// [`Change`](super::Change)s change it.
 #[derive(Default)]
 pub struct Table {
     pub(super) domains: HashMap<Domain, Served>,
