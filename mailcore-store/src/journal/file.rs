@@ -37,7 +37,7 @@ pub(super) fn open(path: &Path, steps: &[&str]) -> Result<Connection, JournalErr
         }
         Found::Ours(version) if version == newest => {}
         Found::Ours(version) if version < newest => {
-            copy(&connection, path, version)?;
+            copy(&connection, path, newest)?;
             raise(&mut connection, version, steps).map_err(wrap)?;
         }
         other => return Err(failed(path, other.refusal(newest))),
@@ -154,11 +154,12 @@ fn raise(connection: &mut Connection, version: i64, steps: &[&str]) -> rusqlite:
     batch.commit()
 }
 
-/// Copies the file before its tables change: `journal.db.v1`.
+/// Copies the file before its tables become those of `version`:
+/// `journal.db.before-2`.
 fn copy(connection: &Connection, path: &Path, version: i64) -> Result<PathBuf, JournalError> {
     let beside = |ending: &str| {
         let mut name = path.as_os_str().to_owned();
-        name.push(format!(".v{version}{ending}"));
+        name.push(format!(".before-{version}{ending}"));
         PathBuf::from(name)
     };
     let (part, whole) = (beside(".part"), beside(""));

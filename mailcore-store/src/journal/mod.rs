@@ -43,7 +43,7 @@ pub struct JournalReader {
 impl SqliteJournal {
     /// Opens or makes the file. Blocks. A new file may be read by its owner's
     /// group; an old one keeps its rights. One of an older version is copied
-    /// beside itself (`.v1` and so on) and brought up to date.
+    /// beside itself (`.before-2` and so on) and brought up to date.
     ///
     /// # Errors
     /// When the file can't be opened, is not a journal, or was written by a newer

@@ -566,7 +566,7 @@ async fn an_older_file_is_copied_before_its_tables_change() {
         rows(&path, "SELECT count(score), count(*) FROM messages"),
         ["0|2"]
     );
-    let copy = path.with_file_name("journal.db.v1");
+    let copy = path.with_file_name("journal.db.before-2");
     assert_eq!(rows(&copy, "SELECT count(*) FROM events"), ["6"]);
     assert_eq!(rows(&copy, "PRAGMA user_version"), ["1"]);
     let old = SqliteJournal::open(&path).unwrap_err();
