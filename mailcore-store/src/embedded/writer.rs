@@ -165,7 +165,7 @@ impl Shared {
         &self,
         work: impl FnOnce(&mut Sequencer<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writable()?;
+        self.health.may_change()?;
         let closed = || StoreError::Unavailable("the store is closed");
         let (sender, receiver) = std::sync::mpsc::channel();
         let work = guarded(work, move |result| drop(sender.send(result)));

@@ -134,7 +134,7 @@ impl EmbeddedStore {
             freed: Vec::new(),
             report: CompactReport::default(),
         };
-        self.shared.writable()?;
+        self.shared.health.may_change()?;
         if !self.compacting.options.enabled {
             return Ok(compactor.report);
         }
