@@ -112,8 +112,10 @@ pub enum EventName {
     MessageNew,
     /// A client added a message to a mailbox.
     MessageAppend,
-    /// Messages were removed for good.
+    /// Messages were removed.
     MessageExpunge,
+    /// Messages that had been removed were brought back.
+    MessageRestore,
     /// Flags were set.
     FlagsSet,
     /// Flags were cleared.
@@ -161,10 +163,11 @@ pub enum EventName {
     Other(String),
 }
 
-const NAMES: [(EventName, &str); 24] = [
+const NAMES: [(EventName, &str); 25] = [
     (EventName::MessageNew, "MessageNew"),
     (EventName::MessageAppend, "MessageAppend"),
     (EventName::MessageExpunge, "MessageExpunge"),
+    (EventName::MessageRestore, "MessageRestore"),
     (EventName::FlagsSet, "FlagsSet"),
     (EventName::FlagsClear, "FlagsClear"),
     (EventName::MailboxCreate, "MailboxCreate"),

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use mailcore::mailbox::{Uid, UidSet};
 use mailcore::seams::StoreError;
 use rusqlite::Connection;
 
@@ -23,12 +24,13 @@ const PAGE: usize = 1_000;
 
 /// What the index and the log must agree on, as columns of tables. Event rows,
 /// deliveries and expired state are left out: they are removed without a record.
-const AGREED: [(&str, &str); 6] = [
+const AGREED: [(&str, &str); 7] = [
     ("mailboxes", "*"),
     ("subscriptions", "*"),
     ("messages", "*"),
     ("contents", "*"),
-    ("vanished", "*"),
+    ("rights", "*"),
+    ("expunged", "*"),
     ("spool", "*"),
 ];
 /// The same for bodies.
@@ -59,6 +61,13 @@ impl CheckReport {
     /// True when nothing is wrong.
     pub fn is_sound(&self) -> bool {
         self.damage.is_empty() && self.problem_count == 0
+    }
+
+    /// A problem with so many rows, if there are any.
+    fn rows(&mut self, count: i64, table: &str, words: &str) {
+        if count > 0 {
+            self.problem(format!("{count} rows of {table} {words}"));
+        }
     }
 
     fn problem(&mut self, words: String) {
@@ -109,13 +118,17 @@ impl EmbeddedStore {
         let moment = conn.unchecked_transaction().map_err(sqlite)?;
         let until = Lsn(read::applied(&conn).map_err(sqlite)?);
         let mut report = CheckReport::default();
-        self.replay_into(expected, until, &mut report)?;
+        self.replay_into(expected, (until, &conn), &mut report)?;
         integrity(&conn, &mut report).map_err(sqlite)?;
         for (table, columns) in AGREED {
             compare(&conn, (table, columns, "true"), &mut report).map_err(sqlite)?;
         }
         // Dead bodies are forgotten without a record.
         compare(&conn, (BODIES.0, BODIES.1, "refs > 0"), &mut report).map_err(sqlite)?;
+        tombstones(&conn, &mut report).map_err(sqlite)?;
+        // A thread that nobody is in any more may be known to the index alone.
+        let threads = difference(&conn, ("threads", "*", "true"), ("expected", "main"));
+        report.rows(threads.map_err(sqlite)?, "threads", IN_LOG);
         self.check_bodies(&conn, &mut report)?;
         report.messages = conn
             .query_row("SELECT count(*) FROM main.messages", [], |row| {
@@ -130,7 +143,7 @@ impl EmbeddedStore {
     fn replay_into(
         &self,
         mut expected: Index,
-        until: Lsn,
+        (until, conn): (Lsn, &Connection),
         report: &mut CheckReport,
     ) -> Result<(), StoreError> {
         let directory = self.log_directory();
@@ -140,6 +153,8 @@ impl EmbeddedStore {
         };
         let replayed =
             catch_up(&mut expected, &directory, reach).map_err(|error| log_error(&error))?;
+        let released = expected.release_as(conn);
+        released.map_err(|error| index_error(&error))?;
         report.groups = replayed.groups;
         // What is being written just now is not finished, and no damage.
         report.damage = replayed.damage;
@@ -196,33 +211,92 @@ fn integrity(conn: &Connection, report: &mut CheckReport) -> rusqlite::Result<()
     Ok(())
 }
 
+/// Columns of a table, and the condition for rows that count.
+type Compared<'a> = (&'a str, &'a str, &'a str);
+
+const IN_LOG: &str = "are in the log and not in the index";
+const IN_INDEX: &str = "are in the index and not in the log";
+
+/// How many rows `from` has and `without` has not.
+fn difference(
+    conn: &Connection,
+    (table, columns, kept): Compared<'_>,
+    (from, without): (&str, &str),
+) -> rusqlite::Result<i64> {
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT {columns} FROM {from}.{table} WHERE {kept} \
+         EXCEPT SELECT {columns} FROM {without}.{table} WHERE {kept})"
+    );
+    conn.query_row(&sql, [], |row| row.get(0))
+}
+
 /// Rows that only one of the two indexes has.
 fn compare(
     conn: &Connection,
-    (table, columns, kept): (&str, &str, &str),
+    compared: Compared<'_>,
     report: &mut CheckReport,
 ) -> rusqlite::Result<()> {
-    let difference = |from: &str, without: &str| {
-        let sql = format!(
-            "SELECT count(*) FROM (SELECT {columns} FROM {from}.{table} WHERE {kept} \
-             EXCEPT SELECT {columns} FROM {without}.{table} WHERE {kept})"
-        );
-        conn.query_row(&sql, [], |row| row.get::<_, i64>(0))
-    };
-    for (count, words) in [
-        (
-            difference("expected", "main")?,
-            "are in the log and not in the index",
-        ),
-        (
-            difference("main", "expected")?,
-            "are in the index and not in the log",
-        ),
-    ] {
-        if count > 0 {
-            report.problem(format!("{count} rows of {table} {words}"));
+    let (table, ..) = compared;
+    let missing = difference(conn, compared, ("expected", "main"))?;
+    report.rows(missing, table, IN_LOG);
+    let surplus = difference(conn, compared, ("main", "expected"))?;
+    report.rows(surplus, table, IN_INDEX);
+    Ok(())
+}
+
+/// A row of `vanished`: mailbox, ModSeq, range of UIDs.
+type Tombstone = (i64, i64, Uid, Uid);
+
+/// Tombstones that one index has and the other has not, by mailbox, the
+/// greatest ModSeq first.
+fn other_tombstones(
+    conn: &Connection,
+    (from, without): (&str, &str),
+) -> rusqlite::Result<Vec<Tombstone>> {
+    let sql = format!(
+        "SELECT mailbox, modseq, first, last FROM (SELECT * FROM {from}.vanished \
+         EXCEPT SELECT * FROM {without}.vanished) ORDER BY mailbox, modseq DESC"
+    );
+    let mut query = conn.prepare(&sql)?;
+    let rows = query.query_map([], |row| {
+        let range = Uid::new(row.get(2)?).zip(Uid::new(row.get(3)?));
+        let (first, last) = range.ok_or(rusqlite::Error::IntegralValueOutOfRange(2, 0))?;
+        Ok((row.get(0)?, row.get(1)?, first, last))
+    })?;
+    rows.collect()
+}
+
+/// Old tombstones are made few without a record. So what the log says went away
+/// must be covered, at its ModSeq or a greater one, and nothing that is there
+/// may be.
+fn tombstones(conn: &Connection, report: &mut CheckReport) -> rusqlite::Result<()> {
+    let alive = "SELECT count(*) FROM main.vanished AS gone JOIN main.messages AS message \
+         ON message.mailbox = gone.mailbox AND uid BETWEEN first AND last";
+    let alive = conn.query_row(alive, [], |row| row.get(0))?;
+    report.rows(alive, "vanished", "are about messages that are there");
+    let mut index = other_tombstones(conn, ("main", "expected"))?
+        .into_iter()
+        .peekable();
+    let (mut of, mut ranges, mut covered) = (None, Vec::new(), UidSet::EMPTY);
+    let mut missing = 0;
+    for (mailbox, modseq, first, last) in other_tombstones(conn, ("expected", "main"))? {
+        if of != Some(mailbox) {
+            (of, covered) = (Some(mailbox), UidSet::EMPTY);
+            ranges.clear();
+        }
+        while index.next_if(|it| it.0 < mailbox).is_some() {}
+        let before = ranges.len();
+        while let Some(it) = index.next_if(|it| it.0 == mailbox && it.1 >= modseq) {
+            ranges.push((it.2, it.3));
+        }
+        if ranges.len() > before {
+            covered = UidSet::from_ranges(ranges.iter().copied());
+        }
+        if !covered.covers(first, last) {
+            missing += 1;
         }
     }
+    report.rows(missing, "vanished", IN_LOG);
     Ok(())
 }
 

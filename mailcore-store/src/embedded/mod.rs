@@ -31,6 +31,7 @@ mod storage;
 mod store;
 #[cfg(test)]
 mod tests;
+mod undelete;
 mod values;
 mod working_copy;
 mod writer;

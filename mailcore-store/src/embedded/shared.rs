@@ -1,7 +1,7 @@
 //! What the writer thread and all handles share: the way to the writer, readers
 //! of the index, leases, and the live counters of open mailboxes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +22,7 @@ use super::body::{Bodies, BodyPlace, StoredBody};
 use super::columns::{Budget, Columns};
 use super::health::Health;
 use super::index::read::BodyRow;
-use super::index::{connect, is_damage};
+use super::index::{before, connect, is_damage};
 use super::writer::{MAX_WAITING, Request};
 
 /// What readers are told that would be shown less than was acknowledged.
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) index_path: PathBuf,
     /// Octets of all columns held.
     pub(crate) columns: Budget,
+    /// How long removed messages can be brought back; zero for not at all.
+    pub(crate) undelete_for: Duration,
     readers: Mutex<Vec<Connection>>,
     leases: Mutex<Leases>,
     live: Mutex<HashMap<u64, Weak<Live>>>,
@@ -54,6 +56,8 @@ pub(crate) struct Shared {
     /// The first message of each mailbox that no session was told of, of those
     /// filed since the store was opened.
     untold: Mutex<HashMap<u64, u32>>,
+    /// Who waits for changes of an account.
+    accounts: Mutex<HashMap<String, watch::Sender<u64>>>,
     pub(crate) spool_changed: watch::Sender<u64>,
     pub(crate) newest_event: watch::Sender<EventCursor>,
     /// `None` once the store is closed.
@@ -88,6 +92,7 @@ pub(crate) struct Parts {
     /// Octets that mailboxes' columns may take.
     pub(crate) column_cache: usize,
     pub(crate) health: Health,
+    pub(crate) undelete_for: Duration,
 }
 
 impl Shared {
@@ -99,11 +104,13 @@ impl Shared {
             extents: parts.extents,
             index_path: parts.index_path,
             columns: Budget::new(parts.column_cache),
+            undelete_for: parts.undelete_for,
             readers: Mutex::default(),
             leases: Mutex::default(),
             live: Mutex::default(),
             opened: Mutex::default(),
             untold: Mutex::default(),
+            accounts: Mutex::default(),
             spool_changed: watch::Sender::new(0),
             newest_event: watch::Sender::new(parts.newest_event),
             queue: Mutex::new(queue),
@@ -286,6 +293,38 @@ impl Shared {
     /// Takes what no session was told of: the first such message.
     pub(crate) fn claim_untold(&self, mailbox: u64) -> Option<u32> {
         lock(&self.untold).remove(&mailbox)
+    }
+
+    /// Tells of changes to an account from now on.
+    pub(crate) fn watch_account(&self, account: &str) -> watch::Receiver<u64> {
+        let mut accounts = lock(&self.accounts);
+        if accounts.len() >= LIVE_SWEEP && accounts.len().is_power_of_two() {
+            accounts.retain(|_, sender| sender.receiver_count() > 0);
+        }
+        accounts.entry(account.to_owned()).or_default().subscribe()
+    }
+
+    /// True when somebody waits for changes of one of these accounts.
+    pub(crate) fn is_any_watched(&self, changed: &BTreeSet<Arc<str>>) -> bool {
+        let accounts = lock(&self.accounts);
+        !accounts.is_empty()
+            && changed.iter().any(|account| {
+                let sender = accounts.get(&**account);
+                sender.is_some_and(|it| it.receiver_count() > 0)
+            })
+    }
+
+    /// Tells those who wait for changes of accounts that did change.
+    pub(crate) fn tell_accounts(&self, changed: impl Fn(&str) -> bool) {
+        let accounts = lock(&self.accounts);
+        for (_, sender) in accounts.iter().filter(|(account, _)| changed(account)) {
+            sender.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// What was removed then or before is not brought back any more.
+    pub(crate) fn removed_until(&self) -> i64 {
+        before(self.clock.now(), self.undelete_for)
     }
 
     pub(crate) fn blob_key(&self, body: u64) -> BlobKey {

@@ -13,8 +13,8 @@ use mailcore::mailbox::{
 };
 use mailcore::message::{Content, Message, Summary};
 use mailcore::seams::{
-    Abilities, Appended, CommitError, CopyReceipt, Mailbox, NewMessage, Quota, QuotaLimit,
-    QuotaUsage, Storage, StoreError, StoreReceipt, Watch,
+    Abilities, AccountWatch, Acl, Appended, CommitError, CopyReceipt, Mailbox, NewMessage, Quota,
+    QuotaLimit, QuotaUsage, Storage, StoreError, StoreReceipt, Undelete, Watch,
 };
 
 use super::columns::{Columns, Overview, Reading};
@@ -28,7 +28,7 @@ const SUMMARY_READ: u64 = 64 << 20;
 
 impl Shared {
     /// Has the writer do what no precondition guards.
-    async fn change<T: Send + 'static>(
+    pub(crate) async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Sequencer<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -81,6 +81,7 @@ impl Storage for EmbeddedStore {
         abilities.object_id = true;
         abilities.thread_id = true;
         abilities.replace = true;
+        abilities.watch_account = true;
         abilities
     }
 
@@ -179,7 +180,19 @@ impl Storage for EmbeddedStore {
             .await
     }
 
+    fn watch_account(&self, account: &AccountId) -> AccountWatch {
+        self.shared.watch_account(account.as_str())
+    }
+
+    fn acl(&self) -> Option<&dyn Acl> {
+        Some(self)
+    }
+
     fn quota(&self) -> Option<&dyn Quota> {
+        Some(self)
+    }
+
+    fn undelete(&self) -> Option<&dyn Undelete> {
         Some(self)
     }
 }
@@ -190,6 +203,19 @@ impl Quota for EmbeddedStore {
         let account = account.clone();
         self.shared
             .read(move |conn, _| read::usage(conn, account.as_str()))
+            .await
+    }
+
+    async fn usages(&self, accounts: &[AccountId]) -> Result<Vec<QuotaUsage>, StoreError> {
+        let accounts = accounts.to_vec();
+        self.shared
+            .read(move |conn, _| {
+                let snapshot = conn.unchecked_transaction()?;
+                let usages = accounts.iter().map(|it| read::usage(conn, it.as_str()));
+                let usages = usages.collect::<rusqlite::Result<_>>()?;
+                snapshot.finish()?;
+                Ok(usages)
+            })
             .await
     }
 }

@@ -477,6 +477,7 @@ fn parts(
         health,
         newest_event: EventCursor(index.counters.event.saturating_sub(1)),
         column_cache: options.column_cache,
+        undelete_for: options.retention.undelete_for,
     }
 }
 

@@ -2,12 +2,14 @@
 //! each, makes all of them durable with one write and one sync, makes them
 //! visible, and only then answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use mailcore::event::{EventCursor, EventName};
 use mailcore::seams::{CommitError, StoreError};
+use mailcore::time::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::health::SpaceChange;
@@ -38,6 +40,8 @@ const LONG_QUIET: Duration = Duration::from_millis(500);
 const WORTH_MOVING: u32 = 64;
 /// Groups between steps of removing what has had its time.
 const TIDY_EVERY: u64 = 1_024;
+/// Time between them, when there are fewer groups.
+const TIDY_AFTER: Duration = Duration::from_secs(600);
 
 /// What a request is answered with once the group's fate is known.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -235,6 +239,23 @@ pub(crate) struct Counts {
     unseen: u32,
     /// Transactions of the index since SQLite's write-ahead log was moved.
     unmoved: u32,
+    /// When what has had its time was last removed.
+    tidied_at: Option<Timestamp>,
+    /// Some of it is left.
+    untidy: bool,
+}
+
+impl Counts {
+    /// Whether this group removes what has had its time.
+    fn is_tidying(&mut self, now: Timestamp) -> bool {
+        let due = self.untidy
+            || self.groups.is_multiple_of(TIDY_EVERY)
+            || self.tidied_at.is_some_and(|at| at.after(TIDY_AFTER) <= now);
+        if due || self.tidied_at.is_none() {
+            self.tidied_at = Some(now);
+        }
+        due
+    }
 }
 
 impl Writer {
@@ -470,7 +491,6 @@ impl Writer {
         while let Some(request) = next {
             let mut sequencer = Sequencer::new(&mut self.index, &shared, self.log.place(), now);
             sequencer.bodies_refused = !self.reserve.is_held();
-            sequencer.undelete_for = self.retention.undelete_for;
             let Request(work, place) = request;
             let (answer, result) = work(&mut sequencer);
             answers.push(answer);
@@ -502,8 +522,9 @@ impl Writer {
             next = if more { queue.try_recv().ok() } else { None };
         }
         self.counts.groups += 1;
-        if self.counts.groups.is_multiple_of(TIDY_EVERY) {
-            self.index
+        if self.counts.is_tidying(now) {
+            self.counts.untidy = self
+                .index
                 .tidy(now, &self.retention)
                 .map_err(|error| index_error(&error))?;
         }
@@ -530,14 +551,22 @@ impl Writer {
     }
 
     /// Whether the group must be visible before anybody is told of it.
-    fn is_awaited(&self, notes: &[Notes], changed: &[MailboxState]) -> bool {
+    fn is_awaited(
+        &self,
+        notes: &[Notes],
+        changed: &[MailboxState],
+        accounts: &BTreeSet<Arc<str>>,
+    ) -> bool {
         // A lease must not end while readers see the queue as it was before.
         let told = |it: &Notes| it.reveal || it.spool || !it.leases_ended.is_empty();
         let watched = |state: &MailboxState| {
             let live = self.shared.live_if_open(state.id);
             live.is_some_and(|it| it.is_watched())
         };
-        self.counts.unseen >= MAX_UNSEEN || notes.iter().any(told) || changed.iter().any(watched)
+        self.counts.unseen >= MAX_UNSEEN
+            || notes.iter().any(told)
+            || changed.iter().any(watched)
+            || self.shared.is_any_watched(accounts)
     }
 
     /// On a full disk: the reserve is what the next group lives on.
@@ -552,7 +581,9 @@ impl Writer {
         // Before the counters: who sees a message there can claim it.
         self.shared.note_filed(self.index.filed.drain());
         let changed: Vec<MailboxState> = self.index.settle();
-        if self.is_awaited(&notes, &changed) {
+        let mut accounts = std::mem::take(&mut self.index.touched);
+        accounts.extend(changed.iter().map(|it| it.account.clone()));
+        if self.is_awaited(&notes, &changed, &accounts) {
             self.reveal();
         }
         for state in changed {
@@ -566,6 +597,8 @@ impl Writer {
                 live.close();
             }
         }
+        self.shared
+            .tell_accounts(|account| accounts.contains(account));
         let spool = notes.iter().any(|it| it.spool);
         let mut leases = self.shared.leases();
         notes
@@ -599,6 +632,7 @@ impl Writer {
                 None => live.close(),
             }
         }
+        self.shared.tell_accounts(|_| true);
         self.publish_events();
         Ok(())
     }

@@ -39,6 +39,8 @@ impl Core {
         names.insert(name.clone(), id);
         let mut folder = Folder::new(id, account.clone(), name.clone(), uid_validity);
         folder.special_use = special_use;
+        folder.rights = self.inherited_rights(account, name);
+        self.touch(account);
         self.folders.insert(id, folder);
         if let Some(event) = self.mailbox_event(EventName::MailboxCreate, id, moment) {
             self.events.push(event);
@@ -84,8 +86,11 @@ impl Core {
         if let Some(event) = self.mailbox_event(EventName::MailboxDelete, id, moment) {
             self.events.push(event);
         }
-        // Dropping the folder drops its watch sender, which closes watches.
-        self.folders.remove(&id);
+        // Taking the folder apart drops its watch sender, which closes watches.
+        if let Some(folder) = self.folders.remove(&id) {
+            self.keep_removed((account, id, name), folder.into_rows(), moment.now);
+        }
+        self.touch(account);
         Ok(())
     }
 
@@ -126,6 +131,7 @@ impl Core {
                 folder.name = new.clone();
             }
         }
+        self.touch(account);
         for (old, _, id) in &moves {
             if let Some(event) = self.mailbox_event(EventName::MailboxRename, *id, moment) {
                 self.events.push(event.with("from", old));
@@ -213,7 +219,26 @@ impl Core {
             return Err(StoreError::Limit("subscriptions of one account"));
         }
         held.subscriptions.insert(name.clone());
+        self.touch(account);
         Ok(())
+    }
+
+    /// Whether mailboxes of these names may be made where they are missing.
+    pub(super) fn check_new_names(
+        &self,
+        account: &AccountId,
+        names: &[MailboxName],
+    ) -> Result<(), StoreError> {
+        let mut missing = BTreeSet::new();
+        for name in names.iter().filter(|name| !self.has(account, name)) {
+            missing.extend(self.missing_parents(account, name));
+            missing.insert(name.clone());
+        }
+        let held = self.accounts.get(account).map_or(0, |it| it.names.len());
+        match !missing.is_empty() && held + missing.len() > self.limits.mailboxes {
+            true => Err(StoreError::Limit("mailboxes of one account")),
+            false => Ok(()),
+        }
     }
 
     fn has(&self, account: &AccountId, name: &MailboxName) -> bool {

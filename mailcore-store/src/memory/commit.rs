@@ -80,7 +80,13 @@ impl Core {
             }
         }
         self.state.check(&batch.state)?;
-        let charges = SpoolTable::charge(&batch.spool, &self.budget)?;
+        let charges = loop {
+            match SpoolTable::charge(&batch.spool, &self.budget) {
+                // What can still be brought back gives way.
+                Err(StoreError::DiskFull) if self.removed.release_first() => {}
+                other => break other?,
+            }
+        };
         self.spool.apply(batch.spool, charges);
         let state = self.state.apply(batch.state, moment.now);
         for event in batch.events {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use mailcore::account::AccountId;
 use mailcore::mailbox::{
-    Changes, EmailId, FlagChange, Flags, MAX_KEYWORDS, MailboxId, MailboxName, MailboxStatus,
-    MessageInfo, ModSeq, SpecialUse, SystemFlag, ThreadId, Uid, UidSet, UidValidity,
+    Changes, EmailId, FlagChange, Flags, Identifier, MAX_KEYWORDS, MailboxId, MailboxName,
+    MailboxStatus, MessageInfo, ModSeq, Rights, SpecialUse, SystemFlag, ThreadId, Uid, UidSet,
+    UidValidity,
 };
 use mailcore::message::{Message, Summary};
 use mailcore::seams::{QuotaUsage, StoreError, StoreReceipt};
@@ -67,6 +68,7 @@ pub(super) struct Folder {
     pub(super) account: AccountId,
     pub(super) name: MailboxName,
     pub(super) special_use: Option<SpecialUse>,
+    pub(super) rights: BTreeMap<Identifier, Rights>,
     pub(super) uid_validity: UidValidity,
     pub(super) highest: ModSeq,
     pub(super) size: u64,
@@ -96,6 +98,7 @@ impl Folder {
             account,
             name,
             special_use: None,
+            rights: BTreeMap::new(),
             uid_validity,
             highest: ModSeq::MIN,
             size: 0,
@@ -207,28 +210,50 @@ impl Folder {
     }
 
     /// Removes rows under one ModSeq and remembers at most `tombstones` such
-    /// removals.
-    pub(super) fn remove(&mut self, uids: &UidSet, tombstones: usize) {
-        let gone: Vec<Uid> = self.rows(uids).map(|row| row.info.uid).collect();
-        if gone.is_empty() {
-            return;
+    /// removals. Returns the rows.
+    pub(super) fn remove(&mut self, uids: &UidSet, tombstones: usize) -> Vec<Row> {
+        let there: Vec<Uid> = self.rows(uids).map(|row| row.info.uid).collect();
+        if there.is_empty() {
+            return Vec::new();
         }
-        for uid in &gone {
-            if let Some(row) = self.rows.remove(uid) {
+        let modseq = self.highest.next();
+        let mut gone = Vec::with_capacity(there.len());
+        for uid in &there {
+            if let Some(mut row) = self.rows.remove(uid) {
                 self.size -= row.info.size;
                 self.count_flags(&row.info.flags, -1);
                 self.by_modseq.remove(&(row.info.modseq, *uid));
+                row.info.modseq = modseq;
+                gone.push(row);
             }
         }
-        let modseq = self.highest.next();
         self.tombstones
-            .push_back((modseq, gone.into_iter().collect()));
+            .push_back((modseq, there.into_iter().collect()));
         while self.tombstones.len() > tombstones {
             if let Some((oldest, _)) = self.tombstones.pop_front() {
                 self.floor = oldest;
             }
         }
         self.changed_at(modseq);
+        gone
+    }
+
+    /// Every row, the mailbox being deleted.
+    pub(super) fn into_rows(self) -> Vec<Row> {
+        let modseq = self.highest;
+        let rows = self.rows.into_values().map(|mut row| {
+            row.info.modseq = modseq;
+            row
+        });
+        rows.collect()
+    }
+
+    /// Whether so many more messages may come in.
+    pub(super) fn has_room(&self, messages: usize) -> bool {
+        let left = self
+            .uid_next
+            .map_or(0, |next| u64::from(u32::MAX - next.value()) + 1);
+        messages as u64 <= left
     }
 
     /// Changes flags; the receipt, and which messages came out different.

@@ -10,14 +10,19 @@ mod content;
 mod events;
 mod folder;
 mod mailbox;
+mod removed;
+mod rights;
 mod spool;
 mod state;
 mod storage;
 mod tables;
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use mailcore::account::AccountId;
 use mailcore::seams::{Clock, Entropy, OsEntropy, SystemClock};
 use mailcore::time::Timestamp;
 use tokio::sync::watch;
@@ -42,6 +47,10 @@ pub struct MemoryLimits {
     pub deliveries: usize,
     /// Keys in the state.
     pub state: usize,
+    /// How long messages that were removed can be brought back
+    /// ([`Undelete`](mailcore::seams::Undelete)); zero for not at all. When
+    /// `octets` are used up, the oldest of them go before anything is refused.
+    pub undelete_for: Duration,
 }
 
 impl Default for MemoryLimits {
@@ -54,6 +63,7 @@ impl Default for MemoryLimits {
             events: 65_536,
             deliveries: 100_000,
             state: 1_000_000,
+            undelete_for: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }
@@ -97,6 +107,7 @@ impl MemoryStore {
                 core: Mutex::new(Core::new(limits, clock.now())),
                 spool_changes: watch::Sender::new(0),
                 newest_event: watch::Sender::default(),
+                accounts: Mutex::default(),
                 clock,
                 entropy,
             }),
@@ -126,6 +137,9 @@ struct Shared {
     core: Mutex<Core>,
     spool_changes: watch::Sender<u64>,
     newest_event: watch::Sender<mailcore::event::EventCursor>,
+    /// Who waits for changes of an account; those gone are dropped when it
+    /// changes.
+    accounts: Mutex<HashMap<AccountId, watch::Sender<u64>>>,
 }
 
 /// The clock and randomness of one change.
@@ -152,11 +166,33 @@ impl Shared {
             now: self.clock.now(),
             entropy: &*self.entropy,
         };
+        core.release_removed(moment.now);
         let result = act(&mut core, moment);
         // Told while the lock is held, so that the values never go back.
         set_if_new(&self.spool_changes, core.spool.changes());
         set_if_new(&self.newest_event, core.events.newest());
+        self.tell_accounts(&std::mem::take(&mut core.touched));
         result
+    }
+
+    fn watch_account(&self, account: &AccountId) -> watch::Receiver<u64> {
+        let mut watched = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.entry(account.clone()).or_default().subscribe()
+    }
+
+    fn tell_accounts(&self, changed: &BTreeSet<AccountId>) {
+        if changed.is_empty() {
+            return;
+        }
+        let mut watched = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        for account in changed {
+            if let Some(sender) = watched.get(account) {
+                sender.send_modify(|count| *count = count.wrapping_add(1));
+                if sender.receiver_count() == 0 {
+                    watched.remove(account);
+                }
+            }
+        }
     }
 }
 

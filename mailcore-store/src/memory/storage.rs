@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mailcore::account::AccountId;
 use mailcore::mailbox::{MailboxEntry, MailboxId, MailboxName, SpecialUse};
-use mailcore::seams::{Abilities, Mailbox, Quota, QuotaUsage, Storage, StoreError};
+use mailcore::seams::{
+    Abilities, AccountWatch, Acl, Mailbox, Quota, QuotaUsage, Storage, StoreError, Undelete,
+};
 
 use super::MemoryStore;
 use super::mailbox::MemoryMailbox;
@@ -22,6 +24,7 @@ impl Storage for MemoryStore {
         abilities.object_id = true;
         abilities.thread_id = true;
         abilities.replace = true;
+        abilities.watch_account = true;
         abilities
     }
 
@@ -80,8 +83,21 @@ impl Storage for MemoryStore {
             if let Some(held) = core.accounts.get_mut(account) {
                 held.subscriptions.remove(name);
             }
+            core.touch(account);
         });
         Ok(())
+    }
+
+    fn watch_account(&self, account: &AccountId) -> AccountWatch {
+        self.shared.watch_account(account)
+    }
+
+    fn acl(&self) -> Option<&dyn Acl> {
+        Some(self)
+    }
+
+    fn undelete(&self) -> Option<&dyn Undelete> {
+        Some(self)
     }
 
     fn quota(&self) -> Option<&dyn Quota> {

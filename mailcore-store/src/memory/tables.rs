@@ -1,6 +1,6 @@
 //! The tables of a memory store and the changes that touch more than one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -17,9 +17,10 @@ use mailcore::seams::{
 use mailcore::time::Timestamp;
 
 use super::account::Account;
-use super::content::Budget;
+use super::content::{Budget, Charge};
 use super::events::EventLog;
 use super::folder::{Arrival, Body, FlagRequest, Folder, Row};
+use super::removed::RemovedTable;
 use super::spool::SpoolTable;
 use super::state::StateTable;
 use super::{MemoryLimits, Moment};
@@ -38,6 +39,9 @@ pub(super) struct Core {
     pub(super) spool: SpoolTable,
     pub(super) state: StateTable,
     pub(super) events: EventLog,
+    pub(super) removed: RemovedTable,
+    /// Accounts changed since the watchers were told.
+    pub(super) touched: BTreeSet<AccountId>,
     last_mailbox_id: u64,
     last_uid_validity: u32,
 }
@@ -61,6 +65,8 @@ impl Core {
             spool: SpoolTable::default(),
             state: StateTable::new(limits.state),
             events: EventLog::new(limits.events),
+            removed: RemovedTable::default(),
+            touched: BTreeSet::new(),
             last_mailbox_id: 0,
             // Seconds of the clock, so that a mailbox of the same name in the
             // next process has another UIDVALIDITY (RFC 9051 section 2.3.1.1).
@@ -129,7 +135,7 @@ impl Core {
                 message: new.message.clone(),
                 summary: Arc::clone(&new.summary),
                 email_id: mailcore::mailbox::EmailId(moment.id()),
-                charge: self.budget.charge(new.message.len())?,
+                charge: self.charge(new.message.len())?,
             });
             let threaded = self.thread(&account, &body, &threads);
             threads.extend(threaded.keep.map(|key| (key, threaded.thread)));
@@ -146,6 +152,7 @@ impl Core {
         if let Some(account) = self.accounts.get_mut(&account) {
             account.threads.extend(threads);
         }
+        self.touch(&account);
         let appended = |uid| Appended {
             mailbox: id,
             uid_validity,
@@ -153,6 +160,26 @@ impl Core {
             modseq,
         };
         Ok(uids.into_iter().map(appended).collect())
+    }
+
+    /// Takes octets of the budget; what can still be brought back gives way.
+    fn charge(&mut self, octets: u64) -> Result<Charge, StoreError> {
+        loop {
+            match self.budget.charge(octets) {
+                Err(StoreError::DiskFull) if self.removed.release_first() => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Notes that something of the account changed.
+    pub(super) fn touch(&mut self, account: &AccountId) {
+        self.touched.insert(account.clone());
+    }
+
+    fn touch_owner(&mut self, id: MailboxId) {
+        let owner = self.folders.get(&id).map(|it| it.account.clone());
+        self.touched.extend(owner);
     }
 
     /// The thread of a message, with what earlier messages of the same change
@@ -229,10 +256,12 @@ impl Core {
         let target = self.folder_mut(to)?;
         let new = target.append(arrivals, moment.now)?;
         let uid_validity = target.uid_validity;
+        self.touch_owner(to);
         if transfer == Transfer::Move {
             let tombstones = self.limits.tombstones;
             let gone: UidSet = old.iter().copied().collect();
-            self.folder_mut(from)?.remove(&gone, tombstones);
+            // They live on where they went.
+            drop(self.folder_mut(from)?.remove(&gone, tombstones));
             self.note_uids(EventName::MessageExpunge, from, &gone, moment);
         }
         Ok(CopyReceipt {
@@ -277,7 +306,10 @@ impl Core {
         moment: Moment<'_>,
     ) -> Result<(), StoreError> {
         let tombstones = self.limits.tombstones;
-        self.folder_mut(id)?.remove(gone, tombstones);
+        let folder = self.folder_mut(id)?;
+        let rows = folder.remove(gone, tombstones);
+        let (account, name) = (folder.account.clone(), folder.name.clone());
+        self.keep_removed((&account, id, &name), rows, moment.now);
         self.note_uids(EventName::MessageExpunge, id, gone, moment);
         Ok(())
     }
@@ -297,7 +329,17 @@ impl Core {
         usage
     }
 
-    fn note_uids(&mut self, name: EventName, id: MailboxId, uids: &UidSet, moment: Moment<'_>) {
+    /// Raises `name` for messages that changed or went; for none, nothing.
+    pub(super) fn note_uids(
+        &mut self,
+        name: EventName,
+        id: MailboxId,
+        uids: &UidSet,
+        moment: Moment<'_>,
+    ) {
+        if !uids.is_empty() {
+            self.touch_owner(id);
+        }
         for part in uids.parts(MAX_EVENT_RANGES) {
             if let Some(event) = self.mailbox_event(name.clone(), id, moment) {
                 self.events.push(event.with("uids", part));

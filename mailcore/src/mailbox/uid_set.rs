@@ -70,6 +70,15 @@ impl UidSet {
             .is_some_and(|&(_, last)| value <= last)
     }
 
+    /// True when every UID from `first` to `last` is in the set.
+    pub fn covers(&self, first: Uid, last: Uid) -> bool {
+        let after = self.0.partition_point(|&(from, _)| from <= first.value());
+        after
+            .checked_sub(1)
+            .and_then(|i| self.0.get(i))
+            .is_some_and(|&(_, to)| last.value() <= to)
+    }
+
     /// True when the set holds no UID.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -174,6 +183,7 @@ mod tests {
         ]);
         assert_eq!(set.to_string(), "1:3,5:9");
         assert_eq!(set.len(), 8);
+        assert!(set.covers(uid(5), uid(9)) && !set.covers(uid(3), uid(5)));
         let parts: Vec<String> = set.parts(1).map(|it| it.to_string()).collect();
         assert_eq!(parts, ["1:3", "5:9"]);
         assert_eq!(set.parts(2).collect::<Vec<_>>(), [set.clone()]);

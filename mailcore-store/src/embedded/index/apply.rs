@@ -224,7 +224,7 @@ impl Index {
             .map(drop)
     }
 
-    fn count_content(&self, content: i64, change: i64) -> rusqlite::Result<()> {
+    pub(super) fn count_content(&self, content: i64, change: i64) -> rusqlite::Result<()> {
         let left: Option<(i64, i64)> = self
             .conn
             .prepare_cached(
@@ -349,94 +349,6 @@ impl Index {
             gone.iter()
                 .for_each(|(flags, size)| state.subtract(*flags, unsigned(*size)));
         })
-    }
-
-    /// Takes messages out of a mailbox; their flags and sizes. Where they can
-    /// be brought back, their row and what holds their content lives on in
-    /// `expunged`.
-    fn take_messages(
-        &mut self,
-        mailbox: u64,
-        (first, last): (u32, u32),
-        (modseq, (keep, at)): (u64, (Keep, i64)),
-    ) -> rusqlite::Result<Vec<(u8, i64)>> {
-        let place = self
-            .mailbox(mailbox)?
-            .map(|it| (it.account.clone(), it.name.clone()));
-        // What was in a mailbox that nobody owns (its record is lost) is nobody's.
-        let place = place.filter(|_| keep == Keep::ForUndelete);
-        if let Some((account, name)) = &place {
-            self.conn
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO expunged SELECT mailbox, uid, ?4, content, flags, keywords,
-                     size, internal_date, save_date, email_id, thread, ?5, ?6, ?7 FROM messages
-                     WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3",
-                )?
-                .execute(params![
-                    signed(mailbox),
-                    first,
-                    last,
-                    signed(modseq),
-                    account,
-                    name,
-                    at
-                ])?;
-        }
-        let gone: Vec<(i64, u8, i64)> = self
-            .conn
-            .prepare_cached(
-                "DELETE FROM messages WHERE mailbox = ? AND uid BETWEEN ? AND ? RETURNING content, flags, size",
-            )?
-            .query_map(params![signed(mailbox), first, last], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        if place.is_none() {
-            for (content, _, _) in &gone {
-                self.count_content(*content, -1)?;
-            }
-        }
-        Ok(gone
-            .into_iter()
-            .map(|(_, flags, size)| (flags, size))
-            .collect())
-    }
-
-    fn apply_forget(&mut self, mailbox: u64, uids: &[(u32, u32)]) -> rusqlite::Result<()> {
-        for (first, last) in uids {
-            let contents: Vec<i64> = self
-                .conn
-                .prepare_cached(
-                    "DELETE FROM expunged WHERE mailbox = ? AND uid BETWEEN ? AND ? RETURNING content",
-                )?
-                .query_map(params![signed(mailbox), first, last], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            for content in contents {
-                self.count_content(content, -1)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn apply_rights(
-        &mut self,
-        mailbox: u64,
-        identifier: &str,
-        rights: Option<&str>,
-    ) -> rusqlite::Result<()> {
-        match rights {
-            Some(rights) => self
-                .conn
-                .prepare_cached("INSERT OR REPLACE INTO rights VALUES (?, ?, ?)")?
-                .execute(params![signed(mailbox), identifier, rights])?,
-            None => self
-                .conn
-                .prepare_cached("DELETE FROM rights WHERE mailbox = ? AND identifier = ?")?
-                .execute(params![signed(mailbox), identifier])?,
-        };
-        let owner = self.mailbox(mailbox)?.map(|it| it.account.clone());
-        self.touched.extend(owner);
-        Ok(())
     }
 
     fn apply_subscription(

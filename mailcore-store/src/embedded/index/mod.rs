@@ -6,8 +6,11 @@
 mod apply;
 mod cache;
 pub(crate) mod read;
+pub(crate) mod removed;
+pub(crate) mod rights;
 pub(crate) mod segments;
 mod tidy;
+mod vanished;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::OpenOptions;
@@ -22,6 +25,7 @@ pub(crate) use apply::{IN_EXTENT, LOST, Origin};
 pub(crate) use cache::{Counters, MailboxState};
 pub(crate) use segments::{MadeOne, Moved, Takeover};
 pub use tidy::Retention;
+pub(crate) use tidy::before;
 
 use super::body::EXTENT_BODIES;
 use super::log::{Lsn, Place, SegmentId, StoreId};

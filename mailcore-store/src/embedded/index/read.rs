@@ -21,7 +21,8 @@ use crate::embedded::log::{Lsn, Place, SegmentId};
 use crate::embedded::record::{email_id, flags_from};
 
 const MAILBOX: &str = "id, account, name, uid_validity, uid_next, modseq, messages, unseen, deleted, size, special_use";
-const MESSAGE: &str =
+/// What [`message`] reads, from the first column on.
+pub(super) const MESSAGE: &str =
     "uid, flags, keywords, modseq, size, internal_date, save_date, email_id, content, thread";
 
 fn number(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
@@ -138,7 +139,7 @@ impl MessageRow {
     }
 }
 
-fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
     let keywords = row.get_ref(2)?.as_str()?;
     let bits: u8 = row.get(1)?;
     let flags = if keywords.is_empty() {
@@ -269,19 +270,22 @@ pub(crate) fn summaries(
     for (first, last) in uids.ranges() {
         let mut rows = query.query(params![signed(mailbox), first.value(), last.value()])?;
         while let Some(row) = rows.next()? {
-            found.extend(Uid::new(row.get(0)?).map(|uid| (uid, summary(row))));
+            let size = number(row, 1)?;
+            found.extend(Uid::new(row.get(0)?).map(|uid| (uid, summary(row, 2, size))));
         }
     }
     Ok(found)
 }
 
-fn summary(row: &Row<'_>) -> Option<Summary> {
-    let (size, id) = (number(row, 1).ok()?, number(row, 2).ok()?);
+/// A summary from the columns `id, sum, prefix, summary` of a content, `at` and
+/// after.
+pub(super) fn summary(row: &Row<'_>, at: usize, size: u64) -> Option<Summary> {
+    let id = number(row, at).ok()?;
     let (prefix, octets) = (
-        row.get_ref(4).ok()?.as_blob().ok()?,
-        row.get_ref(5).ok()?.as_blob().ok()?,
+        row.get_ref(at + 2).ok()?.as_blob().ok()?,
+        row.get_ref(at + 3).ok()?.as_blob().ok()?,
     );
-    let sound = row.get::<_, u32>(3).ok()? == content_sum(id, prefix, octets);
+    let sound = row.get::<_, u32>(at + 1).ok()? == content_sum(id, prefix, octets);
     let summary = sound.then(|| Summary::decode(octets).ok())??;
     (summary.size == size).then_some(summary)
 }

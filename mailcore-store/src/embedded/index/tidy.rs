@@ -1,5 +1,5 @@
 //! Removing what has had its time: expired state, old events, deliveries too
-//! old to be tried again.
+//! old to be tried again, removed messages that nobody wanted back.
 //!
 //! None of it needs a record: all follows from what the log says. An index that
 //! is built anew has the old rows again for a while.
@@ -52,13 +52,16 @@ impl Default for Retention {
 }
 
 impl Index {
-    /// Goes a step on with removing what is older at `now` than `keep` says.
-    pub(crate) fn tidy(&mut self, now: Timestamp, keep: &Retention) -> rusqlite::Result<()> {
+    /// Goes a step on with removing what is older at `now` than `keep` says;
+    /// true when there is more to do at once.
+    pub(crate) fn tidy(&mut self, now: Timestamp, keep: &Retention) -> rusqlite::Result<bool> {
         self.conn
             .prepare_cached("DELETE FROM state WHERE expires <= ?")?
             .execute([now.millis()])?;
         self.tidy_events(before(now, keep.events_for), keep.events)?;
-        self.tidy_deliveries(before(now, keep.deliveries_for))
+        self.tidy_deliveries(before(now, keep.deliveries_for))?;
+        self.coalesce_vanished(keep.tombstones)?;
+        self.release_removed(before(now, keep.undelete_for))
     }
 
     fn tidy_events(&self, oldest: i64, count: u64) -> rusqlite::Result<()> {
@@ -93,7 +96,8 @@ impl Index {
     }
 }
 
-fn before(now: Timestamp, age: Duration) -> i64 {
+/// What was then or earlier is `age` old at `now`.
+pub(crate) fn before(now: Timestamp, age: Duration) -> i64 {
     let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     now.millis().saturating_sub(age)
 }

@@ -77,6 +77,7 @@ impl Sequencer<'_> {
             special_use: special_use.map(|it| it.as_str().to_owned()),
         })?;
         let state = self.mailbox(id)?;
+        self.inherit_rights(&state, name)?;
         let event = self.mailbox_event(EventName::MailboxCreate, &state);
         self.event(&event)?;
         Ok(state)

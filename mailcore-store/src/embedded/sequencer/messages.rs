@@ -176,7 +176,7 @@ impl Sequencer<'_> {
     }
 
     /// The store's own events for messages changed or gone; none for no message.
-    fn uids_event(
+    pub(super) fn uids_event(
         &mut self,
         name: EventName,
         state: &MailboxState,
@@ -317,7 +317,7 @@ impl Sequencer<'_> {
 
     /// What becomes of messages that are removed.
     pub(super) fn removed(&self) -> Keep {
-        match self.undelete_for.is_zero() {
+        match self.shared.undelete_for.is_zero() {
             true => Keep::Nothing,
             false => Keep::ForUndelete,
         }
@@ -427,7 +427,7 @@ pub(crate) enum Originals {
     Expunge,
 }
 
-const FULL: StoreError = StoreError::Limit("UIDs of the mailbox");
+pub(super) const FULL: StoreError = StoreError::Limit("UIDs of the mailbox");
 
 fn next(state: &MailboxState) -> Result<(Uid, ModSeq), Refusal> {
     let uid = u32::try_from(state.uid_next)

@@ -8,9 +8,10 @@
 mod batch;
 mod mailboxes;
 mod messages;
+mod removed;
+mod rights;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mailcore::account::AccountId;
@@ -21,6 +22,7 @@ use thiserror::Error;
 
 pub(crate) use batch::{AppendInput, BatchInput, SpoolInput};
 pub(crate) use mailboxes::special_use;
+use messages::FULL;
 pub(crate) use messages::{NewMessageInput, Originals};
 
 use super::body::EXTENT_BODIES;
@@ -92,8 +94,6 @@ pub(crate) struct Sequencer<'a> {
     pub(crate) notes: Notes,
     /// The disk is full: what is left of it is for changes without bodies.
     pub(crate) bodies_refused: bool,
-    /// How long removed messages can be brought back; zero for not at all.
-    pub(crate) undelete_for: Duration,
     place: Place,
     offsets: Vec<Option<u64>>,
     /// Where the next body frame would start.
@@ -116,7 +116,6 @@ impl<'a> Sequencer<'a> {
             bodies: Vec::new(),
             notes: Notes::default(),
             bodies_refused: false,
-            undelete_for: Duration::ZERO,
             place,
             offsets: Vec::new(),
             end: place.offset,

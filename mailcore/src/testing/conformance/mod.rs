@@ -24,7 +24,11 @@ mod flags;
 mod mailboxes;
 mod messages;
 mod queue;
+mod quotas;
+mod removed;
+mod rights;
 mod state;
+mod threads;
 
 use std::sync::Arc;
 
@@ -56,6 +60,10 @@ pub async fn storage(make: impl AsyncFn() -> Arc<dyn Storage>) {
     mailboxes::run_all(&make).await;
     messages::run_all(&make).await;
     flags::run_all(&make).await;
+    threads::run_all(&make).await;
+    quotas::run_all(&make).await;
+    rights::run_all(&make).await;
+    removed::run_all(&make).await;
 }
 
 /// Checks every seam of a store.
