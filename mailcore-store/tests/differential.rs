@@ -17,16 +17,21 @@ use std::time::Duration;
 use mailcore::account::AccountId;
 use mailcore::batch::{Append, Batch, DeliveryId, IfMissing, SpoolChange, StateChange};
 use mailcore::event::TraceId;
-use mailcore::mailbox::{FlagChange, Flags, Keyword, MailboxName, ModSeq, SystemFlag, Uid, UidSet};
+use mailcore::mailbox::{
+    FlagChange, Flags, Identifier, Keyword, MailboxName, ModSeq, Rights, RightsChange, SystemFlag,
+    ThreadId, Uid, UidSet,
+};
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
-use mailcore::seams::{NewMessage, QuotaLimit, StateKey};
+use mailcore::seams::{NewMessage, QuotaLimit, QuotaUsage, RemovedQuery, StateKey};
 use mailcore::server::Stores;
 use mailcore::testing::{SeededEntropy, VirtualClock};
-use mailcore_store::MemoryStore;
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use mailcore_store::{MemoryLimits, MemoryStore};
 use proptest::prelude::*;
 
+/// How long removed messages can be brought back.
+const UNDELETE_FOR: Duration = Duration::from_secs(100);
 const NAMES: [&str; 6] = ["INBOX", "a", "a/b", "a/b/c", "d", "INBOX/e"];
 
 /// One operation; places are taken modulo what there is.
@@ -36,10 +41,14 @@ enum Op {
     Delete(usize),
     Rename(usize, usize),
     Subscribe(usize, bool),
-    Append(usize, Vec<u8>),
+    Append(usize, Vec<u8>, Option<u16>),
     Store(usize, (u32, u32), u8, Option<usize>),
     Expunge(usize, (u32, u32)),
-    Copy(usize, (u32, u32), usize),
+    Copy(usize, (u32, u32), usize, Option<u16>),
+    Replace(usize, u32, usize, u8, Option<u16>),
+    Restore(u8, u8, Option<usize>),
+    Purge(u8),
+    Rights(usize, u8, u8),
     Move(usize, (u32, u32), usize),
     Deliver(usize, u8, u8, Option<u16>),
     Add(u8, i8, Option<u8>),
@@ -49,21 +58,29 @@ enum Op {
     Dequeue(u8),
     Advance(u8),
     Reopen,
+    Rebuild,
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let name = || 0..NAMES.len();
     let uids = || (1u32..8, 1u32..8);
+    let quota = || prop::option::of(0u16..1_500);
     prop_oneof![
         2 => name().prop_map(Op::Create),
         1 => name().prop_map(Op::Delete),
         1 => (name(), name()).prop_map(|(a, b)| Op::Rename(a, b)),
         1 => (name(), any::<bool>()).prop_map(|(a, b)| Op::Subscribe(a, b)),
-        4 => (name(), prop::collection::vec(0u8..32, 1..4)).prop_map(|(a, b)| Op::Append(a, b)),
+        4 => (name(), prop::collection::vec(0u8..32, 1..4), quota())
+            .prop_map(|(a, b, c)| Op::Append(a, b, c)),
         4 => (name(), uids(), any::<u8>(), prop::option::of(0usize..20))
             .prop_map(|(a, b, c, d)| Op::Store(a, b, c, d)),
         3 => (name(), uids()).prop_map(|(a, b)| Op::Expunge(a, b)),
-        2 => (name(), uids(), name()).prop_map(|(a, b, c)| Op::Copy(a, b, c)),
+        2 => (name(), uids(), name(), quota()).prop_map(|(a, b, c, d)| Op::Copy(a, b, c, d)),
+        2 => (name(), 1u32..8, name(), 0u8..32, quota())
+            .prop_map(|(a, b, c, d, e)| Op::Replace(a, b, c, d, e)),
+        2 => (0u8..4, 0u8..4, prop::option::of(name())).prop_map(|(a, b, c)| Op::Restore(a, b, c)),
+        1 => (0u8..4).prop_map(Op::Purge),
+        1 => (name(), 0u8..4, 0u8..8).prop_map(|(a, b, c)| Op::Rights(a, b, c)),
         2 => (name(), uids(), name()).prop_map(|(a, b, c)| Op::Move(a, b, c)),
         4 => (name(), 0u8..3, 0u8..6, prop::option::of(0u16..400))
             .prop_map(|(a, b, c, d)| Op::Deliver(a, b, c, d)),
@@ -74,6 +91,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0u8..4).prop_map(Op::Dequeue),
         1 => (0u8..60).prop_map(Op::Advance),
         1 => Just(Op::Reopen),
+        1 => Just(Op::Rebuild),
     ]
 }
 
@@ -85,12 +103,31 @@ fn name(place: usize) -> MailboxName {
     MailboxName::parse(NAMES[place % NAMES.len()]).unwrap()
 }
 
+/// A limit in octets, with one in messages that follows from it.
+fn limit(octets: Option<u16>) -> QuotaLimit {
+    QuotaLimit {
+        octets: octets.map(u64::from),
+        messages: octets
+            .filter(|it| it % 2 == 0)
+            .map(|it| u64::from(it) / 100),
+    }
+}
+
 fn set(range: (u32, u32)) -> UidSet {
     UidSet::range(Uid::new(range.0).unwrap(), Uid::new(range.1).unwrap())
 }
 
 fn new_message(flags: u8) -> NewMessage {
-    let octets = format!("Subject: {flags}\r\n\r\n{}\r\n", "x".repeat(flags.into()));
+    let before = flags / 2;
+    let reply = match flags % 4 {
+        0 => String::new(),
+        1 => format!("In-Reply-To: <{before}@x>\r\n"),
+        _ => format!("References: <{}@x> <{before}@x>\r\n", flags / 3),
+    };
+    let octets = format!(
+        "Subject: {flags}\r\nMessage-ID: <{flags}@x>\r\n{reply}\r\n{}\r\n",
+        "x".repeat(flags.into())
+    );
     NewMessage {
         summary: Arc::new(Summary::scan(octets.as_bytes())),
         message: Message::from_bytes(octets),
@@ -142,6 +179,21 @@ fn progress(due: mailcore::time::Timestamp) -> QueueProgress {
     }
 }
 
+/// Threads by the order in which they are seen.
+#[derive(Default)]
+struct Threads(Vec<ThreadId>);
+
+impl Threads {
+    fn number(&mut self, thread: Option<ThreadId>) -> usize {
+        let thread = thread.unwrap();
+        let known = self.0.iter().position(|it| *it == thread);
+        known.unwrap_or_else(|| {
+            self.0.push(thread);
+            self.0.len() - 1
+        })
+    }
+}
+
 /// A store under test and the ModSeqs it gave out, by moment.
 struct Side {
     stores: Stores,
@@ -175,9 +227,13 @@ impl Side {
             Op::Subscribe(a, false) => {
                 format!("{:?}", storage.unsubscribe(&who, &name(*a)).await.is_ok())
             }
-            Op::Append(..) | Op::Store(..) | Op::Expunge(..) | Op::Copy(..) | Op::Move(..) => {
-                self.in_mailbox(op).await
-            }
+            Op::Append(..)
+            | Op::Store(..)
+            | Op::Expunge(..)
+            | Op::Copy(..)
+            | Op::Replace(..)
+            | Op::Move(..) => self.in_mailbox(op).await,
+            Op::Restore(..) | Op::Purge(_) | Op::Rights(..) => self.beside_messages(op).await,
             Op::Deliver(a, missing, id, quota) => self.deliver((*a, *missing, *id), *quota).await,
             _ => self.beside_mailboxes(op, now).await,
         }
@@ -251,7 +307,7 @@ impl Side {
             },
             message: new_message(id),
             delivery_id: (id > 2).then_some(DeliveryId(id.into())),
-            quota: quota.map(u64::from).into(),
+            quota: limit(quota),
             trace: TraceId(0),
             recipient: None,
         };
@@ -264,8 +320,46 @@ impl Side {
         said(filed, |filed| format!("filed {}", filed.uid))
     }
 
+    /// Operations on removed messages and rights.
+    async fn beside_messages(&self, op: &Op) -> String {
+        let storage = &self.stores.storage;
+        let undelete = storage.undelete().unwrap();
+        let query = RemovedQuery::default();
+        let there = undelete.removed(&account(), &query).await.unwrap();
+        let at = |place: u8| there.get(usize::from(place)).map(|it| it.id);
+        match op {
+            Op::Restore(first, more, into) => {
+                let ids: Vec<_> = at(*first).into_iter().chain(at(first + more)).collect();
+                let into = into.map(name);
+                let limit = QuotaLimit::NONE;
+                let restored = undelete
+                    .restore(&account(), &ids, into.as_ref(), limit)
+                    .await;
+                said(restored, |done| {
+                    format!("{:?}", done.iter().map(|it| it.uid).collect::<Vec<_>>())
+                })
+            }
+            Op::Purge(place) => {
+                let ids: Vec<_> = at(*place).into_iter().collect();
+                format!("{}", undelete.purge(&account(), &ids).await.unwrap())
+            }
+            Op::Rights(mailbox, who, letters) => {
+                let who = ["anyone", "-anyone", "$staff", "fred"][usize::from(*who)];
+                let who = Identifier::parse(who).unwrap();
+                let rights = ["", "l", "lr", "lrs", "a", "te", "kx", "lrswipkxtean"];
+                let rights = rights[usize::from(*letters)].as_bytes();
+                let change = RightsChange::Replace(Rights::parse(rights).unwrap());
+                let acl = storage.acl().unwrap();
+                let set = acl.set(&account(), &name(*mailbox), &who, change).await;
+                said(set, |()| "set".into())
+            }
+            _ => String::new(),
+        }
+    }
+
     async fn in_mailbox(&self, op: &Op) -> String {
-        let (Op::Append(place, _)
+        let (Op::Append(place, ..)
+        | Op::Replace(place, ..)
         | Op::Store(place, ..)
         | Op::Expunge(place, _)
         | Op::Copy(place, ..)
@@ -278,14 +372,11 @@ impl Side {
             Err(error) => return format!("error: {error}"),
         };
         match op {
-            Op::Append(_, flags) => {
+            Op::Append(_, flags, quota) => {
                 let messages = flags.iter().map(|it| new_message(*it)).collect();
-                said(
-                    mailbox.append(messages, QuotaLimit::NONE).await,
-                    |appended| {
-                        format!("{:?}", appended.iter().map(|it| it.uid).collect::<Vec<_>>())
-                    },
-                )
+                said(mailbox.append(messages, limit(*quota)).await, |appended| {
+                    format!("{:?}", appended.iter().map(|it| it.uid).collect::<Vec<_>>())
+                })
             }
             Op::Store(_, uids, bits, moment) => {
                 let since = moment.and_then(|it| self.modseq_at(it, &name(*place)));
@@ -296,12 +387,18 @@ impl Side {
                 })
             }
             Op::Expunge(_, uids) => said(mailbox.expunge(&set(*uids)).await, |it| it.to_string()),
-            Op::Copy(_, uids, to) => said(
-                mailbox
-                    .copy(&set(*uids), &name(*to), QuotaLimit::NONE)
-                    .await,
-                |it| format!("{:?}", it.pairs),
-            ),
+            Op::Copy(_, uids, to, quota) => {
+                let copied = mailbox.copy(&set(*uids), &name(*to), limit(*quota)).await;
+                said(copied, |it| format!("{:?}", it.pairs))
+            }
+            Op::Replace(_, uid, to, new, quota) => {
+                let uid = Uid::new(*uid).unwrap();
+                let replaced = mailbox
+                    .replace(uid, &name(*to), new_message(*new), limit(*quota))
+                    .await;
+                // Which of two reasons is told is the store's to choose.
+                replaced.map_or("refused".into(), |it| it.uid.to_string())
+            }
             Op::Move(_, uids, to) => said(mailbox.move_to(&set(*uids), &name(*to)).await, |it| {
                 format!("{:?}", it.pairs)
             }),
@@ -319,6 +416,8 @@ impl Side {
     async fn look(&mut self) -> Vec<String> {
         let mut seen = Vec::new();
         let mut moment = Vec::new();
+        let mut threads = Threads::default();
+        let mut sum = QuotaUsage::default();
         let storage = Arc::clone(&self.stores.storage);
         for listed in storage.list(&account()).await.unwrap() {
             let exists = listed.id.is_some() || listed.name.is_inbox();
@@ -339,8 +438,10 @@ impl Side {
                 let message = mailbox.message(row.uid).await.unwrap();
                 let octets = message.read_all(1 << 20).await.unwrap();
                 let (uid, flags, dates) = (row.uid, row.flags, (row.internal_date, row.save_date));
+                let thread = threads.number(row.thread_id);
+                sum = sum.plus(QuotaUsage::message(row.size));
                 seen.push(format!(
-                    "  {uid} {flags:?} {dates:?} {} {octets:?}",
+                    "  {uid} {flags:?} {dates:?} {} {thread} {octets:?}",
                     row.size
                 ));
                 assert!(row.modseq <= status.highest_modseq);
@@ -359,7 +460,8 @@ impl Side {
         }
         self.moments.push(moment);
         let usage = storage.quota().unwrap().usage(&account()).await.unwrap();
-        seen.push(format!("{usage:?}"));
+        assert_eq!(usage, sum, "usage is the sum over the messages");
+        self.look_beside(&mut seen, &mut threads).await;
         for (key, value) in self.stores.state.scan("test", "", None, 99).await.unwrap() {
             seen.push(format!("{key:?} {:?} {:?}", value.counter(), value.expires));
         }
@@ -367,6 +469,46 @@ impl Side {
             seen.push(format!("{} {:?}", line.entry.id, line.entry.progress));
         }
         seen
+    }
+
+    /// Rights, and what can be brought back.
+    async fn look_beside(&self, seen: &mut Vec<String>, threads: &mut Threads) {
+        let storage = &self.stores.storage;
+        let everybody = ["anyone", "-anyone", "$staff", "fred"];
+        let everybody = everybody.map(|it| Identifier::parse(it).unwrap());
+        for found in storage
+            .acl()
+            .unwrap()
+            .mailboxes_of(&everybody)
+            .await
+            .unwrap()
+        {
+            let mut entries = found.entries;
+            entries.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+            let all = storage
+                .acl()
+                .unwrap()
+                .entries(&found.owner, &found.name)
+                .await;
+            assert_eq!(all.unwrap(), entries);
+            seen.push(format!("rights on {}: {entries:?}", found.name));
+        }
+        let query = RemovedQuery::default();
+        let removed = storage
+            .undelete()
+            .unwrap()
+            .removed(&account(), &query)
+            .await;
+        for it in removed.unwrap() {
+            let (name, at, info) = (it.mailbox, it.removed_at, it.info);
+            let thread = threads.number(info.thread_id);
+            let (uid, flags, dates) = (info.uid, info.flags, (info.internal_date, info.save_date));
+            let summary = it.summary.and_then(|it| it.envelope.subject.clone());
+            seen.push(format!(
+                "removed from {name} at {at:?}: {uid} {flags:?} {dates:?} {} {thread} {summary:?}",
+                info.size
+            ));
+        }
     }
 
     /// Forgets the ModSeqs of mailboxes that an operation may have replaced.
@@ -377,26 +519,36 @@ impl Side {
     }
 }
 
-fn open_embedded(place: &tempfile::TempDir, clock: &VirtualClock) -> Stores {
+fn open_embedded(place: &tempfile::TempDir, clock: &VirtualClock) -> Arc<EmbeddedStore> {
     let mut options = EmbeddedOptions::default();
     options.clock = Arc::new(clock.clone());
     options.entropy = Arc::new(SeededEntropy::new(2));
-    Stores::from(Arc::new(
-        EmbeddedStore::open(place.path(), options).unwrap(),
-    ))
+    options.retention.undelete_for = UNDELETE_FOR;
+    Arc::new(EmbeddedStore::open(place.path(), options).unwrap())
+}
+
+fn lose_index(place: &tempfile::TempDir) {
+    for name in ["index.db", "index.db-wal", "index.db-shm"] {
+        drop(std::fs::remove_file(place.path().join(name)));
+    }
 }
 
 async fn compare(ops: Vec<Op>) {
     let clock = VirtualClock::new();
     let place = tempfile::tempdir().unwrap();
     let entropy = Arc::new(SeededEntropy::new(1));
-    let memory = MemoryStore::with(Arc::new(clock.clone()), entropy);
+    let limits = MemoryLimits {
+        undelete_for: UNDELETE_FOR,
+        ..MemoryLimits::default()
+    };
+    let memory = MemoryStore::with_limits(Arc::new(clock.clone()), entropy, limits);
     let mut memory = Side {
         stores: Stores::from(Arc::new(memory)),
         moments: Vec::new(),
     };
+    let mut store = open_embedded(&place, &clock);
     let mut embedded = Side {
-        stores: open_embedded(&place, &clock),
+        stores: Stores::from(Arc::clone(&store)),
         moments: Vec::new(),
     };
     for (at, op) in ops.iter().enumerate() {
@@ -405,16 +557,21 @@ async fn compare(ops: Vec<Op>) {
         }
         let (want, got) = (memory.run(op, &clock).await, embedded.run(op, &clock).await);
         assert_eq!(got, want, "the answer to operation {at}, {op:?}");
-        if matches!(op, Op::Reopen) {
-            // Only the last handle lets the directory go.
-            embedded.stores = Stores::from(Arc::new(MemoryStore::new()));
-            embedded.stores = open_embedded(&place, &clock);
+        if matches!(op, Op::Reopen | Op::Rebuild) {
+            store.close();
+            if matches!(op, Op::Rebuild) {
+                lose_index(&place);
+            }
+            store = open_embedded(&place, &clock);
+            embedded.stores = Stores::from(Arc::clone(&store));
         }
         memory.forget(op);
         embedded.forget(op);
         let (want, got) = (memory.look().await, embedded.look().await);
         assert_eq!(got, want, "what is seen after operation {at}, {op:?}");
     }
+    let report = tokio::task::block_in_place(|| store.check()).unwrap();
+    assert!(report.is_sound(), "{report:?}");
 }
 
 proptest! {
