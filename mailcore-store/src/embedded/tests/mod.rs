@@ -4,6 +4,7 @@
 mod adverse;
 mod damage;
 mod formats;
+mod semantics;
 
 use std::path::Path;
 use std::sync::Arc;
