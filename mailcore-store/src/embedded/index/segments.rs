@@ -1,7 +1,7 @@
 //! What the index knows of the log's files: which compacted ones count, where
 //! bodies lie in them, and what nothing refers to any more.
 
-use mailcore::mailbox::ModSeq;
+use mailcore::mailbox::{ModSeq, Uid, UidSet};
 use rusqlite::{Connection, params};
 
 use super::{Index, Place, signed, unsigned};
@@ -111,7 +111,10 @@ impl Index {
         taken.expunges.iter().try_for_each(|it| self.make_one(it))
     }
 
-    fn make_one(&self, expunges: &MadeOne) -> rusqlite::Result<()> {
+    /// Puts the rows of these expunges under their greatest ModSeq. Rows of one
+    /// ModSeq may stand for older expunges too, which were made few before: they
+    /// go along, since nothing may be told of less.
+    pub(crate) fn make_one(&self, expunges: &MadeOne) -> rusqlite::Result<()> {
         let mailbox = signed(expunges.mailbox);
         // Deleted meanwhile: nobody asks any more.
         let mut there = self
@@ -123,17 +126,31 @@ impl Index {
         if !there.exists([mailbox])? {
             return Ok(());
         }
-        let mut delete = self
-            .conn
-            .prepare_cached("DELETE FROM vanished WHERE mailbox = ? AND modseq = ?")?;
+        let mut delete = self.conn.prepare_cached(
+            "DELETE FROM vanished WHERE mailbox = ? AND modseq = ? RETURNING first, last",
+        )?;
+        let mut ranges = expunges.uids.clone();
         for modseq in &expunges.modseqs {
-            delete.execute([mailbox, signed(*modseq)])?;
+            let rows = delete.query_map([mailbox, signed(*modseq)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            for row in rows {
+                ranges.push(row?);
+            }
         }
+        let ranges = ranges
+            .into_iter()
+            .filter_map(|(first, last)| Some((Uid::new(first)?, Uid::new(last)?)));
         let mut insert = self
             .conn
             .prepare_cached("INSERT OR REPLACE INTO vanished VALUES (?, ?, ?, ?)")?;
-        for (first, last) in &expunges.uids {
-            insert.execute(params![mailbox, signed(*modseq), first, last])?;
+        for (first, last) in UidSet::from_ranges(ranges).ranges() {
+            insert.execute(params![
+                mailbox,
+                signed(*modseq),
+                first.value(),
+                last.value()
+            ])?;
         }
         Ok(())
     }

@@ -374,3 +374,50 @@ async fn usage_is_exact_beyond_any_limit() {
         }
     );
 }
+
+/// What a segment's rewriting makes one may share its ModSeq with what was made
+/// few before.
+#[tokio::test]
+async fn making_expunges_one_forgets_none_that_were_made_few() {
+    let (at, clock) = (TempDir::new().unwrap(), VirtualClock::new());
+    let store = timed(at.path(), &clock);
+    let mailbox = inbox(&store).await;
+    append(&mailbox, 40).await;
+    for uid in 1..=30 {
+        expunge(&mailbox, &uids(uid, uid)).await;
+        clock.advance(Duration::from_secs(100));
+    }
+    let mut changes = Vec::new();
+    for modseq in 1..mailbox.status().await.unwrap().highest_modseq.value() {
+        let since = ModSeq::new(modseq).unwrap();
+        changes.push((since, mailbox.changes(since).await.unwrap().vanished));
+    }
+    let id = mailbox.status().await.unwrap().id.0;
+    // Every row there is, as if the newest expunge of each were in one segment.
+    let one = store.shared.submit(move |sequencer| {
+        let conn = sequencer.index.connection();
+        let mut query = conn.prepare("SELECT modseq, last FROM vanished ORDER BY modseq")?;
+        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+        let rows = rows.collect::<rusqlite::Result<Vec<(i64, u32)>>>()?;
+        drop(query);
+        let one = super::super::index::MadeOne {
+            mailbox: id,
+            modseqs: rows
+                .iter()
+                .map(|(modseq, _)| modseq.cast_unsigned())
+                .collect(),
+            uids: rows.iter().map(|(_, last)| (*last, *last)).collect(),
+        };
+        sequencer.index.make_one(&one)?;
+        sequencer.notes.reveal = true;
+        Ok(())
+    });
+    one.await.unwrap();
+    for (since, before) in changes {
+        let after = mailbox.changes(since).await.unwrap().vanished;
+        assert!(
+            before.iter().all(|uid| after.contains(uid)),
+            "since {since}"
+        );
+    }
+}
