@@ -319,12 +319,7 @@ impl EmbeddedStore {
             ..report(replayed, rebuilt)
         };
         let (sender, receiver) = mpsc::channel();
-        let health = Health::writable(Space::new(
-            Arc::clone(&files),
-            layout.root.clone(),
-            options.low_space,
-            Arc::clone(&options.clock),
-        ));
+        let health = Health::writable(space(&layout, &options));
         let parts = parts(&layout, &options, &index, (extents, health));
         let shared = Arc::new(Shared::new(parts, Some(sender)));
         let writer = Writer {
@@ -439,6 +434,15 @@ fn io_error(path: &Path, source: io::Error) -> OpenError {
         path: path.to_owned(),
         source,
     }
+}
+
+fn space(layout: &Layout, options: &EmbeddedOptions) -> Space {
+    Space::new(
+        Arc::clone(&options.file_system),
+        layout.root.clone(),
+        options.low_space,
+        Arc::clone(&options.clock),
+    )
 }
 
 fn name_format(layout: &Layout, files: &dyn FileSystem, id: StoreId) -> Result<(), OpenError> {
