@@ -332,10 +332,8 @@ impl EmbeddedStore {
             behind: false,
             counts: Counts::default(),
         };
-        let thread = std::thread::Builder::new()
-            .name("mailcore-store".into())
-            .spawn(move || writer.run(receiver))
-            .map_err(|source| io_error(&layout.root, source))?;
+        let thread = writer.start(receiver);
+        let thread = thread.map_err(|source| io_error(&layout.root, source))?;
         Ok(Self {
             shared,
             layout,

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mailcore::event::{EventCursor, EventName};
@@ -259,8 +260,15 @@ impl Counts {
 }
 
 impl Writer {
+    /// Begins to work, on a thread of its own.
+    pub(crate) fn start(self, queue: Receiver<Request>) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("mailcore-store".into())
+            .spawn(move || self.run(queue))
+    }
+
     /// Works until every sender is gone, then leaves the index in order.
-    pub(crate) fn run(mut self, queue: Receiver<Request>) {
+    fn run(mut self, queue: Receiver<Request>) {
         loop {
             let wait = match (
                 self.counts.unseen > 0,
