@@ -36,6 +36,8 @@ pub(crate) struct Chore {
 pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "purge", default: "10 3 * * *", applies: |tools| tools.retention.is_some(), run: |tools, run| Box::pin(purge(tools, run)) },
     Chore { name: "journal", default: "40 3 * * *", applies: |tools| tools.journal.is_some(), run: |tools, run| Box::pin(journal(tools, run)) },
+    Chore { name: "tidy", default: "50 3 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(tidy(tools, run)) },
+    Chore { name: "compact", default: "10 4 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(compact(tools, run)) },
     Chore { name: "check", default: NEVER, applies: |_| true, run: |tools, run| Box::pin(check(tools, run)) },
 ];
 
@@ -111,6 +113,44 @@ async fn journal(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
     Ok(format!(
         "{} messages, {} sessions, {} events, {} counts removed; {} octets freed",
         purged.messages, purged.sessions, purged.events, purged.statistics, purged.octets
+    ))
+}
+
+/// Lets the store forget what it need not keep any longer.
+async fn tidy(tools: Arc<Tools>, _run: JobRun) -> Result<String, JobError> {
+    let Some(store) = &tools.embedded else {
+        return Ok("the store is not on disk".to_owned());
+    };
+    store.tidy().await?;
+    Ok("what has had its time is removed".to_owned())
+}
+
+/// Rewrites the log without what is of no more use.
+async fn compact(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
+    let Some(store) = tools.embedded.clone() else {
+        return Ok("the store is not on disk".to_owned());
+    };
+    let held = Arc::clone(&store);
+    let mut pass = tokio::task::spawn_blocking(move || store.compact());
+    let report = tokio::select! {
+        report = &mut pass => report??,
+        () = run.shutdown.begun() => {
+            // The pass ends after the segments it is at, and with it its hold on
+            // the store, which the process would wait for.
+            let hold = tokio::task::spawn_blocking(move || held.hold_compaction()).await?;
+            pass.await??;
+            drop(hold);
+            return Err(JobError::new("the server goes down"));
+        }
+    };
+    let ended = if report.interrupted {
+        "; ended early"
+    } else {
+        ""
+    };
+    Ok(format!(
+        "{} segments rewritten, {} octets became {}, {} extents removed{ended}",
+        report.segments, report.before, report.after, report.extents
     ))
 }
 

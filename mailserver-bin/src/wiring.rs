@@ -82,6 +82,9 @@ pub(crate) async fn open_store(config: &Config, data: &DataDir) -> Result<OpenSt
     };
     let mut options = EmbeddedOptions::default();
     options.migration = config.migration;
+    if let Some(undelete_for) = config.undelete_for {
+        options.retention.undelete_for = undelete_for;
+    }
     // Room for the largest message and for what comes with it, and then some.
     let message = config.limits.message_size;
     options.low_space = config

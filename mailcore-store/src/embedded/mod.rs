@@ -32,6 +32,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod undelete;
+mod upkeep;
 mod values;
 mod working_copy;
 mod writer;

@@ -228,6 +228,7 @@ pub struct EmbeddedStore {
     pub(crate) identity: StoreId,
     pub(crate) files: Arc<dyn FileSystem>,
     pub(crate) compacting: Compacting,
+    pub(crate) retention: Retention,
     report: OpenReport,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// The index of a store that can't be written.
@@ -291,7 +292,10 @@ impl EmbeddedStore {
     ) -> Result<Self, OpenError> {
         let files = Arc::clone(&options.file_system);
         layout.make_directories(&*files)?;
-        let identity = identify(&layout, found, &options)?;
+        let identity = match found {
+            Some(found) => found.identity,
+            None => format::new_identity(&*options.entropy),
+        };
         let directory = log_directory(&layout, &files, identity);
         let compacting = Compacting::new(&options, &directory);
         let copy = migrate::folder(&layout, FORMAT);
@@ -299,12 +303,14 @@ impl EmbeddedStore {
         if let Some(found) = old {
             begin_migration(&layout, &directory, &copy, (found, options.migration))?;
         }
+        if old.is_none() && found.is_none_or(|it| !it.file) {
+            name_format(&layout, &*files, identity)?;
+        }
         let forget = found.is_some_and(|it| it.old_index);
-        let (index, mut replayed, rebuilt) = open_index(&layout, &directory, forget)?;
-        note_format(found, &mut replayed);
+        let (index, replayed, rebuilt) = open_index(&layout, &directory, forget)?;
         if old.is_some() {
             // The one step that changes the format: all before it can be done again.
-            name_format(&layout, &*files, (FORMAT, identity))?;
+            name_format(&layout, &*files, identity)?;
         }
         let sound = replayed.damage.is_empty();
         let extents = open_extents(&layout, &files, identity, (&index, sound))?;
@@ -314,12 +320,7 @@ impl EmbeddedStore {
             ..report(replayed, rebuilt)
         };
         let (sender, receiver) = mpsc::channel();
-        let health = Health::writable(Space::new(
-            Arc::clone(&files),
-            layout.root.clone(),
-            options.low_space,
-            Arc::clone(&options.clock),
-        ));
+        let health = Health::writable(space(&layout, &options));
         let parts = parts(&layout, &options, &index, (extents, health));
         let shared = Arc::new(Shared::new(parts, Some(sender)));
         let writer = Writer {
@@ -332,16 +333,15 @@ impl EmbeddedStore {
             behind: false,
             counts: Counts::default(),
         };
-        let thread = std::thread::Builder::new()
-            .name("mailcore-store".into())
-            .spawn(move || writer.run(receiver))
-            .map_err(|source| io_error(&layout.root, source))?;
+        let thread = writer.start(receiver);
+        let thread = thread.map_err(|source| io_error(&layout.root, source))?;
         Ok(Self {
             shared,
             layout,
             identity,
             files,
             compacting,
+            retention: options.retention,
             report,
             writer: Mutex::new(Some(thread)),
             working_copy: Mutex::new(None),
@@ -360,9 +360,8 @@ impl EmbeddedStore {
         let files = Arc::clone(&options.file_system);
         let directory = log_directory(&layout, &files, found.identity);
         let compacting = Compacting::new(&options, &directory);
-        let (working, mut replayed) =
+        let (working, replayed) =
             working_copy::open(&layout.index, &options.work_directory, &directory)?;
-        note_format(Some(found), &mut replayed);
         let extents = Extents::open(
             Arc::clone(&files),
             layout.extents.clone(),
@@ -389,6 +388,7 @@ impl EmbeddedStore {
             identity: found.identity,
             files,
             compacting,
+            retention: options.retention,
             report,
             writer: Mutex::new(None),
             working_copy: Mutex::new(Some(working)),
@@ -437,31 +437,17 @@ fn io_error(path: &Path, source: io::Error) -> OpenError {
     }
 }
 
-fn name_format(
-    layout: &Layout,
-    files: &dyn FileSystem,
-    named: (u32, StoreId),
-) -> Result<(), OpenError> {
-    format::write(layout, files, named).map_err(|source| io_error(&layout.format(), source))
+fn space(layout: &Layout, options: &EmbeddedOptions) -> Space {
+    Space::new(
+        Arc::clone(&options.file_system),
+        layout.root.clone(),
+        options.low_space,
+        Arc::clone(&options.clock),
+    )
 }
 
-/// Whose store it is; named in a format file where none is, or a damaged one.
-fn identify(
-    layout: &Layout,
-    found: Option<Found>,
-    options: &EmbeddedOptions,
-) -> Result<StoreId, OpenError> {
-    let files = &*options.file_system;
-    let Some(found) = found else {
-        let identity = format::new_identity(&*options.entropy);
-        name_format(layout, files, (FORMAT, identity))?;
-        return Ok(identity);
-    };
-    // What is to be migrated is named when that is done.
-    if found.damaged || !found.file && !found.is_old() {
-        name_format(layout, files, (found.format, found.identity))?;
-    }
-    Ok(found.identity)
+fn name_format(layout: &Layout, files: &dyn FileSystem, id: StoreId) -> Result<(), OpenError> {
+    format::write(layout, files, id).map_err(|source| io_error(&layout.format(), source))
 }
 
 fn log_directory(layout: &Layout, files: &Arc<dyn FileSystem>, store: StoreId) -> LogDirectory {
@@ -497,13 +483,6 @@ fn parts(
         newest_event: EventCursor(index.counters.event.saturating_sub(1)),
         column_cache: options.column_cache,
         undelete_for: options.retention.undelete_for,
-    }
-}
-
-/// A damaged format file is damage like any other.
-fn note_format(found: Option<Found>, replayed: &mut Replayed) {
-    if found.is_some_and(|it| it.damaged) {
-        replayed.damage.push(Damage::FORMAT_FILE);
     }
 }
 
@@ -559,7 +538,6 @@ fn open_index(
         {
             let vouched = Lsn(index.applied.next.0.saturating_sub(1));
             look_ahead(directory, index.applied, vouched)?;
-            directory.secure(index.applied)?;
             match catch_up(&mut index, directory, Reach::all(vouched)) {
                 Ok(replayed) => {
                     directory.clear(&others)?;
@@ -586,9 +564,7 @@ fn open_index(
     index
         .adopt(&directory.generations.compacted())
         .map_err(index_error)?;
-    let secured = directory.secure(Place::START);
-    let taken = secured.and_then(|()| catch_up(&mut index, directory, Reach::all(Lsn(0))));
-    match taken {
+    match catch_up(&mut index, directory, Reach::all(Lsn(0))) {
         Ok(replayed) => {
             directory.clear(&others)?;
             let rebuilt = replayed.groups > 0;

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mailcore::event::{EventCursor, EventName};
@@ -259,8 +260,15 @@ impl Counts {
 }
 
 impl Writer {
+    /// Begins to work, on a thread of its own.
+    pub(crate) fn start(self, queue: Receiver<Request>) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("mailcore-store".into())
+            .spawn(move || self.run(queue))
+    }
+
     /// Works until every sender is gone, then leaves the index in order.
-    pub(crate) fn run(mut self, queue: Receiver<Request>) {
+    fn run(mut self, queue: Receiver<Request>) {
         loop {
             let wait = match (
                 self.counts.unseen > 0,
@@ -445,7 +453,7 @@ impl Writer {
         self.log.recover()?;
         // While catching up the index needs the space more.
         if !self.behind {
-            self.reserve.refill(self.shared.clock.monotonic());
+            self.reserve.refill();
         }
         if self.behind {
             self.index.rollback()?;
@@ -490,7 +498,7 @@ impl Writer {
         let mut next = Some(first);
         while let Some(request) = next {
             let mut sequencer = Sequencer::new(&mut self.index, &shared, self.log.place(), now);
-            sequencer.bodies_refused = !self.reserve.takes_bodies();
+            sequencer.bodies_refused = !self.reserve.is_held();
             let Request(work, place) = request;
             let (answer, result) = work(&mut sequencer);
             answers.push(answer);

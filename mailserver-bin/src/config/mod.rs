@@ -46,6 +46,8 @@ pub(crate) struct Config {
     /// Octets of disk space below which new mail is refused; `None` for what
     /// suits the largest message.
     pub(crate) low_space: Option<u64>,
+    /// How long removed messages can be brought back; zero for not at all.
+    pub(crate) undelete_for: Option<Duration>,
     /// What becomes of a store in an older format.
     pub(crate) migration: Migration,
     pub(crate) schedule: RetrySchedule,

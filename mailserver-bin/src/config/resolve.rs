@@ -74,6 +74,7 @@ pub(super) fn defaults() -> Config {
         tls: None,
         store: StoreKind::Embedded,
         low_space: None,
+        undelete_for: None,
         migration: Migration::Automatic,
         schedule: RetrySchedule::default(),
         smart_host: None,
@@ -132,6 +133,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     if let Some(text) = store.string("kind") {
         config.store = store.word("kind", text, &STORES).unwrap_or(config.store);
     }
+    config.undelete_for = schedule::keep_or_never(&store, "undelete");
     config.low_space = store.size("low_space").or(config.low_space);
     if let Some(text) = store.string("migrate") {
         let migration = store.word("migrate", text, &MIGRATIONS);

@@ -73,6 +73,15 @@ pub(super) fn retention(root: &Section<'_, '_>, retention: &mut Retention) {
     section.finish();
 }
 
+/// How long something is kept, "never" being no time at all.
+pub(super) fn keep_or_never(section: &Section<'_, '_>, key: &'static str) -> Option<Duration> {
+    let text = section.string(key)?;
+    if text.value == NEVER {
+        return Some(Duration::ZERO);
+    }
+    Some(section.parse_duration(key, text)?.value)
+}
+
 fn keep_for(section: &Section<'_, '_>, key: &'static str) -> Option<Duration> {
     let text = section.string(key)?;
     if text.value == NEVER {

@@ -33,6 +33,10 @@ fn jobs_are_listed_and_run_while_the_server_runs_and_when_it_is_down() {
     assert!(done.contains("all data is sound"), "{done}");
     server.wait_for(&["job done", "job=check"]);
     assert!(line(&home.ok(&["schedule", "list"]), "check").contains("done 2"));
+    for job in ["tidy", "compact"] {
+        let done = home.ok(&["schedule", "run", job]);
+        assert!(done.contains("removed"), "{done}");
+    }
     let done = home.ok(&["schedule", "run", "purge"]);
     assert_eq!(done, "0 messages removed from Trash\n");
     server.stop();
@@ -49,7 +53,9 @@ fn jobs_are_listed_and_run_while_the_server_runs_and_when_it_is_down() {
     let unknown = home.run(&["schedule", "run", "sweep"]);
     assert_eq!(unknown.code, 1);
     assert!(
-        unknown.stderr.contains("there is: purge, journal, check"),
+        unknown
+            .stderr
+            .contains("there is: purge, journal, tidy, compact, check"),
         "{unknown:?}"
     );
 }

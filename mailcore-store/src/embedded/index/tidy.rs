@@ -64,6 +64,14 @@ impl Index {
         self.release_removed(before(now, keep.undelete_for))
     }
 
+    /// As [`Index::tidy`]; true until all of it is done.
+    pub(crate) fn tidy_step(&mut self, now: Timestamp, keep: &Retention) -> rusqlite::Result<bool> {
+        let before = read::first_event(&self.conn)?;
+        let more = self.tidy(now, keep)?;
+        let events_left = before != read::first_event(&self.conn)?;
+        Ok(more || events_left || !self.swept.is_empty())
+    }
+
     fn tidy_events(&self, oldest: i64, count: u64) -> rusqlite::Result<()> {
         let mut from = self.counters.event.saturating_sub(count);
         // In the order of their cursors they are in that of their times, but

@@ -9,7 +9,6 @@ mod frame;
 mod generations;
 mod reader;
 mod scan;
-mod secure;
 mod segment;
 mod writer;
 

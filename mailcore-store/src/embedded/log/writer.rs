@@ -58,8 +58,9 @@ pub(crate) struct LogWriter {
 const BUFFER_KEPT: usize = 4 << 20;
 
 impl LogWriter {
-    /// Goes on at `tail`, or starts the first segment. What is before `tail` was
-    /// [secured](LogDirectory::secure).
+    /// Goes on at `tail`, or starts the first segment. Groups that were found
+    /// sound but may not have been synced are synced here, and so is the name
+    /// of a segment whose maker was killed before it could.
     ///
     /// # Errors
     /// [`LogError`].
@@ -78,6 +79,9 @@ impl LogWriter {
             }
             Err(source) => return Err(LogError::io(&path, source)),
         };
+        file.sync_data()
+            .and_then(|()| directory.files.sync_dir(&directory.path))
+            .map_err(|source| LogError::io(&path, source))?;
         let filled = file.len().map_err(|source| LogError::io(&path, source))?;
         let mut writer = Self::at(directory, options, file, tail.place.segment, synced);
         writer.end = tail.place.offset;

@@ -230,6 +230,27 @@ async fn removed_messages_go_when_their_time_is_over() {
 }
 
 #[tokio::test]
+async fn what_had_its_time_is_removed_without_a_write() {
+    let (at, clock) = (TempDir::new().unwrap(), VirtualClock::new());
+    let store = timed(at.path(), &clock);
+    let mailbox = inbox(&store).await;
+    append(&mailbox, 2).await;
+    expunge(&mailbox, &uids(1, 1)).await;
+    clock.advance(Duration::from_secs(31 * 24 * 3_600));
+    store.tidy().await.unwrap();
+    store.shared.reveal().await.unwrap();
+    let rows = |table: &str| {
+        let conn = store.shared.reader().unwrap();
+        let sql = format!("SELECT count(*) FROM {table}");
+        conn.query_row(&sql, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    let left = ["expunged", "events", "messages", "contents"].map(rows);
+    assert_eq!(left, [0, 0, 1, 1]);
+    assert!(store.check().unwrap().is_sound());
+}
+
+#[tokio::test]
 async fn nothing_is_kept_where_undelete_is_off() {
     let at = TempDir::new().unwrap();
     let mut options = EmbeddedOptions::default();
