@@ -2,23 +2,43 @@
 //! or loses nothing: expunges, flags, queue changes.
 //!
 //! When the disk is full the reserve is given up and bodies are refused; they
-//! are taken again once the reserve could be made anew.
+//! are taken again once the reserve could be made anew. What else keeps it from
+//! being made (no descriptors, a failing disk) refuses nothing: whether mail can
+//! be written shows when it is.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use mailcore::time::Monotonic;
 
 use super::fs::FileSystem;
 
 /// Octets held back.
 const RESERVE: usize = 4 << 20;
 
+/// What else fails than space is tried again after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Whether the reserve is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Held,
+    /// There is no room for it.
+    NoRoom,
+    /// It could not be made at this time, for another reason.
+    Failed(Monotonic),
+    /// Nobody has tried.
+    New,
+}
+
 /// The reserve of one store.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     files: Arc<dyn FileSystem>,
     path: PathBuf,
-    held: bool,
+    state: State,
 }
 
 impl Reserve {
@@ -27,26 +47,47 @@ impl Reserve {
         Self {
             files,
             path,
-            held: false,
+            state: State::New,
         }
     }
 
-    /// True when the disk has room for bodies.
+    /// True while the space is held back.
     pub(crate) fn is_held(&self) -> bool {
-        self.held
+        self.state == State::Held
     }
 
-    /// Makes the reserve when it is not there. Failing is no error: the disk is
-    /// still full.
-    pub(crate) fn refill(&mut self) {
-        if self.held || !self.may_fit() {
+    /// True when the disk is not known to lack room for bodies.
+    pub(crate) fn takes_bodies(&self) -> bool {
+        self.state != State::NoRoom
+    }
+
+    /// Makes the reserve when it is not there. Failing is no error:
+    /// [`Reserve::takes_bodies`] tells what it means.
+    pub(crate) fn refill(&mut self, now: Monotonic) {
+        match self.state {
+            State::Held => return,
+            State::Failed(at) if now.since(at) < AGAIN_AFTER => return,
+            _ => {}
+        }
+        if !self.may_fit() {
+            self.state = State::NoRoom;
             return;
         }
-        match self.make() {
-            Ok(()) => self.held = true,
-            // What was made in part may be all the space there is.
-            Err(_) => drop(self.files.unlink(&self.path)),
-        }
+        let Err(error) = self.make() else {
+            self.state = State::Held;
+            return;
+        };
+        // What was made in part may be all the space there is.
+        drop(self.files.unlink(&self.path));
+        self.state = match is_full(&error) {
+            true => State::NoRoom,
+            false => {
+                if !matches!(self.state, State::Failed(_)) {
+                    tracing::warn!(%error, path = %self.path.display(), "no space can be held back; trying again by and by");
+                }
+                State::Failed(now)
+            }
+        };
     }
 
     /// False when it is known that there is no room, so that a full disk does not
@@ -55,7 +96,7 @@ impl Reserve {
         let available = self
             .files
             .available(self.path.parent().unwrap_or(&self.path));
-        available.is_ok_and(|octets| octets >= RESERVE as u64)
+        available.map_or(true, |octets| octets >= RESERVE as u64)
             || self.files.open_read(&self.path).is_ok()
     }
 
@@ -74,11 +115,18 @@ impl Reserve {
 
     /// Gives the space back to the disk.
     pub(crate) fn give_up(&mut self) {
-        if self.held {
+        if self.state != State::NoRoom {
             tracing::error!(path = %self.path.display(), "the disk is full; mail is refused until there is room");
         }
-        self.held = false;
+        self.state = State::NoRoom;
         // A file that is not there holds nothing back either.
         drop(self.files.unlink(&self.path));
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

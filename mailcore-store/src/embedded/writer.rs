@@ -453,7 +453,7 @@ impl Writer {
         self.log.recover()?;
         // While catching up the index needs the space more.
         if !self.behind {
-            self.reserve.refill();
+            self.reserve.refill(self.shared.clock.monotonic());
         }
         if self.behind {
             self.index.rollback()?;
@@ -498,7 +498,7 @@ impl Writer {
         let mut next = Some(first);
         while let Some(request) = next {
             let mut sequencer = Sequencer::new(&mut self.index, &shared, self.log.place(), now);
-            sequencer.bodies_refused = !self.reserve.is_held();
+            sequencer.bodies_refused = !self.reserve.takes_bodies();
             let Request(work, place) = request;
             let (answer, result) = work(&mut sequencer);
             answers.push(answer);

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use mailcore::files::FileSystem;
 use mailcore::testing::VirtualClock;
 use mailcore::testing::disk::{Fault, Ops, SimulatedDisk};
 
@@ -116,6 +117,33 @@ async fn futures_in_turn<T>(all: impl Iterator<Item = impl Future<Output = T>>) 
         done.push(one.await);
     }
     done
+}
+
+/// Only a disk without room refuses mail for want of the space held back.
+#[tokio::test]
+async fn mail_is_taken_when_no_space_can_be_held_back_for_another_reason() {
+    for (fault, taken) in [
+        (Fault::Descriptors, true),
+        (Fault::Io, true),
+        (Fault::Full, false),
+    ] {
+        let at = TempDir::new().unwrap();
+        let (files, clock) = (SimulatedDisk::new(1), VirtualClock::new());
+        let mut options = options(&files);
+        options.clock = Arc::new(clock.clone());
+        let store = EmbeddedStore::open(at.path(), options).unwrap();
+        // The reserve is the next file that is made.
+        files.fail_nth(Ops::CREATE, 1, fault);
+        let delivered = deliver(&store, 0, 10).await;
+        match taken {
+            true => delivered.unwrap(),
+            false => assert!(matches!(delivered, Err(StoreError::DiskFull))),
+        }
+        clock.advance(MINUTE);
+        deliver(&store, 1, 10).await.unwrap();
+        let names = files.list(at.path()).unwrap();
+        assert!(names.iter().any(|it| it == "reserve"), "{names:?}");
+    }
 }
 
 #[tokio::test]
