@@ -22,6 +22,8 @@ const MAX_FILE: usize = 4_096;
 /// Where SQLite keeps `user_version` in its file, big-endian (the SQLite file
 /// format, section 1.3).
 const USER_VERSION_AT: usize = 60;
+/// Octets in which a damaged identity may differ from the right one.
+const NEARLY: usize = 4;
 
 /// What becomes of a store in an older format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,9 +74,16 @@ pub enum FormatError {
     },
     /// The format file is not one.
     #[error(
-        "{0}: not a mailcore store's format file; choose another directory or restore the file"
+        "{0}: not a mailcore store's format file, and there is no log to make it anew from; choose \
+         another directory or restore the file"
     )]
     NotAStore(PathBuf),
+    /// The format file is damaged, and it can't be told whose the log is.
+    #[error(
+        "{0}: damaged, and the segments in log/ are of more than one store; restore the file, or \
+         move the segments out that belong elsewhere"
+    )]
+    Mixed(PathBuf),
     /// The operating system refused.
     #[error("{path}: {source}; check that the directory exists and may be read")]
     Io {
@@ -97,7 +106,12 @@ pub(crate) struct Found {
     pub(crate) file: bool,
     /// The index has tables of an older version.
     pub(crate) old_index: bool,
+    /// There was a format file, and it was not to be trusted.
+    pub(crate) damaged: bool,
 }
+
+/// What a store says of itself: its format and whose it is.
+type Named = (u32, StoreId);
 
 impl Found {
     pub(crate) fn is_old(&self) -> bool {
@@ -114,19 +128,27 @@ pub(crate) fn look(
     files: &std::sync::Arc<dyn FileSystem>,
 ) -> Result<Option<Found>, FormatError> {
     let path = layout.format();
-    let named = match read_file(&**files, &path) {
-        Ok(octets) => Some(parse(&octets, &path)?),
+    let octets = match read_file(&**files, &path) {
+        Ok(octets) => Some(octets),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(source) => return Err(FormatError::Io { path, source }),
     };
     let directory = LogDirectory {
         files: std::sync::Arc::clone(files),
         path: layout.log.clone(),
-        store: named.map_or(StoreId([0; 16]), |(_, identity)| identity),
+        store: StoreId([0; 16]),
         generations: Default::default(),
     };
-    let newest = directory.newest_header()?;
-    let in_log = newest.map(|it| (it.format, it.store));
+    let (named, file, damaged) = match octets {
+        None => {
+            let newest = directory.newest_header()?;
+            (newest.map(|it| (it.format, it.store)), false, false)
+        }
+        Some(octets) => match trusted(&octets, &path, &directory)? {
+            Some(named) => (Some(named), true, false),
+            None => (Some(from_headers(&path, &directory)?), false, true),
+        },
+    };
     let index = index_version(&layout.index)?;
     if index > INDEX_VERSION {
         return Err(FormatError::NewerIndex {
@@ -134,12 +156,51 @@ pub(crate) fn look(
             found: u32::try_from(index).unwrap_or(u32::MAX),
         });
     }
-    Ok(named.or(in_log).map(|(format, identity)| Found {
+    Ok(named.map(|(format, identity)| Found {
         format,
         identity,
-        file: named.is_some(),
+        file,
         old_index: (1..INDEX_VERSION).contains(&index),
+        damaged,
     }))
+}
+
+/// What the format file says; `None` when it is damaged: no such file, or one
+/// that differs a little from what the log says.
+fn trusted(
+    octets: &[u8],
+    path: &Path,
+    directory: &LogDirectory,
+) -> Result<Option<Named>, FormatError> {
+    let named = match parse(octets, path) {
+        Err(FormatError::NotAStore(_)) => return Ok(None),
+        other => other?,
+    };
+    let (format, identity) = named;
+    let is_off = directory.newest_header()?.is_some_and(|newest| {
+        // The file is the first to be of a newer format. Two stores differ in
+        // almost every octet; segments of another one are refused as such.
+        let apart = identity.octets_apart(newest.store);
+        (1..=NEARLY).contains(&apart) || apart == 0 && newest.format > format
+    });
+    Ok((!is_off).then_some(named))
+}
+
+/// What every sound header in the log agrees on.
+fn from_headers(path: &Path, directory: &LogDirectory) -> Result<Named, FormatError> {
+    let mut agreed: Option<Named> = None;
+    for header in directory.sound_headers()? {
+        match &mut agreed {
+            None => agreed = Some((header.format, header.store)),
+            Some((format, store)) if *store == header.store => {
+                *format = header.format.max(*format);
+            }
+            Some(_) => return Err(FormatError::Mixed(path.to_owned())),
+        }
+    }
+    let named = agreed.ok_or_else(|| FormatError::NotAStore(path.to_owned()))?;
+    tracing::warn!(file = %path.display(), "the format file is damaged; the log's headers say what it should");
+    Ok(named)
 }
 
 /// The version of the index's tables as its file has it; 0 when unknown. SQLite
@@ -211,7 +272,11 @@ fn parse(octets: &[u8], path: &Path) -> Result<(u32, StoreId), FormatError> {
 ///
 /// # Errors
 /// What the operating system reports; the older one then stands.
-pub(crate) fn write(layout: &Layout, files: &dyn FileSystem, id: StoreId) -> io::Result<()> {
+pub(crate) fn write(
+    layout: &Layout,
+    files: &dyn FileSystem,
+    (format, id): (u32, StoreId),
+) -> io::Result<()> {
     let (new, path) = (layout.root.join("format.new"), layout.format());
     match files.unlink(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -219,7 +284,7 @@ pub(crate) fn write(layout: &Layout, files: &dyn FileSystem, id: StoreId) -> io:
     }
     let file = files.create_new(&new)?;
     file.write_all_at(
-        format!("mailcore store\nformat {FORMAT}\nid {}\n", id.hex()).as_bytes(),
+        format!("mailcore store\nformat {format}\nid {}\n", id.hex()).as_bytes(),
         0,
     )?;
     file.sync_data()?;
@@ -237,6 +302,11 @@ pub(crate) fn new_identity(entropy: &dyn Entropy) -> StoreId {
 impl StoreId {
     fn hex(self) -> String {
         self.0.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    fn octets_apart(self, other: Self) -> usize {
+        let pairs = self.0.iter().zip(&other.0);
+        pairs.filter(|(one, other)| one != other).count()
     }
 
     fn from_hex(text: &str) -> Option<Self> {

@@ -292,10 +292,7 @@ impl EmbeddedStore {
     ) -> Result<Self, OpenError> {
         let files = Arc::clone(&options.file_system);
         layout.make_directories(&*files)?;
-        let identity = match found {
-            Some(found) => found.identity,
-            None => format::new_identity(&*options.entropy),
-        };
+        let identity = identify(&layout, found, &options)?;
         let directory = log_directory(&layout, &files, identity);
         let compacting = Compacting::new(&options, &directory);
         let copy = migrate::folder(&layout, FORMAT);
@@ -303,14 +300,12 @@ impl EmbeddedStore {
         if let Some(found) = old {
             begin_migration(&layout, &directory, &copy, (found, options.migration))?;
         }
-        if old.is_none() && found.is_none_or(|it| !it.file) {
-            name_format(&layout, &*files, identity)?;
-        }
         let forget = found.is_some_and(|it| it.old_index);
-        let (index, replayed, rebuilt) = open_index(&layout, &directory, forget)?;
+        let (index, mut replayed, rebuilt) = open_index(&layout, &directory, forget)?;
+        note_format(found, &mut replayed);
         if old.is_some() {
             // The one step that changes the format: all before it can be done again.
-            name_format(&layout, &*files, identity)?;
+            name_format(&layout, &*files, (FORMAT, identity))?;
         }
         let sound = replayed.damage.is_empty();
         let extents = open_extents(&layout, &files, identity, (&index, sound))?;
@@ -360,8 +355,9 @@ impl EmbeddedStore {
         let files = Arc::clone(&options.file_system);
         let directory = log_directory(&layout, &files, found.identity);
         let compacting = Compacting::new(&options, &directory);
-        let (working, replayed) =
+        let (working, mut replayed) =
             working_copy::open(&layout.index, &options.work_directory, &directory)?;
+        note_format(Some(found), &mut replayed);
         let extents = Extents::open(
             Arc::clone(&files),
             layout.extents.clone(),
@@ -446,8 +442,31 @@ fn space(layout: &Layout, options: &EmbeddedOptions) -> Space {
     )
 }
 
-fn name_format(layout: &Layout, files: &dyn FileSystem, id: StoreId) -> Result<(), OpenError> {
-    format::write(layout, files, id).map_err(|source| io_error(&layout.format(), source))
+fn name_format(
+    layout: &Layout,
+    files: &dyn FileSystem,
+    named: (u32, StoreId),
+) -> Result<(), OpenError> {
+    format::write(layout, files, named).map_err(|source| io_error(&layout.format(), source))
+}
+
+/// Whose store it is; named in a format file where none is, or a damaged one.
+fn identify(
+    layout: &Layout,
+    found: Option<Found>,
+    options: &EmbeddedOptions,
+) -> Result<StoreId, OpenError> {
+    let files = &*options.file_system;
+    let Some(found) = found else {
+        let identity = format::new_identity(&*options.entropy);
+        name_format(layout, files, (FORMAT, identity))?;
+        return Ok(identity);
+    };
+    // What is to be migrated is named when that is done.
+    if found.damaged || !found.file && !found.is_old() {
+        name_format(layout, files, (found.format, found.identity))?;
+    }
+    Ok(found.identity)
 }
 
 fn log_directory(layout: &Layout, files: &Arc<dyn FileSystem>, store: StoreId) -> LogDirectory {
@@ -483,6 +502,13 @@ fn parts(
         newest_event: EventCursor(index.counters.event.saturating_sub(1)),
         column_cache: options.column_cache,
         undelete_for: options.retention.undelete_for,
+    }
+}
+
+/// A damaged format file is damage like any other.
+fn note_format(found: Option<Found>, replayed: &mut Replayed) {
+    if found.is_some_and(|it| it.damaged) {
+        replayed.damage.push(Damage::FORMAT_FILE);
     }
 }
 
@@ -538,6 +564,7 @@ fn open_index(
         {
             let vouched = Lsn(index.applied.next.0.saturating_sub(1));
             look_ahead(directory, index.applied, vouched)?;
+            directory.secure(index.applied)?;
             match catch_up(&mut index, directory, Reach::all(vouched)) {
                 Ok(replayed) => {
                     directory.clear(&others)?;
@@ -564,7 +591,9 @@ fn open_index(
     index
         .adopt(&directory.generations.compacted())
         .map_err(index_error)?;
-    match catch_up(&mut index, directory, Reach::all(Lsn(0))) {
+    let secured = directory.secure(Place::START);
+    let taken = secured.and_then(|()| catch_up(&mut index, directory, Reach::all(Lsn(0))));
+    match taken {
         Ok(replayed) => {
             directory.clear(&others)?;
             let rebuilt = replayed.groups > 0;

@@ -360,26 +360,48 @@ impl LogDirectory {
             }
             other => other?,
         };
-        for SegmentFile { id, generation } in files.into_iter().rev() {
-            let path = id.file(generation).path(&self.path);
-            let mut block = vec![0; SEGMENT_HEADER as usize];
-            let filled = self
-                .open(&path)?
-                .read_at(&mut block, 0)
-                .map_err(|source| LogError::io(&path, source))?;
-            block.truncate(filled);
-            match (SegmentHeader::decode(&block), format_of(&block)) {
-                (Ok(SegmentHeader { store, .. }), Some(format)) => {
-                    return Ok(Some(NewestHeader { id, store, format }));
-                }
-                (Err(newer @ SegmentError::Newer(_)), _) => {
-                    let newer = io::Error::new(io::ErrorKind::Unsupported, newer);
-                    return Err(LogError::io(&path, newer));
-                }
-                _ => {}
+        for file in files.into_iter().rev() {
+            if let Some(header) = self.any_header(file)? {
+                return Ok(Some(header));
             }
         }
         Ok(None)
+    }
+
+    /// As [`LogDirectory::newest_header`], of every file.
+    ///
+    /// # Errors
+    /// As [`LogDirectory::newest_header`].
+    pub(crate) fn sound_headers(&self) -> Result<Vec<NewestHeader>, LogError> {
+        let files = match self.all_files() {
+            Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(Vec::new());
+            }
+            other => other?,
+        };
+        let headers = files.into_iter().map(|file| self.any_header(file));
+        headers.filter_map(Result::transpose).collect()
+    }
+
+    /// The header of a file, whosever store it is of; `None` when it is damaged.
+    fn any_header(&self, file: SegmentFile) -> Result<Option<NewestHeader>, LogError> {
+        let (id, path) = (file.id, file.path(&self.path));
+        let mut block = vec![0; SEGMENT_HEADER as usize];
+        let filled = self
+            .open(&path)?
+            .read_at(&mut block, 0)
+            .map_err(|source| LogError::io(&path, source))?;
+        block.truncate(filled);
+        match (SegmentHeader::decode(&block), format_of(&block)) {
+            (Ok(SegmentHeader { store, .. }), Some(format)) => {
+                Ok(Some(NewestHeader { id, store, format }))
+            }
+            (Err(newer @ SegmentError::Newer(_)), _) => {
+                let newer = io::Error::new(io::ErrorKind::Unsupported, newer);
+                Err(LogError::io(&path, newer))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// True when the header block is missing, or as a power cut leaves one that

@@ -9,6 +9,7 @@ mod frame;
 mod generations;
 mod reader;
 mod scan;
+mod secure;
 mod segment;
 mod writer;
 

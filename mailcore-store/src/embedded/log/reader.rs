@@ -55,10 +55,25 @@ pub enum Loss {
     End,
     /// Nothing known: octets between sound groups.
     Nothing,
+    /// The store's format file, which is no segment; the log knows what it said.
+    FormatFile,
+}
+
+impl Damage {
+    /// The format file was not to be trusted.
+    pub(crate) const FORMAT_FILE: Self = Self {
+        segment: SegmentId(0),
+        from: 0,
+        to: 0,
+        loss: Loss::FormatFile,
+    };
 }
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.loss == Loss::FormatFile {
+            return f.write_str("the format file is damaged; the log says what it should");
+        }
         write!(
             f,
             "segment {:016x}, octets {} to {}: ",
@@ -70,7 +85,7 @@ impl fmt::Display for Damage {
             Loss::Header => f.write_str("the header block is damaged"),
             Loss::Segment => f.write_str("the file is missing"),
             Loss::End => f.write_str("the file ends before its end; content in it is lost"),
-            Loss::Nothing => f.write_str("unreadable, nothing is missing"),
+            Loss::Nothing | Loss::FormatFile => f.write_str("unreadable, nothing is missing"),
         }
     }
 }
@@ -177,7 +192,7 @@ pub(crate) fn read_segment<E: From<io::Error>>(
 }
 
 /// The highest "synced up to" that any sound header in the range states.
-fn stated(
+pub(super) fn stated(
     file: &dyn StoreFile,
     store: StoreId,
     segment: SegmentId,

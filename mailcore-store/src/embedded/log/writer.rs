@@ -58,9 +58,8 @@ pub(crate) struct LogWriter {
 const BUFFER_KEPT: usize = 4 << 20;
 
 impl LogWriter {
-    /// Goes on at `tail`, or starts the first segment. Groups that were found
-    /// sound but may not have been synced are synced here, and so is the name
-    /// of a segment whose maker was killed before it could.
+    /// Goes on at `tail`, or starts the first segment. What is before `tail` was
+    /// [secured](LogDirectory::secure).
     ///
     /// # Errors
     /// [`LogError`].
@@ -79,9 +78,6 @@ impl LogWriter {
             }
             Err(source) => return Err(LogError::io(&path, source)),
         };
-        file.sync_data()
-            .and_then(|()| directory.files.sync_dir(&directory.path))
-            .map_err(|source| LogError::io(&path, source))?;
         let filled = file.len().map_err(|source| LogError::io(&path, source))?;
         let mut writer = Self::at(directory, options, file, tail.place.segment, synced);
         writer.end = tail.place.offset;

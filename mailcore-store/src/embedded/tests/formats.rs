@@ -269,3 +269,85 @@ async fn a_record_or_effect_that_is_newer_is_refused_with_and_without_an_index()
         assert_refused(at.path(), is_right);
     }
 }
+
+#[tokio::test]
+async fn a_damaged_format_file_is_made_anew_from_the_log() {
+    let at = TempDir::new().unwrap();
+    let store = open(at.path());
+    fill(&store).await;
+    let whole = picture(&store).await;
+    drop(store);
+    let sound = std::fs::read(at.path().join("format")).unwrap();
+    let wrong = (0..sound.len()).map(|n| {
+        let mut octets = sound.clone();
+        octets[n] ^= 1;
+        octets
+    });
+    let cut = [0, 5, 20, 40, sound.len() - 2].map(|n| sound[..n].to_vec());
+    let garbage = vec![0xee; 9_000];
+    for octets in wrong.chain(cut).chain([garbage]) {
+        let copy = killed(at.path());
+        let path = copy.path().join("format");
+        std::fs::write(&path, &octets).unwrap();
+        let text = String::from_utf8_lossy(&octets).into_owned();
+        if text.starts_with("mailcore store\nformat 3\n") {
+            // Whole as it is, and of a newer version.
+            assert_refused(copy.path(), |error| {
+                matches!(error, OpenError::Format(FormatError::Newer { .. }))
+            });
+            continue;
+        }
+        for expected in [1, 0] {
+            let store = open(copy.path());
+            let damage = &store.opened().damage;
+            assert_eq!(damage.len(), expected, "{text:?}: {damage:?}");
+            assert!(!store.opened().rebuilt);
+            assert_eq!(picture(&store).await, whole, "{text:?}");
+            drop(store);
+            assert!(std::fs::read(&path).unwrap() == sound, "{text:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_log_that_agrees_a_damaged_format_file_is_refused() {
+    let at = TempDir::new().unwrap();
+    let store = open(at.path());
+    fill(&store).await;
+    drop(store);
+    std::fs::write(at.path().join("format"), "what is this?").unwrap();
+    let segments = |at: &TempDir| {
+        let entries = std::fs::read_dir(at.path().join("log")).unwrap();
+        entries.map(|it| it.unwrap().path()).collect::<Vec<_>>()
+    };
+    let mixed = killed(at.path());
+    let foreign = segments(&mixed).into_iter().min().unwrap();
+    let mut octets = std::fs::read(&foreign).unwrap();
+    octets[20] ^= 1;
+    let checksum = crc32c::crc32c(&octets[..4092]);
+    octets[4092..4096].copy_from_slice(&checksum.to_le_bytes());
+    std::fs::write(foreign.with_file_name("00000000000000ff.log"), octets).unwrap();
+    assert_refused(mixed.path(), |error| {
+        matches!(error, OpenError::Format(FormatError::Mixed(_)))
+    });
+    let bare = killed(at.path());
+    for path in segments(&bare) {
+        std::fs::remove_file(path).unwrap();
+    }
+    assert_refused(bare.path(), |error| {
+        matches!(error, OpenError::Format(FormatError::NotAStore(_)))
+    });
+}
+
+#[tokio::test]
+async fn an_old_store_with_a_damaged_format_file_is_migrated_as_any_other() {
+    let at = old_store();
+    let path = at.path().join("format");
+    let sound = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &sound[..30]).unwrap();
+    let store = open(at.path());
+    assert_eq!(store.opened().damage.len(), 1);
+    alices_inbox(&store).await;
+    let kept = at.path().join("before-format-2/format");
+    assert!(std::fs::read(kept).unwrap() == sound);
+}
