@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::server::Stores;
@@ -66,6 +67,10 @@ impl Subject for Embedded {
         // Small, so that segments are ended often.
         options.log.segment_size = 48 << 10;
         options.log.zero_fill = 8 << 10;
+        // What is removed is gone at once, and compacted whenever it can be.
+        options.retention.undelete_for = Duration::ZERO;
+        options.compaction.rate = 0;
+        options.compaction.dead_share = 1;
         let store = Arc::new(EmbeddedStore::open(&self.root, options)?);
         let damage = &store.opened().damage;
         let problems = damage.iter().map(ToString::to_string).collect();
@@ -75,8 +80,14 @@ impl Subject for Embedded {
             Some(Err(error)) => vec![error.to_string()],
             _ => Vec::new(),
         };
+        let compacted = Arc::downgrade(&store);
+        let compact = move || match compacted.upgrade() {
+            Some(store) => store.compact().map(drop),
+            None => Ok(()),
+        };
         Ok(Opened::from(Stores::from(store))
             .with_problems(problems)
+            .with_maintenance(compact)
             .with_check(check))
     }
 

@@ -562,6 +562,11 @@ fn open_index(
         if let Some(mut index) = Index::open(&layout.index, directory.store).map_err(index_error)?
             && let Some(others) = directory.settle(index.word().map_err(index_error)?.as_ref())?
         {
+            if index.applied == Place::START {
+                // Made, and nothing taken in yet.
+                let compacted = directory.generations.compacted();
+                index.adopt(&compacted).map_err(index_error)?;
+            }
             let vouched = Lsn(index.applied.next.0.saturating_sub(1));
             look_ahead(directory, index.applied, vouched)?;
             directory.secure(index.applied)?;

@@ -18,7 +18,7 @@ mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use mailcore::seams::StoreError;
 use rusqlite::Connection;
@@ -74,7 +74,8 @@ pub struct CompactReport {
     /// Segments left as they are since they are damaged or the index disagrees
     /// with them; the log says how. A check tells more.
     pub damaged: u64,
-    /// Ended early: a check or a backup began, or the store is being closed.
+    /// Ended early: a check or a backup began, another pass goes on, or the store
+    /// is being closed.
     pub interrupted: bool,
 }
 
@@ -85,6 +86,8 @@ pub(crate) struct Compacting {
     segment_size: u64,
     generations: Generations,
     holds: Arc<Holds>,
+    /// One pass at a time: the runs that it found are to be as it found them.
+    pass: Mutex<()>,
     /// Segments that were not worth it.
     refused: Mutex<Refused>,
 }
@@ -96,6 +99,7 @@ impl Compacting {
             segment_size: options.log.segment_size,
             generations: log.generations.clone(),
             holds: Arc::default(),
+            pass: Mutex::default(),
             refused: Mutex::default(),
         }
     }
@@ -138,6 +142,14 @@ impl EmbeddedStore {
         if !self.compacting.options.enabled {
             return Ok(compactor.report);
         }
+        let _pass = match self.compacting.pass.try_lock() {
+            Ok(pass) => pass,
+            Err(TryLockError::Poisoned(pass)) => pass.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                compactor.report.interrupted = true;
+                return Ok(compactor.report);
+            }
+        };
         // In a store with damage what referred to an extent may be what is lost.
         let sound = self.opened().damage.is_empty();
         match self.compacting.holds.turn() {

@@ -63,15 +63,22 @@ impl Compactor<'_> {
             let shared = Arc::clone(self.shared);
             let forgotten = self.shared.submit_blocking(move |sequencer| {
                 sequencer.notes.reveal = true;
-                let free = unheld(&shared, &ids);
-                Ok(sequencer.index.forget_bodies(&ids)?.then_some(free))
+                // An extent without a row is not the one that the run speaks of:
+                // its number was given out again.
+                let removed = sequencer.index.forget_bodies(&ids)?;
+                Ok(removed.map(|removed| unheld(&shared, &removed)))
             })?;
             match forgotten {
                 Some(free) => self.freed.extend(free),
                 None => return Ok(false),
             }
         }
-        // An index that fell behind has them again.
+        self.are_gone(ids)
+    }
+
+    /// Whether readers see none of these bodies: an index that could not keep
+    /// what it was told has them again.
+    fn are_gone(&self, ids: &[u64]) -> Result<bool, StoreError> {
         let conn = self.shared.reader().map_err(|error| index_error(&error))?;
         let there = || {
             let mut query = conn.prepare_cached("SELECT 1 FROM bodies WHERE id = ?")?;
@@ -129,7 +136,7 @@ impl Compactor<'_> {
                 let held = |id| is_held(&shared, id);
                 Ok(sequencer.index.forget_extents(CHUNK, &held)?)
             })?;
-            if freed.is_empty() {
+            if freed.is_empty() || !self.are_gone(&freed)? {
                 return self.unlink_freed();
             }
             self.freed.extend(freed.into_iter().filter_map(body_extent));

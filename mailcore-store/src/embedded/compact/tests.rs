@@ -532,3 +532,95 @@ async fn an_index_older_than_a_compaction_is_built_anew() {
     assert_eq!(reopened.opened().damage, []);
     assert!(reopened.check().unwrap().is_sound());
 }
+
+/// A message large enough that its own file is begun before its end came.
+fn large() -> NewMessage {
+    let octets = format!("Subject: large\r\n\r\n{}\r\n", "l".repeat(1 << 20)).into_bytes();
+    NewMessage {
+        summary: Arc::new(Summary::scan(&octets)),
+        message: Message::from_bytes(octets),
+        flags: Flags::NONE,
+        internal_date: Timestamp::from_secs(1_000),
+    }
+}
+
+/// The numbers of extents begin anew when none was left at a start. What an old
+/// segment says of a number is not about the extent that has it now.
+#[tokio::test]
+async fn an_extent_under_an_old_number_is_not_removed_for_the_old_one() {
+    let at = TempDir::new().unwrap();
+    let store = EmbeddedStore::open(at.path(), keeping_nothing()).unwrap();
+    let inbox = Storage::open(&store, &account(0), &name(0)).await.unwrap();
+    inbox.append(vec![large()], QuotaLimit::NONE).await.unwrap();
+    let deleted: Flags = [SystemFlag::Deleted].into_iter().collect();
+    let all = UidSet::all();
+    inbox
+        .store(&all, &FlagChange::Add(deleted), None)
+        .await
+        .unwrap();
+    inbox.expunge(&all).await.unwrap();
+    let mut dice = Dice::new(1);
+    while store.log_directory().segments().unwrap().len() < 3 {
+        inbox
+            .append(vec![message(&mut dice)], QuotaLimit::NONE)
+            .await
+            .unwrap();
+    }
+    inbox
+        .store(&all, &FlagChange::Add(Flags::from_parts(4, [])), None)
+        .await
+        .unwrap();
+    inbox.expunge(&all).await.unwrap();
+    drop((inbox, store));
+    for _ in 0..2 {
+        drop(EmbeddedStore::open(at.path(), keeping_nothing()).unwrap());
+    }
+    let store = EmbeddedStore::open(at.path(), keeping_nothing()).unwrap();
+    let inbox = Storage::open(&store, &account(0), &name(0)).await.unwrap();
+    let mut stage = store.stage().await.unwrap();
+    let octets = large().message.read_all(1 << 21).await.unwrap();
+    stage.write(octets.clone()).await.unwrap();
+    let report = store.compact().unwrap();
+    assert!(report.segments > 0, "{report:?}");
+    let new = NewMessage {
+        message: Message::new(stage.finish().await.unwrap()),
+        ..large()
+    };
+    let filed = inbox.append(vec![new], QuotaLimit::NONE).await.unwrap();
+    let uid = filed[0].uid;
+    drop((inbox, store));
+    let store = EmbeddedStore::open(at.path(), keeping_nothing()).unwrap();
+    let inbox = Storage::open(&store, &account(0), &name(0)).await.unwrap();
+    let found = inbox.message(uid).await.unwrap();
+    assert_eq!(found.read_all(1 << 21).await.unwrap(), octets);
+}
+
+/// A kill while the index is made anew may leave one that has taken nothing in:
+/// it notes which files count as one made at once does.
+#[tokio::test]
+async fn an_index_that_was_only_begun_notes_the_compacted_segments() {
+    let at = TempDir::new().unwrap();
+    let store = mostly_dead(at.path(), keeping_nothing()).await;
+    assert!(store.compact().unwrap().segments > 0);
+    let identity = store.identity;
+    drop(store);
+    put_index(at.path(), None);
+    drop(crate::embedded::index::Index::open(&at.path().join("index.db"), identity).unwrap());
+    drop(open(at.path()));
+    let store = open(at.path());
+    assert!(!store.opened().rebuilt);
+    assert_eq!(store.opened().replayed, 0);
+    all_mail(&store, "begun").await;
+}
+
+/// Two who compact at once would rewrite files that the other removes.
+#[tokio::test]
+async fn one_pass_goes_on_at_a_time() {
+    let at = TempDir::new().unwrap();
+    let store = mostly_dead(at.path(), keeping_nothing()).await;
+    let pass = store.compacting.pass.lock().unwrap();
+    let report = store.compact().unwrap();
+    assert!(report.interrupted && report.segments == 0, "{report:?}");
+    drop(pass);
+    assert!(store.compact().unwrap().segments > 0);
+}

@@ -65,24 +65,27 @@ impl Index {
             .map(drop)
     }
 
-    /// Removes those of these bodies that nothing refers to. False, and none is
-    /// removed, when something refers to one of them again.
-    pub(crate) fn forget_bodies(&self, ids: &[u64]) -> rusqlite::Result<bool> {
+    /// Removes these bodies, to which nothing refers; those that were there. None
+    /// is removed, and `None` returned, when something refers to one of them again.
+    pub(crate) fn forget_bodies(&self, ids: &[u64]) -> rusqlite::Result<Option<Vec<u64>>> {
         let mut referred = self
             .conn
             .prepare_cached("SELECT 1 FROM bodies WHERE id = ? AND refs > 0")?;
         for id in ids {
             if referred.exists([signed(*id)])? {
-                return Ok(false);
+                return Ok(None);
             }
         }
         let mut delete = self
             .conn
             .prepare_cached("DELETE FROM bodies WHERE id = ?")?;
+        let mut removed = Vec::new();
         for id in ids {
-            delete.execute([signed(*id)])?;
+            if delete.execute([signed(*id)])? > 0 {
+                removed.push(*id);
+            }
         }
-        Ok(true)
+        Ok(Some(removed))
     }
 
     /// From here on `file` counts, for all segments after `previous` up to its
@@ -170,10 +173,7 @@ impl Index {
             })?
             .collect::<rusqlite::Result<_>>()?;
         dead.retain(|id| !held(*id));
-        match self.forget_bodies(&dead)? {
-            true => Ok(dead),
-            false => Ok(Vec::new()),
-        }
+        Ok(self.forget_bodies(&dead)?.unwrap_or_default())
     }
 
     /// What compaction writes for the effects it left out.
