@@ -5,7 +5,8 @@ use super::super::dice::Dice;
 use super::super::disk::{Fault, Ops, SimulatedDisk};
 use super::player::{Outcome, Player};
 use super::report::{Report, Violation};
-use super::script::{Turn, fixed, random};
+use super::script::{Turn, delivery, fixed, random};
+use super::step::Step;
 use super::{Derived, Subject};
 use crate::seams::Clock;
 
@@ -361,6 +362,15 @@ async fn insist(player: &mut Player<'_>, turn: Turn, fault: Fault) -> bool {
         if !player.is_open() && player.open().await {
             return true;
         }
+    }
+    // A store may lease nothing from the queue until it knows that it can settle
+    // it: until a change that needs no lease was taken again.
+    let work = delivery(&[0], 500, &mut player.numbers);
+    let probed = player.play(&Turn::Steps(vec![Step::Commit(work)])).await;
+    if let Outcome::Done = probed
+        && let Outcome::Done = player.play(&turn).await
+    {
+        return true;
     }
     player.say(format!("the fault is over, and {turn:?} is still refused"));
     false
