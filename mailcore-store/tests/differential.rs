@@ -23,7 +23,7 @@ use mailcore::mailbox::{
 };
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
-use mailcore::seams::{NewMessage, QuotaLimit, QuotaUsage, RemovedQuery, StateKey};
+use mailcore::seams::{Mailbox, NewMessage, QuotaLimit, QuotaUsage, RemovedQuery, StateKey};
 use mailcore::server::Stores;
 use mailcore::testing::{SeededEntropy, VirtualClock};
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore};
@@ -56,6 +56,10 @@ enum Op {
     Enqueue(u8, u8),
     Reschedule(u8, u8),
     Dequeue(u8),
+    /// A session opens a mailbox and keeps it open.
+    Keep(usize),
+    /// It files a message there, whatever became of the name.
+    AppendKept(usize, u8),
     Advance(u8),
     Reopen,
     Rebuild,
@@ -89,6 +93,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0u8..4, 0u8..60).prop_map(|(a, b)| Op::Enqueue(a, b)),
         1 => (0u8..4, 0u8..60).prop_map(|(a, b)| Op::Reschedule(a, b)),
         1 => (0u8..4).prop_map(Op::Dequeue),
+        2 => name().prop_map(Op::Keep),
+        2 => (0usize..4, 0u8..32).prop_map(|(a, b)| Op::AppendKept(a, b)),
         1 => (0u8..60).prop_map(Op::Advance),
         1 => Just(Op::Reopen),
         1 => Just(Op::Rebuild),
@@ -198,6 +204,8 @@ impl Threads {
 struct Side {
     stores: Stores,
     moments: Vec<Vec<(MailboxName, ModSeq)>>,
+    /// Mailboxes that sessions have open.
+    kept: Vec<Arc<dyn Mailbox>>,
 }
 
 fn said<T>(result: Result<T, mailcore::seams::StoreError>, show: impl Fn(T) -> String) -> String {
@@ -206,7 +214,7 @@ fn said<T>(result: Result<T, mailcore::seams::StoreError>, show: impl Fn(T) -> S
 
 impl Side {
     /// Does one operation; what it answered, without numbers of its own.
-    async fn run(&self, op: &Op, clock: &VirtualClock) -> String {
+    async fn run(&mut self, op: &Op, clock: &VirtualClock) -> String {
         use mailcore::seams::Clock;
 
         let storage = &self.stores.storage;
@@ -234,6 +242,14 @@ impl Side {
             | Op::Replace(..)
             | Op::Move(..) => self.in_mailbox(op).await,
             Op::Restore(..) | Op::Purge(_) | Op::Rights(..) => self.beside_messages(op).await,
+            Op::Keep(a) => match storage.open(&who, &name(*a)).await {
+                Ok(mailbox) => {
+                    self.kept.push(mailbox);
+                    "kept".into()
+                }
+                Err(error) => format!("error: {error}"),
+            },
+            Op::AppendKept(..) => self.append_kept(op).await,
             Op::Deliver(a, missing, id, quota) => self.deliver((*a, *missing, *id), *quota).await,
             _ => self.beside_mailboxes(op, now).await,
         }
@@ -357,6 +373,34 @@ impl Side {
         }
     }
 
+    async fn append_kept(&self, op: &Op) -> String {
+        let Op::AppendKept(place, flags) = op else {
+            return String::new();
+        };
+        let Some(mailbox) = self.kept.get(*place) else {
+            return String::new();
+        };
+        let one = vec![new_message(*flags)];
+        let filed = mailbox.append(one, QuotaLimit::NONE).await;
+        said(filed, |filed| filed[0].uid.to_string())
+    }
+
+    /// What sessions see of the mailboxes they have open.
+    async fn look_at_kept(&self, seen: &mut Vec<String>) {
+        for mailbox in &self.kept {
+            let status = mailbox.status().await;
+            let since = status.as_ref().map_or(ModSeq::MIN, |it| it.highest_modseq);
+            let news = mailbox.changes(since).await;
+            seen.push(said(status, |it| {
+                format!("kept: {} messages, next {:?}", it.messages, it.uid_next)
+            }));
+            seen.push(said(news, |it| {
+                let (changed, gone) = (it.changed.len(), it.vanished);
+                format!("  {changed} changed, gone {gone}, {}", it.complete)
+            }));
+        }
+    }
+
     async fn in_mailbox(&self, op: &Op) -> String {
         let (Op::Append(place, ..)
         | Op::Replace(place, ..)
@@ -459,6 +503,7 @@ impl Side {
             moment.push((listed.name, status.highest_modseq));
         }
         self.moments.push(moment);
+        self.look_at_kept(&mut seen).await;
         let usage = storage.quota().unwrap().usage(&account()).await.unwrap();
         assert_eq!(usage, sum, "usage is the sum over the messages");
         self.look_beside(&mut seen, &mut threads).await;
@@ -545,11 +590,13 @@ async fn compare(ops: Vec<Op>) {
     let mut memory = Side {
         stores: Stores::from(Arc::new(memory)),
         moments: Vec::new(),
+        kept: Vec::new(),
     };
     let mut store = open_embedded(&place, &clock);
     let mut embedded = Side {
         stores: Stores::from(Arc::clone(&store)),
         moments: Vec::new(),
+        kept: Vec::new(),
     };
     for (at, op) in ops.iter().enumerate() {
         if let Op::Advance(seconds) = op {
@@ -558,6 +605,8 @@ async fn compare(ops: Vec<Op>) {
         let (want, got) = (memory.run(op, &clock).await, embedded.run(op, &clock).await);
         assert_eq!(got, want, "the answer to operation {at}, {op:?}");
         if matches!(op, Op::Reopen | Op::Rebuild) {
+            memory.kept.clear();
+            embedded.kept.clear();
             store.close();
             if matches!(op, Op::Rebuild) {
                 lose_index(&place);

@@ -21,6 +21,7 @@ mod index;
 mod lock;
 mod log;
 mod migrate;
+mod names;
 mod queue;
 mod record;
 mod replay;

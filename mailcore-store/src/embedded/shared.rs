@@ -23,6 +23,7 @@ use super::columns::{Budget, Columns};
 use super::health::Health;
 use super::index::read::BodyRow;
 use super::index::{before, connect, is_damage};
+use super::names::Names;
 use super::writer::{MAX_WAITING, Request};
 
 /// What readers are told that would be shown less than was acknowledged.
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) index_path: PathBuf,
     /// Octets of all columns held.
     pub(crate) columns: Budget,
+    /// Mailboxes by name.
+    pub(crate) names: Names,
     /// How long removed messages can be brought back; zero for not at all.
     pub(crate) undelete_for: Duration,
     readers: Mutex<Vec<Connection>>,
@@ -104,6 +107,7 @@ impl Shared {
             extents: parts.extents,
             index_path: parts.index_path,
             columns: Budget::new(parts.column_cache),
+            names: Names::default(),
             undelete_for: parts.undelete_for,
             readers: Mutex::default(),
             leases: Mutex::default(),
@@ -393,7 +397,7 @@ struct LiveState {
 }
 
 impl Live {
-    fn new(id: u64) -> Self {
+    pub(crate) fn new(id: u64) -> Self {
         let state = LiveState {
             as_of: 0,
             status: None,

@@ -44,7 +44,23 @@ impl Shared {
         account: &AccountId,
         name: &MailboxName,
     ) -> Result<Option<Arc<Live>>, StoreError> {
-        let (account, name) = (account.clone(), name.clone());
+        if let Some(live) = self.names.get(account, name) {
+            return Ok(Some(live));
+        }
+        let began = self.names.moment();
+        let found = self.find_in_index(account.clone(), name.clone()).await?;
+        if let Some(live) = &found {
+            self.names.hold(began, (account, name), live);
+        }
+        Ok(found)
+    }
+
+    /// As [`Shared::find`], without what is held of names.
+    async fn find_in_index(
+        self: &Arc<Self>,
+        account: AccountId,
+        name: MailboxName,
+    ) -> Result<Option<Arc<Live>>, StoreError> {
         let found =
             self.read(move |conn, _| read::mailbox_by_name(conn, account.as_str(), name.as_str()));
         let Some(state) = found.await? else {
@@ -372,7 +388,17 @@ impl Mailbox for OpenMailbox {
     }
 
     async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError> {
-        self.live.status()?;
+        let status = self.live.status()?;
+        // Every change takes a ModSeq, and the counters are never behind what was
+        // acknowledged.
+        if since >= status.highest_modseq {
+            return Ok(Changes {
+                changed: Vec::new(),
+                vanished: UidSet::EMPTY,
+                complete: true,
+                status,
+            });
+        }
         let id = self.live.id;
         let found = self
             .shared

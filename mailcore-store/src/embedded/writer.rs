@@ -590,6 +590,7 @@ impl Writer {
         self.shared.note_filed(self.index.filed.drain());
         let changed: Vec<MailboxState> = self.index.settle();
         let mut accounts = std::mem::take(&mut self.index.touched);
+        self.shared.names.forget(&accounts);
         accounts.extend(changed.iter().map(|it| it.account.clone()));
         if self.is_awaited(&notes, &changed, &accounts) {
             self.reveal();
@@ -634,6 +635,7 @@ impl Writer {
     /// After the index caught up with the log: what watchers may have missed.
     fn republish(&mut self) -> Result<(), rusqlite::Error> {
         let as_of = self.index.applied.next.0;
+        self.shared.names.forget_all();
         for live in self.shared.all_live() {
             match self.index.mailbox(live.id)? {
                 Some(state) => live.update(as_of, state.status()),

@@ -4,6 +4,7 @@
 mod adverse;
 mod damage;
 mod formats;
+mod names;
 mod semantics;
 
 use std::path::Path;
