@@ -340,6 +340,15 @@ fn what_came_in_clear_is_dropped_when_tls_begins() {
     assert_eq!(until_waiting(&mut session), "OP BAD Unknown command\r\n");
 }
 
+/// The rows, of messages of another size.
+fn sized(answer: Answer, size: u64) -> Answer {
+    let Answer::Rows(mut rows) = answer else {
+        return answer;
+    };
+    rows.iter_mut().for_each(|row| row.size = size);
+    Answer::Rows(rows)
+}
+
 #[test]
 fn a_large_message_passes_through_in_pieces() {
     const SIZE: u64 = 5_000_000;
@@ -355,10 +364,8 @@ fn a_large_message_passes_through_in_pieces() {
                 // Nothing more is read while octets wait to be sent.
                 assert!(asked <= received + 65_536, "{asked} asked, {received} sent");
             }
-            Step::Ask(Question::Summaries(_)) => {
-                let mut summary = Summary::scan(MESSAGE);
-                summary.size = SIZE;
-                session.answer(Answer::Summaries(vec![(uid(1), Arc::new(summary))]));
+            Step::Ask(question @ Question::Rows(_)) => {
+                session.answer(sized(answer(question), SIZE));
             }
             Step::Ask(Question::Read { range, .. }) => {
                 let length = range.end - range.start;
@@ -387,10 +394,8 @@ fn a_message_that_ends_early_ends_the_connection() {
     let ending = loop {
         match session.step(Monotonic::default()) {
             Step::Send(octets) => said.extend_from_slice(&octets),
-            Step::Ask(Question::Summaries(_)) => {
-                let mut summary = Summary::scan(MESSAGE);
-                summary.size = 200_000;
-                session.answer(Answer::Summaries(vec![(uid(1), Arc::new(summary))]));
+            Step::Ask(question @ Question::Rows(_)) => {
+                session.answer(sized(answer(question), 200_000));
             }
             Step::Ask(Question::Read { .. }) => {
                 pieces += 1;

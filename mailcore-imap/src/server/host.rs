@@ -266,19 +266,19 @@ impl Open {
     /// A front that can't be read is asked for again as octets, where the
     /// failure is told.
     async fn fronts(&self, wanted: Vec<(Uid, Range<u64>)>) -> Vec<Option<Bytes>> {
-        let mut fronts = Vec::with_capacity(wanted.len());
-        for (uid, range) in wanted {
-            let front = if range.is_empty() {
-                Ok(Bytes::new())
-            } else {
-                match self.mailbox.message(uid).await {
-                    Ok(message) => message.read(range).await,
-                    Err(error) => Err(error),
-                }
-            };
-            fronts.push(front.ok());
-        }
-        fronts
+        let some: Vec<_> = wanted
+            .iter()
+            .filter(|(_, range)| !range.is_empty())
+            .cloned()
+            .collect();
+        let mut read = self.mailbox.excerpts(&some).await.into_iter();
+        wanted
+            .iter()
+            .map(|(_, range)| match range.is_empty() {
+                true => Some(Bytes::new()),
+                false => read.next().flatten(),
+            })
+            .collect()
     }
 }
 

@@ -131,6 +131,13 @@ impl FetchItems {
         })
     }
 
+    /// True when a section is asked for that only the structure can locate:
+    /// anything but the whole message.
+    pub fn need_sections(&self) -> bool {
+        self.iter()
+            .any(|item| matches!(item, FetchItem::Body(body) if !body.section.is_whole()))
+    }
+
     /// True when octets of the message are asked for.
     pub fn need_octets(&self) -> bool {
         self.iter().any(|item| matches!(item, FetchItem::Body(_)))

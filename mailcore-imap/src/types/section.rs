@@ -28,6 +28,13 @@ pub struct Section {
     pub text: SectionText,
 }
 
+impl Section {
+    /// True when this is the whole message.
+    pub fn is_whole(&self) -> bool {
+        self.part.is_whole() && self.text == SectionText::Whole
+    }
+}
+
 /// ```text
 /// section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"
 /// section-text    = section-msgtext / "MIME"

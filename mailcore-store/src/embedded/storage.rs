@@ -3,9 +3,11 @@
 //! Reads go to the index and the log directly; changes go to the writer.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use mailcore::account::AccountId;
 use mailcore::mailbox::{
     Changes, FlagChange, MailboxEntry, MailboxId, MailboxName, MailboxStatus, MessageInfo, ModSeq,
@@ -269,6 +271,24 @@ fn entries(mailboxes: &[MailboxState], subscriptions: &[String]) -> Vec<MailboxE
     found.into_values().collect()
 }
 
+/// A message with its octets, as far as they are in one place: most who ask for
+/// a message read it, and this thread may block. `Some(None)` when rows are
+/// missing or damaged.
+fn held_message(
+    conn: &rusqlite::Connection,
+    shared: &Arc<Shared>,
+    (mailbox, uid): (u64, Uid),
+) -> rusqlite::Result<Option<Option<Message>>> {
+    let Some(row) = read::content(conn, mailbox, uid)? else {
+        return Ok(None);
+    };
+    Ok(Some(row.map(|row| {
+        let body = shared.stored_body(Some(row.body));
+        body.hold();
+        Message::new(Content::Stored(Arc::new(body))).with_prefix(row.prefix)
+    })))
+}
+
 /// An open mailbox.
 #[derive(Debug)]
 struct OpenMailbox {
@@ -367,24 +387,45 @@ impl Mailbox for OpenMailbox {
         self.live.status()?;
         let id = self.live.id;
         let job = move |conn: &rusqlite::Connection, shared: &Arc<Shared>| {
-            let Some(row) = read::content(conn, id, uid)? else {
-                return Ok(None);
-            };
-            Ok(Some(row.map(|row| {
-                let body = shared.stored_body(Some(row.body));
-                // While on this thread: most who ask for a message read it.
-                body.hold();
-                (row.prefix, body)
-            })))
+            held_message(conn, shared, (id, uid))
         };
-        match self.shared.read(job).await?.ok_or(StoreError::NotFound)? {
-            Some((prefix, body)) => {
-                Ok(Message::new(Content::Stored(Arc::new(body))).with_prefix(prefix))
-            }
-            None => Err(StoreError::Damaged(format!(
+        let found = self.shared.read(job).await?.ok_or(StoreError::NotFound)?;
+        found.ok_or_else(|| {
+            StoreError::Damaged(format!(
                 "the index's rows of message {uid}; check the store"
-            ))),
+            ))
+        })
+    }
+
+    async fn excerpts(&self, wanted: &[(Uid, Range<u64>)]) -> Vec<Option<Bytes>> {
+        let id = self.live.id;
+        let uids: Vec<Uid> = wanted.iter().map(|(uid, _)| *uid).collect();
+        // One look at the index for all of them.
+        let job = move |conn: &rusqlite::Connection, shared: &Arc<Shared>| {
+            let snapshot = conn.unchecked_transaction()?;
+            let messages = uids.iter().map(|uid| {
+                let found = held_message(conn, shared, (id, *uid));
+                found.map(Option::flatten)
+            });
+            let messages = messages.collect::<rusqlite::Result<Vec<_>>>()?;
+            snapshot.finish()?;
+            Ok(messages)
+        };
+        let found = match self.live.status() {
+            Ok(_) => self.shared.read(job).await,
+            Err(error) => Err(error),
+        };
+        let Ok(messages) = found else {
+            return vec![None; wanted.len()];
+        };
+        let mut excerpts = Vec::with_capacity(wanted.len());
+        for (message, (_, range)) in messages.into_iter().zip(wanted) {
+            excerpts.push(match message {
+                Some(message) => message.read(range.clone()).await.ok(),
+                None => None,
+            });
         }
+        excerpts
     }
 
     async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError> {

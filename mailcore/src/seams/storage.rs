@@ -4,9 +4,11 @@
 //! POP3, webmail and JMAP share it.
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::StoreError;
@@ -167,6 +169,22 @@ pub trait Mailbox: Debug + Send + Sync {
     /// A message's octets. The result stays readable after an expunge for as
     /// long as it is held.
     async fn message(&self, uid: Uid) -> Result<Message, StoreError>;
+
+    /// Octets of several messages, each cut to its message's end, in the order
+    /// of `wanted`: of headers and small messages, since all are in memory
+    /// together. `None` for one that can't be read; [`Mailbox::message`] tells
+    /// why. A store that can look many up at once does.
+    async fn excerpts(&self, wanted: &[(Uid, Range<u64>)]) -> Vec<Option<Bytes>> {
+        let mut excerpts = Vec::with_capacity(wanted.len());
+        for (uid, range) in wanted {
+            let excerpt = match self.message(*uid).await {
+                Ok(message) => message.read(range.clone()).await,
+                Err(error) => Err(error),
+            };
+            excerpts.push(excerpt.ok());
+        }
+        excerpts
+    }
 
     /// What changed after `since`; from [`ModSeq::MIN`] on: everything.
     async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError>;

@@ -8,7 +8,7 @@ use mailcore::mailbox::{MessageInfo, SystemFlag, Uid, UidSet};
 use mailcore::message::Summary;
 
 use crate::render::body;
-use crate::types::{FetchItem, FetchItems};
+use crate::types::{FetchItem, FetchItems, Section};
 
 /// Sections that end within this many octets of a message are read for the
 /// whole batch at once: most headers, and small messages.
@@ -50,6 +50,15 @@ impl Fetched {
         match &self.summary {
             Some(summary) => summary,
             None => EMPTY.get_or_init(Summary::default),
+        }
+    }
+
+    /// Where a section lies in the message; `None` for a part that is not there.
+    pub(super) fn locate(&self, section: &Section) -> Option<Range<u64>> {
+        match section.is_whole() {
+            // Known without a summary.
+            true => Some(0..self.row.size),
+            false => body::locate(self.summary(), section),
         }
     }
 }
@@ -112,7 +121,7 @@ impl Batch {
 fn need(message: &Fetched, items: &FetchItems) -> u64 {
     let ends = items.iter().filter_map(|item| match item {
         FetchItem::Body(item) => {
-            let range = body::locate(message.summary(), &item.section)?;
+            let range = message.locate(&item.section)?;
             let partial = if body::picks_fields(&item.section) {
                 None
             } else {

@@ -172,7 +172,7 @@ impl Fetch {
         }
         if let Phase::Seen = self.phase {
             self.phase = Phase::Summaries;
-            if self.items.need_summary() || self.items.need_octets() {
+            if self.items.need_summary() || self.items.need_sections() {
                 return Some(Question::Summaries(self.batch.uids()));
             }
         }

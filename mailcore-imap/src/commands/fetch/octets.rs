@@ -51,7 +51,7 @@ enum Source {
 impl Stream {
     /// Section `item` of `message`.
     pub(super) fn new(message: &Fetched, item: &Arc<BodyItem>) -> Self {
-        let source = match body::locate(message.summary(), &item.section) {
+        let source = match message.locate(&item.section) {
             // A part that is not there has no octets; clients expect a string.
             None => Source::Here(Bytes::new()),
             Some(range) if body::picks_fields(&item.section) => match front(message, &range) {

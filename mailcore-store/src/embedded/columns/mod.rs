@@ -25,6 +25,9 @@ use page::{Page, page_of, uids_of};
 const AT_ONCE: u64 = 8_192;
 /// One message in so many asked for makes it worth to read the whole page.
 const WORTH_A_PAGE: u32 = 8;
+/// So does one in so many read by itself: looking one up takes about as long as
+/// reading so many in a row.
+const WORTH_IN_TIME: u32 = 64;
 
 /// A mailbox's messages as of a ModSeq.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub(crate) struct Columns {
     pub(crate) first_unseen: Option<Uid>,
     /// Those pages that are held.
     pages: BTreeMap<u32, Arc<Page>>,
+    /// How many messages were read of pages that are not held.
+    missed: BTreeMap<u32, u32>,
 }
 
 /// What reading gave.
@@ -97,12 +102,12 @@ impl Columns {
                     0 => None,
                     _ => read::first_unseen(conn, state.id, 1)?,
                 };
-                let (uids, pages) = (read::uids(conn, state.id)?, BTreeMap::new());
                 let columns = Self {
                     as_of,
-                    uids,
+                    uids: read::uids(conn, state.id)?,
                     first_unseen,
-                    pages,
+                    pages: BTreeMap::new(),
+                    missed: BTreeMap::new(),
                 };
                 Ok((columns, state.messages))
             }
@@ -205,6 +210,10 @@ impl Columns {
             {
                 let page = Page::new(&rows(conn, mailbox, uids_of(number))?, budget);
                 self.pages.insert(number, Arc::new(page));
+                self.missed.remove(&number);
+            } else if !self.pages.contains_key(&number) {
+                let missed = self.missed.entry(number).or_default();
+                *missed = missed.saturating_add(asked);
             }
             for (_, first, last) in parts {
                 match self.pages.get(&number) {
@@ -217,8 +226,10 @@ impl Columns {
     }
 
     fn is_worth_a_page(&self, number: u32, asked: u32) -> bool {
-        asked.saturating_mul(WORTH_A_PAGE)
-            >= u32::try_from(on_page(&self.uids, number).len()).unwrap_or(u32::MAX)
+        let there = u32::try_from(on_page(&self.uids, number).len()).unwrap_or(u32::MAX);
+        let missed = self.missed.get(&number).copied().unwrap_or(0);
+        asked.saturating_mul(WORTH_A_PAGE) >= there
+            || missed.saturating_add(asked).saturating_mul(WORTH_IN_TIME) >= there
     }
 
     /// True when reading so many messages from memory holds nobody up.
@@ -233,6 +244,7 @@ impl Columns {
             uids: self.uids.clone(),
             first_unseen: self.first_unseen,
             pages: BTreeMap::new(),
+            missed: BTreeMap::new(),
         }
     }
 
@@ -249,6 +261,7 @@ impl From<Overview> for Columns {
             uids: kept.uids,
             first_unseen: kept.first_unseen,
             pages: BTreeMap::new(),
+            missed: BTreeMap::new(),
         }
     }
 }

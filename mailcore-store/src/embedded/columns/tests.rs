@@ -242,4 +242,7 @@ fn pages_are_held_once_asked_for() {
     subject.compare(&range(7, 7));
     // One message is not worth reading the page it is on.
     assert!(!subject.held.as_ref().unwrap().has_pages());
+    // Many, one by one, are.
+    (8..12).for_each(|uid| subject.compare(&range(uid, uid)));
+    assert!(subject.held.as_ref().unwrap().has_pages());
 }
