@@ -119,7 +119,11 @@ impl EmbeddedStore {
         let until = Lsn(read::applied(&conn).map_err(sqlite)?);
         let mut report = CheckReport::default();
         self.replay_into(expected, (until, &conn), &mut report)?;
+        let before = report.problem_count;
         integrity(&conn, &mut report).map_err(sqlite)?;
+        if report.problem_count > before {
+            self.shared.doubt_index();
+        }
         for (table, columns) in AGREED {
             compare(&conn, (table, columns, "true"), &mut report).map_err(sqlite)?;
         }

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     unseen: AtomicBool,
     /// It could not be made visible when that was tried last.
     behind: AtomicBool,
+    /// The index turned out to be damaged, and the next start knows.
+    doubted: AtomicBool,
     /// Whether changes can be made.
     pub(crate) health: Health,
 }
@@ -121,6 +124,7 @@ impl Shared {
             places: Arc::new(Semaphore::new(MAX_WAITING)),
             unseen: AtomicBool::new(false),
             behind: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
             health: parts.health,
         }
     }
@@ -206,6 +210,9 @@ impl Shared {
         let job = move || {
             let conn = shared.reader().map_err(|error| index_error(&error))?;
             let result = read(&conn, &shared).map_err(|error| index_error(&error));
+            if matches!(result, Err(StoreError::Damaged(_))) {
+                shared.doubt_index();
+            }
             let mut idle = lock(&shared.readers);
             if idle.len() < IDLE_READERS {
                 idle.push(conn);
@@ -225,6 +232,25 @@ impl Shared {
         let conn = connect(&self.index_path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         conn.pragma_update(None, "query_only", true)?;
         Ok(conn)
+    }
+
+    /// Has the next start build the index anew: SQLite finds damage only where it
+    /// comes by, and opening does not come by everywhere.
+    pub(crate) fn doubt_index(&self) {
+        if self.health.may_change().is_err() || self.doubted.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let path = in_doubt(&self.index_path);
+        match File::create(&path).and_then(|file| file.sync_all()) {
+            Ok(()) => tracing::error!(
+                index = %self.index_path.display(),
+                "the index is damaged; it is built anew from the log at the next start"
+            ),
+            Err(error) => {
+                tracing::error!(%error, path = %path.display(), "the index is damaged, and that can't be noted");
+                self.doubted.store(false, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Closes idle connections.
@@ -356,6 +382,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// There while an index is known to be damaged.
+pub(crate) fn in_doubt(index: &Path) -> PathBuf {
+    let mut name = index.as_os_str().to_owned();
+    name.push(".in-doubt");
+    PathBuf::from(name)
+}
+
 /// An error of the index as the seams name it.
 pub(crate) fn index_error(error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;
@@ -363,7 +396,7 @@ pub(crate) fn index_error(error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::DiskFull) => StoreError::DiskFull,
         Some(ErrorCode::ReadOnly) => StoreError::ReadOnly("the index can't be written".into()),
         _ if is_damage(error) => StoreError::Damaged(format!(
-            "the index ({error}); stop the server and remove index.db, it is built anew from the log"
+            "the index ({error}); it is built anew from the log when the server is started anew"
         )),
         _ => StoreError::Io {
             context: "reading the index".into(),

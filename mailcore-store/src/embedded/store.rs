@@ -24,7 +24,7 @@ use super::migrate;
 use super::replay::{Reach, Replayed, catch_up, look_ahead};
 use super::reserve::Reserve;
 use super::sequencer::extent_body;
-use super::shared::{Parts, Shared, lock as held};
+use super::shared::{Parts, Shared, in_doubt, lock as held};
 use super::working_copy::{self, WorkingCopy};
 use super::writer::{Counts, Writer};
 
@@ -559,7 +559,9 @@ fn open_index(
     if forget {
         tracing::info!("the index is of an older version; building it anew from the log");
     } else if layout.index.exists() {
-        if let Some(mut index) = Index::open(&layout.index, directory.store).map_err(index_error)?
+        if !in_doubt(&layout.index).exists()
+            && let Some(mut index) =
+                Index::open(&layout.index, directory.store).map_err(index_error)?
             && let Some(others) = directory.settle(index.word().map_err(index_error)?.as_ref())?
         {
             if index.applied == Place::START {
@@ -602,6 +604,8 @@ fn open_index(
         Ok(replayed) => {
             directory.clear(&others)?;
             let rebuilt = replayed.groups > 0;
+            // What is left here costs one more rebuilding.
+            drop(std::fs::remove_file(in_doubt(&layout.index)));
             Ok((index, replayed, rebuilt))
         }
         Err(error) => {

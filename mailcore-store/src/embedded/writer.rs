@@ -396,7 +396,7 @@ impl Writer {
         self.behind = true;
         self.shared.set_behind(true);
         self.shared.set_unseen(true);
-        self.make_room(error);
+        self.answer_to(error);
     }
 
     fn group(&mut self, first: Request, queue: &Receiver<Request>) {
@@ -404,7 +404,7 @@ impl Writer {
         if let Err(error) = self.ready() {
             let error = log_error(&error);
             self.note_trouble(&error, false, held);
-            self.make_room(&error);
+            self.answer_to(&error);
             self.reveal_waiting();
             let waiting = std::iter::from_fn(|| queue.try_recv().ok()).take(MAX_GROUP);
             return std::iter::once(first)
@@ -428,7 +428,7 @@ impl Writer {
                 tracing::error!(%error, "a group of changes was refused");
                 let went_on = self.log.place().segment != before.segment;
                 self.note_trouble(error.cause(), went_on, self.reserve.is_held());
-                self.make_room(error.cause());
+                self.answer_to(error.cause());
                 self.log.discard();
                 let undone = self.index.rollback_group();
                 if let Err(error) = undone {
@@ -577,8 +577,12 @@ impl Writer {
             || self.shared.is_any_watched(accounts)
     }
 
-    /// On a full disk: the reserve is what the next group lives on.
-    fn make_room(&mut self, error: &StoreError) {
+    /// On a full disk: the reserve is what the next group lives on. Of a damaged
+    /// index: the next start makes another.
+    fn answer_to(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::Damaged(_)) {
+            self.shared.doubt_index();
+        }
         if matches!(error, StoreError::DiskFull) {
             self.reserve.give_up();
         }

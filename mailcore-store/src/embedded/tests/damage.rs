@@ -140,3 +140,46 @@ async fn whatever_is_damaged_the_store_starts_and_serves_no_wrong_octet() {
         );
     }
 }
+
+/// Opening does not look at every page of the index.
+#[tokio::test]
+async fn an_index_found_damaged_while_in_use_is_built_anew_by_the_next_start() {
+    let at = TempDir::new().unwrap();
+    let store = open(at.path());
+    for n in 0..10 {
+        let plain = new_message(numbered(n));
+        let message = plain.message.with_prefix(format!("Delivered-To: {n}\r\n"));
+        let appends = vec![delivery(NewMessage { message, ..plain }, n as u128)];
+        let batch = Batch {
+            appends,
+            ..Batch::default()
+        };
+        store.commit(batch).await.unwrap();
+    }
+    assert_eq!(never_wrong(&store, 0).await, 10);
+    drop(store);
+    let index = at.path().join("index.db");
+    let conn = rusqlite::Connection::open(&index).unwrap();
+    let page: u32 = conn
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'contents'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let size: u32 = conn
+        .pragma_query_value(None, "page_size", |row| row.get(0))
+        .unwrap();
+    drop(conn);
+    let (page, size) = (page as usize, size as usize);
+    let mut octets = std::fs::read(&index).unwrap();
+    octets[(page - 1) * size..page * size].fill(0xff);
+    std::fs::write(&index, octets).unwrap();
+
+    for (rebuilt, sound) in [(false, 0), (true, 10), (false, 10)] {
+        let store = open(at.path());
+        assert_eq!(store.opened().rebuilt, rebuilt);
+        assert_eq!(never_wrong(&store, 0).await, sound);
+    }
+    assert!(at.path().join("index.db.damaged").exists());
+}
