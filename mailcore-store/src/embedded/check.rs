@@ -10,7 +10,8 @@ use mailcore::seams::StoreError;
 use rusqlite::Connection;
 
 use super::body::BodyPlace;
-use super::index::{Index, read};
+use super::columns::Columns;
+use super::index::{Index, read, unsigned};
 use super::log::{Damage, Loss, Lsn};
 use super::replay::{Reach, catch_up};
 use super::shared::index_error;
@@ -22,8 +23,7 @@ const MAX_NAMED: usize = 1_000;
 /// Bodies taken from the index at a time.
 const PAGE: usize = 1_000;
 
-/// What the index and the log must agree on, as columns of tables. Event rows,
-/// deliveries and expired state are left out: they are removed without a record.
+/// What the index and the log must agree on, as columns of tables.
 const AGREED: [(&str, &str); 7] = [
     ("mailboxes", "*"),
     ("subscriptions", "*"),
@@ -33,6 +33,11 @@ const AGREED: [(&str, &str); 7] = [
     ("expunged", "*"),
     ("spool", "*"),
 ];
+/// What is removed without a record when it has had its time: what the index has
+/// of it must be in the log.
+const OUTLIVED: [(&str, &str); 3] = [("state", "*"), ("events", "*"), ("deliveries", "*")];
+/// State without an expiry stays until a record says otherwise.
+const LASTING: (&str, &str, &str) = ("state", "*", "expires IS NULL");
 /// The same for bodies.
 const BODIES: (&str, &str) = (
     "bodies",
@@ -129,6 +134,12 @@ impl EmbeddedStore {
         }
         // Dead bodies are forgotten without a record.
         compare(&conn, (BODIES.0, BODIES.1, "refs > 0"), &mut report).map_err(sqlite)?;
+        compare(&conn, LASTING, &mut report).map_err(sqlite)?;
+        for (table, columns) in OUTLIVED {
+            let rows = difference(&conn, (table, columns, "true"), ("main", "expected"));
+            report.rows(rows.map_err(sqlite)?, table, IN_INDEX);
+        }
+        overviews(&conn, &mut report).map_err(sqlite)?;
         tombstones(&conn, &mut report).map_err(sqlite)?;
         // A thread that nobody is in any more may be known to the index alone.
         let threads = difference(&conn, ("threads", "*", "true"), ("expected", "main"));
@@ -245,6 +256,20 @@ fn compare(
     report.rows(missing, table, IN_LOG);
     let surplus = difference(conn, compared, ("main", "expected"))?;
     report.rows(surplus, table, IN_INDEX);
+    Ok(())
+}
+
+/// What an overview says, with what changed since, must be what there is.
+fn overviews(conn: &Connection, report: &mut CheckReport) -> rusqlite::Result<()> {
+    let mut query = conn.prepare("SELECT mailbox FROM main.overviews")?;
+    let ids: Vec<u64> = query
+        .query_map([], |row| row.get(0).map(unsigned))?
+        .collect::<rusqlite::Result<_>>()?;
+    for id in ids {
+        if !Columns::is_overview_right(conn, id)? {
+            report.problem(format!("the overview of mailbox {id} is wrong"));
+        }
+    }
     Ok(())
 }
 

@@ -114,6 +114,21 @@ impl Columns {
         }
     }
 
+    /// Whether the overview kept in the index, brought up to date, is what the
+    /// messages say one by one. Within a transaction.
+    ///
+    /// # Errors
+    /// As SQLite's.
+    pub(crate) fn is_overview_right(conn: &Connection, mailbox: u64) -> rusqlite::Result<bool> {
+        let Some(state) = read::mailbox_by_id(conn, mailbox)? else {
+            // It goes with its mailbox.
+            return Ok(false);
+        };
+        let (columns, _) = Self::now(conn, &state, None)?;
+        let unseen = read::first_unseen(conn, mailbox, 1)?;
+        Ok(columns.uids == read::uids(conn, mailbox)? && columns.first_unseen == unseen)
+    }
+
     /// Takes in what changed up to `as_of`; returns how many messages did.
     fn advance(&mut self, conn: &Connection, mailbox: u64, as_of: ModSeq) -> rusqlite::Result<u64> {
         if self.as_of == as_of {

@@ -10,7 +10,7 @@
 //! when its mailbox is gone or remembers that it was expunged, and what a kept
 //! message is made of must be there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use mailcore::mailbox::{Flags, ModSeq, Uid, UidSet};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -49,6 +49,8 @@ pub(super) struct Keeper<'k> {
     pub(super) made_one: Vec<MadeOne>,
     /// Keys of messages left out that still lead to their threads.
     pub(super) threads: HashMap<u64, Vec<(u64, u64)>>,
+    /// Messages that are gone and were kept since something has their content.
+    carried: BTreeSet<(u64, u32)>,
     /// What mailboxes remember as expunged.
     vanished: HashMap<u64, UidSet>,
 }
@@ -66,6 +68,7 @@ impl<'k> Keeper<'k> {
             expunges: HashMap::new(),
             made_one: Vec::new(),
             threads: HashMap::new(),
+            carried: BTreeSet::new(),
             vanished: HashMap::new(),
         }
     }
@@ -251,6 +254,9 @@ impl<'k> Keeper<'k> {
         let there =
             self.modseq(*mailbox, *uid)?.is_some() || self.is_removed(*mailbox, (*uid, *uid))?;
         if self.has("SELECT 1 FROM contents WHERE id = ?", *content)? {
+            if !there {
+                self.carried.insert((*mailbox, *uid));
+            }
             return Ok(true);
         }
         if there {
@@ -312,13 +318,15 @@ impl<'k> Keeper<'k> {
     }
 
     /// True when the expunge is left out, to be told with the last one of its
-    /// mailbox. One whose messages can be brought back stays as it is.
+    /// mailbox. One whose messages can be brought back stays as it is, and so
+    /// does one whose messages may have been: their contents must be held until
+    /// the group that brought them back.
     fn expunge(&mut self, effect: &Effect) -> Result<bool, KeepError> {
         let Effect::Expunge {
             mailbox,
             modseq,
             uids,
-            ..
+            keep,
         } = effect
         else {
             return Ok(false);
@@ -328,10 +336,17 @@ impl<'k> Keeper<'k> {
                 return Ok(false);
             }
         }
-        // Without the mailbox, what the run itself made is left out with it.
         let begun = self.is_begun_here(self.census.made.contains(mailbox));
+        let carries = uids.iter().any(|(first, last)| {
+            let range = (*mailbox, *first)..=(*mailbox, *last);
+            self.carried.range(range).next().is_some()
+        });
+        if *keep == Keep::ForUndelete && (carries || !begun) {
+            return Ok(false);
+        }
+        // Without the mailbox, what the run itself made is left out with it.
         if begun && !self.stands(*mailbox)? {
-            return Ok(true);
+            return Ok(!carries);
         }
         let merged = self.expunges.entry(*mailbox).or_insert_with(|| MadeOne {
             mailbox: *mailbox,

@@ -26,11 +26,13 @@ impl Index {
         (first, last): (u32, u32),
         (modseq, (keep, at)): (u64, (Keep, i64)),
     ) -> rusqlite::Result<Vec<(u8, i64)>> {
-        let place = self
-            .mailbox(mailbox)?
-            .map(|it| (it.account.clone(), it.name.clone()));
-        // What was in a mailbox that nobody owns (its record is lost) is nobody's.
-        let place = place.filter(|_| keep == Keep::ForUndelete);
+        // What was in a mailbox whose record is gone is nobody's, and what was
+        // brought back from it needs its content all the same.
+        let place = match (keep, self.mailbox(mailbox)?) {
+            (Keep::Nothing, _) => None,
+            (Keep::ForUndelete, Some(it)) => Some((it.account.clone(), it.name.clone())),
+            (Keep::ForUndelete, None) => Some((Arc::from(""), String::new())),
+        };
         if let Some((account, name)) = &place {
             self.conn
                 .prepare_cached(
