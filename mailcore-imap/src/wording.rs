@@ -204,7 +204,11 @@ pub fn store_failed(error: &StoreError) -> Status {
         StoreError::Unsupported(_) => {
             Status::no(ResponseCode::Cannot, "Not supported by this store")
         }
-        StoreError::DiskFull | StoreError::ReadOnly(_) => Status::no(
+        StoreError::DiskFull => Status::no(
+            ResponseCode::Unavailable,
+            "There is no room for more mail on the server; try again later",
+        ),
+        StoreError::ReadOnly(_) => Status::no(
             ResponseCode::Unavailable,
             "The store takes no changes now; try again later",
         ),

@@ -71,7 +71,8 @@ fn answer(question: Question) -> Answer {
         })),
         Question::Mailboxes => Answer::Mailboxes(Vec::new()),
         Question::Status(_) => Answer::Status(status()),
-        Question::Open { .. } => Answer::Opened(Box::new(Opened {
+        Question::Open { access, .. } => Answer::Opened(Box::new(Opened {
+            access,
             status: status(),
             uids: UidSet::range(uid(1), uid(3)),
             recent_from: None,

@@ -13,6 +13,8 @@ mod expiry;
 mod idle;
 mod journal;
 mod odd_octets;
+mod quota;
+mod read_only;
 mod receive_and_read;
 mod relay;
 mod reopen;

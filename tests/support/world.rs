@@ -15,8 +15,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mailcore::account::Secret;
 use mailcore::seams::{
-    BoxStream, Clock, DialError, Dialer, DirectoryWrite, DomainKind, Entropy, OsEntropy,
-    SystemClock,
+    AccountChange, Administration, BoxStream, Clock, DialError, Dialer, DirectoryWrite, DomainKind,
+    Entropy, OsEntropy, QuotaLimit, SystemClock,
 };
 use mailcore::server::{RunningServer, Server, ServiceHandle, Stores};
 use mailcore::testing::{FixedResolver, VirtualClock};
@@ -104,19 +104,24 @@ impl World {
         self.resolver.add_mx(domain, 10, hostname);
         self.resolver.add_address(hostname, ip);
         let folder = TempDir::new().expect("a folder");
-        self.open(Plan {
+        let plan = Plan {
             hostname: hostname.to_owned(),
             domain: domain.to_owned(),
             ip,
             directory,
             kind,
             folder,
-        })
-        .await
+        };
+        self.open(plan, EmbeddedOptions::default()).await
     }
 
     /// Ends a house without a goodbye and opens it again on the same disk.
     pub async fn reopen(&self, house: House) -> House {
+        self.reopen_with(house, EmbeddedOptions::default()).await
+    }
+
+    /// As [`World::reopen`], with other options for the store on disk.
+    pub async fn reopen_with(&self, house: House, options: EmbeddedOptions) -> House {
         let House {
             server,
             stores,
@@ -126,10 +131,10 @@ impl World {
         drop((server, stores));
         // The tasks of the old server end at their next await.
         tokio::task::yield_now().await;
-        self.open(plan).await
+        self.open(plan, options).await
     }
 
-    async fn open(&self, plan: Plan) -> House {
+    async fn open(&self, plan: Plan, options: EmbeddedOptions) -> House {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let stores = match plan.kind {
             StoreKind::Memory => Arc::new(MemoryStore::with(
@@ -137,7 +142,7 @@ impl World {
                 Arc::clone(&entropy),
             ))
             .into(),
-            StoreKind::Embedded => open_embedded(&plan.folder.path().join("store")).await,
+            StoreKind::Embedded => open_embedded(&plan.folder.path().join("store"), &options).await,
         };
         let seams = RemoteSeams {
             resolver: self.resolver.clone(),
@@ -191,15 +196,14 @@ impl Default for World {
 
 /// Opens the store; a store whose former owner is still letting go of it is
 /// waited for.
-async fn open_embedded(folder: &Path) -> Stores {
+async fn open_embedded(folder: &Path, options: &EmbeddedOptions) -> Stores {
     for _ in 0..500 {
-        if let Ok(store) = EmbeddedStore::open(folder, EmbeddedOptions::default()) {
+        if let Ok(store) = EmbeddedStore::open(folder, options.clone()) {
             return Arc::new(store).into();
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Arc::new(EmbeddedStore::open(folder, EmbeddedOptions::default()).expect("the store opens"))
-        .into()
+    Arc::new(EmbeddedStore::open(folder, options.clone()).expect("the store opens")).into()
 }
 
 /// What a house is rebuilt from.
@@ -258,6 +262,21 @@ impl House {
             .await;
         pop3.ask(&format!("PASS {PASSWORD}"), "+OK").await;
         pop3
+    }
+
+    /// Limits what an account may hold from now on.
+    pub async fn quota(&self, user: &str, limit: QuotaLimit) {
+        let address = format!("{user}@{}", self.plan.domain);
+        let change = AccountChange {
+            quota: Some(limit.octets),
+            quota_messages: Some(limit.messages),
+            ..AccountChange::default()
+        };
+        self.plan
+            .directory
+            .change_account(&address.parse().expect("an address"), &change)
+            .await
+            .expect("the quota");
     }
 
     /// Where what happened is kept.

@@ -29,7 +29,13 @@ pub(super) fn begin(
     cx.state.select(None);
     let question = Question::Open { name, access };
     Started::ask(question, move |cx, answer| match answer {
-        Answer::Opened(opened) => select(cx, access, &opened),
+        Answer::Opened(opened) => {
+            let code = select(cx, &opened);
+            match access {
+                Access::ReadWrite => Status::ok("SELECT completed").with(code),
+                Access::ReadOnly => Status::ok("EXAMINE completed").with(code),
+            }
+        }
         other => failure(&other),
     })
 }
@@ -48,7 +54,9 @@ fn parameters(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
     Ok(true)
 }
 
-fn select(cx: &mut Context, access: Access, opened: &Opened) -> Status {
+/// Tells what is in the mailbox; the code says what may be done with it.
+fn select(cx: &mut Context, opened: &Opened) -> ResponseCode {
+    let access = opened.access;
     let status = &opened.status;
     let mut view = View::new(&opened.uids);
     if let Some(from) = opened.recent_from {
@@ -88,7 +96,7 @@ fn select(cx: &mut Context, access: Access, opened: &Opened) -> Status {
     cx.out.untagged_ok(&modseq, "Highest ModSeq");
     cx.state.select(Some(selected));
     match access {
-        Access::ReadWrite => Status::ok("SELECT completed").with(ResponseCode::ReadWrite),
-        Access::ReadOnly => Status::ok("EXAMINE completed").with(ResponseCode::ReadOnly),
+        Access::ReadWrite => ResponseCode::ReadWrite,
+        Access::ReadOnly => ResponseCode::ReadOnly,
     }
 }

@@ -11,12 +11,13 @@ use mailcore::mailbox::{Flags, MailboxName, ModSeq, Uid, UidSet};
 use mailcore::message::{ContentWriter, Message};
 use mailcore::net::{Host, Meter};
 use mailcore::seams::{
-    Appended, AuthRequest, Authenticator, Clock, Commit, Mailbox, NewMessage, QuotaLimit, Storage,
+    Appended, AuthRequest, Authenticator, Clock, Commit, Directory, Mailbox, NewMessage, Storage,
     StoreError, Watch,
 };
 use mailcore::time::Timestamp;
 
 use super::PROTOCOL;
+use super::room::Room;
 use crate::session::{Access, Answer, News, Notice, Opened, Question, Session};
 
 /// Knows who logged in, which mailbox is open, and what APPEND has brought so
@@ -27,6 +28,7 @@ pub struct SessionHost {
     commit: Arc<dyn Commit>,
     authenticator: Arc<dyn Authenticator>,
     clock: Arc<dyn Clock>,
+    room: Room,
     /// Tells who logged in.
     events: SessionEvents,
     account: Option<AccountId>,
@@ -59,6 +61,7 @@ impl SessionHost {
             commit,
             authenticator,
             clock,
+            room: Room::default(),
             account: None,
             open: None,
             append: None,
@@ -69,6 +72,14 @@ impl SessionHost {
     #[must_use]
     pub fn telling(mut self, events: SessionEvents) -> Self {
         self.events = events;
+        self
+    }
+
+    /// Holding accounts to the quotas that `directory` has for them; without
+    /// one they have none.
+    #[must_use]
+    pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
+        self.room = Room::of(directory);
         self
     }
 
@@ -107,32 +118,30 @@ impl SessionHost {
                 return Ok(Answer::Status(mailbox.status().await?));
             }
             Question::Open { name, access } => return self.open(&account, &name, access).await,
-            Question::AppendBegin { to, size } => {
-                let mailbox = storage.open(&account, &to).await?;
-                self.append = Some((
-                    mailbox,
-                    ContentWriter::new(Some(Arc::clone(&self.commit)), size),
-                ));
-            }
+            Question::AppendBegin { to, size } => self.append_begin(&account, &to, size).await?,
             Question::AppendOctets(octets) => self.append_octets(octets).await?,
             Question::AppendEnd {
                 flags,
                 internal_date,
             } => {
                 return self
-                    .append_end(flags, internal_date)
+                    .append_end(&account, flags, internal_date)
                     .await
                     .map(Answer::Appended);
             }
             Question::AppendAbandon => self.append = None,
             Question::Close => self.open = None,
-            other => return self.on_mailbox(other).await,
+            other => return self.on_mailbox(&account, other).await,
         }
         Ok(Answer::Done)
     }
 
     async fn open(&mut self, account: &AccountId, name: &MailboxName, access: Access) -> Answered {
         self.open = None;
+        let access = match self.storage.is_read_only() {
+            true => Access::ReadOnly,
+            false => access,
+        };
         let mailbox = self.storage.open(account, name).await?;
         // Watching begins first: what happens while the rest is read is told
         // as a change.
@@ -150,6 +159,7 @@ impl SessionHost {
             reading: None,
         });
         Ok(Answer::Opened(Box::new(Opened {
+            access,
             status,
             uids,
             recent_from,
@@ -158,7 +168,7 @@ impl SessionHost {
     }
 
     /// Questions about the open mailbox.
-    async fn on_mailbox(&mut self, question: Question) -> Answered {
+    async fn on_mailbox(&mut self, account: &AccountId, question: Question) -> Answered {
         let open = self.open.as_mut().ok_or(StoreError::NoSuchMailbox)?;
         let mailbox = &open.mailbox;
         Ok(match question {
@@ -177,7 +187,8 @@ impl SessionHost {
                 unchanged_since,
             } => Answer::Stored(mailbox.store(&uids, &change, unchanged_since).await?),
             Question::Copy { uids, to } => {
-                Answer::Copied(mailbox.copy(&uids, &to, QuotaLimit::NONE).await?)
+                let limit = self.room.limit(account).await?;
+                Answer::Copied(mailbox.copy(&uids, &to, limit).await?)
             }
             Question::Move { uids, to } => Answer::Copied(mailbox.move_to(&uids, &to).await?),
             Question::Expunge(uids) => Answer::Expunged(expunge(&**mailbox, &uids).await?),
@@ -185,13 +196,36 @@ impl SessionHost {
         })
     }
 
+    /// Refuses what would not be taken in the end, before its octets come.
+    async fn append_begin(
+        &mut self,
+        account: &AccountId,
+        to: &MailboxName,
+        size: u64,
+    ) -> Result<(), StoreError> {
+        self.append = None;
+        let mailbox = self.storage.open(account, to).await?;
+        if self.storage.is_read_only() {
+            return Err(StoreError::ReadOnly("opened for reading".to_owned()));
+        }
+        if !self.commit.has_room(size) {
+            return Err(StoreError::DiskFull);
+        }
+        self.room.permits(&*self.storage, account, size).await?;
+        let commit = Some(Arc::clone(&self.commit));
+        self.append = Some((mailbox, ContentWriter::new(commit, size)));
+        Ok(())
+    }
+
     async fn append_octets(&mut self, octets: Bytes) -> Result<(), StoreError> {
         let (_, writer) = self.append.as_mut().ok_or(StoreError::NotFound)?;
         writer.write(octets).await
     }
 
+    /// The quota is looked up again: other mail came while the message did.
     async fn append_end(
         &mut self,
+        account: &AccountId,
         flags: Flags,
         internal_date: Option<Timestamp>,
     ) -> Result<Appended, StoreError> {
@@ -205,8 +239,9 @@ impl SessionHost {
             flags,
             internal_date,
         };
+        let limit = self.room.limit(account).await?;
         mailbox
-            .append(vec![new], QuotaLimit::NONE)
+            .append(vec![new], limit)
             .await?
             .pop()
             .ok_or(StoreError::NotFound)

@@ -53,12 +53,16 @@ impl IntoService for Imap {
         let mut config = self.config;
         config.hostname = parts.hostname().to_string().into();
         config.append_limit = parts.limits().message_size;
-        let server = ImapServer::new(
+        let mut server = ImapServer::new(
             config,
             parts.storage()?,
             parts.commit()?,
             parts.authenticator()?,
         );
+        // A server without a directory has no quotas.
+        if let Ok(directory) = parts.directory() {
+            server = server.directory(directory);
+        }
         Ok(Arc::new(server.recorder(parts.recorder())))
     }
 }

@@ -5,13 +5,14 @@
 
 mod host;
 mod imap;
+mod room;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use mailcore::event::{Recorder, SessionEvents};
 use mailcore::net::{Connection, Ending, Service, drive};
-use mailcore::seams::{Authenticator, Commit, Storage};
+use mailcore::seams::{Authenticator, Commit, Directory, Storage};
 
 pub use host::SessionHost;
 pub use imap::Imap;
@@ -28,6 +29,7 @@ pub struct ImapServer {
     storage: Arc<dyn Storage>,
     commit: Arc<dyn Commit>,
     authenticator: Arc<dyn Authenticator>,
+    directory: Option<Arc<dyn Directory>>,
     recorder: Recorder,
 }
 
@@ -45,6 +47,7 @@ impl ImapServer {
             storage,
             commit,
             authenticator,
+            directory: None,
             recorder: Recorder::default(),
         }
     }
@@ -53,6 +56,13 @@ impl ImapServer {
     #[must_use]
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = recorder;
+        self
+    }
+
+    /// Holding accounts to the quotas that `directory` has for them.
+    #[must_use]
+    pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
+        self.directory = Some(directory);
         self
     }
 
@@ -82,6 +92,10 @@ impl ImapServer {
             connection.peer,
             connection.meter.clone(),
         ));
+        let host = match &self.directory {
+            Some(directory) => host.directory(Arc::clone(directory)),
+            None => host,
+        };
         (session, host)
     }
 }

@@ -178,6 +178,9 @@ pub enum Answer {
 /// A mailbox just opened.
 #[derive(Debug, Clone)]
 pub struct Opened {
+    /// What it is open for: reading, if the store takes no changes, whatever was
+    /// asked.
+    pub access: Access,
     /// Its counters.
     pub status: MailboxStatus,
     /// Its messages.

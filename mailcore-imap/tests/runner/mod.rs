@@ -6,6 +6,8 @@
 //! ! tls | ! starttls        how every connection comes; in clear otherwise
 //! ! refuse-plaintext        no passwords in clear
 //! ! advance 31m             moves time
+//! ! quota 1000 5            octets and messages that alice may have; or `none`
+//! ! disk-full               the store has no room for mail from now on
 //! ! end                     the client's side of the connection ends
 //! ! shutdown                the server goes down
 //! ```
@@ -15,15 +17,22 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use mailcore::account::{AccountId, Identity};
+use mailcore::address::{Address, Domain};
+use mailcore::batch::{Batch, Receipt};
 use mailcore::mailbox::{Flags, MailboxName, SystemFlag};
 use mailcore::message::{Message, Summary};
 use mailcore::net::Host;
-use mailcore::seams::{AuthError, AuthRequest, Authenticator, Clock, NewMessage, Proof, Storage};
+use mailcore::seams::{
+    AccountRecord, AuthError, AuthRequest, Authenticator, Clock, Commit, CommitError, Directory,
+    DirectoryError, DomainRecord, NewMessage, Proof, QuotaLimit, Resolution, Stage, Storage,
+    StoreError,
+};
 use mailcore::testing::{SeededEntropy, VirtualClock};
 use mailcore::wire::{Machine, Step, TlsInfo};
 use mailcore_imap::server::SessionHost;
@@ -59,6 +68,52 @@ impl Authenticator for Passwords {
             }
             _ => Err(AuthError::Invalid),
         }
+    }
+}
+
+/// Everybody's quota; there is nothing else to know.
+#[derive(Debug, Clone, Default)]
+struct Quotas(Arc<Mutex<QuotaLimit>>);
+
+#[async_trait::async_trait]
+impl Directory for Quotas {
+    async fn domain(&self, _: &Domain) -> Result<Option<DomainRecord>, DirectoryError> {
+        Ok(None)
+    }
+    async fn resolve(&self, _: &Address) -> Result<Resolution, DirectoryError> {
+        Ok(Resolution::Unknown)
+    }
+    async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, DirectoryError> {
+        let limit = *self.0.lock().unwrap();
+        let mut record = AccountRecord::new(id.clone(), "alice@mail.example".parse().unwrap());
+        (record.quota, record.quota_messages) = (limit.octets, limit.messages);
+        Ok(Some(record))
+    }
+    async fn may_send_as(&self, _: &AccountId, _: &Address) -> Result<bool, DirectoryError> {
+        Ok(false)
+    }
+    async fn domains(&self) -> Result<Vec<DomainRecord>, DirectoryError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A store whose disk can be said to be full.
+#[derive(Debug)]
+struct Disk {
+    store: MemoryStore,
+    full: Arc<AtomicBool>,
+}
+
+#[async_trait::async_trait]
+impl Commit for Disk {
+    async fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        self.store.commit(batch).await
+    }
+    async fn stage(&self) -> Result<Box<dyn Stage>, StoreError> {
+        self.store.stage().await
+    }
+    fn has_room(&self, _: u64) -> bool {
+        !self.full.load(Ordering::Relaxed)
     }
 }
 
@@ -126,6 +181,8 @@ impl Client {
 pub(crate) struct Play {
     clock: VirtualClock,
     store: MemoryStore,
+    quotas: Quotas,
+    disk_full: Arc<AtomicBool>,
     config: Config,
     transport: Transport,
     cut: Cut,
@@ -142,6 +199,8 @@ impl Play {
         config.plaintext_login = PlaintextLogin::Anywhere;
         Self {
             store: MemoryStore::with(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(1))),
+            quotas: Quotas::default(),
+            disk_full: Arc::default(),
             clock,
             config,
             transport: Transport::Plain,
@@ -274,7 +333,12 @@ impl Play {
             };
             let session = Session::new(Arc::new(self.config.clone()), store.abilities(), peer);
             let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-            let host = SessionHost::new(store.clone(), store, Arc::new(Passwords), clock);
+            let disk = Arc::new(Disk {
+                store: self.store.clone(),
+                full: Arc::clone(&self.disk_full),
+            });
+            let host = SessionHost::new(store, disk, Arc::new(Passwords), clock)
+                .directory(Arc::new(self.quotas.clone()));
             let mut client = Client {
                 session,
                 host,
@@ -368,6 +432,14 @@ impl Play {
                 self.clock.advance(Duration::from_secs(minutes * 60));
             }
             ["append-limit", octets] => self.config.append_limit = octets.parse().unwrap(),
+            ["quota", octets, messages] => {
+                let limit = |text: &str| (text != "none").then(|| text.parse().unwrap());
+                *self.quotas.0.lock().unwrap() = QuotaLimit {
+                    octets: limit(octets),
+                    messages: limit(messages),
+                };
+            }
+            ["disk-full"] => self.disk_full.store(true, Ordering::Relaxed),
             ["end"] => self.client(0).session.end_of_input(),
             ["shutdown"] => self.client(0).session.shutdown(),
             _ => panic!("{place}: what is {text:?}?"),
@@ -394,7 +466,7 @@ impl Play {
             }
             let mailbox = self.store.open(&account, &name).await.unwrap();
             mailbox
-                .append(vec![message], mailcore::seams::QuotaLimit::NONE)
+                .append(vec![message], QuotaLimit::NONE)
                 .await
                 .unwrap();
         });

@@ -129,6 +129,11 @@ impl Shared {
         }
     }
 
+    /// True when the store was opened for reading.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.health.may_change().is_err()
+    }
+
     /// As [`Health::has_room`]. When the answer changes, the writer is woken to
     /// tell operators.
     pub(crate) fn has_room(&self, octets: u64) -> bool {

@@ -103,6 +103,10 @@ impl Storage for EmbeddedStore {
         abilities
     }
 
+    fn is_read_only(&self) -> bool {
+        self.shared.is_read_only()
+    }
+
     async fn list(&self, account: &AccountId) -> Result<Vec<MailboxEntry>, StoreError> {
         // Made when it is missing, so that it is listed as the mailbox it is.
         // Where nothing can be made now, it is listed as a name.

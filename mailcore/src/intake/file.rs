@@ -13,7 +13,7 @@ use crate::event::TraceId;
 use crate::mailbox::{Flags, MailboxName};
 use crate::message::{HeaderWriter, Message, Summary};
 use crate::plan::{Action, Disposition, Edit, RecipientPlan};
-use crate::seams::{NewMessage, Rules, RulesInput};
+use crate::seams::{NewMessage, QuotaLimit, Rules, RulesInput};
 use crate::status::Status;
 use crate::time::Timestamp;
 
@@ -69,8 +69,8 @@ pub struct MailboxTarget {
     pub account: AccountId,
     /// The mailbox it goes to unless the plan says otherwise.
     pub mailbox: MailboxName,
-    /// Octets the account may hold.
-    pub quota: Option<u64>,
+    /// What the account may hold.
+    pub quota: QuotaLimit,
     /// The address that led here.
     pub address: Address,
 }
@@ -231,7 +231,7 @@ impl<'a> Copy<'a> {
                 internal_date: self.mail.received_at,
             },
             delivery_id: Some(delivery_id(self.mail.trace, &self.target.address, index)),
-            quota: self.target.quota.into(),
+            quota: self.target.quota,
             trace: self.mail.trace,
             recipient: Some(self.target.address.clone()),
         }

@@ -89,7 +89,7 @@ impl DirectoryRouter {
             Some(account) => Route::Mailbox {
                 account: id,
                 mailbox: MailboxName::inbox(),
-                quota: account.quota,
+                quota: account.quota_limit(),
             },
             None => Route::Unknown,
         })
@@ -153,7 +153,7 @@ impl Router for DirectoryRouter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seams::{AccountRecord, DomainRecord};
+    use crate::seams::{AccountRecord, DomainRecord, QuotaLimit};
 
     #[derive(Debug)]
     struct Fixed;
@@ -183,6 +183,7 @@ mod tests {
             let address = "alice@here.test".parse().unwrap();
             let mut account = AccountRecord::new(id.clone(), address);
             account.quota = Some(7);
+            account.quota_messages = Some(3);
             Ok(Some(account))
         }
         async fn may_send_as(&self, _: &AccountId, _: &Address) -> Result<bool, DirectoryError> {
@@ -222,7 +223,10 @@ mod tests {
         let inbox = Route::Mailbox {
             account: AccountId::new("alice"),
             mailbox: MailboxName::inbox(),
-            quota: Some(7),
+            quota: QuotaLimit {
+                octets: Some(7),
+                messages: Some(3),
+            },
         };
         assert_eq!(route(&router, "alice@here.test").await, inbox);
         assert_eq!(

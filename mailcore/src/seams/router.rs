@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::account::AccountId;
 use crate::address::{Address, Domain};
 use crate::mailbox::MailboxName;
+use crate::seams::QuotaLimit;
 
 /// Decides where an address leads. Asked at RCPT and again at each delivery
 /// attempt, so that changes take effect on queued mail. May look into the
@@ -29,8 +30,8 @@ pub enum Route {
         account: AccountId,
         /// Which.
         mailbox: MailboxName,
-        /// Octets the account may hold.
-        quota: Option<u64>,
+        /// What the account may hold.
+        quota: QuotaLimit,
     },
     /// An agent takes it.
     Agent {

@@ -57,6 +57,12 @@ pub trait Storage: Debug + Send + Sync {
     /// What this store can do.
     fn abilities(&self) -> Abilities;
 
+    /// True when no change can succeed for as long as this store is open: it was
+    /// opened for reading. Every change answers [`StoreError::ReadOnly`].
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// Every mailbox of the account and every subscribed name, in name order.
     /// INBOX is always there.
     async fn list(&self, account: &AccountId) -> Result<Vec<MailboxEntry>, StoreError>;

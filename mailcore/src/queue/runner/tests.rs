@@ -20,7 +20,9 @@ use crate::event::{EventName, TraceId};
 use crate::mailbox::MailboxName;
 use crate::message::Message;
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, RetrySchedule};
-use crate::seams::{Clock, DeliveryAgent, DeliveryJob, NextHop, Route, RouteError, Router};
+use crate::seams::{
+    Clock, DeliveryAgent, DeliveryJob, NextHop, QuotaLimit, Route, RouteError, Router,
+};
 use crate::status::{Failure, Outcome, Status};
 use crate::testing::{SeededEntropy, VirtualClock};
 use fake_queue::FakeQueue;
@@ -42,7 +44,7 @@ impl Router for ByDomain {
             ("local.test", _) => Route::Mailbox {
                 account: AccountId::new("a"),
                 mailbox: MailboxName::inbox(),
-                quota: None,
+                quota: QuotaLimit::NONE,
             },
             ("alias.test", "both") => expand(&["a@local.test", "b@slow.test", "a@local.test"]),
             ("alias.test", _) => expand(&["both@alias.test"]),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::account::AccountId;
 use crate::address::{Address, Domain};
+use crate::seams::QuotaLimit;
 
 /// A served domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,14 @@ impl AccountRecord {
             quota_messages: None,
             enabled: true,
             options: AccountOptions::default(),
+        }
+    }
+
+    /// Both limits of what it may hold, as the store takes them.
+    pub fn quota_limit(&self) -> QuotaLimit {
+        QuotaLimit {
+            octets: self.quota,
+            messages: self.quota_messages,
         }
     }
 }
