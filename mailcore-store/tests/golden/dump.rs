@@ -8,7 +8,7 @@ use mailcore::event::EventCursor;
 use mailcore::mailbox::{Flags, Keyword, MessageInfo, ModSeq, UidSet};
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{QueueEntry, QueueRecipient};
-use mailcore::seams::{Outbox, Spool, SpoolQuery, State, Storage};
+use mailcore::seams::{Outbox, RemovedQuery, Spool, SpoolQuery, State, Storage};
 use mailcore_store::embedded::EmbeddedStore;
 
 use crate::fill;
@@ -53,6 +53,50 @@ pub(crate) async fn everything(store: &EmbeddedStore) -> String {
         .unwrap();
     }
     out
+}
+
+/// What format 2 keeps more.
+pub(crate) async fn format_2(store: &EmbeddedStore) -> String {
+    let mut out = String::new();
+    for account in fill::accounts() {
+        let who = account.as_str();
+        for listed in Storage::list(store, &account).await.unwrap() {
+            if listed.id.is_none() {
+                continue;
+            }
+            let name = listed.name.as_str();
+            let entries = store.acl().unwrap().entries(&account, &listed.name).await;
+            for entry in entries.unwrap() {
+                let (identifier, rights) = (entry.identifier, entry.rights);
+                writeln!(out, "rights {who} {name:?} {identifier} {rights}").unwrap();
+            }
+            let mailbox = store.open(&account, &listed.name).await.unwrap();
+            for row in mailbox.messages(&UidSet::all()).await.unwrap() {
+                let thread = row.thread_id.unwrap();
+                writeln!(out, "thread {who} {name:?} {} {thread}", row.uid).unwrap();
+            }
+        }
+        removed(store, &account, &mut out).await;
+    }
+    out
+}
+
+async fn removed(store: &EmbeddedStore, account: &AccountId, out: &mut String) {
+    let undelete = store.undelete().unwrap();
+    let found = undelete.removed(account, &RemovedQuery::default()).await;
+    for message in found.unwrap() {
+        writeln!(
+            out,
+            "removed {} {:?} id {} at {} thread {} {}",
+            account.as_str(),
+            message.mailbox.as_str(),
+            message.id.mailbox.0,
+            message.removed_at.millis(),
+            message.info.thread_id.unwrap(),
+            row(&message.info),
+        )
+        .unwrap();
+    }
 }
 
 async fn mailboxes(store: &EmbeddedStore, account: &AccountId, out: &mut String) {

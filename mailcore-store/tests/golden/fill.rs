@@ -10,11 +10,14 @@ use mailcore::batch::{Append, Batch, DeliveryId, IfMissing, SpoolChange, StateCh
 use mailcore::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
 use mailcore::event::{Event, EventId, EventName, TraceId};
 use mailcore::mailbox::{
-    FlagChange, Flags, Keyword, MailboxName, SpecialUse, SystemFlag, Uid, UidSet,
+    FlagChange, Flags, Identifier, Keyword, MailboxName, Rights, RightsChange, SpecialUse,
+    SystemFlag, Uid, UidSet,
 };
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
-use mailcore::seams::{Clock, Commit, Mailbox, NewMessage, QuotaLimit, StateKey, Storage};
+use mailcore::seams::{
+    Clock, Commit, Mailbox, NewMessage, QuotaLimit, RemovedId, RemovedQuery, StateKey, Storage,
+};
 use mailcore::status::{Failure, Status};
 use mailcore::testing::VirtualClock;
 use mailcore::time::Timestamp;
@@ -258,6 +261,165 @@ pub(crate) async fn second_half(store: &EmbeddedStore, clock: &VirtualClock) {
     clock.advance(MINUTE);
     enqueue(store, clock).await;
     change_queue_and_state(store, clock).await;
+}
+
+/// What came with format 2: rights, replaced messages, threads that are joined,
+/// messages brought back and given up, and files that were compacted.
+pub(crate) async fn format_2(store: &EmbeddedStore, clock: &VirtualClock) {
+    give_rights(store).await;
+    join_threads(store).await;
+    let drafts = Storage::open(store, &alice(), &name("Drafts"))
+        .await
+        .unwrap();
+    let draft = new_message(text(50, 700), flags(&[SystemFlag::Draft], &[]), 0);
+    let sent = new_message(text(52, 900), flags(&[SystemFlag::Seen], &[]), 0);
+    drafts
+        .append(vec![draft.clone()], QuotaLimit::NONE)
+        .await
+        .unwrap();
+    let first = Uid::new(1).unwrap();
+    let again = drafts
+        .replace(first, &name("Drafts"), draft, QuotaLimit::NONE)
+        .await
+        .unwrap();
+    drafts
+        .replace(again.uid, &name("Sent"), sent, QuotaLimit::NONE)
+        .await
+        .unwrap();
+    clock.advance(MINUTE);
+    remove_and_restore(store, clock).await;
+    compact(store, clock).await;
+}
+
+async fn give_rights(store: &EmbeddedStore) {
+    let acl = store.acl().unwrap();
+    let entries = [
+        ("INBOX", "bob@golden.test", "lrs"),
+        ("Arbeit/2026", "$team", "lrswite"),
+        ("Arbeit/2026", "-günther@golden.test", "w"),
+        ("Arbeit/2026", "anyone", "l"),
+        ("Drafts", "anyone", "lr"),
+    ];
+    for (mailbox, identifier, rights) in entries {
+        let identifier = Identifier::parse(identifier).unwrap();
+        let change = RightsChange::Replace(Rights::parse(rights.as_bytes()).unwrap());
+        acl.set(&alice(), &name(mailbox), &identifier, change)
+            .await
+            .unwrap();
+    }
+    let anyone = Identifier::parse(Identifier::ANYONE).unwrap();
+    acl.remove(&alice(), &name("Drafts"), &anyone)
+        .await
+        .unwrap();
+    // Rights stay with a mailbox that is renamed.
+    store
+        .rename(&alice(), &name("Arbeit/2026"), &name("Arbeit/heute"))
+        .await
+        .unwrap();
+}
+
+/// Two threads that a third message, naming both, makes one.
+async fn join_threads(store: &EmbeddedStore) {
+    let inbox = Storage::open(store, &alice(), &name("INBOX"))
+        .await
+        .unwrap();
+    for header in [
+        "Message-ID: <left@t.test>\r\nSubject: left",
+        "Message-ID: <right@t.test>\r\nSubject: right",
+        "Message-ID: <both@t.test>\r\nReferences: <left@t.test> <right@t.test>\r\nSubject: both",
+    ] {
+        let octets = format!("{header}\r\n\r\ntext\r\n").into_bytes();
+        inbox
+            .append(vec![new_message(octets, Flags::NONE, 0)], QuotaLimit::NONE)
+            .await
+            .unwrap();
+    }
+}
+
+/// Of five messages that are expunged two are brought back, one of them into
+/// another mailbox, and one is given up; the rest still can be brought back.
+async fn remove_and_restore(store: &EmbeddedStore, clock: &VirtualClock) {
+    let lists = filled(store, &name("Lists/removed"), (60, 5, 400)).await;
+    expunge(&*lists, &uids(1, 5)).await;
+    clock.advance(MINUTE);
+    let undelete = store.undelete().unwrap();
+    let removed = removed(store, "Lists/removed").await;
+    undelete
+        .restore(&bob(), &removed[..1], None, QuotaLimit::NONE)
+        .await
+        .unwrap();
+    let elsewhere = name("Lists/restored");
+    undelete
+        .restore(&bob(), &removed[1..2], Some(&elsewhere), QuotaLimit::NONE)
+        .await
+        .unwrap();
+    assert_eq!(undelete.purge(&bob(), &removed[2..3]).await.unwrap(), 1);
+    clock.advance(MINUTE);
+}
+
+/// Segments most of which is of no more use are rewritten, an extent is freed.
+async fn compact(store: &EmbeddedStore, clock: &VirtualClock) {
+    let bulk = filled(store, &name("bulk"), (100, 20, 1_000)).await;
+    let most: UidSet = (1..=20)
+        .filter(|n| n % 10 != 0)
+        .filter_map(Uid::new)
+        .collect();
+    expunge(&*bulk, &most).await;
+    let batch = Batch {
+        spool: vec![SpoolChange::Remove { id: QueueId(5) }],
+        ..Batch::default()
+    };
+    store.commit(batch).await.unwrap();
+    let given_up = removed(store, "bulk").await;
+    store
+        .undelete()
+        .unwrap()
+        .purge(&bob(), &given_up)
+        .await
+        .unwrap();
+    clock.advance(MINUTE);
+    let report = store.compact().unwrap();
+    assert!(
+        report.segments > 0 && report.extents > 0 && report.damaged == 0,
+        "{report:?}"
+    );
+}
+
+/// A new mailbox of bob's with so many messages of a size, numbered from the first.
+async fn filled(
+    store: &EmbeddedStore,
+    mailbox: &MailboxName,
+    (first, count, size): (u32, u32, usize),
+) -> Arc<dyn Mailbox> {
+    store.create(&bob(), mailbox, None).await.unwrap();
+    let opened = Storage::open(store, &bob(), mailbox).await.unwrap();
+    for n in first..first + count {
+        let message = new_message(text(n, size), Flags::NONE, 0);
+        opened
+            .append(vec![message], QuotaLimit::NONE)
+            .await
+            .unwrap();
+    }
+    opened
+}
+
+async fn expunge(mailbox: &dyn Mailbox, uids: &UidSet) {
+    let deleted = flags(&[SystemFlag::Deleted], &[]);
+    mailbox
+        .store(uids, &FlagChange::Add(deleted), None)
+        .await
+        .unwrap();
+    mailbox.expunge(uids).await.unwrap();
+}
+
+/// What of one of bob's mailboxes can be brought back.
+async fn removed(store: &EmbeddedStore, mailbox: &str) -> Vec<RemovedId> {
+    let query = RemovedQuery {
+        mailbox: Some(name(mailbox)),
+        ..RemovedQuery::default()
+    };
+    let found = store.undelete().unwrap().removed(&bob(), &query).await;
+    found.unwrap().into_iter().map(|it| it.id).collect()
 }
 
 async fn enqueue(store: &EmbeddedStore, clock: &VirtualClock) {
