@@ -11,7 +11,7 @@ use mailcore::mailbox::UidSet;
 use mailcore::message::{Message, READ_CHUNK};
 use mailcore::seams::{DirectoryWrite, StoreError};
 use mailcore::server::Stores;
-use mailcore_store::embedded::EmbeddedStore;
+use mailcore_store::embedded::{EmbeddedStore, Loss};
 
 use super::queue;
 
@@ -27,7 +27,20 @@ struct Tally {
     queued: u64,
     problems: Vec<String>,
     more: u64,
+    /// Octets that are gone or wrong.
+    content: bool,
+    /// Changes that the log lost.
+    changes: bool,
+    /// The index is not what the log says.
+    index: bool,
 }
+
+const CONTENT: &str = "what is named here is not served, everything else is; to mend it, stop the \
+     server and put the files named here back from a backup, or the whole data directory where \
+     the file named is the newest of the log";
+const CHANGES: &str = "keep index.db: it may know changes that the log lost";
+const INDEX: &str = "the log is sound and index.db is not: stop the server, remove index.db, \
+     index.db-wal and index.db-shm, and start it; the index is built anew from the log";
 
 /// Checks everything; an error names all damage.
 pub(crate) async fn all(
@@ -44,15 +57,22 @@ pub(crate) async fn all(
             tally.found(format!("{name}: {error}"));
         }
     }
-    for summary in queue::all(stores, usize::MAX).await? {
-        tally.queued += 1;
-        let entry = summary.entry;
-        if let Err(error) = octets(&entry.message, &mut tally).await {
-            tally.found(format!("queue {}: {error}", entry.id));
+    match queue::all(stores, usize::MAX).await {
+        Ok(entries) => {
+            for summary in entries {
+                tally.queued += 1;
+                let entry = summary.entry;
+                if let Err(error) = octets(&entry.message, &mut tally).await {
+                    tally.content(format!("queue {}: {error}", entry.id));
+                }
+            }
         }
+        Err(error) => tally.found(format!("queue: {error}")),
     }
-    if let Some(store) = embedded {
-        log(store, &mut tally).await?;
+    if let Some(store) = embedded
+        && let Err(error) = log(store, &mut tally).await
+    {
+        tally.found(format!("the log is not compared with the index: {error}"));
     }
     tally.report()
 }
@@ -64,13 +84,25 @@ async fn log(store: Arc<EmbeddedStore>, tally: &mut Tally) -> Result<(), String>
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
     for damage in &report.damage {
-        tally.found(format!("damage in the log: {damage}"));
+        tally.content(format!("damage in the log: {damage}"));
+        tally.changes |= !matches!(damage.loss, Loss::Body(..) | Loss::Nothing);
     }
     let named = report.problems.len() as u64;
-    report
-        .problems
-        .into_iter()
-        .for_each(|problem| tally.found(problem));
+    for problem in report.problems {
+        let body = problem
+            .strip_prefix("body ")
+            .and_then(|it| it.split_once(": "));
+        match body {
+            // Named by its mailbox already.
+            Some((_, error)) if tally.problems.iter().any(|it| it.ends_with(error)) => {}
+            Some((_, error)) => tally.content(format!("a message in no mailbox: {error}")),
+            None if problem.starts_with("body ") => tally.content(problem),
+            None => {
+                tally.index = true;
+                tally.found(problem);
+            }
+        }
+    }
     tally.more += report.problem_count.saturating_sub(named);
     Ok(())
 }
@@ -102,7 +134,7 @@ async fn mailboxes(
                 }
                 Ok(_) => continue,
             };
-            tally.found(format!("{name} {} UID {}: {problem}", entry.name, info.uid));
+            tally.content(format!("{name} {} UID {}: {problem}", entry.name, info.uid));
         }
     }
     Ok(())
@@ -131,6 +163,22 @@ impl Tally {
         }
     }
 
+    fn content(&mut self, problem: String) {
+        self.content = true;
+        self.found(problem);
+    }
+
+    /// What to do next.
+    fn advice(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.content, CONTENT),
+            (self.changes, CHANGES),
+            (self.index && !self.content, INDEX),
+        ]
+        .into_iter()
+        .filter_map(|(applies, words)| applies.then_some(words))
+    }
+
     fn report(self) -> Result<Vec<String>, String> {
         let looked_at = format!(
             "{} messages in {} mailboxes and {} in the queue, {} octets read",
@@ -139,10 +187,13 @@ impl Tally {
         if self.problems.is_empty() {
             return Ok(vec![looked_at, "all data is sound".to_owned()]);
         }
+        let advice: Vec<&str> = self.advice().collect();
         let mut lines = self.problems;
         if self.more > 0 {
             lines.push(format!("and {} more", self.more));
         }
-        Err(format!("damage found\n{}\n{looked_at}", lines.join("\n")))
+        lines.push(looked_at);
+        lines.extend(advice.into_iter().map(str::to_owned));
+        Err(format!("damage found\n{}", lines.join("\n")))
     }
 }

@@ -137,6 +137,50 @@ fn check_reads_everything_while_it_runs_and_when_it_is_down() {
 }
 
 #[test]
+fn check_says_what_is_damaged_where_and_what_to_do() {
+    let home = Home::new();
+    let server = home.start();
+    let send = |message: &str| {
+        server
+            .dial("smtp")
+            .mail("a@b.test", "admin@example.test", message);
+    };
+    send("Subject: x\r\n\r\nsmall");
+    let line = "0123456789abcdef\r\n";
+    let large = format!("Subject: y\r\n\r\n{}", line.repeat(5_000));
+    send(&large);
+    server.stop();
+    let store = home.path().join("mailserver-data/store");
+    let only_file = |part: &str| {
+        let mut files = std::fs::read_dir(store.join(part)).unwrap();
+        files.next().unwrap().unwrap().path()
+    };
+
+    let (segment, extent) = (only_file("log"), only_file("extents"));
+    let mut octets = std::fs::read(&segment).unwrap();
+    let body = octets.windows(5).position(|it| it == b"small").unwrap();
+    octets[body] ^= 1;
+    std::fs::write(&segment, octets).unwrap();
+    std::fs::remove_file(&extent).unwrap();
+    let done = home.run(&["check"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    for (uid, file, what) in [
+        (1, &segment, "does not match its checksum"),
+        (2, &extent, "is missing"),
+    ] {
+        let place = format!("admin@example.test INBOX UID {uid}: damaged: ");
+        let named = done.stderr.lines().any(|line| {
+            line.starts_with(&place)
+                && line.contains(file.file_name().unwrap().to_str().unwrap())
+                && line.ends_with(what)
+        });
+        assert!(named, "{done:?}");
+    }
+    assert!(done.stderr.contains("from a backup"), "{done:?}");
+    assert!(!done.stderr.contains("all data is sound"), "{done:?}");
+}
+
+#[test]
 fn commands_say_when_there_is_no_data_yet() {
     let home = Home::new();
     let done = home.run(&["account", "list"]);
