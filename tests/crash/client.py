@@ -120,7 +120,9 @@ class Imap:
         untagged, _ = self.do(b"UID FETCH " + uids + b" (UID " + items + b")")
         for parts in untagged:
             found = re.match(rb"\* \d+ FETCH .*?UID (\d+)", parts[0]) or re.search(rb"UID (\d+)", parts[-1])
-            if b" FETCH " in parts[0] and found:
+            # Flags may be told besides, unasked for (RFC 3501 section 7.4.2).
+            is_asked = len(parts) > 1 or b"BODY" not in items
+            if b" FETCH " in parts[0] and found and is_asked:
                 yield int(found[1]), b" ".join(parts[::2]), parts[1] if len(parts) > 1 else None
 
     def uids(self):

@@ -32,7 +32,7 @@ def once(world, number):
         thread.join()
     problems = []
     if random.random() < 0.2:
-        world.server.launch()
+        world.launch()
         time.sleep(random.uniform(0, 0.06))
         world.server.kill()
     if number % 2:

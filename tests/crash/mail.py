@@ -149,11 +149,13 @@ class Sink:
                 if whim < 0.15:
                     wfile.write(b"451 4.3.0 not now\r\n")
                     continue
+                # From here on the sender can't take it back, whenever it is told.
+                at = time.monotonic()
                 if whim < 0.25:
                     time.sleep(random.uniform(0, 0.3))
                 message = b"".join(body)
                 for taken in to:
-                    self.taken[taken].append((time.monotonic(), life, is_whole(message, name_in(message))))
+                    self.taken[taken].append((at, life, is_whole(message, name_in(message))))
                 wfile.write(b"250 2.0.0 taken\r\n")
             else:
                 if verb == b"RCPT":

@@ -31,6 +31,11 @@ class World:
         self.server.start()
         return time.monotonic() - begun
 
+    def launch(self):
+        """Starts the server without waiting for it."""
+        self.sink.life = next(LIVES)
+        self.server.launch()
+
     def load(self):
         """Starts everyone; they end when the server does."""
         jobs = [(actor.work, self.server) for actor in self.actors]
