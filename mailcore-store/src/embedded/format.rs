@@ -14,8 +14,8 @@ use thiserror::Error;
 
 use super::fs::FileSystem;
 use super::index::INDEX_VERSION;
+use super::layout::Layout;
 use super::log::{FORMAT, LogDirectory, LogError, OLDEST_FORMAT, StoreId};
-use super::store::Layout;
 
 /// The format file is three short lines.
 const MAX_FILE: usize = 4_096;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::body::extent::ExtentId;
 use super::fs::FileSystem;
+use super::layout::Layout;
 use super::log::{LogDirectory, SegmentId};
-use super::store::Layout;
 
 /// There once the copy is complete.
 const COMPLETE: &str = "complete";

@@ -25,7 +25,7 @@ use super::health::Health;
 use super::index::read::BodyRow;
 use super::index::{before, connect, is_damage};
 use super::names::Names;
-use super::writer::{MAX_WAITING, Request};
+use super::request::{MAX_WAITING, Request};
 
 /// What readers are told that would be shown less than was acknowledged.
 const BEHIND: StoreError = StoreError::Unavailable("the index can't take what is in the log");

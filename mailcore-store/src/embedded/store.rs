@@ -15,16 +15,17 @@ use super::compact::{Compacting, Compaction};
 use super::format::{self, FormatError, Found, Migration};
 use super::fs::{DiskFileSystem, FileSystem};
 use super::health::{Health, Space};
-use super::index::{IN_MEMORY, Index, Retention, read};
+use super::index::{Index, Retention};
+use super::layout::{Layout, io_error};
 use super::lock::{self, Lock, LockError};
 use super::log::{
-    Damage, FORMAT, Generations, LogDirectory, LogError, LogOptions, LogWriter, Lsn, Place, StoreId,
+    Damage, FORMAT, Generations, LogDirectory, LogError, LogOptions, LogWriter, StoreId,
 };
 use super::migrate;
-use super::replay::{Reach, Replayed, catch_up, look_ahead};
+use super::open_index::{open_extents, open_index};
+use super::replay::Replayed;
 use super::reserve::Reserve;
-use super::sequencer::extent_body;
-use super::shared::{Parts, Shared, in_doubt, lock as held};
+use super::shared::{Parts, Shared, lock as held};
 use super::working_copy::{self, WorkingCopy};
 use super::writer::{Counts, Writer};
 
@@ -168,53 +169,6 @@ pub struct OpenReport {
     /// there. It takes more and more space as the store goes on; whoever is
     /// content with the new version removes it.
     pub kept_copy: Option<PathBuf>,
-}
-
-/// The paths of a store's parts.
-#[derive(Debug, Clone)]
-pub(crate) struct Layout {
-    pub(crate) root: PathBuf,
-    pub(crate) log: PathBuf,
-    pub(crate) extents: PathBuf,
-    pub(crate) index: PathBuf,
-}
-
-impl Layout {
-    pub(crate) fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-            log: root.join("log"),
-            extents: root.join("extents"),
-            index: root.join("index.db"),
-        }
-    }
-
-    /// The file that names the format.
-    pub(crate) fn format(&self) -> PathBuf {
-        self.root.join("format")
-    }
-
-    /// Where a check builds an index of its own: where the one in use lies.
-    pub(crate) fn scratch(&self) -> PathBuf {
-        match self.index.starts_with(IN_MEMORY) {
-            true => working_copy::in_memory(),
-            false => self.index.with_file_name("check.db"),
-        }
-    }
-
-    fn make_directories(&self, files: &dyn FileSystem) -> Result<(), OpenError> {
-        for directory in [&self.root, &self.log, &self.extents] {
-            files
-                .create_dir_all(directory)
-                .map_err(|source| io_error(directory, source))?;
-        }
-        Ok(())
-    }
-
-    /// A damaged index is put aside under this name, for whoever wants to know.
-    fn set_aside(&self) -> PathBuf {
-        self.root.join("index.db.damaged")
-    }
 }
 
 /// A store in a directory: mailboxes, queue, state and events over one log.
@@ -426,13 +380,6 @@ impl Drop for EmbeddedStore {
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> OpenError {
-    OpenError::Io {
-        path: path.to_owned(),
-        source,
-    }
-}
-
 fn space(layout: &Layout, options: &EmbeddedOptions) -> Space {
     Space::new(
         Arc::clone(&options.file_system),
@@ -543,123 +490,4 @@ fn begin_migration(
     );
     migrate::keep_copy(layout, directory, copy)
         .map_err(|(path, source)| OpenError::Copy { path, source })
-}
-
-/// The index, in step with the log; built anew when it cannot be used. One of an
-/// older version is removed first: it is no evidence of anything.
-fn open_index(
-    layout: &Layout,
-    directory: &LogDirectory,
-    forget: bool,
-) -> Result<(Index, Replayed, bool), OpenError> {
-    let index_error = |source| OpenError::Index {
-        path: layout.index.clone(),
-        source,
-    };
-    if forget {
-        tracing::info!("the index is of an older version; building it anew from the log");
-    } else if layout.index.exists() {
-        if !in_doubt(&layout.index).exists()
-            && let Some(mut index) =
-                Index::open(&layout.index, directory.store).map_err(index_error)?
-            && let Some(others) = directory.settle(index.word().map_err(index_error)?.as_ref())?
-        {
-            if index.applied == Place::START {
-                // Made, and nothing taken in yet.
-                let compacted = directory.generations.compacted();
-                index.adopt(&compacted).map_err(index_error)?;
-            }
-            let vouched = Lsn(index.applied.next.0.saturating_sub(1));
-            look_ahead(directory, index.applied, vouched)?;
-            directory.secure(index.applied)?;
-            match catch_up(&mut index, directory, Reach::all(vouched)) {
-                Ok(replayed) => {
-                    directory.clear(&others)?;
-                    return Ok((index, replayed, false));
-                }
-                Err(LogError::Apply(error)) if super::index::is_damage(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        tracing::warn!(index = %layout.index.display(), "the index can't be used; building it anew from the log");
-    }
-    let others = directory.settle(None)?.unwrap_or_default();
-    if layout.index.exists() {
-        // What is there stays when the log can't be read.
-        look_ahead(directory, Place::START, Lsn(0))?;
-        match forget {
-            true => remove_index(layout)?,
-            false => set_aside(layout)?,
-        }
-    }
-    let mut index = Index::open(&layout.index, directory.store)
-        .map_err(index_error)?
-        .ok_or_else(|| index_error(rusqlite::Error::InvalidQuery))?;
-    index
-        .adopt(&directory.generations.compacted())
-        .map_err(index_error)?;
-    let secured = directory.secure(Place::START);
-    let taken = secured.and_then(|()| catch_up(&mut index, directory, Reach::all(Lsn(0))));
-    match taken {
-        Ok(replayed) => {
-            directory.clear(&others)?;
-            let rebuilt = replayed.groups > 0;
-            // What is left here costs one more rebuilding.
-            drop(std::fs::remove_file(in_doubt(&layout.index)));
-            Ok((index, replayed, rebuilt))
-        }
-        Err(error) => {
-            drop(index);
-            remove_index(layout)?;
-            Err(error.into())
-        }
-    }
-}
-
-fn set_aside(layout: &Layout) -> Result<(), OpenError> {
-    remove(layout, &["-wal", "-shm"])?;
-    match std::fs::rename(&layout.index, layout.set_aside()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(io_error(&layout.index, error))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn remove_index(layout: &Layout) -> Result<(), OpenError> {
-    remove(layout, &["-wal", "-shm", ""])
-}
-
-fn remove(layout: &Layout, suffixes: &[&str]) -> Result<(), OpenError> {
-    for suffix in suffixes {
-        let mut name = layout.index.clone().into_os_string();
-        name.push(suffix);
-        match std::fs::remove_file(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(Path::new(&name), error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// The extents, without those that nothing refers to. In a store with damage
-/// all stay: what referred to them may be what is lost.
-fn open_extents(
-    layout: &Layout,
-    files: &Arc<dyn FileSystem>,
-    identity: StoreId,
-    (index, sound): (&Index, bool),
-) -> Result<Extents, OpenError> {
-    let index_error = |source| OpenError::Index {
-        path: layout.index.clone(),
-        source,
-    };
-    if sound {
-        index.forget_dead_extents().map_err(index_error)?;
-    }
-    let known = |id| !sound || !matches!(read::body(index.connection(), extent_body(id)), Ok(None));
-    Extents::open(Arc::clone(files), layout.extents.clone(), identity, &known)
-        .map_err(|source| io_error(&layout.extents, source))
 }

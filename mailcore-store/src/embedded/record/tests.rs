@@ -1,5 +1,6 @@
 //! Every effect survives being written and read.
 
+use super::codec::{FIRST, write_flags, write_range};
 use super::*;
 use mailcore::mailbox::SystemFlag;
 

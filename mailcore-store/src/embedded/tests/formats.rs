@@ -223,7 +223,7 @@ async fn what_is_newer_is_refused_and_nothing_is_written() {
 fn push_foreign_record(at: &Path, octets: &[u8]) {
     use super::super::log::{LogDirectory, LogOptions, LogWriter, Lsn, Place};
     let id = super::super::format::look(
-        &super::super::store::Layout::new(at),
+        &super::super::layout::Layout::new(at),
         &(Arc::new(DiskFileSystem) as Arc<dyn FileSystem>),
     );
     let directory = LogDirectory {
