@@ -179,6 +179,7 @@ impl World {
             message: Message::from_bytes("Subject: x\r\n\r\n"),
             received_at: Timestamp::EPOCH,
             agent: "smtp".into(),
+            transcript: Default::default(),
         };
         let outcome = agent.deliver(job).await.remove(0);
         let heard = heard.lock().unwrap().clone();

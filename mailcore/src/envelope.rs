@@ -5,6 +5,7 @@
 //! decides where mail goes.
 
 use crate::address::{Address, ReversePath};
+use crate::time::Timestamp;
 
 /// Who a message is from and whom it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,54 @@ pub struct MailParams {
     pub ret: Option<Ret>,
     /// `ENVID=`, decoded from xtext (RFC 3461 section 4.4).
     pub envelope_id: Option<String>,
+    /// `HOLDFOR=`, `HOLDUNTIL=`: not sent on before (RFC 4865).
+    pub hold_until: Option<Timestamp>,
+    /// `BY=` (RFC 2852).
+    pub deliver_by: Option<DeliverBy>,
+    /// `MT-PRIORITY=` (RFC 6710).
+    pub priority: Priority,
+}
+
+/// When a message is to have arrived, and what then (RFC 2852 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliverBy {
+    /// The deadline; may be past in mode [`ByMode::Notify`].
+    pub deadline: Timestamp,
+    /// What happens then.
+    pub mode: ByMode,
+    /// `T`: the sender wants to hear of each relay (RFC 2852 section 4.1.3).
+    pub trace: bool,
+}
+
+/// What becomes of a message at its deadline (RFC 2852 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByMode {
+    /// `R`: it is returned.
+    Return,
+    /// `N`: the sender is told that it is late, and it goes on.
+    Notify,
+}
+
+/// How urgent a message is, from -9 to 9 (RFC 6710 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Priority(i8);
+
+impl Priority {
+    /// As mail is when nothing is said.
+    pub const NORMAL: Self = Self(0);
+
+    /// `None` outside of -9 to 9.
+    pub const fn new(value: i8) -> Option<Self> {
+        match value {
+            -9..=9 => Some(Self(value)),
+            _ => None,
+        }
+    }
+
+    /// The number; greater is more urgent.
+    pub const fn value(self) -> i8 {
+        self.0
+    }
 }
 
 /// What the content is made of (RFC 6152 section 3, RFC 3030 section 3).

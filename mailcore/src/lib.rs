@@ -66,4 +66,5 @@ pub mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod transcript;
 pub mod wire;

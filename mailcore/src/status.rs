@@ -181,6 +181,10 @@ pub enum Outcome {
     },
     /// Not now; the queue tries again.
     Deferred(Failure),
+    /// Nobody at the next hop could be reached, or nobody there took mail from
+    /// this server at all: deferred, and a word on the hop rather than on this
+    /// recipient.
+    Unreachable(Failure),
     /// Never; the sender is told.
     Failed(Failure),
 }
@@ -188,13 +192,15 @@ pub enum Outcome {
 impl Outcome {
     /// True when the recipient needs no further attempt.
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Deferred(_))
+        !matches!(self, Self::Deferred(_) | Self::Unreachable(_))
     }
 
     /// The failure, when there is one.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Deferred(failure) | Self::Failed(failure) => Some(failure),
+            Self::Deferred(failure) | Self::Unreachable(failure) | Self::Failed(failure) => {
+                Some(failure)
+            }
             _ => None,
         }
     }

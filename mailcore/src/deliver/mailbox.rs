@@ -16,7 +16,8 @@ use crate::message::{Limits, Message, READ_CHUNK, Scanner, Summary};
 use crate::plan::RecipientPlan;
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, RetrySchedule};
 use crate::seams::{
-    Clock, Commit, DeliveryAgent, DeliveryJob, Entropy, Route, Router, Rules, StoreError,
+    Clock, Commit, DeliveryAgent, DeliveryJob, Entropy, Route, RouteQuery, Router, Rules,
+    StoreError,
 };
 use crate::status::{Failure, Outcome, Status};
 
@@ -62,7 +63,8 @@ impl DeliveryAgent for MailboxAgent {
 
 impl MailboxAgent {
     async fn file(&self, mail: &Mail, job: &DeliveryJob, recipient: &Recipient) -> Outcome {
-        let target = match self.router.route(&recipient.address).await {
+        let query = RouteQuery::new(&recipient.address).from_sender(&job.reverse_path);
+        let target = match self.router.route(&query).await {
             Ok(Route::Mailbox {
                 account,
                 mailbox,

@@ -14,7 +14,7 @@ use crate::address::{Address, ReversePath};
 use crate::event::TraceId;
 use crate::message::Summary;
 use crate::message::decode::header_text;
-use crate::seams::{DeliveryAgent, DeliveryJob, NextHop, Route, RouteError, Router};
+use crate::seams::{DeliveryAgent, DeliveryJob, NextHop, Route, RouteError, RouteQuery, Router};
 use crate::status::{Failure, Outcome, Status};
 
 /// A message as a host's closure receives it.
@@ -154,7 +154,8 @@ impl HookRouter {
 
 #[async_trait]
 impl Router for HookRouter {
-    async fn route(&self, address: &Address) -> Result<Route, RouteError> {
+    async fn route(&self, query: &RouteQuery<'_>) -> Result<Route, RouteError> {
+        let address = query.address;
         if let Some(agent) = self.hooks.get(&address.folded()) {
             return Ok(Route::Agent {
                 agent: Arc::clone(agent),
@@ -162,7 +163,7 @@ impl Router for HookRouter {
             });
         }
         match &self.rest {
-            Some(rest) => rest.route(address).await,
+            Some(rest) => rest.route(query).await,
             None if self
                 .hooks
                 .keys()

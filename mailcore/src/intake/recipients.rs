@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Intake, MailboxTarget, Refusal};
-use crate::address::Address;
-use crate::seams::{NextHop, Route, RouteError};
+use crate::address::{Address, ReversePath};
+use crate::seams::{NextHop, Route, RouteError, RouteQuery};
 use crate::status::Status;
 
 /// Aliases followed in a row.
@@ -43,6 +43,7 @@ impl Intake {
     /// Where mail for `address` goes; at least one target.
     pub(super) async fn targets(
         &self,
+        reverse_path: &ReversePath,
         address: &Address,
         relay: Relay,
     ) -> Result<Vec<Target>, Refusal> {
@@ -50,7 +51,8 @@ impl Intake {
         let mut seen = HashSet::from([address.folded()]);
         let (mut targets, mut dead) = (Vec::new(), Vec::new());
         while let Some((current, depth)) = open.pop() {
-            match self.parts.router.route(&current).await.map_err(no_route)? {
+            let query = RouteQuery::new(&current).from_sender(reverse_path);
+            match self.parts.router.route(&query).await.map_err(no_route)? {
                 Route::Expand { to } => {
                     if depth >= MAX_DEPTH || seen.len() + to.len() > MAX_EXPANSION {
                         return Err(too_far());

@@ -23,8 +23,9 @@ use crate::envelope::{Envelope, Recipient};
 use crate::event::{Event, EventId, EventName};
 use crate::plan::{Action, Disposition, Plan, RecipientPlan};
 use crate::seams::{Appended, CommitError, DeliveryJob, NextHop, StoreError};
-use crate::status::{EnhancedStatusCode, Failure, Outcome, Status};
+use crate::status::{EnhancedStatusCode, Failure, Status};
 use crate::time::Monotonic;
+use crate::transcript::Transcript;
 
 /// Copies that are filed before the reply; more go through the queue, so that
 /// no batch grows with the size of a list.
@@ -326,6 +327,7 @@ impl<'a> Settlement<'a> {
             message: self.mail.message.with_prefix(leg.prefix.clone()),
             received_at: self.mail.received_at,
             agent: Arc::clone(agent),
+            transcript: Transcript::default(),
         };
         let outcomes = tokio::select! {
             biased;
@@ -333,8 +335,10 @@ impl<'a> Settlement<'a> {
             () = self.intake.parts.clock.sleep_until(self.hand_over_until) => Vec::new(),
         };
         match outcomes.into_iter().next() {
-            Some(Outcome::Deferred(failure) | Outcome::Failed(failure)) => Err(failure),
-            Some(_) => Ok(()),
+            Some(outcome) => match outcome.failure() {
+                Some(failure) => Err(failure.clone()),
+                None => Ok(()),
+            },
             None => Err(unknown()),
         }
     }

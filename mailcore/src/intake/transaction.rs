@@ -151,7 +151,8 @@ impl Transaction {
 
     /// Where mail for `address` goes, when it may be sent there.
     async fn lead(&mut self, address: &Address) -> Result<Vec<Target>, Refusal> {
-        let targets = self.intake.targets(address, self.relay()).await?;
+        let sender = &self.envelope.reverse_path;
+        let targets = self.intake.targets(sender, address, self.relay()).await?;
         let copies = self.copies.saturating_add(targets.len());
         if copies > MAX_EXPANSION {
             let why = "too many recipients; send to the rest in a message of their own";

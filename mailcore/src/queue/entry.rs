@@ -3,14 +3,17 @@
 use std::fmt;
 
 use crate::address::{Address, ReversePath};
-use crate::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
+use crate::envelope::{
+    BodyType, ByMode, DeliverBy, MailParams, Notify, OriginalRecipient, Priority, Recipient, Ret,
+};
 use crate::event::TraceId;
 use crate::message::Message;
 use crate::pack::{PackError, Packer, Unpacker};
 use crate::status::{EnhancedStatusCode, Failure, Status};
 use crate::time::Timestamp;
 
-const ENTRY_VERSION: u8 = 1;
+/// 2: `hold_until`, `deliver_by`, `priority`.
+const ENTRY_VERSION: u8 = 2;
 const PROGRESS_VERSION: u8 = 1;
 
 /// Names an entry; later entries have greater ids.
@@ -139,12 +142,13 @@ pub fn decode_entry(
     progress: QueueProgress,
     content: crate::message::Content,
 ) -> Result<QueueEntry, PackError> {
+    let version = fixed.first().copied().unwrap_or_default();
     let mut from = Unpacker::new(fixed, ENTRY_VERSION)?;
     Ok(QueueEntry {
         id: QueueId(from.u128()?),
         trace: TraceId(from.u128()?),
         reverse_path: decode_reverse_path(from.text()?)?,
-        params: decode_params(&mut from)?,
+        params: decode_params(&mut from, version)?,
         origin: match from.u64()? {
             0 => Origin::Received,
             1 => Origin::Host,
@@ -203,9 +207,15 @@ fn encode_params(out: &mut Packer, params: &MailParams) {
         });
     });
     out.option(params.envelope_id.as_deref(), Packer::text);
+    out.option(params.hold_until, |out, at| out.i64(at.millis()));
+    out.option(params.deliver_by, |out, by| {
+        out.i64(by.deadline.millis());
+        out.u64(u64::from(by.mode == ByMode::Notify) | u64::from(by.trace) << 1);
+    });
+    out.i64(i64::from(params.priority.value()));
 }
 
-fn decode_params(from: &mut Unpacker<'_>) -> Result<MailParams, PackError> {
+fn decode_params(from: &mut Unpacker<'_>, version: u8) -> Result<MailParams, PackError> {
     let size = from.option(Unpacker::u64)?;
     let body = match from.u64()? {
         0 => BodyType::SevenBit,
@@ -220,13 +230,34 @@ fn decode_params(from: &mut Unpacker<'_>) -> Result<MailParams, PackError> {
         _ => Err(PackError::Damaged),
     })?;
     let envelope_id = from.option(|from| from.text().map(str::to_owned))?;
-    Ok(MailParams {
+    let mut params = MailParams {
         size,
         body,
         smtputf8: bits & 1 != 0,
         require_tls: bits & 2 != 0,
         ret,
         envelope_id,
+        ..MailParams::default()
+    };
+    if version > 1 {
+        params.hold_until = from.option(|from| from.i64().map(Timestamp::from_millis))?;
+        params.deliver_by = from.option(decode_deliver_by)?;
+        let priority = i8::try_from(from.i64()?).ok().and_then(Priority::new);
+        params.priority = priority.ok_or(PackError::Damaged)?;
+    }
+    Ok(params)
+}
+
+fn decode_deliver_by(from: &mut Unpacker<'_>) -> Result<DeliverBy, PackError> {
+    let deadline = Timestamp::from_millis(from.i64()?);
+    let bits = from.u64()?;
+    Ok(DeliverBy {
+        deadline,
+        mode: match bits & 1 {
+            0 => ByMode::Return,
+            _ => ByMode::Notify,
+        },
+        trace: bits & 2 != 0,
     })
 }
 
@@ -330,6 +361,13 @@ mod tests {
                 smtputf8: true,
                 ret: Some(Ret::Headers),
                 envelope_id: Some("e".into()),
+                hold_until: Some(Timestamp::from_secs(11)),
+                deliver_by: Some(DeliverBy {
+                    deadline: Timestamp::from_secs(-4),
+                    mode: ByMode::Notify,
+                    trace: true,
+                }),
+                priority: Priority::new(-9).unwrap(),
                 ..MailParams::default()
             },
             origin: Origin::Host,

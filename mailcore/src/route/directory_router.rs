@@ -13,7 +13,8 @@ use crate::account::AccountId;
 use crate::address::{Address, Domain};
 use crate::mailbox::MailboxName;
 use crate::seams::{
-    Directory, DirectoryError, DomainKind, NextHop, Resolution, Route, RouteError, Router,
+    Directory, DirectoryError, DomainKind, NextHop, Resolution, Route, RouteError, RouteQuery,
+    Router,
 };
 
 /// The port of SMTP between hosts.
@@ -135,7 +136,8 @@ fn unavailable(error: DirectoryError) -> RouteError {
 
 #[async_trait]
 impl Router for DirectoryRouter {
-    async fn route(&self, address: &Address) -> Result<Route, RouteError> {
+    async fn route(&self, query: &RouteQuery<'_>) -> Result<Route, RouteError> {
+        let address = query.address;
         let domain = address.domain();
         let served = self.directory.domain(domain).await.map_err(unavailable)?;
         match served.map(|record| record.kind) {
@@ -207,7 +209,8 @@ mod tests {
     }
 
     async fn route(router: &DirectoryRouter, address: &str) -> Route {
-        router.route(&address.parse().unwrap()).await.unwrap()
+        let address = address.parse().unwrap();
+        router.route(&RouteQuery::new(&address)).await.unwrap()
     }
 
     fn host(name: &str, port: u16) -> NextHop {
@@ -243,7 +246,7 @@ mod tests {
         assert_eq!(route(&router, "anybody@branch.test").await, relay);
         assert!(
             router
-                .route(&"broken@here.test".parse().unwrap())
+                .route(&RouteQuery::new(&"broken@here.test".parse().unwrap()))
                 .await
                 .is_err()
         );

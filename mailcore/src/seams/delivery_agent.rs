@@ -12,6 +12,7 @@ use crate::event::TraceId;
 use crate::message::Message;
 use crate::status::Outcome;
 use crate::time::Timestamp;
+use crate::transcript::Transcript;
 
 /// Delivers to mailboxes, other hosts, or the host application.
 ///
@@ -44,4 +45,6 @@ pub struct DeliveryJob {
     pub received_at: Timestamp,
     /// The agent's name in the route.
     pub agent: Arc<str>,
+    /// Takes what was said, for the message log. An agent need not write to it.
+    pub transcript: Transcript,
 }

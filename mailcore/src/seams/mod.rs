@@ -47,7 +47,7 @@ pub use journal::{
 };
 pub use outbox::Outbox;
 pub use resolver::{DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
-pub use router::{NextHop, Route, RouteError, Router};
+pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};
 pub use spool::{Lease, Spool, SpoolQuery, SpoolSummary};
 pub use state::{State, StateKey, StateValue};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::account::AccountId;
-use crate::address::{Address, Domain};
+use crate::address::{Address, Domain, ReversePath};
 use crate::mailbox::MailboxName;
 use crate::seams::QuotaLimit;
 
@@ -17,7 +17,35 @@ use crate::seams::QuotaLimit;
 #[async_trait]
 pub trait Router: Debug + Send + Sync {
     /// The route of an address.
-    async fn route(&self, address: &Address) -> Result<Route, RouteError>;
+    async fn route(&self, query: &RouteQuery<'_>) -> Result<Route, RouteError>;
+}
+
+/// What a route is asked for.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RouteQuery<'a> {
+    /// Whose route.
+    pub address: &'a Address,
+    /// From whom the mail is, where a message is at hand: some senders' mail
+    /// goes by a host of their own.
+    pub reverse_path: Option<&'a ReversePath>,
+}
+
+impl<'a> RouteQuery<'a> {
+    /// For mail from anybody.
+    pub fn new(address: &'a Address) -> Self {
+        Self {
+            address,
+            reverse_path: None,
+        }
+    }
+
+    /// For mail from this sender.
+    #[must_use]
+    pub fn from_sender(mut self, reverse_path: &'a ReversePath) -> Self {
+        self.reverse_path = Some(reverse_path);
+        self
+    }
 }
 
 /// Where an address leads.

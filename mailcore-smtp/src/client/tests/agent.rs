@@ -75,6 +75,7 @@ impl Bench {
             message: Message::from_bytes(content.to_owned()),
             received_at: Timestamp::EPOCH,
             agent: "smtp".into(),
+            transcript: Default::default(),
         };
         let outcomes = self.agent.deliver(job).await;
         outcomes.iter().map(short).collect()

@@ -12,6 +12,7 @@ use crate::queue::QueueEntry;
 use crate::seams::DeliveryJob;
 use crate::status::{Failure, Outcome, Status};
 use crate::time::Monotonic;
+use crate::transcript::Transcript;
 
 /// What became of each recipient.
 pub(super) type Outcomes = Vec<(Recipient, Outcome)>;
@@ -73,6 +74,7 @@ impl QueueRunner {
             message: entry.message.clone(),
             received_at: entry.received_at,
             agent: key.0.clone(),
+            transcript: Transcript::default(),
         };
         let deliver = async {
             // The hop first: a job that waits for a slow hop must not hold one

@@ -9,7 +9,7 @@ use super::hops::HopKey;
 use crate::address::Address;
 use crate::envelope::Recipient;
 use crate::queue::QueueEntry;
-use crate::seams::{NextHop, Route};
+use crate::seams::{NextHop, Route, RouteQuery};
 use crate::status::{Failure, Outcome, Status};
 
 /// Aliases of aliases that are followed.
@@ -56,7 +56,8 @@ impl QueueRunner {
                 routed.fail(leg.recipient, status);
                 continue;
             }
-            let route = match self.seams.router.route(&leg.recipient.address).await {
+            let query = RouteQuery::new(&leg.recipient.address).from_sender(&entry.reverse_path);
+            let route = match self.seams.router.route(&query).await {
                 Ok(route) => route,
                 Err(error) => {
                     routed.fail(leg.recipient, Status::transient(3, 0, error.to_string()));

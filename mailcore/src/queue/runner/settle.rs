@@ -219,8 +219,12 @@ impl Settlement<'_> {
                         .push(ReportedRecipient::unreached(recipient, action, done));
                 }
             }
-            Outcome::Deferred(failure) if !self.expired => self.deferred(recipient, failure),
-            Outcome::Deferred(failure) | Outcome::Failed(failure) => {
+            Outcome::Deferred(failure) | Outcome::Unreachable(failure) if !self.expired => {
+                self.deferred(recipient, failure);
+            }
+            Outcome::Deferred(failure)
+            | Outcome::Unreachable(failure)
+            | Outcome::Failed(failure) => {
                 self.failed(recipient, failure);
             }
         }

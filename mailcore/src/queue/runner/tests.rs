@@ -14,14 +14,14 @@ use tokio::task::JoinHandle;
 
 use super::{OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
 use crate::account::AccountId;
-use crate::address::{Address, ReversePath};
+use crate::address::ReversePath;
 use crate::envelope::{MailParams, Notify, Recipient};
 use crate::event::{EventName, TraceId};
 use crate::mailbox::MailboxName;
 use crate::message::Message;
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, RetrySchedule};
 use crate::seams::{
-    Clock, DeliveryAgent, DeliveryJob, NextHop, QuotaLimit, Route, RouteError, Router,
+    Clock, DeliveryAgent, DeliveryJob, NextHop, QuotaLimit, Route, RouteError, RouteQuery, Router,
 };
 use crate::status::{Failure, Outcome, Status};
 use crate::testing::{SeededEntropy, VirtualClock};
@@ -36,7 +36,8 @@ struct ByDomain;
 
 #[async_trait]
 impl Router for ByDomain {
-    async fn route(&self, address: &Address) -> Result<Route, RouteError> {
+    async fn route(&self, query: &RouteQuery<'_>) -> Result<Route, RouteError> {
+        let address = query.address;
         let expand = |to: &[&str]| Route::Expand {
             to: to.iter().map(|to| to.parse().unwrap()).collect(),
         };
