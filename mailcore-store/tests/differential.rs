@@ -15,14 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailcore::account::AccountId;
-use mailcore::batch::{Append, Batch, DeliveryId, IfMissing, SpoolChange, StateChange};
+use mailcore::batch::{
+    AfterUpdate, Append, Batch, DeliveryId, IfMissing, SpoolChange, StateChange,
+};
 use mailcore::event::TraceId;
 use mailcore::mailbox::{
     FlagChange, Flags, Identifier, Keyword, MailboxName, ModSeq, Rights, RightsChange, SystemFlag,
     ThreadId, Uid, UidSet,
 };
 use mailcore::message::{Message, Summary};
-use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress};
 use mailcore::seams::{Mailbox, NewMessage, QuotaLimit, QuotaUsage, RemovedQuery, StateKey};
 use mailcore::server::Stores;
 use mailcore::testing::{SeededEntropy, VirtualClock};
@@ -175,14 +177,7 @@ fn entry(id: u8, due: mailcore::time::Timestamp) -> QueueEntry {
 fn progress(due: mailcore::time::Timestamp) -> QueueProgress {
     let address = "a@x.test".parse().unwrap();
     let recipient = mailcore::envelope::Recipient::new(address);
-    QueueProgress {
-        recipients: vec![QueueRecipient::new(recipient)],
-        next_attempt: due,
-        expires_at: due,
-        attempts: 1,
-        on_hold: false,
-        delay_told: false,
-    }
+    QueueProgress::new([recipient], due, due)
 }
 
 /// Threads by the order in which they are seen.
@@ -294,6 +289,7 @@ impl Side {
                 self.commit(spool(SpoolChange::Update {
                     id: QueueId((*id).into()),
                     progress: progress(later(*due)),
+                    lease: AfterUpdate::EndLease,
                 }))
                 .await
             }

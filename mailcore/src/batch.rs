@@ -102,18 +102,30 @@ pub struct DeliveryId(pub u128);
 pub enum SpoolChange {
     /// A new entry.
     Enqueue(Arc<QueueEntry>),
-    /// New progress of an entry; ends its lease.
+    /// New progress of an entry.
     Update {
         /// Which.
         id: QueueId,
         /// What stands from now on.
         progress: QueueProgress,
+        /// What becomes of the lease on it, if there is one.
+        lease: AfterUpdate,
     },
     /// The entry is done with.
     Remove {
         /// Which.
         id: QueueId,
     },
+}
+
+/// What becomes of a lease when its entry is updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AfterUpdate {
+    /// It ends: the entry is due when its progress says.
+    #[default]
+    EndLease,
+    /// It goes on, until its time is over: a part of an attempt was noted down.
+    KeepLease,
 }
 
 /// A change to the state.

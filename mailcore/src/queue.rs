@@ -7,7 +7,8 @@ mod runner;
 mod schedule;
 
 pub use entry::{
-    Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, decode_entry, decode_progress,
+    DoneRecipient, Ended, EntryState, EntryStateKind, Origin, QueueEntry, QueueId, QueueProgress,
+    QueueRecipient, decode_entry, decode_params, decode_progress, lease_rank,
 };
 pub use runner::{OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
 pub use schedule::{RetrySchedule, ScheduleError};

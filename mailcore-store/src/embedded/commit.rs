@@ -9,6 +9,7 @@ use bytes::Bytes;
 use mailcore::batch::{Append, Batch, Receipt, SpoolChange};
 use mailcore::mailbox::ThreadKeys;
 use mailcore::message::{Blob, BlobKey, Content, READ_CHUNK};
+use mailcore::queue::QueueProgress;
 use mailcore::seams::{Commit, CommitError, NewMessage, Stage, StoreError};
 
 use super::body::StoredBody;
@@ -102,12 +103,20 @@ impl Shared {
             spool.push(match change {
                 SpoolChange::Enqueue(entry) => {
                     let body = bodies.place(self, entry.message.content()).await?;
-                    octets += entry.message.prefix().len() + entry.progress.recipients.len() * 512;
+                    octets += entry.message.prefix().len() + progress_octets(&entry.progress);
                     SpoolInput::Enqueue { entry, body }
                 }
-                SpoolChange::Update { id, progress } => {
-                    octets += progress.recipients.len() * 512;
-                    SpoolInput::Update { id, progress }
+                SpoolChange::Update {
+                    id,
+                    progress,
+                    lease,
+                } => {
+                    octets += progress_octets(&progress);
+                    SpoolInput::Update {
+                        id,
+                        progress,
+                        lease,
+                    }
                 }
                 SpoolChange::Remove { id } => SpoolInput::Remove { id },
                 _ => return Err(StoreError::Unsupported("this change to the queue")),
@@ -167,6 +176,11 @@ impl Shared {
         let staged = body_extent(id).and_then(|extent| self.extents.staged(extent));
         Ok(BodyInput::Own { id, staged })
     }
+}
+
+/// What a progress takes in a record, about.
+fn progress_octets(progress: &QueueProgress) -> usize {
+    (progress.recipients.len() + progress.done.len()) * 512
 }
 
 fn append_input(

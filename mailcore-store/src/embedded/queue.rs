@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mailcore::message::Content;
-use mailcore::queue::{QueueEntry, QueueId, decode_entry, decode_progress};
-use mailcore::seams::{Lease, Spool, SpoolQuery, SpoolSummary, StoreError};
+use bytes::Bytes;
+use mailcore::message::{Content, Message};
+use mailcore::queue::{EntryStateKind, QueueEntry, QueueId, decode_entry, decode_progress};
+use mailcore::seams::{Lease, Spool, SpoolCounts, SpoolQuery, SpoolSummary, StoreError};
 use mailcore::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::index::read::{self, SpoolRow};
+use super::index::read;
+use super::index::spool::{self, SpoolRow};
 use super::shared::Shared;
 use super::store::EmbeddedStore;
 
-/// Rows read at a time when a list is filtered by domain.
-const PAGE: usize = 1_000;
+/// Rows read at a time for a list.
+const PAGE: usize = 256;
 
 #[async_trait]
 impl Spool for EmbeddedStore {
@@ -33,12 +35,15 @@ impl Spool for EmbeddedStore {
                 // Held throughout, so that two runners never take the same entry.
                 let mut leases = shared.leases();
                 leases.expire(now);
-                let rows = read::spool_due(conn, now, limit, &|id| leases.is_leased(id))?;
-                let mut taken = Vec::with_capacity(rows.len());
-                for row in rows {
-                    let id = row.id;
-                    if let Some(entry) = entry(conn, shared, row)? {
-                        taken.push((Arc::new(entry), leases.take(id, now, lease_for)));
+                let passed = |id| leases.is_leased(id);
+                let due = spool::due(conn, EntryStateKind::Waiting, (now, limit), &passed)?;
+                let mut taken = Vec::with_capacity(due.len());
+                for id in due {
+                    if let Some(row) = spool::entry(conn, id)?
+                        && let Some(decoded) = decoded(&row)
+                    {
+                        let entry = Arc::new(with_content(conn, shared, decoded, row.body)?);
+                        taken.push((entry, leases.take(id, now, lease_for)));
                     }
                 }
                 Ok(taken)
@@ -63,16 +68,22 @@ impl Spool for EmbeddedStore {
             .read(move |conn, shared| {
                 let mut leases = shared.leases();
                 leases.expire(shared.clock.now());
-                read::spool_next_due(conn, &|id| leases.is_leased(id))
+                spool::next_due(conn, &|id| leases.is_leased(id))
             })
             .await
     }
 
     async fn entry(&self, id: QueueId) -> Result<Option<Arc<QueueEntry>>, StoreError> {
         self.shared
-            .read(move |conn, shared| match read::spool_entry(conn, id.0)? {
-                Some(row) => Ok(entry(conn, shared, row)?.map(Arc::new)),
-                None => Ok(None),
+            .read(move |conn, shared| {
+                let Some(row) = spool::entry(conn, id.0)? else {
+                    return Ok(None);
+                };
+                let Some(decoded) = decoded(&row) else {
+                    return Ok(None);
+                };
+                let entry = with_content(conn, shared, decoded, row.body)?;
+                Ok(Some(Arc::new(entry)))
             })
             .await
     }
@@ -84,18 +95,18 @@ impl Spool for EmbeddedStore {
                 let mut after = query.after.map(|id| id.0);
                 let mut found = Vec::new();
                 while found.len() < query.limit {
-                    let rows = read::spool_page(conn, after, PAGE.min(query.limit.max(1)))?;
+                    let rows = spool::page(conn, &query, after, PAGE)?;
                     let Some(last) = rows.last() else { break };
                     after = Some(last.id);
                     for row in rows {
-                        let leased = shared.leases().is_leased(row.id);
-                        if let Some(entry) = entry(conn, shared, row)?
-                            && matches(&entry, &query)
+                        if let Some(decoded) = decoded(&row)
+                            && query.takes(&decoded)
                             && found.len() < query.limit
                         {
+                            let entry = with_content(conn, shared, decoded, row.body)?;
                             found.push(SpoolSummary {
                                 entry: Arc::new(entry),
-                                leased,
+                                leased: shared.leases().is_leased(row.id),
                             });
                         }
                     }
@@ -105,8 +116,15 @@ impl Spool for EmbeddedStore {
             .await
     }
 
-    async fn count(&self) -> Result<u64, StoreError> {
-        self.shared.read(|conn, _| read::spool_count(conn)).await
+    async fn outlived(&self, now: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError> {
+        let due = self
+            .shared
+            .read(move |conn, _| spool::due(conn, EntryStateKind::Kept, (now, limit), &|_| false));
+        Ok(due.await?.into_iter().map(QueueId).collect())
+    }
+
+    async fn counts(&self) -> Result<SpoolCounts, StoreError> {
+        self.shared.read(|conn, _| spool::counts(conn)).await
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -114,30 +132,28 @@ impl Spool for EmbeddedStore {
     }
 }
 
-fn matches(entry: &QueueEntry, query: &SpoolQuery) -> bool {
-    query.domain.as_ref().is_none_or(|domain| {
-        entry
-            .progress
-            .recipients
-            .iter()
-            .any(|it| it.recipient.address.domain() == domain)
-    })
-}
-
-/// The entry of a row. One that cannot be read stays where it is, is named in
-/// the log, and holds nothing else up.
-fn entry(
-    conn: &Connection,
-    shared: &Arc<Shared>,
-    row: SpoolRow,
-) -> rusqlite::Result<Option<QueueEntry>> {
-    let body = read::body(conn, row.body)?;
-    let content = Content::Stored(Arc::new(shared.stored_body(body)));
-    let decoded = decode_progress(&row.progress)
-        .and_then(|progress| decode_entry(&row.fixed, progress, content));
-    Ok(decoded
+/// The entry of a row, its content not looked up. One that cannot be read stays
+/// where it is, is named in the log, and holds nothing else up.
+fn decoded(row: &SpoolRow) -> Option<QueueEntry> {
+    let nothing = Content::Inline(Bytes::new());
+    decode_progress(&row.progress)
+        .and_then(|progress| decode_entry(&row.fixed, progress, nothing))
         .inspect_err(
             |error| tracing::error!(id = %QueueId(row.id), %error, "a queue entry can't be read"),
         )
-        .ok())
+        .ok()
+}
+
+fn with_content(
+    conn: &Connection,
+    shared: &Arc<Shared>,
+    entry: QueueEntry,
+    body: u64,
+) -> rusqlite::Result<QueueEntry> {
+    let body = read::body(conn, body)?;
+    let content = Content::Stored(Arc::new(shared.stored_body(body)));
+    Ok(QueueEntry {
+        message: Message::new(content).with_prefix(entry.message.prefix().to_vec()),
+        ..entry
+    })
 }

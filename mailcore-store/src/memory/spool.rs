@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mailcore::address::Domain;
-use mailcore::batch::SpoolChange;
-use mailcore::queue::{QueueEntry, QueueId};
-use mailcore::seams::{Lease, Spool, SpoolQuery, SpoolSummary, StoreError};
+use mailcore::batch::{AfterUpdate, SpoolChange};
+use mailcore::envelope::Priority;
+use mailcore::queue::{EntryStateKind, QueueEntry, QueueId, lease_rank};
+use mailcore::seams::{
+    Lease, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary, StoreError,
+};
 use mailcore::time::Timestamp;
 use tokio::sync::watch;
 
@@ -20,8 +22,10 @@ use super::content::{Budget, Charge};
 #[derive(Default)]
 pub(super) struct SpoolTable {
     entries: BTreeMap<QueueId, Held>,
-    /// Entries not on hold, by their next attempt.
-    due: BTreeSet<(Timestamp, QueueId)>,
+    /// Waiting entries, by priority and next attempt.
+    due: BTreeMap<Priority, BTreeSet<(Timestamp, QueueId)>>,
+    /// Copies, by when they go.
+    kept: BTreeSet<(Timestamp, QueueId)>,
     leases: HashMap<QueueId, (Lease, Timestamp)>,
     last_lease: u64,
     changes: u64,
@@ -70,11 +74,19 @@ impl SpoolTable {
                         self.put(entry, Arc::new(charge));
                     }
                 }
-                SpoolChange::Update { id, progress } => {
+                SpoolChange::Update {
+                    id,
+                    progress,
+                    lease,
+                } => {
+                    let leased = self.leases.get(&id).copied();
                     if let Some(held) = self.take(id) {
                         let mut entry = QueueEntry::clone(&held.entry);
                         entry.progress = progress;
                         self.put(Arc::new(entry), held.charge);
+                        if lease == AfterUpdate::KeepLease {
+                            self.leases.extend(leased.map(|leased| (id, leased)));
+                        }
                     }
                 }
                 SpoolChange::Remove { id } => {
@@ -87,8 +99,14 @@ impl SpoolTable {
 
     fn put(&mut self, entry: Arc<QueueEntry>, charge: Arc<Charge>) {
         self.take(entry.id);
-        if !entry.progress.on_hold {
-            self.due.insert((entry.progress.next_attempt, entry.id));
+        let place = (entry.progress.due(), entry.id);
+        match entry.progress.state.kind() {
+            EntryStateKind::Waiting => {
+                let due = self.due.entry(entry.params.priority).or_default();
+                due.insert(place);
+            }
+            EntryStateKind::Kept => drop(self.kept.insert(place)),
+            EntryStateKind::Held | EntryStateKind::Bad => {}
         }
         self.entries.insert(entry.id, Held { entry, charge });
     }
@@ -97,7 +115,16 @@ impl SpoolTable {
     fn take(&mut self, id: QueueId) -> Option<Held> {
         self.leases.remove(&id);
         let held = self.entries.remove(&id)?;
-        self.due.remove(&(held.entry.progress.next_attempt, id));
+        let place = (held.entry.progress.due(), id);
+        match held.entry.progress.state.kind() {
+            EntryStateKind::Waiting => {
+                if let Some(due) = self.due.get_mut(&held.entry.params.priority) {
+                    due.remove(&place);
+                }
+            }
+            EntryStateKind::Kept => drop(self.kept.remove(&place)),
+            EntryStateKind::Held | EntryStateKind::Bad => {}
+        }
         Some(held)
     }
 
@@ -108,16 +135,17 @@ impl SpoolTable {
         lease_for: Duration,
     ) -> Vec<(Arc<QueueEntry>, Lease)> {
         self.leases.retain(|_, (_, until)| *until > now);
-        let free: Vec<QueueId> = self
-            .due
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, id)| *id)
-            .filter(|id| !self.leases.contains_key(id))
-            .take(limit)
-            .collect();
+        let mut free: Vec<(i64, QueueId)> = Vec::new();
+        for (priority, due) in &self.due {
+            let due = due.iter().take_while(|(at, _)| *at <= now);
+            let due = due.filter(|(_, id)| !self.leases.contains_key(id));
+            let ranked = due.map(|(at, id)| (lease_rank(*priority, *at), *id));
+            free.extend(ranked.take(limit));
+        }
+        free.sort_unstable();
+        free.truncate(limit);
         let mut leased = Vec::with_capacity(free.len());
-        for id in free {
+        for (_, id) in free {
             if let Some(held) = self.entries.get(&id) {
                 self.last_lease += 1;
                 let lease = Lease(self.last_lease);
@@ -140,21 +168,24 @@ impl SpoolTable {
     }
 
     fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.due
-            .iter()
-            .find(|(_, id)| !self.is_leased(*id, now))
-            .map(|(at, _)| *at)
+        let first = |due: &BTreeSet<(Timestamp, QueueId)>| {
+            let mut due = due.iter().filter(|(_, id)| !self.is_leased(*id, now));
+            due.next().map(|(at, _)| *at)
+        };
+        self.due.values().filter_map(first).min()
     }
 
     fn list(&self, query: &SpoolQuery, now: Timestamp) -> Vec<SpoolSummary> {
-        let start = query.after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries
-            .range((start, Bound::Unbounded))
+        let beyond = query.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries: Box<dyn Iterator<Item = _>> = match query.order {
+            SpoolOrder::OldestFirst => Box::new(self.entries.range((beyond, Bound::Unbounded))),
+            SpoolOrder::NewestFirst => {
+                Box::new(self.entries.range((Bound::Unbounded, beyond)).rev())
+            }
+        };
+        entries
             .map(|(_, held)| &held.entry)
-            .filter(|entry| {
-                let wanted = query.domain.as_ref();
-                wanted.is_none_or(|domain| is_for(entry, domain))
-            })
+            .filter(|entry| query.takes_state(entry.progress.state.kind()) && query.takes(entry))
             .take(query.limit)
             .map(|entry| SpoolSummary {
                 entry: Arc::clone(entry),
@@ -162,11 +193,6 @@ impl SpoolTable {
             })
             .collect()
     }
-}
-
-fn is_for(entry: &QueueEntry, domain: &Domain) -> bool {
-    let mut recipients = entry.progress.recipients.iter();
-    recipients.any(|it| it.recipient.address.domain() == domain)
 }
 
 #[async_trait]
@@ -206,10 +232,25 @@ impl Spool for MemoryStore {
             .locked(|core, moment| core.spool.list(query, moment.now)))
     }
 
-    async fn count(&self) -> Result<u64, StoreError> {
-        Ok(self
-            .shared
-            .locked(|core, _| core.spool.entries.len() as u64))
+    async fn outlived(&self, now: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError> {
+        Ok(self.shared.locked(|core, _| {
+            let over = core
+                .spool
+                .kept
+                .iter()
+                .take_while(|(until, _)| *until <= now);
+            over.map(|(_, id)| *id).take(limit).collect()
+        }))
+    }
+
+    async fn counts(&self) -> Result<SpoolCounts, StoreError> {
+        Ok(self.shared.locked(|core, _| {
+            let mut counts = SpoolCounts::default();
+            for held in core.spool.entries.values() {
+                *counts.of(held.entry.progress.state.kind()) += 1;
+            }
+            counts
+        }))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

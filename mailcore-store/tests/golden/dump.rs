@@ -7,7 +7,7 @@ use mailcore::account::AccountId;
 use mailcore::event::EventCursor;
 use mailcore::mailbox::{Flags, Keyword, MessageInfo, ModSeq, UidSet};
 use mailcore::message::{Message, Summary};
-use mailcore::queue::{QueueEntry, QueueRecipient};
+use mailcore::queue::{EntryState, QueueEntry, QueueRecipient};
 use mailcore::seams::{Outbox, RemovedQuery, Spool, SpoolQuery, State, Storage};
 use mailcore_store::embedded::EmbeddedStore;
 
@@ -183,7 +183,7 @@ async fn queue(store: &EmbeddedStore, out: &mut String) {
     writeln!(
         out,
         "queue: {} entries, next due {:?}",
-        store.count().await.unwrap(),
+        store.counts().await.unwrap().queued(),
         due.map(|at| at.millis())
     )
     .unwrap();
@@ -222,7 +222,7 @@ fn entry(entry: &QueueEntry) -> String {
         progress.next_attempt.millis(),
         progress.expires_at.millis(),
         progress.attempts,
-        progress.on_hold,
+        progress.state == EntryState::Held,
         progress.delay_told
     )
 }

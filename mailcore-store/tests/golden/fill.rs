@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use mailcore::account::AccountId;
 use mailcore::address::ReversePath;
-use mailcore::batch::{Append, Batch, DeliveryId, IfMissing, SpoolChange, StateChange};
+use mailcore::batch::{
+    AfterUpdate, Append, Batch, DeliveryId, IfMissing, SpoolChange, StateChange,
+};
 use mailcore::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
 use mailcore::event::{Event, EventId, EventName, TraceId};
 use mailcore::mailbox::{
@@ -14,7 +16,7 @@ use mailcore::mailbox::{
     SystemFlag, Uid, UidSet,
 };
 use mailcore::message::{Message, Summary};
-use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use mailcore::queue::{EntryState, Origin, QueueEntry, QueueId, QueueProgress};
 use mailcore::seams::{
     Clock, Commit, Mailbox, NewMessage, QuotaLimit, RemovedId, RemovedQuery, StateKey, Storage,
 };
@@ -453,13 +455,12 @@ async fn change_queue_and_state(store: &EmbeddedStore, clock: &VirtualClock) {
             SpoolChange::Update {
                 id: QueueId(2),
                 progress: tried(),
+                lease: AfterUpdate::EndLease,
             },
             SpoolChange::Update {
                 id: QueueId(3),
-                progress: QueueProgress {
-                    on_hold: true,
-                    ..progress(1)
-                },
+                progress: progress(1).in_state(EntryState::Held),
+                lease: AfterUpdate::EndLease,
             },
             SpoolChange::Remove { id: QueueId(4) },
         ],
@@ -551,14 +552,11 @@ fn progress(due: i64) -> QueueProgress {
     });
     let mut second = Recipient::new("other@elsewhere.test".parse().unwrap());
     second.notify = Notify::NEVER;
-    QueueProgress {
-        recipients: vec![QueueRecipient::new(first), QueueRecipient::new(second)],
-        next_attempt: Timestamp::from_secs(START + due * 100),
-        expires_at: Timestamp::from_secs(START + 5 * 86_400),
-        attempts: 0,
-        on_hold: false,
-        delay_told: false,
-    }
+    QueueProgress::new(
+        [first, second],
+        Timestamp::from_secs(START + due * 100),
+        Timestamp::from_secs(START + 5 * 86_400),
+    )
 }
 
 /// One recipient served, the other tried in vain.

@@ -14,7 +14,7 @@ use crate::intake::trace::delivered_to;
 use crate::intake::{Filed, Filing, Mail, MailboxTarget};
 use crate::message::{Limits, Message, READ_CHUNK, Scanner, Summary};
 use crate::plan::RecipientPlan;
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, RetrySchedule};
+use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, RetrySchedule};
 use crate::seams::{
     Clock, Commit, DeliveryAgent, DeliveryJob, Entropy, Route, RouteQuery, Router, Rules,
     StoreError,
@@ -158,17 +158,11 @@ impl MailboxAgent {
             origin: Origin::Server,
             received_at: job.received_at,
             message,
-            progress: QueueProgress {
-                recipients: to
-                    .into_iter()
-                    .map(|to| QueueRecipient::new(Recipient::new(to)))
-                    .collect(),
-                next_attempt: now,
-                expires_at: self.schedule.expires_at(now),
-                attempts: 0,
-                on_hold: false,
-                delay_told: false,
-            },
+            progress: QueueProgress::new(
+                to.into_iter().map(Recipient::new),
+                now,
+                self.schedule.expires_at(now),
+            ),
         }
     }
 }

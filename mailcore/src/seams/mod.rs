@@ -49,7 +49,7 @@ pub use outbox::Outbox;
 pub use resolver::{DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};
-pub use spool::{Lease, Spool, SpoolQuery, SpoolSummary};
+pub use spool::{Lease, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary};
 pub use state::{State, StateKey, StateValue};
 pub use storage::{
     Abilities, AccountWatch, Acl, AclMailbox, Appended, CopyReceipt, Mailbox, Metadata, NewMessage,

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::StoreError;
-use crate::address::Domain;
-use crate::queue::{QueueEntry, QueueId};
+use crate::address::{Address, Domain, ReversePath};
+use crate::queue::{EntryStateKind, QueueEntry, QueueId};
 use crate::time::Timestamp;
 
 /// The queue as its runner and its operators read it.
@@ -20,8 +20,9 @@ use crate::time::Timestamp;
 /// that no crash leaves an entry stuck.
 #[async_trait]
 pub trait Spool: Debug + Send + Sync {
-    /// Takes up to `limit` entries that are due, not on hold and not leased,
-    /// earliest first. A lease not ended in `lease_for` ends by itself.
+    /// Takes up to `limit` entries that wait, are due and are not leased, in the
+    /// order of [`lease_rank`](crate::queue::lease_rank): the urgent first, then
+    /// those due longest. A lease not ended in `lease_for` ends by itself.
     async fn lease(
         &self,
         now: Timestamp,
@@ -32,19 +33,23 @@ pub trait Spool: Debug + Send + Sync {
     /// Gives a lease back without a change. The entry is due again.
     async fn release(&self, id: QueueId, lease: Lease) -> Result<(), StoreError>;
 
-    /// When the next entry that nobody holds is due.
+    /// When the next waiting entry that is not leased is due.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// One entry.
     async fn entry(&self, id: QueueId) -> Result<Option<Arc<QueueEntry>>, StoreError>;
 
-    /// Entries in the order of their ids, after `query.after`.
+    /// Entries by id, after `query.after`.
     async fn list(&self, query: &SpoolQuery) -> Result<Vec<SpoolSummary>, StoreError>;
 
-    /// How many entries there are.
-    async fn count(&self) -> Result<u64, StoreError>;
+    /// Up to `limit` kept copies whose time is over, those first whose time was
+    /// over first.
+    async fn outlived(&self, now: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError>;
 
-    /// Changes value whenever an entry was added or changed.
+    /// How many entries there are in each state.
+    async fn counts(&self) -> Result<SpoolCounts, StoreError>;
+
+    /// Changes value whenever an entry was added or changed, kept copies aside.
     fn watch(&self) -> watch::Receiver<u64>;
 }
 
@@ -52,14 +57,56 @@ pub trait Spool: Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease(pub u64);
 
+/// How many entries there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SpoolCounts {
+    /// Tried when they are due.
+    pub waiting: u64,
+    /// On hold.
+    pub held: u64,
+    /// For an operator to decide on.
+    pub bad: u64,
+    /// Copies of what was delivered.
+    pub kept: u64,
+}
+
+impl SpoolCounts {
+    /// What is in the queue: all but the kept copies.
+    pub const fn queued(&self) -> u64 {
+        self.waiting + self.held + self.bad
+    }
+
+    /// Of one state.
+    pub fn of(&mut self, state: EntryStateKind) -> &mut u64 {
+        match state {
+            EntryStateKind::Waiting => &mut self.waiting,
+            EntryStateKind::Held => &mut self.held,
+            EntryStateKind::Bad => &mut self.bad,
+            EntryStateKind::Kept => &mut self.kept,
+        }
+    }
+}
+
 /// Which entries to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpoolQuery {
-    /// Only those after this one.
+    /// Only those after this one, in the order asked for.
     pub after: Option<QueueId>,
-    /// Only those with a recipient in this domain.
+    /// Only those in this state. Kept copies are listed only when asked for:
+    /// `None` is all others.
+    pub state: Option<EntryStateKind>,
+    /// Only those with this sender.
+    pub sender: Option<ReversePath>,
+    /// Only those with this recipient, served or not.
+    pub recipient: Option<Address>,
+    /// Only those with a recipient in this domain, served or not.
     pub domain: Option<Domain>,
+    /// Only those accepted before.
+    pub received_before: Option<Timestamp>,
+    /// In which order.
+    pub order: SpoolOrder,
     /// At most so many.
     pub limit: usize,
 }
@@ -68,10 +115,52 @@ impl Default for SpoolQuery {
     fn default() -> Self {
         Self {
             after: None,
+            state: None,
+            sender: None,
+            recipient: None,
             domain: None,
+            received_before: None,
+            order: SpoolOrder::default(),
             limit: 100,
         }
     }
+}
+
+impl SpoolQuery {
+    /// Whether an entry is in a state that is asked for.
+    pub fn takes_state(&self, state: EntryStateKind) -> bool {
+        match self.state {
+            Some(wanted) => state == wanted,
+            None => state != EntryStateKind::Kept,
+        }
+    }
+
+    /// Whether an entry of the right state is asked for. Reads no content.
+    pub fn takes(&self, entry: &QueueEntry) -> bool {
+        let progress = &entry.progress;
+        let served = progress.done.iter().map(|it| &it.recipient.address);
+        let waiting = progress.recipients.iter().map(|it| &it.recipient.address);
+        let mut to = waiting.chain(served);
+        let wanted = |address: &Address| {
+            self.domain.as_ref().is_none_or(|it| address.domain() == it)
+                && self.recipient.as_ref().is_none_or(|it| address == it)
+        };
+        self.sender
+            .as_ref()
+            .is_none_or(|it| entry.reverse_path == *it)
+            && self.received_before.is_none_or(|it| entry.received_at < it)
+            && ((self.domain.is_none() && self.recipient.is_none()) || to.any(wanted))
+    }
+}
+
+/// In which order entries are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SpoolOrder {
+    /// By id, which is by age.
+    #[default]
+    OldestFirst,
+    /// The other way round.
+    NewestFirst,
 }
 
 /// A line of the queue listing.

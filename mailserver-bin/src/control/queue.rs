@@ -1,6 +1,6 @@
 //! Commands on the queue: what waits, why, and what to do with it.
 
-use mailcore::queue::{OperateError, Operation, QueueId, QueueRunner};
+use mailcore::queue::{EntryState, OperateError, Operation, QueueId, QueueRunner};
 use mailcore::seams::{SpoolQuery, SpoolSummary};
 use mailcore::server::Stores;
 
@@ -32,7 +32,7 @@ pub(crate) async fn list(stores: &Stores) -> Result<Vec<String>, String> {
             to.join(","),
         ]);
     }
-    let total = stores.spool.count().await.map_err(words)?;
+    let total = stores.spool.counts().await.map_err(words)?.queued();
     let mut lines = aligned(&rows);
     lines.push(format!("{total} in the queue"));
     Ok(lines)
@@ -53,10 +53,7 @@ pub(crate) async fn show(stores: &Stores, id: &str) -> Result<Vec<String>, Strin
         format!("attempts      {}", progress.attempts),
         format!("next attempt  {}", when::shown(progress.next_attempt)),
         format!("expires       {}", when::shown(progress.expires_at)),
-        format!(
-            "on hold       {}",
-            if progress.on_hold { "yes" } else { "no" }
-        ),
+        format!("state         {}", progress.state.kind()),
     ];
     for to in &progress.recipients {
         lines.push(format!("to            <{}>", to.recipient.address));
@@ -125,10 +122,12 @@ fn state(summary: &SpoolSummary) -> String {
     let progress = &summary.entry.progress;
     if summary.leased {
         "delivering".to_owned()
-    } else if progress.on_hold {
-        "on hold".to_owned()
     } else {
-        format!("next {}", when::shown(progress.next_attempt))
+        match progress.state {
+            EntryState::Held => "on hold".to_owned(),
+            EntryState::Bad { .. } => "bad".to_owned(),
+            _ => format!("next {}", when::shown(progress.next_attempt)),
+        }
     }
 }
 

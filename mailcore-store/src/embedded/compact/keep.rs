@@ -16,7 +16,7 @@ use mailcore::mailbox::{Flags, ModSeq, Uid, UidSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::census::{Census, Spot};
-use crate::embedded::index::{MadeOne, read, signed, unsigned};
+use crate::embedded::index::{MadeOne, read, signed, spool, unsigned};
 use crate::embedded::record::{Effect, Filed, Keep};
 
 /// Why a run is left as it is.
@@ -127,7 +127,7 @@ impl<'k> Keeper<'k> {
                 self.census.subscriptions.get(&key) == Some(&spot) && !self.is_prefix
             }
             Effect::Enqueue { id, body, .. } => {
-                let row = read::spool_entry(self.conn, *id)?;
+                let row = spool::entry(self.conn, *id)?;
                 let keep = row.is_some_and(|row| row.body == *body);
                 if keep {
                     self.must_have_body(*body, "a queue entry")?;
@@ -136,7 +136,7 @@ impl<'k> Keeper<'k> {
                 keep
             }
             Effect::Progress { id, progress } => {
-                read::spool_entry(self.conn, *id)?.is_some_and(|row| row.progress == *progress)
+                spool::entry(self.conn, *id)?.is_some_and(|row| row.progress == *progress)
             }
             Effect::Dequeue { id } => {
                 let begun = self.is_begun_here(self.census.begins(*id));

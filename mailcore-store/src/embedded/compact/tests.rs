@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mailcore::account::AccountId;
-use mailcore::batch::{Append, Batch, DeliveryId, IfMissing, SpoolChange, StateChange};
+use mailcore::batch::{
+    AfterUpdate, Append, Batch, DeliveryId, IfMissing, SpoolChange, StateChange,
+};
 use mailcore::event::TraceId;
 use mailcore::files::FileSystem;
 use mailcore::mailbox::{FlagChange, Flags, MailboxName, SystemFlag, Uid, UidSet};
@@ -188,6 +190,7 @@ async fn change_batch(
         13 => batch.spool.push(SpoolChange::Update {
             id: QueueId(u128::from(id)),
             progress: progress(dice.below(100) as i64),
+            lease: AfterUpdate::EndLease,
         }),
         14 => batch.spool.push(SpoolChange::Remove {
             id: QueueId(u128::from(id)),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use mailcore::mailbox::{Flags, SystemFlag};
-use mailcore::queue::QueueProgress;
+use mailcore::queue::{EntryStateKind, decode_params, decode_progress};
 use rusqlite::{OptionalExtension, params};
 
 use super::cache::MailboxState;
@@ -121,12 +121,12 @@ impl Index {
                 progress,
             } => self.apply_enqueue(*id, *body, fixed, progress),
             Effect::Progress { id, progress } => {
-                let (due, on_hold) = due(progress);
+                let (state, due) = state_and_due(progress);
                 self.conn
                     .prepare_cached(
-                        "UPDATE spool SET due = ?, on_hold = ?, progress = ? WHERE id = ?",
+                        "UPDATE spool SET state = ?, due = ?, progress = ? WHERE id = ?",
                     )?
-                    .execute(params![due, on_hold, progress, &id.to_be_bytes()[..]])
+                    .execute(params![state, due, progress, &id.to_be_bytes()[..]])
                     .map(drop)
             }
             Effect::Dequeue { id } => self.apply_dequeue(*id),
@@ -426,14 +426,16 @@ impl Index {
         fixed: &[u8],
         progress: &[u8],
     ) -> rusqlite::Result<()> {
-        let (due, on_hold) = due(progress);
+        let (state, due) = state_and_due(progress);
+        let priority = decode_params(fixed).map_or(0, |params| params.priority.value());
         self.conn
-            .prepare_cached("INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?, ?)")?
+            .prepare_cached("INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?, ?, ?)")?
             .execute(params![
                 &id.to_be_bytes()[..],
                 signed(body),
+                state,
+                priority,
                 due,
-                on_hold,
                 fixed,
                 progress
             ])?;
@@ -456,15 +458,11 @@ pub(crate) fn content_sum(id: u64, prefix: &[u8], summary: &[u8]) -> u32 {
     crc32c::crc32c_append(sum, summary)
 }
 
-/// When an entry is due, and whether it is on hold. Progress that cannot be
-/// read is put on hold: an operator has to look at it.
-fn due(progress: &[u8]) -> (i64, bool) {
-    match mailcore::queue::decode_progress(progress) {
-        Ok(QueueProgress {
-            next_attempt,
-            on_hold,
-            ..
-        }) => (next_attempt.millis(), on_hold),
-        Err(_) => (i64::MAX, true),
+/// In which state an entry is and when it is due. One whose progress cannot be
+/// read is not tried: an operator has to look at it.
+fn state_and_due(progress: &[u8]) -> (u8, i64) {
+    match decode_progress(progress) {
+        Ok(progress) => (progress.state.kind().number(), progress.due().millis()),
+        Err(_) => (EntryStateKind::Bad.number(), i64::MAX),
     }
 }

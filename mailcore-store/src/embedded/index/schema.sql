@@ -123,12 +123,14 @@ CREATE TABLE deliveries (
 CREATE TABLE spool (
     id       BLOB    PRIMARY KEY,
     body     INTEGER NOT NULL,
+    state    INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
     due      INTEGER NOT NULL,
-    on_hold  INTEGER NOT NULL,
     fixed    BLOB    NOT NULL,
     progress BLOB    NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX spool_due ON spool (due) WHERE on_hold = 0;
+CREATE INDEX spool_due ON spool (state, priority, due);
+CREATE INDEX spool_queued ON spool (id, state) WHERE state < 3;
 CREATE TABLE state (
     namespace TEXT    NOT NULL,
     key       TEXT    NOT NULL,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use mailcore::account::AccountId;
 use mailcore::address::Address;
-use mailcore::batch::{DeliveryId, IfMissing, Precondition, Receipt, StateChange};
+use mailcore::batch::{AfterUpdate, DeliveryId, IfMissing, Precondition, Receipt, StateChange};
 use mailcore::event::{Event, TraceId};
 use mailcore::mailbox::{MailboxId, MailboxName, ModSeq, Uid};
-use mailcore::queue::{QueueEntry, QueueId, QueueProgress};
+use mailcore::queue::{EntryStateKind, QueueEntry, QueueId, QueueProgress};
 use mailcore::seams::{Appended, QuotaLimit, QuotaUsage, StateKey, StateValue, StoreError};
 use mailcore::time::Timestamp;
 
@@ -57,6 +57,7 @@ pub(crate) enum SpoolInput {
     Update {
         id: QueueId,
         progress: QueueProgress,
+        lease: AfterUpdate,
     },
     Remove {
         id: QueueId,
@@ -217,9 +218,11 @@ impl Sequencer<'_> {
     }
 
     fn spool(&mut self, change: &SpoolInput, known: &mut Known<'_>) -> Result<(), Refusal> {
-        self.notes.spool = true;
         match change {
             SpoolInput::Enqueue { entry, body } => {
+                // Nobody waits for a copy.
+                let state = entry.progress.state.kind();
+                self.notes.spool |= state != EntryStateKind::Kept;
                 let body = self.known(*body, known)?.id;
                 let (fixed, progress) = (entry.encode_fixed(), entry.progress.encode());
                 self.emit(Effect::Enqueue {
@@ -229,14 +232,22 @@ impl Sequencer<'_> {
                     progress,
                 })
             }
-            SpoolInput::Update { id, progress } => {
-                self.notes.leases_ended.push(id.0);
+            SpoolInput::Update {
+                id,
+                progress,
+                lease,
+            } => {
+                self.notes.spool = true;
+                if *lease == AfterUpdate::EndLease {
+                    self.notes.leases_ended.push(id.0);
+                }
                 self.emit(Effect::Progress {
                     id: id.0,
                     progress: progress.encode(),
                 })
             }
             SpoolInput::Remove { id } => {
+                self.notes.spool = true;
                 self.notes.leases_ended.push(id.0);
                 self.emit(Effect::Dequeue { id: id.0 })
             }

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use mailcore::account::AccountId;
 use mailcore::batch::{
-    Append, Batch, DeliveryId, IfMissing, Precondition, SpoolChange, StateChange,
+    AfterUpdate, Append, Batch, DeliveryId, IfMissing, Precondition, SpoolChange, StateChange,
 };
 use mailcore::event::{EventCursor, EventName, TraceId};
 use mailcore::mailbox::{FlagChange, Flags, Keyword, MailboxName, ModSeq, SystemFlag, Uid, UidSet};
 use mailcore::message::{Message, Summary};
-use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress};
 use mailcore::seams::{
     Clock, Commit, CommitError, Lease, NewMessage, Outbox, QuotaLimit, Spool, SpoolQuery, State,
     StateKey, Storage, StoreError, SystemClock,
@@ -76,16 +76,8 @@ pub(super) fn entry(id: u128, message: Message) -> Arc<QueueEntry> {
 }
 
 pub(super) fn progress(due: i64) -> QueueProgress {
-    QueueProgress {
-        recipients: vec![QueueRecipient::new(mailcore::envelope::Recipient::new(
-            "b@y.test".parse().unwrap(),
-        ))],
-        next_attempt: Timestamp::from_secs(due),
-        expires_at: Timestamp::from_secs(9_999),
-        attempts: 0,
-        on_hold: false,
-        delay_told: false,
-    }
+    let to = mailcore::envelope::Recipient::new("b@y.test".parse().unwrap());
+    QueueProgress::new([to], Timestamp::from_secs(due), Timestamp::from_secs(9_999))
 }
 
 /// Copies the files as they are, as a killed process leaves them.
@@ -224,6 +216,7 @@ async fn fill_queue_and_state(store: &EmbeddedStore) {
             SpoolChange::Update {
                 id: QueueId(1),
                 progress: progress(50),
+                lease: AfterUpdate::EndLease,
             },
             SpoolChange::Remove { id: QueueId(2) },
         ],
@@ -517,6 +510,7 @@ async fn leases_keep_two_runners_apart_and_end_with_the_change() {
         spool: vec![SpoolChange::Update {
             id: first.id,
             progress: progress(50_000_000_000),
+            lease: AfterUpdate::EndLease,
         }],
         ..Batch::default()
     };

@@ -11,7 +11,7 @@ use crate::event::EventName;
 use crate::intake::SessionKind;
 use crate::intake::recipients::Target;
 use crate::intake::tell::named;
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use crate::queue::{EntryState, Origin, QueueEntry, QueueId, QueueProgress};
 
 /// Recipients of one queue entry: its progress is written anew each time.
 const RECIPIENTS_PER_ENTRY: usize = 500;
@@ -88,18 +88,15 @@ impl Settlement<'_> {
             },
             received_at: self.mail.received_at,
             message: self.mail.message.with_prefix(prefix),
-            progress: QueueProgress {
-                recipients: recipients
-                    .iter()
-                    .cloned()
-                    .map(QueueRecipient::new)
-                    .collect(),
-                next_attempt: now,
-                expires_at: parts.schedule.expires_at(self.mail.received_at),
-                attempts: 0,
-                on_hold: held,
-                delay_told: false,
-            },
+            progress: QueueProgress::new(
+                recipients.iter().cloned(),
+                now,
+                parts.schedule.expires_at(self.mail.received_at),
+            )
+            .in_state(match held {
+                true => EntryState::Held,
+                false => EntryState::Waiting,
+            }),
         }
     }
 }

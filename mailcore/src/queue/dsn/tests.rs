@@ -17,14 +17,7 @@ fn entry(params: MailParams, message: impl Into<Bytes>) -> QueueEntry {
         origin: Origin::Received,
         received_at: Timestamp::from_secs(1_767_225_600),
         message: Message::from_bytes(message),
-        progress: QueueProgress {
-            recipients: Vec::new(),
-            next_attempt: Timestamp::EPOCH,
-            expires_at: Timestamp::EPOCH,
-            attempts: 1,
-            on_hold: false,
-            delay_told: false,
-        },
+        progress: QueueProgress::new([], Timestamp::EPOCH, Timestamp::EPOCH),
     }
 }
 

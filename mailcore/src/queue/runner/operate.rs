@@ -3,10 +3,10 @@
 use thiserror::Error;
 
 use super::QueueRunner;
-use crate::batch::{Batch, SpoolChange};
+use crate::batch::{AfterUpdate, Batch, SpoolChange};
 use crate::event::EventName;
 use crate::queue::dsn::{ReportedAction, ReportedRecipient};
-use crate::queue::{QueueEntry, QueueId, QueueProgress};
+use crate::queue::{EntryState, EntryStateKind, QueueEntry, QueueId, QueueProgress};
 use crate::seams::{CommitError, StoreError};
 use crate::status::{Failure, Status};
 
@@ -68,7 +68,10 @@ impl QueueRunner {
             return Err(OperateError::Running);
         }
         let entry = self.seams.spool.entry(id).await?;
-        let entry = entry.ok_or(OperateError::NotFound)?;
+        // A kept copy is no mail on its way: there is nothing to do with it here.
+        let entry = entry
+            .filter(|entry| entry.progress.state.kind() != EntryStateKind::Kept)
+            .ok_or(OperateError::NotFound)?;
         let batch = self.operation(&entry, operation).await;
         self.seams.commit.commit(batch).await?;
         drop(active);
@@ -79,18 +82,23 @@ impl QueueRunner {
         let id = entry.id;
         let now = self.seams.clock.now();
         let mut batch = Batch::default();
-        let update = |next_attempt, on_hold| SpoolChange::Update {
+        let update = |next_attempt, state| SpoolChange::Update {
             id,
             progress: QueueProgress {
                 next_attempt,
-                on_hold,
+                state,
                 ..entry.progress.clone()
             },
+            lease: AfterUpdate::EndLease,
         };
+        let state = entry.progress.state.clone();
         batch.spool.push(match operation {
-            Operation::Retry => update(now, entry.progress.on_hold),
-            Operation::Hold => update(entry.progress.next_attempt, true),
-            Operation::Release => update(now, false),
+            Operation::Retry => match state {
+                EntryState::Held => update(now, EntryState::Held),
+                _ => update(now, EntryState::Waiting),
+            },
+            Operation::Hold => update(entry.progress.next_attempt, EntryState::Held),
+            Operation::Release => update(now, EntryState::Waiting),
             Operation::Bounce | Operation::Delete => SpoolChange::Remove { id },
         });
         match operation {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::attempt::Outcomes;
 use super::{QueueRunner, lease_held};
 use crate::address::{Address, ReversePath};
-use crate::batch::{Batch, SpoolChange};
+use crate::batch::{AfterUpdate, Batch, SpoolChange};
 use crate::envelope::{Notify, Recipient};
 use crate::event::{Event, EventId, EventName, TraceId};
 use crate::intake::tell::named;
@@ -83,12 +83,14 @@ impl QueueRunner {
             id: entry.id,
             progress: QueueProgress {
                 recipients: settlement.left,
+                done: entry.progress.done.clone(),
                 next_attempt: self.config.schedule.next_attempt(now, attempts, expires_at),
                 expires_at,
                 attempts,
-                on_hold: entry.progress.on_hold,
+                state: entry.progress.state.clone(),
                 delay_told: entry.progress.delay_told || settlement.tell_delay,
             },
+            lease: AfterUpdate::EndLease,
         }
     }
 
@@ -130,14 +132,7 @@ impl QueueRunner {
             origin: Origin::Server,
             received_at: now,
             message: notice.message,
-            progress: QueueProgress {
-                recipients: vec![QueueRecipient::new(recipient)],
-                next_attempt: now,
-                expires_at: self.config.schedule.expires_at(now),
-                attempts: 0,
-                on_hold: false,
-                delay_told: false,
-            },
+            progress: QueueProgress::new([recipient], now, self.config.schedule.expires_at(now)),
         };
         batch.spool.push(SpoolChange::Enqueue(Arc::new(queued)));
         let event = self

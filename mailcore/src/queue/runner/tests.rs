@@ -19,7 +19,7 @@ use crate::envelope::{MailParams, Notify, Recipient};
 use crate::event::{EventName, TraceId};
 use crate::mailbox::MailboxName;
 use crate::message::Message;
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient, RetrySchedule};
+use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, RetrySchedule};
 use crate::seams::{
     Clock, DeliveryAgent, DeliveryJob, NextHop, QuotaLimit, Route, RouteError, RouteQuery, Router,
 };
@@ -168,14 +168,7 @@ impl Bench {
             origin: Origin::Received,
             received_at: now,
             message: Message::from_bytes("Subject: hello\r\n\r\nbody\r\n"),
-            progress: QueueProgress {
-                recipients: recipients.map(QueueRecipient::new).collect(),
-                next_attempt: now,
-                expires_at: RetrySchedule::default().expires_at(now),
-                attempts: 0,
-                on_hold: false,
-                delay_told: false,
-            },
+            progress: QueueProgress::new(recipients, now, RetrySchedule::default().expires_at(now)),
         }
     }
 

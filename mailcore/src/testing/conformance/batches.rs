@@ -140,7 +140,7 @@ fn full_batch() -> Batch {
 
 async fn nothing_was_written(stores: &Stores) {
     assert!(all(&inbox(&stores.storage).await).await.is_empty());
-    assert_eq!(stores.spool.count().await.expect("count"), 0);
+    assert_eq!(stores.spool.counts().await.expect("counts").queued(), 0);
     let key = StateKey::new("test", "never");
     assert!(stores.state.read(&key).await.expect("read").is_none());
     let events = stores.outbox.read(Default::default(), 100).await;

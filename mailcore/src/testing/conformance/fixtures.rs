@@ -9,7 +9,7 @@ use crate::envelope::{MailParams, Recipient};
 use crate::event::TraceId;
 use crate::mailbox::{Flags, MailboxName, SystemFlag, Uid, UidSet};
 use crate::message::{Message, Summary};
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress};
 use crate::seams::{Mailbox, NewMessage, QuotaLimit, Storage};
 use crate::time::Timestamp;
 
@@ -119,13 +119,10 @@ pub(super) fn entry(id: u128, to: &str, due: Timestamp) -> QueueEntry {
         origin: Origin::Received,
         received_at: due,
         message: Message::from_bytes(octets("queued")),
-        progress: QueueProgress {
-            recipients: vec![QueueRecipient::new(Recipient::new(address(to)))],
-            next_attempt: due,
-            expires_at: Timestamp::from_secs(4_000_000_000),
-            attempts: 0,
-            on_hold: false,
-            delay_told: false,
-        },
+        progress: QueueProgress::new(
+            [Recipient::new(address(to))],
+            due,
+            Timestamp::from_secs(4_000_000_000),
+        ),
     }
 }

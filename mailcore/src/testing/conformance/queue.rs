@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::batch::{Batch, Precondition, SpoolChange};
-use crate::queue::{QueueEntry, QueueId};
-use crate::seams::{Clock, Lease, SpoolQuery};
+use crate::address::ReversePath;
+use crate::batch::{AfterUpdate, Batch, Precondition, SpoolChange};
+use crate::envelope::{Priority, Recipient};
+use crate::queue::{DoneRecipient, EntryState, EntryStateKind, QueueEntry, QueueId, QueueProgress};
+use crate::seams::{Clock, Lease, SpoolOrder, SpoolQuery};
 use crate::server::Stores;
+use crate::status::Outcome;
 use crate::testing::VirtualClock;
 use crate::time::Timestamp;
 
@@ -30,8 +33,12 @@ pub async fn spool(make: &impl AsyncFn(VirtualClock) -> Stores) {
         a_released_entry_is_due_again,
         a_lease_ends_with_its_time,
         a_change_ends_the_lease,
-        held_entries_are_not_leased,
+        an_update_may_keep_the_lease,
+        only_waiting_entries_are_leased,
+        the_urgent_are_leased_first,
+        copies_are_kept_until_their_time_is_over,
         listing_pages_and_filters,
+        listing_takes_one_state_and_either_order,
         watchers_are_told,
     );
 }
@@ -57,6 +64,22 @@ impl Subject {
             ..Batch::default()
         };
         self.stores.commit.commit(batch).await.expect("commit");
+    }
+
+    async fn update(&self, id: u128, progress: QueueProgress, lease: AfterUpdate) {
+        let id = QueueId(id);
+        self.change(vec![SpoolChange::Update {
+            id,
+            progress,
+            lease,
+        }])
+        .await;
+    }
+
+    /// Waiting, held, bad, kept.
+    async fn counts(&self) -> (u64, u64, u64, u64) {
+        let counts = self.stores.spool.counts().await.expect("counts");
+        (counts.waiting, counts.held, counts.bad, counts.kept)
     }
 
     async fn lease(&self, limit: usize) -> Vec<(Arc<QueueEntry>, Lease)> {
@@ -88,7 +111,7 @@ async fn entries_come_when_they_are_due(subject: &Subject) {
         ])
         .await;
     let spool = &subject.stores.spool;
-    assert_eq!(spool.count().await.expect("count"), 3);
+    assert_eq!(subject.counts().await, (3, 0, 0, 0));
     assert!(
         subject.leased_ids(10).await.is_empty(),
         "nothing is due yet"
@@ -181,6 +204,7 @@ async fn a_change_ends_the_lease(subject: &Subject) {
             SpoolChange::Update {
                 id,
                 progress: progress.clone(),
+                lease: AfterUpdate::EndLease,
             },
             SpoolChange::Remove { id: leased[1].0.id },
         ])
@@ -190,27 +214,129 @@ async fn a_change_ends_the_lease(subject: &Subject) {
     let found = spool.entry(id).await.expect("entry").expect("it is there");
     assert_eq!(found.progress, progress);
     assert_eq!(spool.next_due().await.expect("next due"), Some(later));
-    assert_eq!(spool.count().await.expect("count"), 1);
+    assert_eq!(subject.counts().await, (1, 0, 0, 0));
     subject.clock.advance(Duration::from_secs(60));
     assert_eq!(subject.leased_ids(10).await, [id.0]);
 }
 
-async fn held_entries_are_not_leased(subject: &Subject) {
-    let mut held = entry(1, "a@x.test", subject.now());
-    held.progress.on_hold = true;
-    subject.enqueue([held.clone()]).await;
-    assert!(subject.lease(10).await.is_empty());
-    let spool = &subject.stores.spool;
-    assert_eq!(spool.next_due().await.expect("next due"), None);
-    let mut progress = held.progress;
-    progress.on_hold = false;
+async fn an_update_may_keep_the_lease(subject: &Subject) {
+    subject.enqueue([entry(1, "a@x.test", subject.now())]).await;
+    let (leased, lease) = subject.lease(10).await.pop().expect("due");
+    let mut progress = leased.progress.clone();
+    progress.attempts = 1;
     subject
-        .change(vec![SpoolChange::Update {
-            id: QueueId(1),
-            progress,
-        }])
+        .update(1, progress.clone(), AfterUpdate::KeepLease)
+        .await;
+    assert!(subject.holds(QueueId(1), lease).await);
+    assert!(subject.lease(10).await.is_empty(), "it is still taken");
+    let found = subject.stores.spool.entry(QueueId(1)).await.expect("entry");
+    assert_eq!(found.expect("it is there").progress, progress);
+    subject.clock.advance(LEASE + Duration::from_secs(1));
+    assert!(!subject.holds(QueueId(1), lease).await, "its time is over");
+    assert_eq!(subject.leased_ids(10).await, [1]);
+}
+
+async fn only_waiting_entries_are_leased(subject: &Subject) {
+    let now = subject.now();
+    let states = states(now.after(Duration::from_secs(60)));
+    subject
+        .enqueue(
+            (1..)
+                .zip(&states)
+                .map(|(id, state)| in_state(id, now, state)),
+        )
         .await;
     assert_eq!(subject.leased_ids(10).await, [1]);
+    let spool = &subject.stores.spool;
+    assert_eq!(spool.next_due().await.expect("next due"), None);
+    assert_eq!(subject.counts().await, (1, 1, 1, 1));
+    for (id, state) in (1..).zip(&states) {
+        let found = spool.entry(QueueId(id)).await.expect("entry");
+        assert_eq!(found.expect("it is there").progress.state, *state);
+        let waiting = in_state(id, now, &EntryState::Waiting).progress;
+        subject.update(id, waiting, AfterUpdate::EndLease).await;
+    }
+    assert_eq!(subject.leased_ids(10).await, [1, 2, 3, 4]);
+    for (id, state) in (1..).zip(&states) {
+        let progress = in_state(id, now, state).progress;
+        subject.update(id, progress, AfterUpdate::EndLease).await;
+    }
+    assert_eq!(subject.leased_ids(10).await, [1]);
+    assert_eq!(subject.counts().await, (1, 1, 1, 1));
+}
+
+async fn the_urgent_are_leased_first(subject: &Subject) {
+    let now = subject.now();
+    let since = |minutes: i64| Timestamp::from_millis(now.millis() - minutes * 60_000);
+    let with = |id, priority, due| {
+        let mut entry = entry(id, "a@x.test", due);
+        entry.params.priority = Priority::new(priority).expect("a priority");
+        entry
+    };
+    let later = now.after(Duration::from_secs(60));
+    subject
+        .enqueue([
+            with(1, 0, now),
+            with(2, -4, since(90)),
+            with(3, 4, now),
+            with(4, 0, since(1)),
+            with(5, 9, later),
+            with(6, -4, since(1)),
+        ])
+        .await;
+    assert_eq!(subject.leased_ids(2).await, [2, 3]);
+    assert_eq!(subject.leased_ids(10).await, [4, 1, 6]);
+    let next = subject.stores.spool.next_due().await.expect("next due");
+    assert_eq!(next, Some(later));
+}
+
+async fn copies_are_kept_until_their_time_is_over(subject: &Subject) {
+    let now = subject.now();
+    let until = |seconds| EntryState::Kept {
+        until: now.after(Duration::from_secs(seconds)),
+    };
+    subject
+        .enqueue([
+            in_state(1, now, &until(20)),
+            in_state(2, now, &until(10)),
+            in_state(3, now, &until(60)),
+            entry(4, "a@x.test", now),
+        ])
+        .await;
+    let spool = &subject.stores.spool;
+    let outlived = async |limit| {
+        let found = spool
+            .outlived(subject.now(), limit)
+            .await
+            .expect("outlived");
+        found.into_iter().map(|id| id.0).collect::<Vec<_>>()
+    };
+    assert!(outlived(10).await.is_empty());
+    subject.clock.advance(Duration::from_secs(20));
+    assert_eq!(outlived(1).await, [2]);
+    assert_eq!(outlived(10).await, [2, 1]);
+    subject
+        .change(vec![SpoolChange::Remove { id: QueueId(2) }])
+        .await;
+    assert_eq!(outlived(10).await, [1]);
+    assert_eq!(subject.counts().await, (1, 0, 0, 2));
+}
+
+/// One of each.
+fn states(until: Timestamp) -> [EntryState; 4] {
+    let reason = "a loop".to_owned();
+    [
+        EntryState::Waiting,
+        EntryState::Held,
+        EntryState::Bad { reason },
+        EntryState::Kept { until },
+    ]
+}
+
+fn in_state(id: u128, due: Timestamp, state: &EntryState) -> QueueEntry {
+    let mut entry = entry(id, "a@x.test", due);
+    entry.progress.state = state.clone();
+    entry
 }
 
 async fn listing_pages_and_filters(subject: &Subject) {
@@ -228,6 +354,7 @@ async fn listing_pages_and_filters(subject: &Subject) {
             after: after.map(QueueId),
             domain: domain.map(|it| it.parse().expect("a domain")),
             limit,
+            ..SpoolQuery::default()
         };
         let found = subject.stores.spool.list(&query).await.expect("list");
         let line = |it: &crate::seams::SpoolSummary| (it.entry.id.0, it.leased);
@@ -238,6 +365,60 @@ async fn listing_pages_and_filters(subject: &Subject) {
     assert_eq!(list(None, None, 2).await, all[..2]);
     assert_eq!(list(Some(2), None, 10).await, all[2..]);
     assert_eq!(list(None, Some("y.test"), 10).await, all[1..]);
+}
+
+async fn listing_takes_one_state_and_either_order(subject: &Subject) {
+    let now = subject.now();
+    let states = states(now.after(Duration::from_secs(60)));
+    let mut entries: Vec<_> = (1..=8u128)
+        .zip(states.iter().cycle())
+        .map(|(id, state)| in_state(id, now, state))
+        .collect();
+    entries[4].reverse_path = ReversePath::Null;
+    entries[5].received_at = now.after(Duration::from_secs(1));
+    let recipient = Recipient::new("served@y.test".parse().expect("an address"));
+    let done = DoneRecipient::of(recipient.clone(), &Outcome::Delivered, now);
+    entries[7].progress.done.extend(done);
+    subject.enqueue(entries).await;
+    let list = async |query: SpoolQuery| {
+        let found = subject.stores.spool.list(&query).await.expect("list");
+        found.iter().map(|it| it.entry.id.0).collect::<Vec<_>>()
+    };
+    let all = SpoolQuery::default;
+    assert_eq!(list(all()).await, [1, 2, 3, 5, 6, 7], "copies aside");
+    for (state, expected) in EntryStateKind::ALL.into_iter().zip(1..) {
+        let state = Some(state);
+        let newest_first = SpoolQuery {
+            state,
+            order: SpoolOrder::NewestFirst,
+            ..all()
+        };
+        assert_eq!(list(newest_first.clone()).await, [expected + 4, expected]);
+        let after = Some(QueueId(expected + 4));
+        let next_page = SpoolQuery {
+            after,
+            ..newest_first
+        };
+        assert_eq!(list(next_page).await, [expected]);
+        assert_eq!(
+            list(SpoolQuery { state, ..all() }).await,
+            [expected, expected + 4]
+        );
+    }
+    let sender = Some(ReversePath::Null);
+    assert_eq!(list(SpoolQuery { sender, ..all() }).await, [5]);
+    let received_before = Some(now.after(Duration::from_secs(1)));
+    let earlier = SpoolQuery {
+        received_before,
+        ..all()
+    };
+    assert_eq!(list(earlier).await, [1, 2, 3, 5, 7]);
+    let served = SpoolQuery {
+        state: Some(EntryStateKind::Kept),
+        recipient: Some(recipient.address),
+        ..all()
+    };
+    assert_eq!(list(served).await, [8]);
 }
 
 async fn watchers_are_told(subject: &Subject) {

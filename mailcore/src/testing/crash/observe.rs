@@ -6,7 +6,7 @@ use super::step::{EVENT, NAMESPACE, Spot, Text, account};
 use crate::event::{EventCursor, EventName};
 use crate::mailbox::{MailboxStatus, MessageInfo, UidSet};
 use crate::message::Message;
-use crate::queue::QueueProgress;
+use crate::queue::{EntryStateKind, QueueProgress};
 use crate::seams::{SpoolQuery, StateValue, StoreError};
 use crate::server::Stores;
 
@@ -51,14 +51,21 @@ impl Observed {
             limit: MANY,
             ..SpoolQuery::default()
         };
-        for line in stores.spool.list(&query).await? {
+        let kept = SpoolQuery {
+            state: Some(EntryStateKind::Kept),
+            ..query.clone()
+        };
+        let mut lines = stores.spool.list(&query).await?;
+        lines.extend(stores.spool.list(&kept).await?);
+        for line in lines {
             let what = format!("queue entry {}", line.entry.id);
             if let Some(text) = seen.text(&line.entry.message, &what).await? {
                 let entry = (text, line.entry.progress.clone());
                 seen.queue.insert(line.entry.id.0, entry);
             }
         }
-        let count = stores.spool.count().await?;
+        let counts = stores.spool.counts().await?;
+        let count = counts.queued() + counts.kept;
         if count != seen.queue.len() as u64 {
             seen.problems
                 .push(format!("the queue counts {count} entries"));

@@ -11,6 +11,7 @@ use super::script::{ACCOUNTS, Numbers, Turn};
 use super::step::{Step, Told, Work};
 use super::{Derived, Opened, Subject};
 use crate::mailbox::ModSeq;
+use crate::queue::EntryState;
 use crate::seams::{Clock, CommitError, StoreError};
 use crate::testing::VirtualClock;
 
@@ -374,7 +375,7 @@ impl<'a> Player<'a> {
             .model
             .queue
             .values()
-            .filter(|(_, it)| !it.on_hold)
+            .filter(|(_, it)| it.state == EntryState::Waiting)
             .count();
         match spool.lease(later, usize::MAX >> 1, day).await {
             Ok(leased) => {

@@ -8,6 +8,7 @@ use super::model::Model;
 use super::step::{LINE, NAMESPACE, QueueWork, Spot, Step, Text, Work, progress};
 use crate::batch::{Precondition, StateChange};
 use crate::mailbox::{FlagChange, Flags, Keyword, MailboxName, SystemFlag};
+use crate::queue::EntryState;
 use crate::seams::StateKey;
 use crate::time::Timestamp;
 
@@ -109,8 +110,22 @@ pub(super) fn delivery(accounts: &[usize], size: usize, numbers: &mut Numbers) -
     }
 }
 
-fn enqueue(size: usize, on_hold: bool, now: Timestamp, numbers: &mut Numbers) -> QueueWork {
-    let due = progress(0, now, on_hold);
+/// Most often waiting.
+fn any_state(dice: &Dice, now: Timestamp) -> EntryState {
+    match dice.index(8) {
+        0 => EntryState::Held,
+        1 => EntryState::Bad {
+            reason: "a loop".into(),
+        },
+        2 => EntryState::Kept {
+            until: now.after(Duration::from_secs(dice.below(90))),
+        },
+        _ => EntryState::Waiting,
+    }
+}
+
+fn enqueue(size: usize, state: EntryState, now: Timestamp, numbers: &mut Numbers) -> QueueWork {
+    let due = progress(0, now, state);
     QueueWork::Enqueue(numbers.id(), numbers.text(size), due)
 }
 
@@ -125,14 +140,14 @@ pub(super) fn fixed(
         0 => vec![Step::Create(Spot::new(0, "INBOX"))],
         1 => vec![Step::Create(Spot::new(1, "INBOX"))],
         2 => vec![Step::Commit(Work {
-            queue: vec![enqueue(SMALL, false, now, numbers)],
+            queue: vec![enqueue(SMALL, EntryState::Waiting, now, numbers)],
             state: vec![put("first", 1), add("deliveries", 1)],
             ..delivery(&[0, 1], SMALL, numbers)
         })],
         3 => vec![append(0, "INBOX", &[10, 3_000, 40], numbers)],
         4 => vec![Step::Create(Spot::new(0, "work/deep"))],
         5 => vec![Step::Commit(Work {
-            queue: vec![enqueue(LARGE, false, now, numbers)],
+            queue: vec![enqueue(LARGE, EntryState::Waiting, now, numbers)],
             ..delivery(&[0, 1], LARGE, numbers)
         })],
         6..=9 => first_half(at, model, numbers),
@@ -205,7 +220,7 @@ fn second_half(at: usize, model: &Model, now: Timestamp, numbers: &mut Numbers) 
     let inbox = Spot::new(0, "INBOX");
     let uids = model.uids(&inbox);
     let queued: Vec<u128> = model.queue.keys().copied().collect();
-    let later = progress(3, now.after(Duration::from_secs(60)), false);
+    let later = progress(3, now.after(Duration::from_secs(60)), EntryState::Waiting);
     let queue = |queue| {
         vec![Step::Commit(Work {
             queue,
@@ -239,7 +254,7 @@ fn second_half(at: usize, model: &Model, now: Timestamp, numbers: &mut Numbers) 
         ],
         _ => {
             let removed = queued.first().map(|id| QueueWork::Remove(*id));
-            let held = enqueue(SMALL, true, now, numbers);
+            let held = enqueue(SMALL, EntryState::Held, now, numbers);
             queue(removed.into_iter().chain([held]).collect())
         }
     }
@@ -286,7 +301,7 @@ fn size(dice: &Dice) -> usize {
 fn commit(dice: &Dice, now: Timestamp, numbers: &mut Numbers) -> Step {
     let accounts: &[usize] = [&[0][..], &[1], &[0, 1]][dice.index(3)];
     let queue = match dice.once_in(3) {
-        true => vec![enqueue(size(dice), dice.once_in(4), now, numbers)],
+        true => vec![enqueue(size(dice), any_state(dice, now), now, numbers)],
         false => Vec::new(),
     };
     Step::Commit(Work {
@@ -350,7 +365,8 @@ fn queue_step(dice: &Dice, model: &Model, now: Timestamp) -> Step {
         true => Vec::new(),
         false => {
             let id = queued[dice.index(queued.len())];
-            let next = progress(7, now.after(Duration::from_secs(dice.below(90))), false);
+            let due = now.after(Duration::from_secs(dice.below(90)));
+            let next = progress(7, due, any_state(dice, now));
             match dice.coin() {
                 true => vec![QueueWork::Update(id, next)],
                 false => vec![QueueWork::Remove(id)],

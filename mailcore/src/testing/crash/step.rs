@@ -11,13 +11,14 @@ use bytes::Bytes;
 use crate::account::AccountId;
 use crate::address::ReversePath;
 use crate::batch::{
-    Append, Batch, DeliveryId, IfMissing, Precondition, Receipt, SpoolChange, StateChange,
+    AfterUpdate, Append, Batch, DeliveryId, IfMissing, Precondition, Receipt, SpoolChange,
+    StateChange,
 };
 use crate::envelope::{MailParams, Recipient};
 use crate::event::{Event, EventId, EventName, TraceId};
 use crate::mailbox::{FlagChange, Flags, MailboxName, Uid, UidSet};
 use crate::message::{INLINE_LIMIT, Message, Summary};
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use crate::queue::{EntryState, Origin, QueueEntry, QueueId, QueueProgress};
 use crate::seams::{
     Appended, CommitError, CopyReceipt, Lease, NewMessage, QuotaLimit, StateValue, StoreError,
     StoreReceipt,
@@ -196,15 +197,16 @@ pub(super) fn uid_set(uids: &[u32]) -> UidSet {
     uids.iter().filter_map(|it| Uid::new(*it)).collect()
 }
 
-pub(super) fn progress(attempts: u32, next: Timestamp, on_hold: bool) -> QueueProgress {
+pub(super) fn progress(attempts: u32, next: Timestamp, state: EntryState) -> QueueProgress {
     let to = "someone@elsewhere.test".parse().expect("an address");
     QueueProgress {
-        recipients: vec![QueueRecipient::new(Recipient::new(to))],
-        next_attempt: next,
-        expires_at: Timestamp::from_secs(4_000_000_000),
         attempts,
-        on_hold,
-        delay_told: false,
+        state,
+        ..QueueProgress::new(
+            [Recipient::new(to)],
+            next,
+            Timestamp::from_secs(4_000_000_000),
+        )
     }
 }
 
@@ -352,6 +354,7 @@ impl QueueWork {
                 SpoolChange::Update {
                     id: QueueId(*id),
                     progress: progress.clone(),
+                    lease: AfterUpdate::EndLease,
                 }
             }
             Self::Remove(id) => {

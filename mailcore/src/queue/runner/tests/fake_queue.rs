@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::batch::{Batch, Precondition, Receipt, SpoolChange};
+use crate::batch::{AfterUpdate, Batch, Precondition, Receipt, SpoolChange};
 use crate::event::Event;
-use crate::queue::{QueueEntry, QueueId};
+use crate::queue::{EntryState, QueueEntry, QueueId};
 use crate::seams::{
-    Clock, Commit, CommitError, Lease, Spool, SpoolQuery, SpoolSummary, Stage, StoreError,
+    Clock, Commit, CommitError, Lease, Spool, SpoolCounts, SpoolQuery, SpoolSummary, Stage,
+    StoreError,
 };
 use crate::testing::VirtualClock;
 use crate::time::{Monotonic, Timestamp};
@@ -71,7 +72,10 @@ impl Spool for FakeQueue {
         let mut leased = Vec::new();
         for held in self.entries.lock().unwrap().values_mut() {
             let progress = &held.0.progress;
-            if leased.len() == limit || progress.on_hold || progress.next_attempt > now {
+            if leased.len() == limit
+                || progress.state != EntryState::Waiting
+                || progress.next_attempt > now
+            {
                 continue;
             }
             if self.is_free(held) {
@@ -94,7 +98,7 @@ impl Spool for FakeQueue {
         let entries = self.entries.lock().unwrap();
         let free = entries.values().filter(|held| self.is_free(held));
         Ok(free
-            .filter(|held| !held.0.progress.on_hold)
+            .filter(|held| held.0.progress.state == EntryState::Waiting)
             .map(|held| held.0.progress.next_attempt)
             .min())
     }
@@ -108,8 +112,16 @@ impl Spool for FakeQueue {
         Err(StoreError::Unsupported("list"))
     }
 
-    async fn count(&self) -> Result<u64, StoreError> {
-        Ok(self.entries.lock().unwrap().len() as u64)
+    async fn outlived(&self, _: Timestamp, _: usize) -> Result<Vec<QueueId>, StoreError> {
+        Err(StoreError::Unsupported("outlived"))
+    }
+
+    async fn counts(&self) -> Result<SpoolCounts, StoreError> {
+        let mut counts = SpoolCounts::default();
+        for (entry, _) in self.entries.lock().unwrap().values() {
+            *counts.of(entry.progress.state.kind()) += 1;
+        }
+        Ok(counts)
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -144,13 +156,18 @@ impl Commit for FakeQueue {
                     self.enqueued.lock().unwrap().push(entry.clone());
                     entries.insert(entry.id, (entry, None));
                 }
-                SpoolChange::Update { id, progress } => {
+                SpoolChange::Update {
+                    id,
+                    progress,
+                    lease,
+                } => {
                     if let Some(held) = entries.get_mut(&id) {
                         let entry = QueueEntry {
                             progress,
                             ..held.0.as_ref().clone()
                         };
-                        *held = (Arc::new(entry), None);
+                        let lease = held.1.filter(|_| lease == AfterUpdate::KeepLease);
+                        *held = (Arc::new(entry), lease);
                     }
                 }
                 SpoolChange::Remove { id } => {

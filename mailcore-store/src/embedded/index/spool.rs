@@ -1,0 +1,157 @@
+//! Reading the queue's table.
+//!
+//! Kept copies may be many times what waits, so every question about what waits
+//! is a range of an index that has its state first, or no copies at all.
+
+use mailcore::envelope::Priority;
+use mailcore::queue::{EntryStateKind, lease_rank};
+use mailcore::seams::{SpoolCounts, SpoolOrder, SpoolQuery};
+use mailcore::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{signed, unsigned};
+
+/// A queue entry's row.
+#[derive(Debug, Clone)]
+pub(crate) struct SpoolRow {
+    pub(crate) id: u128,
+    pub(crate) body: u64,
+    pub(crate) fixed: Vec<u8>,
+    pub(crate) progress: Vec<u8>,
+}
+
+fn spool_row(row: &Row<'_>) -> rusqlite::Result<SpoolRow> {
+    Ok(SpoolRow {
+        id: id(row, 0)?,
+        body: row.get(1).map(unsigned)?,
+        fixed: row.get(2)?,
+        progress: row.get(3)?,
+    })
+}
+
+fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<u128> {
+    row.get(at).map(u128::from_be_bytes)
+}
+
+/// Takes each priority that entries of a state have, the highest first: what is
+/// due is a range of the index only within one.
+fn each_priority(
+    conn: &Connection,
+    state: EntryStateKind,
+    mut take: impl FnMut(i8) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut query = conn.prepare_cached(
+        "SELECT priority FROM spool WHERE state = ? AND priority < ? ORDER BY priority DESC LIMIT 1",
+    )?;
+    let mut below = i64::from(i8::MAX);
+    while let Some(found) = query
+        .query_row(params![state.number(), below], |row| row.get::<_, i8>(0))
+        .optional()?
+    {
+        take(found)?;
+        below = i64::from(found);
+    }
+    Ok(())
+}
+
+/// The ids of up to `limit` entries of a state due at `now`, without those
+/// `passed` over: the urgent first, then those due longest.
+pub(crate) fn due(
+    conn: &Connection,
+    state: EntryStateKind,
+    (now, limit): (Timestamp, usize),
+    passed: &dyn Fn(u128) -> bool,
+) -> rusqlite::Result<Vec<u128>> {
+    let mut query = conn.prepare_cached(
+        "SELECT id, due FROM spool WHERE state = ? AND priority = ? AND due <= ? ORDER BY due, id",
+    )?;
+    let mut found = Vec::new();
+    each_priority(conn, state, |value| {
+        let priority = Priority::new(value).unwrap_or_default();
+        let mut rows = query.query(params![state.number(), value, now.millis()])?;
+        let mut room = limit;
+        while room > 0
+            && let Some(row) = rows.next()?
+        {
+            let (id, due) = (id(row, 0)?, Timestamp::from_millis(row.get(1)?));
+            if !passed(id) {
+                found.push((lease_rank(priority, due), id));
+                room -= 1;
+            }
+        }
+        Ok(())
+    })?;
+    found.sort_unstable();
+    found.truncate(limit);
+    Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
+/// When the first waiting entry not `leased` is due.
+pub(crate) fn next_due(
+    conn: &Connection,
+    leased: &dyn Fn(u128) -> bool,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let state = EntryStateKind::Waiting;
+    let mut query = conn.prepare_cached(
+        "SELECT id, due FROM spool WHERE state = ? AND priority = ? ORDER BY due",
+    )?;
+    let mut first: Option<Timestamp> = None;
+    each_priority(conn, state, |priority| {
+        let mut rows = query.query(params![state.number(), priority])?;
+        while let Some(row) = rows.next()? {
+            if !leased(id(row, 0)?) {
+                let due = Timestamp::from_millis(row.get(1)?);
+                first = Some(first.map_or(due, |first| first.min(due)));
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(first)
+}
+
+pub(crate) fn entry(conn: &Connection, id: u128) -> rusqlite::Result<Option<SpoolRow>> {
+    conn.prepare_cached("SELECT id, body, fixed, progress FROM spool WHERE id = ?")?
+        .query_row([&id.to_be_bytes()[..]], spool_row)
+        .optional()
+}
+
+/// Up to `limit` entries of the states that `query` takes, after `after`, by id.
+pub(crate) fn page(
+    conn: &Connection,
+    query: &SpoolQuery,
+    after: Option<u128>,
+    limit: usize,
+) -> rusqlite::Result<Vec<SpoolRow>> {
+    const KEPT: &str = "NOT INDEXED WHERE state = 3";
+    const QUEUED: &str = "INDEXED BY spool_queued WHERE state < 3";
+    let (from, state) = match query.state {
+        Some(EntryStateKind::Kept) => (KEPT, None),
+        Some(state) => (QUEUED, Some(state.number())),
+        None => (QUEUED, None),
+    };
+    let (beyond, direction, start) = match query.order {
+        SpoolOrder::OldestFirst => (">", "ASC", Vec::new()),
+        // Longer than any id, and so after all.
+        SpoolOrder::NewestFirst => ("<", "DESC", vec![u8::MAX; 17]),
+    };
+    let after = after.map_or(start, |id| id.to_be_bytes().to_vec());
+    conn.prepare_cached(&format!(
+        "SELECT id, body, fixed, progress FROM spool {from} AND state = ifnull(?, state)
+         AND id {beyond} ? ORDER BY id {direction} LIMIT ?"
+    ))?
+    .query_map(params![state, after, signed(limit as u64)], spool_row)?
+    .collect()
+}
+
+pub(crate) fn counts(conn: &Connection) -> rusqlite::Result<SpoolCounts> {
+    let mut counts = SpoolCounts::default();
+    let mut query = conn.prepare_cached("SELECT state, count(*) FROM spool GROUP BY state")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(state) = EntryStateKind::from_number(row.get(0)?) {
+            *counts.of(state) += row.get(1).map(unsigned)?;
+        }
+    }
+    Ok(counts)
+}
