@@ -17,6 +17,7 @@ pub mod crash;
 mod dice;
 pub mod disk;
 mod entropy;
+pub mod faults;
 mod resolver;
 
 pub use clock::VirtualClock;
