@@ -8,12 +8,17 @@ mod encode;
 mod parse;
 #[cfg(test)]
 mod tests;
+pub(crate) mod times;
+pub(crate) mod xclient;
 mod xtext;
 
 use mailcore::account::Secret;
 use mailcore::address::{AddressError, Domain, ForwardPath, ReversePath};
 use mailcore::envelope::{MailParams, Notify, OriginalRecipient};
 use thiserror::Error;
+
+pub use times::{By, Hold};
+pub use xclient::{Told, Xclient};
 
 /// Octets allowed in an `ENVID=` value (RFC 3461 section 4.4).
 pub const MAX_ENVID: usize = 100;
@@ -64,6 +69,8 @@ pub enum Command {
     Auth(Auth),
     /// `ETRN SP node` (RFC 1985 section 5).
     Etrn(String),
+    /// `XCLIENT 1*( SP name=value )`, from proxies alone.
+    Xclient(Xclient),
 }
 
 /// The arguments of MAIL.
@@ -76,6 +83,10 @@ pub struct Mail {
     /// `AUTH=`: who submitted the message first, as the client claims; `<>`
     /// when it does not know (RFC 4954 section 5).
     pub submitter: Option<ReversePath>,
+    /// `HOLDFOR=` or `HOLDUNTIL=`.
+    pub hold: Option<Hold>,
+    /// `BY=`.
+    pub by: Option<By>,
 }
 
 impl Mail {
@@ -85,6 +96,8 @@ impl Mail {
             reverse_path,
             params: MailParams::default(),
             submitter: None,
+            hold: None,
+            by: None,
         }
     }
 }
@@ -141,6 +154,7 @@ impl Command {
             Self::StartTls => Verb::StartTls,
             Self::Auth(_) => Verb::Auth,
             Self::Etrn(_) => Verb::Etrn,
+            Self::Xclient(_) => Verb::Xclient,
         }
     }
 }
@@ -169,11 +183,12 @@ pub enum Verb {
     StartTls,
     Auth,
     Etrn,
+    Xclient,
 }
 
 impl Verb {
     /// Every verb, in the order in which a session meets them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Helo,
         Self::Ehlo,
         Self::Lhlo,
@@ -190,6 +205,7 @@ impl Verb {
         Self::Expn,
         Self::Help,
         Self::Etrn,
+        Self::Xclient,
     ];
 
     /// The verb as it is written.
@@ -211,6 +227,7 @@ impl Verb {
             Self::StartTls => "STARTTLS",
             Self::Auth => "AUTH",
             Self::Etrn => "ETRN",
+            Self::Xclient => "XCLIENT",
         }
     }
 }

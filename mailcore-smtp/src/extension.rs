@@ -37,8 +37,19 @@ pub enum Extension {
     BinaryMime,
     /// RFC 8689.
     RequireTls,
+    /// RFC 4865: the seconds that a message may be held at most, and until when
+    /// that is, as the peer words it.
+    FutureRelease(Option<(u64, String)>),
+    /// RFC 2852: the least time in seconds that may be asked for.
+    DeliverBy(Option<u64>),
+    /// RFC 6710: the priority assignment policy's name.
+    MtPriority(Option<String>),
+    /// RFC 9422: the limits by name, in upper case.
+    Limits(Vec<(String, u64)>),
     /// RFC 1985.
     Etrn,
+    /// Postfix's XCLIENT: the names of the attributes.
+    Xclient(String),
     /// RFC 5321 section 3.5.2.
     Vrfy,
     /// RFC 5321 section 3.5.2.
@@ -78,13 +89,31 @@ impl Extension {
             "CHUNKING" => Self::Chunking,
             "BINARYMIME" => Self::BinaryMime,
             "REQUIRETLS" => Self::RequireTls,
+            "FUTURERELEASE" => {
+                Self::FutureRelease(params.trim().split_once(' ').and_then(|(seconds, until)| {
+                    Some((seconds.parse().ok()?, until.trim().to_owned()))
+                }))
+            }
+            "DELIVERBY" => Self::DeliverBy(params.trim().parse().ok()),
+            "MT-PRIORITY" => {
+                Self::MtPriority(Some(params.trim().to_owned()).filter(|name| !name.is_empty()))
+            }
+            "LIMITS" => Self::Limits(params.split(' ').filter_map(limit).collect()),
             "ETRN" => Self::Etrn,
+            "XCLIENT" => Self::Xclient(params.trim().to_ascii_uppercase()),
             "VRFY" => Self::Vrfy,
             "EXPN" => Self::Expn,
             "HELP" => Self::Help,
             _ => return None,
         })
     }
+}
+
+/// `limit-name-value` (RFC 9422 section 4). A limit whose value is not a number
+/// is ignored.
+fn limit(word: &str) -> Option<(String, u64)> {
+    let (name, most) = word.split_once('=')?;
+    Some((name.to_ascii_uppercase(), most.parse().ok()?))
 }
 
 /// The line, without reply code.
@@ -103,7 +132,22 @@ impl fmt::Display for Extension {
             Self::Chunking => "CHUNKING",
             Self::BinaryMime => "BINARYMIME",
             Self::RequireTls => "REQUIRETLS",
+            Self::FutureRelease(Some((seconds, until))) => {
+                return write!(f, "FUTURERELEASE {seconds} {until}");
+            }
+            Self::FutureRelease(None) => "FUTURERELEASE",
+            Self::DeliverBy(Some(seconds)) => return write!(f, "DELIVERBY {seconds}"),
+            Self::DeliverBy(None) => "DELIVERBY",
+            Self::MtPriority(Some(policy)) => return write!(f, "MT-PRIORITY {policy}"),
+            Self::MtPriority(None) => "MT-PRIORITY",
+            Self::Limits(limits) => {
+                f.write_str("LIMITS")?;
+                return limits
+                    .iter()
+                    .try_for_each(|(name, most)| write!(f, " {name}={most}"));
+            }
             Self::Etrn => "ETRN",
+            Self::Xclient(attributes) => return write!(f, "XCLIENT {attributes}"),
             Self::Vrfy => "VRFY",
             Self::Expn => "EXPN",
             Self::Help => "HELP",
@@ -165,6 +209,19 @@ impl Extensions {
         })
     }
 
+    /// The limit of this name, in upper case, when the peer tells one (RFC
+    /// 9422): `RCPTMAX`, `MAILMAX`, `RCPTDOMAINMAX`.
+    pub fn limit(&self, name: &str) -> Option<u64> {
+        let limits = self.0.iter().find_map(|extension| match extension {
+            Extension::Limits(limits) => Some(limits),
+            _ => None,
+        })?;
+        limits
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, most)| *most)
+    }
+
     /// The SASL mechanisms, in upper case, in the peer's order.
     pub fn auth_mechanisms(&self) -> &[String] {
         let mechanisms = self.0.iter().find_map(|extension| match extension {
@@ -219,6 +276,12 @@ mod tests {
             Extension::Auth(vec!["PLAIN".into(), "LOGIN".into()]),
             Extension::SmtpUtf8,
             Extension::BinaryMime,
+            Extension::FutureRelease(Some((60, "2026-12-24T18:30:00Z".into()))),
+            Extension::DeliverBy(Some(240)),
+            Extension::DeliverBy(None),
+            Extension::MtPriority(Some("MIXER".into())),
+            Extension::MtPriority(None),
+            Extension::Limits(vec![("RCPTMAX".into(), 100), ("MAILMAX".into(), 5)]),
         ] {
             assert_eq!(Extension::parse(&extension.to_string()), Some(extension));
         }

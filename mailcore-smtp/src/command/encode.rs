@@ -6,9 +6,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailcore::address::ReversePath;
-use mailcore::envelope::{BodyType, Notify, OriginalRecipient, Ret};
+use mailcore::envelope::{BodyType, Notify, OriginalRecipient, Priority, Ret};
 
-use super::{Auth, Command, Mail, Rcpt, xtext};
+use super::times::moment;
+use super::{Auth, Command, Hold, Mail, Rcpt, xtext};
 
 impl Command {
     /// The command line with its CRLF.
@@ -33,6 +34,7 @@ impl Command {
                 push_word(text, &mut line);
             }
             Self::Auth(auth) => encode_auth(auth, &mut line),
+            Self::Xclient(asked) => asked.encode(&mut line),
             Self::Data
             | Self::Rset
             | Self::Noop
@@ -82,6 +84,17 @@ fn encode_mail(mail: &Mail, line: &mut String) {
     if let Some(id) = &params.envelope_id {
         push_param("ENVID", "", line);
         xtext::encode(id.as_bytes(), line);
+    }
+    if params.priority != Priority::NORMAL {
+        push_param("MT-PRIORITY", &params.priority.value().to_string(), line);
+    }
+    match mail.hold {
+        None => {}
+        Some(Hold::For(time)) => push_param("HOLDFOR", &time.as_secs().to_string(), line),
+        Some(Hold::Until(at)) => push_param("HOLDUNTIL", &moment(at), line),
+    }
+    if let Some(by) = mail.by {
+        push_param("BY", &by.to_string(), line);
     }
     match &mail.submitter {
         None => {}

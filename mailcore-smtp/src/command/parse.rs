@@ -11,10 +11,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailcore::account::Secret;
 use mailcore::address::{Address, AddressError, Domain, ForwardPath, ReversePath};
-use mailcore::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Ret};
+use mailcore::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Priority, Ret};
 
 use super::encode::is_address_type_char;
-use super::{Auth, Command, CommandError, MAX_ENVID, MAX_ORCPT, Mail, Rcpt, Verb, xtext};
+use super::{
+    Auth, By, Command, CommandError, Hold, MAX_ENVID, MAX_ORCPT, Mail, Rcpt, Verb, Xclient, xtext,
+};
 
 impl Command {
     /// Parses one line, given without its CRLF.
@@ -48,6 +50,7 @@ impl Command {
             Verb::StartTls => none(arguments, Self::StartTls, "STARTTLS, without arguments"),
             Verb::Auth => auth(arguments).map(Self::Auth),
             Verb::Etrn => some(arguments, "ETRN node").map(Self::Etrn),
+            Verb::Xclient => Xclient::parse(arguments).map(Self::Xclient),
         }
     }
 }
@@ -144,6 +147,14 @@ fn mail_param(
         }
         "RET" => params.ret = Some(seen.once("RET", value.and_then(ret))?),
         "ENVID" => params.envelope_id = Some(seen.once("ENVID", value.and_then(envelope_id))?),
+        "MT-PRIORITY" => {
+            params.priority = seen.once("MT-PRIORITY", value.and_then(priority))?;
+        }
+        // One or the other (RFC 4865): the same name for both counts them
+        // together.
+        "HOLDFOR" => mail.hold = Some(seen.once("HOLD", value.and_then(Hold::parse_for))?),
+        "HOLDUNTIL" => mail.hold = Some(seen.once("HOLD", value.and_then(Hold::parse_until))?),
+        "BY" => mail.by = Some(seen.once("BY", value.and_then(By::parse))?),
         "AUTH" => mail.submitter = Some(seen.once("AUTH", value.and_then(submitter))?),
         _ => return Err(CommandError::UnknownParameter(keyword.to_owned())),
     }
@@ -258,6 +269,13 @@ fn body(value: &str) -> Option<BodyType> {
         "BINARYMIME" => Some(BodyType::BinaryMime),
         _ => None,
     }
+}
+
+/// `priority-value = (["-"] NZDIGIT) / "0"` (RFC 6710 section 7).
+fn priority(value: &str) -> Option<Priority> {
+    let number: i8 = value.parse().ok()?;
+    let exact = number.to_string() == value;
+    exact.then(|| Priority::new(number)).flatten()
 }
 
 fn ret(value: &str) -> Option<Ret> {

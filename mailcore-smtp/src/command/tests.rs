@@ -1,12 +1,15 @@
 //! Tables of what is read and refused, and encode-then-parse.
 
+use std::time::Duration;
+
 use mailcore::account::Secret;
 use mailcore::address::{Address, AddressError, Domain, ForwardPath, ReversePath};
-use mailcore::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Ret};
+use mailcore::envelope::{BodyType, ByMode, MailParams, Notify, OriginalRecipient, Priority, Ret};
+use mailcore::time::Timestamp;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{Auth, Command, CommandError, Mail, Rcpt};
+use super::{Auth, By, Command, CommandError, Hold, Mail, Rcpt};
 
 fn parse(line: &str) -> Result<Command, CommandError> {
     Command::parse(line.as_bytes())
@@ -37,6 +40,23 @@ fn case_and_harmless_spaces_do_not_matter() {
     assert_eq!(
         (sized.params.size, sized.params.body),
         (Some(10), BodyType::EightBitMime)
+    );
+}
+
+#[test]
+fn priorities_and_holds_have_one_form_each() {
+    let urgent = mail("MAIL FROM:<a@x.test> MT-PRIORITY=-4 HOLDFOR=60 BY=1;R");
+    assert_eq!(urgent.params.priority.value(), -4);
+    assert_eq!(urgent.hold, Some(Hold::For(Duration::from_secs(60))));
+    for value in ["10", "-0", "+1", "01", "x"] {
+        assert_eq!(
+            parse(&format!("MAIL FROM:<a@x.test> MT-PRIORITY={value}")),
+            Err(CommandError::BadParameter("MT-PRIORITY"))
+        );
+    }
+    assert_eq!(
+        parse("MAIL FROM:<a@x.test> HOLDFOR=1 HOLDUNTIL=2026-12-24T18:30:00Z"),
+        Err(CommandError::RepeatedParameter("HOLD"))
     );
 }
 
@@ -242,8 +262,18 @@ fn mails() -> impl Strategy<Value = Command> {
         option::of(ret),
         option::of("[ -~]{1,33}"),
     );
-    (reverse_paths(), asked, option::of(reverse_paths())).prop_map(
-        |(reverse_path, asked, submitter)| {
+    let hold = prop_oneof![
+        (0u64..1_000_000_000).prop_map(|seconds| Hold::For(Duration::from_secs(seconds))),
+        (0i64..100_000_000_000).prop_map(|at| Hold::Until(Timestamp::from_secs(at))),
+    ];
+    let by = (1i64..1_000_000_000, any::<bool>(), any::<bool>()).prop_map(|(time, r, trace)| By {
+        seconds: if r { time } else { -time },
+        mode: if r { ByMode::Return } else { ByMode::Notify },
+        trace,
+    });
+    let times = (-9i8..=9, option::of(hold), option::of(by));
+    (reverse_paths(), asked, option::of(reverse_paths()), times).prop_map(
+        |(reverse_path, asked, submitter, (priority, hold, by))| {
             let mut params = MailParams::default();
             (
                 params.size,
@@ -252,10 +282,13 @@ fn mails() -> impl Strategy<Value = Command> {
                 params.ret,
                 params.envelope_id,
             ) = asked;
+            params.priority = Priority::new(priority).unwrap();
             Command::Mail(Mail {
                 reverse_path,
                 params,
                 submitter,
+                hold,
+                by,
             })
         },
     )

@@ -76,7 +76,7 @@ pub(super) fn rule(verb: Verb, stage: Stage, kind: Kind) -> Rule {
         Verb::Bdat => [GreetFirst, MailFirst, RcptFirst, NoRecipients, Legal, Legal],
         Verb::StartTls | Verb::Auth => [GreetFirst, Legal, NotNow, NotNow, NotNow, NotNow],
         Verb::Rset | Verb::Noop | Verb::Quit | Verb::Vrfy | Verb::Help => [Legal; 6],
-        Verb::Expn | Verb::Etrn => [NotImplemented; 6],
+        Verb::Expn | Verb::Etrn | Verb::Xclient => [NotImplemented; 6],
     };
     match stage {
         Stage::Ungreeted => ungreeted,
