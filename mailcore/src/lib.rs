@@ -40,6 +40,7 @@
 //!
 //! Features, all off by default: `tls` (listeners with rustls; bring your own
 //! crypto provider), `dns` (a [`Resolver`](seams::Resolver) over hickory),
+//! `dnssec` (it validates), `http` (fetching small files by HTTPS),
 //! `testing` (the test kit).
 
 pub mod account;

@@ -14,8 +14,10 @@ mod shutdown;
 mod tls;
 
 pub use connection::{Connection, Service};
+#[cfg(feature = "dnssec")]
+pub use dns::{AnchorError, TrustAnchors};
 #[cfg(feature = "dns")]
-pub use dns::{HickoryResolver, ResolverError};
+pub use dns::{HickoryResolver, HickoryResolverBuilder, ResolverError};
 pub use drive::{Ending, Host, drive};
 #[cfg(feature = "tls")]
 pub(crate) use listener::ListenerTls;

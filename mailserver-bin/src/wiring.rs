@@ -21,7 +21,9 @@ use mailcore_store::journal::SqliteJournal;
 use rustls::ServerConfig;
 use thiserror::Error;
 
-use crate::config::{Config, JournalMode, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode};
+use crate::config::{
+    Config, Dnssec, JournalMode, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode,
+};
 use crate::data::{DataDir, DataLock};
 use crate::housekeeping::Tools;
 use crate::outgoing;
@@ -236,12 +238,16 @@ impl Wiring<'_> {
 /// The resolvers of the configuration, else the system's. A host without any
 /// still takes and serves mail; what is to go out waits in the queue.
 fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError> {
-    if !config.dns.is_empty() {
-        return Ok(Arc::new(HickoryResolver::with_servers(&config.dns)?));
+    let builder = || match &config.dns.dnssec {
+        Dnssec::Off => HickoryResolver::builder(),
+        Dnssec::Validate(anchors) => HickoryResolver::builder().validate(anchors.clone()),
+    };
+    if !config.dns.servers.is_empty() {
+        return Ok(Arc::new(builder().servers(&config.dns.servers).build()?));
     }
-    let resolver = HickoryResolver::from_system().or_else(|error| {
+    let resolver = builder().build().or_else(|error| {
         tracing::warn!(%error, "no name servers; asking 127.0.0.1, or set [dns] servers");
-        HickoryResolver::with_servers(&[LOCAL_RESOLVER])
+        builder().servers(&[LOCAL_RESOLVER]).build()
     });
     Ok(Arc::new(resolver?))
 }

@@ -1,25 +1,34 @@
 //! [`HickoryResolver`]: the [`Resolver`] over hickory-resolver.
 //!
-//! Answers are cached as long as their records say. Signatures are not
-//! validated: every answer is [`DnssecStatus::Insecure`].
+//! Answers are cached as long as their records say, denials too. With the
+//! feature `dnssec` signatures are validated where the builder is given trust
+//! anchors; without, every answer is [`DnssecStatus::Insecure`].
 
+#[cfg(feature = "dnssec")]
+mod anchors;
+mod answer;
+mod negative;
 #[cfg(test)]
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as HickoryError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use thiserror::Error;
 
+#[cfg(feature = "dnssec")]
+pub use self::anchors::{AnchorError, TrustAnchors};
+use self::negative::Denials;
 use crate::address::Domain;
-use crate::seams::{DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
+use crate::seams::{Clock, DnsError, DnssecStatus, Lookup, Mx, Resolver, SystemClock, Tlsa};
 
 /// How long one server has for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,6 +43,16 @@ const MAX_RECORDS: usize = 1_000;
 #[derive(Debug)]
 pub struct HickoryResolver {
     resolver: TokioResolver,
+    denials: Denials,
+    clock: Arc<dyn Clock>,
+}
+
+/// Builds a [`HickoryResolver`].
+#[derive(Debug, Default)]
+pub struct HickoryResolverBuilder {
+    servers: Option<Vec<SocketAddr>>,
+    #[cfg(feature = "dnssec")]
+    anchors: Option<TrustAnchors>,
 }
 
 /// Why there is no resolver.
@@ -52,17 +71,19 @@ pub enum ResolverError {
 }
 
 impl HickoryResolver {
+    /// A resolver that asks the servers that the system is set up with
+    /// (`/etc/resolv.conf`) and validates nothing, unless told otherwise.
+    pub fn builder() -> HickoryResolverBuilder {
+        HickoryResolverBuilder::default()
+    }
+
     /// Asks the servers that the system is set up with (`/etc/resolv.conf`).
     /// Its search list is not used: names in mail are complete.
     ///
     /// # Errors
     /// [`ResolverError::System`].
     pub fn from_system() -> Result<Self, ResolverError> {
-        let system = |error: NetError| ResolverError::System(error.to_string());
-        let mut builder = TokioResolver::builder_tokio().map_err(system)?;
-        bound(builder.options_mut());
-        let resolver = builder.build().map_err(system)?;
-        Ok(Self { resolver })
+        Self::builder().build()
     }
 
     /// Asks these servers, by UDP and, for long answers, by TCP.
@@ -70,23 +91,7 @@ impl HickoryResolver {
     /// # Errors
     /// [`ResolverError::NoServers`], [`ResolverError::Settings`].
     pub fn with_servers(servers: &[SocketAddr]) -> Result<Self, ResolverError> {
-        if servers.is_empty() {
-            return Err(ResolverError::NoServers);
-        }
-        let server = |address: &SocketAddr| {
-            let mut server = NameServerConfig::udp_and_tcp(address.ip());
-            for connection in &mut server.connections {
-                connection.port = address.port();
-            }
-            server
-        };
-        let config = ResolverConfig::from_name_servers(servers.iter().map(server).collect());
-        let provider = TokioRuntimeProvider::default();
-        let mut builder = TokioResolver::builder_with_config(config, provider);
-        bound(builder.options_mut());
-        let settings = |error: NetError| ResolverError::Settings(error.to_string());
-        let resolver = builder.build().map_err(settings)?;
-        Ok(Self { resolver })
+        Self::builder().servers(servers).build()
     }
 
     async fn records<T>(
@@ -95,23 +100,104 @@ impl HickoryResolver {
         kind: RecordType,
         pick: impl Fn(&RData) -> Option<T>,
     ) -> Result<Lookup<T>, DnsError> {
-        let answer = self.resolver.lookup(name, kind).await.map_err(error)?;
-        let (mut records, mut ttl) = (Vec::new(), u32::MAX);
-        for Record { data, ttl: own, .. } in answer.answers() {
-            ttl = ttl.min(*own);
-            if records.len() < MAX_RECORDS {
-                records.extend(pick(data));
+        let now = self.clock.monotonic();
+        if let Some(dnssec) = self.denials.find(&name, kind, now) {
+            return Err(DnsError::NotFound { dnssec });
+        }
+        let failure = match self.resolver.lookup(name.clone(), kind).await {
+            Ok(found) => {
+                return answer::read(&name, found.answers(), pick).ok_or_else(not_found);
             }
-        }
-        if records.is_empty() {
-            return Err(not_found());
-        }
-        Ok(Lookup {
-            records,
-            dnssec: DnssecStatus::Insecure,
-            ttl: Duration::from_secs(ttl.into()),
+            Err(failure) => failure,
+        };
+        let denied = |dnssec, ttl: Option<u32>| {
+            if let Some(ttl) = ttl.map(|seconds| Duration::from_secs(seconds.into())) {
+                self.denials.keep((name, kind), dnssec, ttl, now);
+            }
+            DnsError::NotFound { dnssec }
+        };
+        Err(match &failure {
+            // Only an answer that says so means "not there".
+            NetError::Dns(HickoryError::NoRecordsFound(none)) if is_denial(none.response_code) => {
+                #[cfg(feature = "dnssec")]
+                let dnssec = match &none.soa {
+                    Some(soa) if soa.proof.is_secure() => DnssecStatus::Secure,
+                    _ => DnssecStatus::Insecure,
+                };
+                #[cfg(not(feature = "dnssec"))]
+                let dnssec = DnssecStatus::Insecure;
+                denied(dnssec, none.negative_ttl)
+            }
+            // A denial that is not proven, in a zone that need not prove it.
+            #[cfg(feature = "dnssec")]
+            NetError::Dns(HickoryError::Nsec {
+                response, proof, ..
+            }) if proof.is_insecure() && is_denial(response.response_code) => {
+                denied(DnssecStatus::Insecure, response.negative_ttl())
+            }
+            #[cfg(feature = "dnssec")]
+            NetError::Dns(HickoryError::Nsec { .. } | HickoryError::DnssecBogus) => DnsError::Bogus,
+            _ => DnsError::Temporary(failure.to_string()),
         })
     }
+}
+
+impl HickoryResolverBuilder {
+    /// Asks these servers, by UDP and, for long answers, by TCP, instead of
+    /// the system's.
+    #[must_use]
+    pub fn servers(mut self, servers: &[SocketAddr]) -> Self {
+        self.servers = Some(servers.to_vec());
+        self
+    }
+
+    /// Validates all answers down from these keys. The servers must hand
+    /// signatures on; what they say of validity is not believed.
+    #[cfg(feature = "dnssec")]
+    #[must_use]
+    pub fn validate(mut self, anchors: TrustAnchors) -> Self {
+        self.anchors = Some(anchors);
+        self
+    }
+
+    /// The resolver.
+    ///
+    /// # Errors
+    /// [`ResolverError`].
+    pub fn build(self) -> Result<HickoryResolver, ResolverError> {
+        let settings = |error: NetError| ResolverError::Settings(error.to_string());
+        let mut builder = match &self.servers {
+            None => system()?,
+            Some(servers) if servers.is_empty() => return Err(ResolverError::NoServers),
+            Some(servers) => {
+                let servers = servers.iter().map(server).collect();
+                let config = ResolverConfig::from_name_servers(servers);
+                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            }
+        };
+        bound(builder.options_mut());
+        #[cfg(feature = "dnssec")]
+        if let Some(anchors) = self.anchors {
+            builder = builder.with_trust_anchor(anchors.into_keys());
+        }
+        Ok(HickoryResolver {
+            resolver: builder.build().map_err(settings)?,
+            denials: Denials::default(),
+            clock: Arc::new(SystemClock::new()),
+        })
+    }
+}
+
+fn system() -> Result<ResolverBuilder<TokioRuntimeProvider>, ResolverError> {
+    TokioResolver::builder_tokio().map_err(|error| ResolverError::System(error.to_string()))
+}
+
+fn server(address: &SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    for connection in &mut server.connections {
+        connection.port = address.port();
+    }
+    server
 }
 
 fn bound(options: &mut ResolverOpts) {
@@ -119,6 +205,8 @@ fn bound(options: &mut ResolverOpts) {
     options.attempts = ATTEMPTS;
     options.max_active_requests = MAX_ACTIVE;
     options.try_tcp_on_error = true;
+    // Each alias on the way counts for what the answer is worth.
+    options.preserve_intermediates = true;
 }
 
 fn not_found() -> DnsError {
@@ -127,19 +215,8 @@ fn not_found() -> DnsError {
     }
 }
 
-/// Only an answer that says so means "not there".
-fn error(error: NetError) -> DnsError {
-    match &error {
-        NetError::Dns(HickoryError::NoRecordsFound(none))
-            if matches!(
-                none.response_code,
-                ResponseCode::NXDomain | ResponseCode::NoError
-            ) =>
-        {
-            not_found()
-        }
-        _ => DnsError::Temporary(error.to_string()),
-    }
+fn is_denial(code: ResponseCode) -> bool {
+    matches!(code, ResponseCode::NXDomain | ResponseCode::NoError)
 }
 
 /// The name in full, so that no search list is tried.
@@ -189,6 +266,7 @@ impl Resolver for HickoryResolver {
             (Ok(mut both), Ok(v4)) => {
                 both.records.extend(v4.records);
                 both.ttl = both.ttl.min(v4.ttl);
+                both.dnssec = both.dnssec.and(v4.dnssec);
                 Ok(both)
             }
             (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),

@@ -217,6 +217,7 @@ mod tests {
             records,
             dnssec: DnssecStatus::Insecure,
             ttl: Duration::ZERO,
+            alias: None,
         };
         answer(Ok(lookup), own)
     }

@@ -46,7 +46,7 @@ pub use journal::{
     Journal, JournalError, JournalKey, JournalPage, JournalQuery, JournalRetention, Purged,
 };
 pub use outbox::Outbox;
-pub use resolver::{DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
+pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};
 pub use spool::{Lease, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary};

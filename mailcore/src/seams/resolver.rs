@@ -41,15 +41,40 @@ pub struct Lookup<T> {
     pub dnssec: DnssecStatus,
     /// How long it holds.
     pub ttl: Duration,
+    /// Where the name led, when it is an alias.
+    pub alias: Option<Alias>,
+}
+
+/// A name that CNAME records lead from to another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The name at the end of the chain.
+    pub target: Domain,
+    /// What validation said of the chain's first record alone: the alias may
+    /// be signed where what it leads to is not (RFC 7672 section 2.2.2).
+    pub dnssec: DnssecStatus,
 }
 
 /// What validation said (RFC 4033 section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DnssecStatus {
-    /// Signed and validated here.
+    /// Signed and validated, each record of the chain that led to the answer.
     Secure,
     /// Not signed, or not validated here.
     Insecure,
+}
+
+impl DnssecStatus {
+    /// True when the answer is proven to be the zone's own.
+    pub fn is_secure(self) -> bool {
+        self == Self::Secure
+    }
+
+    /// The status of two answers together: that of the weaker.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        if self.is_secure() { other } else { self }
+    }
 }
 
 /// Why there is no answer.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::address::Domain;
-use crate::seams::{DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
+use crate::seams::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 
 /// Answers from a table; what is not in it is [`DnsError::NotFound`]. Records
 /// may be added, and failures set, while servers use it. Names that don't
@@ -27,6 +27,7 @@ struct Zone {
     tlsa: HashMap<Domain, Vec<Tlsa>>,
     failures: HashMap<Domain, DnsError>,
     secure: HashSet<Domain>,
+    aliases: HashMap<Domain, Domain>,
     asked: u64,
 }
 
@@ -103,6 +104,13 @@ impl FixedResolver {
         self
     }
 
+    /// Adds a CNAME record: questions about `from` are answered with what `to`
+    /// has.
+    pub fn add_alias(&self, from: &str, to: &str) -> &Self {
+        self.zone().aliases.insert(name(from), name(to));
+        self
+    }
+
     /// Answers about this name count as validated.
     pub fn sign(&self, domain: &str) -> &Self {
         self.zone().secure.insert(name(domain));
@@ -133,23 +141,30 @@ impl FixedResolver {
     fn find<T: Clone>(
         &self,
         domain: &Domain,
-        records: impl FnOnce(&Zone) -> Option<&Vec<T>>,
+        records: impl FnOnce(&Zone, &Domain) -> Option<Vec<T>>,
     ) -> Result<Lookup<T>, DnsError> {
         let mut zone = self.zone();
         zone.asked += 1;
-        if let Some(error) = zone.failures.get(domain) {
+        let target = zone.aliases.get(domain).unwrap_or(domain);
+        let failures = [domain, target].map(|name| zone.failures.get(name));
+        if let Some(error) = failures.into_iter().flatten().next() {
             return Err(error.clone());
         }
-        let dnssec = if zone.secure.contains(domain) {
-            DnssecStatus::Secure
-        } else {
-            DnssecStatus::Insecure
+        let status = |name| match zone.secure.contains(name) {
+            true => DnssecStatus::Secure,
+            false => DnssecStatus::Insecure,
         };
-        match records(&zone) {
+        let dnssec = status(domain).and(status(target));
+        let alias = (target != domain).then(|| Alias {
+            target: target.clone(),
+            dnssec: status(domain),
+        });
+        match records(&zone, target) {
             Some(records) => Ok(Lookup {
-                records: records.clone(),
+                records,
                 dnssec,
                 ttl: Duration::from_secs(300),
+                alias,
             }),
             None => Err(DnsError::NotFound { dnssec }),
         }
@@ -159,23 +174,23 @@ impl FixedResolver {
 #[async_trait]
 impl Resolver for FixedResolver {
     async fn mx(&self, domain: &Domain) -> Result<Lookup<Mx>, DnsError> {
-        self.find(domain, |zone| zone.mx.get(domain))
+        self.find(domain, |zone, name| zone.mx.get(name).cloned())
     }
 
     async fn addresses(&self, host: &Domain) -> Result<Lookup<IpAddr>, DnsError> {
-        self.find(host, |zone| zone.addresses.get(host))
+        self.find(host, |zone, name| zone.addresses.get(name).cloned())
     }
 
     async fn txt(&self, name: &Domain) -> Result<Lookup<Vec<u8>>, DnsError> {
-        self.find(name, |zone| zone.txt.get(name))
+        self.find(name, |zone, name| zone.txt.get(name).cloned())
     }
 
     async fn ptr(&self, ip: IpAddr) -> Result<Lookup<Domain>, DnsError> {
-        self.find(&Domain::literal(ip), |zone| zone.ptr.get(&ip))
+        self.find(&Domain::literal(ip), |zone, _| zone.ptr.get(&ip).cloned())
     }
 
     async fn tlsa(&self, name: &Domain) -> Result<Lookup<Tlsa>, DnsError> {
-        self.find(name, |zone| zone.tlsa.get(name))
+        self.find(name, |zone, name| zone.tlsa.get(name).cloned())
     }
 }
 

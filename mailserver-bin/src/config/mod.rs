@@ -3,6 +3,7 @@
 //!
 //! Domains, accounts and aliases are not here: they live in the directory.
 
+mod dns;
 mod file;
 mod journal;
 mod problems;
@@ -23,6 +24,7 @@ use thiserror::Error;
 
 use crate::housekeeping::Schedule;
 
+pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use file::{parse_duration, parse_size};
 pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use problems::Problems;
@@ -53,8 +55,7 @@ pub(crate) struct Config {
     pub(crate) schedule: RetrySchedule,
     /// Where all mail for others goes; `None` for their MX hosts.
     pub(crate) smart_host: Option<SmartHost>,
-    /// Recursive resolvers; none for the system's.
-    pub(crate) dns: Vec<SocketAddr>,
+    pub(crate) dns: DnsConfig,
     pub(crate) limits: Limits,
     /// Who is let in and who is not, before anything else is asked.
     pub(crate) access_list: Option<AccessList>,

@@ -14,10 +14,10 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    Config, JournalConfig, Listener, PlaintextLogin, Protocol, Retention, SmartHost, StoreKind,
-    TlsFiles, TlsMode,
+    Config, DnsConfig, JournalConfig, Listener, PlaintextLogin, Protocol, Retention, SmartHost,
+    StoreKind, TlsFiles, TlsMode,
 };
-use super::{journal, schedule};
+use super::{dns, journal, schedule};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -78,7 +78,7 @@ pub(super) fn defaults() -> Config {
         migration: Migration::Automatic,
         schedule: RetrySchedule::default(),
         smart_host: None,
-        dns: Vec::new(),
+        dns: DnsConfig::default(),
         limits: Limits::default(),
         access_list: None,
         housekeeping: schedule::defaults(),
@@ -123,7 +123,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     tls(&root, folder, &mut config);
     listeners(&root, &mut config);
     queue(&root, folder, &mut config);
-    dns(&root, &mut config);
+    dns::dns(&root, folder, &mut config.dns);
     limits(&root, &mut config.limits);
     filter(&root, folder, &mut config);
     schedule::schedule(&root, &mut config.housekeeping);
@@ -395,27 +395,6 @@ fn login(section: &Section<'_, '_>, folder: &Path) -> Option<(String, Secret)> {
         }
         _ => None,
     }
-}
-
-fn dns(root: &Section<'_, '_>, config: &mut Config) {
-    let dns = root.section("dns", "[dns]");
-    for text in dns.strings("servers").unwrap_or_default() {
-        let ip = text
-            .value
-            .parse::<IpAddr>()
-            .map(|ip| SocketAddr::new(ip, 53));
-        match ip.or_else(|_| text.value.parse()) {
-            Ok(server) => config.dns.push(server),
-            Err(_) => dns.problem(
-                text.line,
-                format!(
-                    "servers: \"{}\" is not an IP address or IP:port",
-                    text.value
-                ),
-            ),
-        }
-    }
-    dns.finish();
 }
 
 fn limits(root: &Section<'_, '_>, limits: &mut Limits) {

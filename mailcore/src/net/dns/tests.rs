@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use hickory_resolver::proto::op::{Message, ResponseCode};
+use hickory_resolver::proto::rr::Record;
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, TXT};
 use tokio::net::UdpSocket;
 
@@ -52,9 +53,18 @@ async fn serve(socket: UdpSocket) {
         reply.add_query(query.clone());
         match answer(&query.name().to_ascii(), query.query_type()) {
             Ok(data) => {
+                let mut owner = query.name().clone();
                 for data in data {
-                    reply.add_answer(Record::from_rdata(query.name().clone(), 300, data));
+                    let next = match &data {
+                        RData::CNAME(target) => target.0.clone(),
+                        _ => owner.clone(),
+                    };
+                    reply.add_answer(Record::from_rdata(owner, 300, data));
+                    owner = next;
                 }
+                // Of another name: no part of the answer.
+                let stray = RData::MX(MX::new(1, name("stray.test.")));
+                reply.add_answer(Record::from_rdata(name("y.test."), 300, stray));
             }
             Err(code) => reply.metadata.response_code = code,
         }
@@ -116,6 +126,8 @@ async fn both_families_are_asked_and_one_is_enough() {
     assert_eq!(addresses("both.test").await.unwrap(), [v6, v4]);
     assert_eq!(addresses("half.test").await.unwrap(), [v4]);
     assert_eq!(addresses("alias.test").await.unwrap(), [v4]);
+    let alias = resolver.addresses(&domain("alias.test")).await.unwrap();
+    assert_eq!(alias.alias.unwrap().target, domain("both.test"));
     assert_eq!(addresses("gone.test").await, Err(not_found()));
     assert!(matches!(
         addresses("other.test").await,
@@ -138,4 +150,36 @@ fn a_resolver_needs_a_server() {
         HickoryResolver::with_servers(&[]),
         Err(ResolverError::NoServers)
     ));
+}
+
+#[test]
+fn a_denial_holds_as_long_as_its_zone_says() {
+    let (denials, clock) = (Denials::default(), crate::testing::VirtualClock::new());
+    let (gone, kind) = (name("gone.test."), RecordType::TLSA);
+    let seconds = Duration::from_secs;
+    let key = (gone.clone(), kind);
+    denials.keep(key, DnssecStatus::Secure, seconds(60), clock.monotonic());
+    clock.advance(seconds(59));
+    let found = denials.find(&gone, kind, clock.monotonic());
+    assert_eq!(found, Some(DnssecStatus::Secure));
+    clock.advance(seconds(1));
+    assert_eq!(denials.find(&gone, kind, clock.monotonic()), None);
+    assert_eq!(denials.find(&gone, RecordType::A, clock.monotonic()), None);
+}
+
+#[cfg(feature = "dnssec")]
+#[test]
+fn anchors_are_dnskey_records() {
+    assert!(matches!(
+        TrustAnchors::parse("; nothing\n"),
+        Err(AnchorError::Empty)
+    ));
+    let cut = "example.test. 3600 IN DNSKEY 257 3";
+    assert!(matches!(
+        TrustAnchors::parse(cut),
+        Err(AnchorError::Syntax(_))
+    ));
+    let key = "example.test. 3600 IN DNSKEY 257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX1SxZJA4=";
+    TrustAnchors::parse(key).unwrap();
+    TrustAnchors::parse(&key.replace(" 3600 IN", "")).unwrap();
 }

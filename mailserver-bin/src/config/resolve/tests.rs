@@ -72,7 +72,7 @@ message_size = \"10MB\"
     assert_eq!(config.data, Path::new("/etc/mail/d"));
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.limits.message_size, 10_000_000);
-    assert_eq!(config.dns.len(), 2);
+    assert_eq!(config.dns.servers.len(), 2);
     let host = config.smart_host.unwrap();
     assert_eq!((host.port, host.tls), (465, TlsMode::Implicit));
     assert!(!format!("{:?}", host.login).contains("secret"));
