@@ -120,6 +120,7 @@ fn lookup<T>(records: Vec<T>) -> Lookup<T> {
         records,
         dnssec: DnssecStatus::Insecure,
         ttl: Duration::from_secs(300),
+        alias: None,
     }
 }
 
