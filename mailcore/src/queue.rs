@@ -10,5 +10,8 @@ pub use entry::{
     DoneRecipient, Ended, EntryState, EntryStateKind, Origin, QueueEntry, QueueId, QueueProgress,
     QueueRecipient, decode_entry, decode_params, decode_progress, lease_rank,
 };
-pub use runner::{OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
+pub use runner::{
+    DestinationLimits, DestinationState, OperateError, Operation, QueueRunner, Rate, RunnerConfig,
+    RunnerSeams,
+};
 pub use schedule::{RetrySchedule, ScheduleError};

@@ -6,31 +6,39 @@
 //! wakes when the spool changes, when an entry falls due, when an attempt ends.
 
 mod attempt;
+mod config;
+mod destination;
+mod destinations;
 mod expand;
-mod hops;
+mod held;
+mod line;
 mod operate;
 mod settle;
+mod slots;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
 use crate::address::Domain;
 use crate::batch::{Batch, Precondition};
-use crate::queue::{QueueEntry, QueueId, RetrySchedule};
-use crate::seams::{
-    Clock, Commit, CommitError, DeliveryAgent, Entropy, Lease, Router, Spool, StoreError,
-};
+use crate::queue::{QueueEntry, QueueId};
+use crate::seams::{CommitError, StoreError};
 use crate::time::Timestamp;
 
-use hops::Hops;
+use destination::{PutOff, part_of};
+use destinations::Destinations;
+use held::{Active, LeaseCell, Load};
+use slots::Slots;
 
+pub use config::{RunnerConfig, RunnerSeams};
+pub use destinations::{DestinationLimits, DestinationState, Rate};
 pub use operate::{OperateError, Operation};
 
 /// Wait before the spool is asked again after it failed.
@@ -39,58 +47,12 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 const DUE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait between two tries to settle an entry.
 const MAX_SETTLE_PAUSE: Duration = Duration::from_secs(60);
+/// How long a retry waits at least that finds no room.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
+/// Over what time such retries are spread.
+const RETRY_SPREAD: Duration = Duration::from_secs(5 * 60);
 /// Share of a lease that an attempt may use; the rest is for settling.
 const ATTEMPT_SHARE: f64 = 0.75;
-
-/// What a runner works with.
-#[derive(Debug, Clone)]
-pub struct RunnerSeams {
-    /// Where entries are leased.
-    pub spool: Arc<dyn Spool>,
-    /// Where they are settled.
-    pub commit: Arc<dyn Commit>,
-    /// Where recipients lead.
-    pub router: Arc<dyn Router>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Ids.
-    pub entropy: Arc<dyn Entropy>,
-    /// Who delivers, by the name that routes use; `mailbox` takes
-    /// [`Route::Mailbox`](crate::seams::Route::Mailbox).
-    pub agents: HashMap<Arc<str>, Arc<dyn DeliveryAgent>>,
-}
-
-/// How a runner works.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct RunnerConfig {
-    /// When deferred mail is tried again and given up.
-    pub schedule: RetrySchedule,
-    /// Jobs that run at once.
-    pub max_jobs: usize,
-    /// Jobs that run at once to one next hop.
-    pub max_jobs_per_hop: usize,
-    /// Entries held at once; those above the running jobs wait for a slot.
-    pub max_leased: usize,
-    /// How long an entry is held at most. An attempt ends after three quarters
-    /// of it.
-    pub lease_for: Duration,
-    /// How long running attempts may go on when the server goes down.
-    pub drain_for: Duration,
-}
-
-impl Default for RunnerConfig {
-    fn default() -> Self {
-        Self {
-            schedule: RetrySchedule::default(),
-            max_jobs: 100,
-            max_jobs_per_hop: 20,
-            max_leased: 1_000,
-            lease_for: Duration::from_secs(3_600),
-            drain_for: Duration::from_secs(30),
-        }
-    }
-}
 
 /// Works on the queue.
 ///
@@ -102,11 +64,14 @@ pub struct QueueRunner {
     hostname: Domain,
     seams: RunnerSeams,
     config: RunnerConfig,
-    jobs: Semaphore,
-    hops: Hops,
+    slots: Arc<Slots>,
+    destinations: Arc<Destinations>,
+    load: Load,
+    /// Told when a lease has to be taken anew.
+    lapsed: Notify,
     /// Entries worked on. Held across leasing and across an operator's change,
     /// so that neither crosses the other.
-    active: Mutex<HashSet<QueueId>>,
+    active: Mutex<Active>,
 }
 
 impl QueueRunner {
@@ -114,12 +79,29 @@ impl QueueRunner {
     pub fn new(hostname: Domain, seams: RunnerSeams, config: RunnerConfig) -> Arc<Self> {
         Arc::new(Self {
             hostname,
-            jobs: Semaphore::new(config.max_jobs.clamp(1, Semaphore::MAX_PERMITS)),
-            hops: Hops::new(config.max_jobs_per_hop.clamp(1, Semaphore::MAX_PERMITS)),
+            slots: Slots::new(config.max_jobs),
+            destinations: Destinations::new(
+                config.destinations.clone(),
+                Arc::clone(&seams.clock),
+                Arc::clone(&seams.entropy),
+            ),
+            load: Load::default(),
+            lapsed: Notify::new(),
             seams,
             config,
-            active: Mutex::new(HashSet::new()),
+            active: Mutex::default(),
         })
+    }
+
+    /// Forgets that destinations of this name could not be reached: they are
+    /// tried as entries fall due. Gives back how many there were.
+    pub fn forget_destination(&self, name: &Domain) -> usize {
+        self.destinations.forgive(name)
+    }
+
+    /// The destinations that are busy, or that can't be reached.
+    pub fn destinations(&self) -> Vec<DestinationState> {
+        self.destinations.states()
     }
 
     /// Works until `shutdown` ends, then lets running attempts finish for
@@ -148,10 +130,14 @@ impl QueueRunner {
                     Some(self.seams.clock.now().after(STORE_PAUSE))
                 }
             };
-            let full = tasks.held.len() >= self.config.max_leased;
+            let full = self.room(tasks) == 0;
             tokio::select! {
                 ended = tasks.set.join_next_with_id(), if !tasks.set.is_empty() => {
                     self.forget(tasks, ended).await;
+                    // All that ended meanwhile, before the spool is asked.
+                    while let Some(ended) = tasks.set.try_join_next_with_id() {
+                        self.forget(tasks, Some(ended)).await;
+                    }
                 }
                 changed = changes.changed(), if !full => {
                     if changed.is_err() {
@@ -159,8 +145,16 @@ impl QueueRunner {
                     }
                 }
                 () = self.sleep_until(wake_at), if !full => {}
+                () = self.lapsed.notified() => {}
             }
         }
+    }
+
+    /// How many entries may be leased. An attempt that waits for its lease to
+    /// be renewed makes room for that.
+    fn room(&self, tasks: &Tasks) -> usize {
+        let most = self.config.max_leased.saturating_add(self.load.lapsed());
+        most.saturating_sub(tasks.held.len())
     }
 
     /// Leases what is due and starts on it; returns when the next falls due.
@@ -169,7 +163,7 @@ impl QueueRunner {
         tasks: &mut Tasks,
     ) -> Result<Option<Timestamp>, StoreError> {
         loop {
-            let room = self.config.max_leased.saturating_sub(tasks.held.len());
+            let room = self.room(tasks);
             if room == 0 {
                 return Ok(None);
             }
@@ -180,21 +174,28 @@ impl QueueRunner {
                 .spool
                 .lease(now, room, self.config.lease_for)
                 .await?;
-            active.extend(leased.iter().map(|(entry, _)| entry.id));
+            let mut taken = Vec::with_capacity(leased.len());
+            for (entry, lease) in leased {
+                // An entry may be given out twice when a clock jumps; the attempt
+                // that runs goes on, and no second one begins.
+                if let Some(cell) = active.take_up(entry.id, lease) {
+                    taken.push((entry, cell));
+                }
+            }
             drop(active);
-            if leased.is_empty() {
+            if taken.is_empty() {
                 let next = self.seams.spool.next_due().await?;
                 // What is due and yet not to be had must not keep a core busy.
                 let next = next.map(|at| if at > now { at } else { now.after(DUE_PAUSE) });
                 return Ok(next.into_iter().chain(tasks.lost_until(now)).min());
             }
-            for (entry, lease) in leased {
-                let id = entry.id;
+            for (entry, lease) in taken {
+                let (id, cell) = (entry.id, lease.clone());
                 let runner = self.clone();
                 let handle = tasks
                     .set
                     .spawn(async move { runner.work_on(entry, lease).await });
-                tasks.held.insert(handle.id(), (id, lease));
+                tasks.held.insert(handle.id(), (id, cell));
             }
         }
     }
@@ -207,32 +208,67 @@ impl QueueRunner {
     }
 
     /// One attempt, from route to settled batch.
-    async fn work_on(self: Arc<Self>, entry: Arc<QueueEntry>, lease: Lease) {
+    async fn work_on(self: Arc<Self>, entry: Arc<QueueEntry>, lease: LeaseCell) {
+        let _loaded = self.load.add(entry.progress.attempts);
         let clock = &self.seams.clock;
-        let leased_until = clock.monotonic().after(self.config.lease_for);
         let deadline = clock
             .monotonic()
             .after(self.config.lease_for.mul_f64(ATTEMPT_SHARE));
-        let outcomes = self.clone().attempt(&entry, deadline).await;
-        let batch = self.settlement(&entry, lease, outcomes).await;
+        let round = self.clone().attempt(&entry, deadline).await;
+        let batch = self.settlement(&entry, round).await;
+        self.commit_held(entry.id, &lease, batch).await;
+    }
+
+    /// Commits what an attempt changes, however long the store refuses: what is
+    /// done must be written down before it can be done again. An entry that is
+    /// gone needs nothing written.
+    async fn commit_held(&self, id: QueueId, lease: &LeaseCell, mut batch: Batch) {
+        let clock = &self.seams.clock;
         let mut pause = Duration::from_secs(1);
+        let mut lapsed = None;
         loop {
+            let held = lease.lease();
+            batch.preconditions = vec![Precondition::LeaseHeld { id, lease: held }];
             let error = match self.seams.commit.commit(batch.clone()).await {
                 Ok(_) => return,
                 Err(error) => error,
             };
             if matches!(error, CommitError::Precondition(_)) {
-                tracing::warn!(id = %entry.id, "the lease was lost; another attempt settles this entry");
-                return;
+                if lease.lease() != held {
+                    continue;
+                }
+                if matches!(self.seams.spool.entry(id).await, Ok(None)) {
+                    return;
+                }
+                tracing::warn!(%id, "a lease ended before its attempt was settled; it is taken anew");
+                lapsed = Some(self.load.lapse());
+                self.lapsed.notify_one();
+            } else {
+                tracing::error!(%id, %error, "an attempt can't be settled");
             }
-            tracing::error!(id = %entry.id, %error, "an attempt can't be settled");
-            let next = clock.monotonic().after(pause);
-            if next >= leased_until {
-                return;
-            }
-            clock.sleep_until(next).await;
+            clock.sleep_until(clock.monotonic().after(pause)).await;
+            drop(lapsed.take());
             pause = (pause * 2).min(MAX_SETTLE_PAUSE);
         }
+    }
+
+    /// Entries worked on.
+    fn held(&self) -> usize {
+        self.load.all()
+    }
+
+    /// Of a crowd of retries, those above three quarters of what is held wait
+    /// outside: what comes for the first time must find room.
+    fn retries_in_turn(&self) -> Result<(), PutOff> {
+        if self.load.retries() <= self.config.max_leased * 3 / 4 {
+            return Ok(());
+        }
+        let spread = part_of(RETRY_SPREAD, self.seams.entropy.random_u64());
+        let until = self.seams.clock.monotonic().after(RETRY_PAUSE + spread);
+        Err(PutOff {
+            until,
+            failure: None,
+        })
     }
 
     async fn forget(&self, tasks: &mut Tasks, ended: Option<Ended>) {
@@ -268,18 +304,10 @@ impl QueueRunner {
         let mut active = self.active.lock().await;
         for (id, lease) in tasks.held.into_values() {
             active.remove(&id);
-            if let Err(error) = self.seams.spool.release(id, lease).await {
+            if let Err(error) = self.seams.spool.release(id, lease.lease()).await {
                 tracing::warn!(%id, %error, "a lease can't be given back; it ends by itself");
             }
         }
-    }
-}
-
-/// The precondition under which everything about an entry is settled.
-fn lease_held(id: QueueId, lease: Lease) -> Batch {
-    Batch {
-        preconditions: vec![Precondition::LeaseHeld { id, lease }],
-        ..Batch::default()
     }
 }
 
@@ -289,7 +317,7 @@ type Ended = Result<(tokio::task::Id, ()), tokio::task::JoinError>;
 #[derive(Default)]
 struct Tasks {
     set: JoinSet<()>,
-    held: HashMap<tokio::task::Id, (QueueId, Lease)>,
+    held: HashMap<tokio::task::Id, (QueueId, LeaseCell)>,
     /// When leases end that nobody works under any more.
     lost: Vec<Timestamp>,
 }

@@ -5,17 +5,54 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::QueueRunner;
-use super::expand::no_agent;
-use super::hops::HopKey;
+use super::destination::PutOff;
+use super::destinations::{Claim, Finding, HopKey};
+use super::expand::{Routed, no_agent};
+use super::line::Rank;
+use super::slots::Lane;
 use crate::envelope::Recipient;
 use crate::queue::QueueEntry;
-use crate::seams::DeliveryJob;
+use crate::seams::{DeliveryJob, NextHop};
 use crate::status::{Failure, Outcome, Status};
 use crate::time::Monotonic;
 use crate::transcript::Transcript;
 
 /// What became of each recipient.
 pub(super) type Outcomes = Vec<(Recipient, Outcome)>;
+
+/// What one attempt did.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// Recipients that something became of.
+    pub(super) outcomes: Outcomes,
+    /// Recipients whose destination takes nothing now.
+    pub(super) put_off: Vec<(Recipient, PutOff)>,
+    /// Jobs that an agent was given.
+    pub(super) jobs: usize,
+}
+
+/// A job's end.
+enum JobEnd {
+    Done(Outcomes),
+    PutOff(Vec<Recipient>, PutOff),
+}
+
+impl Round {
+    fn put_off(&mut self, recipients: Vec<Recipient>, put_off: &PutOff) {
+        let each = recipients.into_iter().map(|it| (it, put_off.clone()));
+        self.put_off.extend(each);
+    }
+
+    fn add(&mut self, end: JobEnd) {
+        match end {
+            JobEnd::Done(outcomes) => {
+                self.jobs += 1;
+                self.outcomes.extend(outcomes);
+            }
+            JobEnd::PutOff(recipients, put_off) => self.put_off(recipients, &put_off),
+        }
+    }
+}
 
 impl QueueRunner {
     /// Serves every recipient of `entry` once. What is not known at `deadline`
@@ -24,22 +61,37 @@ impl QueueRunner {
         self: Arc<Self>,
         entry: &Arc<QueueEntry>,
         deadline: Monotonic,
-    ) -> Outcomes {
-        let routed = self.route_all(entry).await;
-        let mut outcomes = routed.done;
+    ) -> Round {
+        let Routed { jobs, done } = self.route_all(entry).await;
+        let mut round = Round {
+            outcomes: done,
+            ..Round::default()
+        };
         let mut running = JoinSet::new();
         let mut pending = Vec::new();
-        for (key, recipients) in routed.jobs {
-            let (runner, entry, all) = (self.clone(), entry.clone(), recipients.clone());
-            let task =
-                running.spawn(async move { runner.job(&entry, key, recipients, deadline).await });
-            pending.push((task.id(), all));
+        for (key, recipients) in jobs {
+            let claim = match self.claim(entry, &key) {
+                Ok(claim) => claim,
+                Err(put_off) => {
+                    round.put_off(recipients, &put_off);
+                    continue;
+                }
+            };
+            let job = Job {
+                key,
+                recipients: recipients.clone(),
+                claim,
+                deadline,
+            };
+            let (runner, entry) = (self.clone(), entry.clone());
+            let task = running.spawn(async move { runner.job(&entry, job).await });
+            pending.push((task.id(), recipients));
         }
         while let Some(ended) = running.join_next_with_id().await {
             match ended {
-                Ok((id, done)) => {
+                Ok((id, end)) => {
                     pending.retain(|(task, _)| *task != id);
-                    outcomes.extend(done);
+                    round.add(end);
                 }
                 Err(error) => {
                     // The other jobs' outcomes are known and must be settled,
@@ -47,25 +99,56 @@ impl QueueRunner {
                     tracing::error!(id = %entry.id, %error, "a delivery agent panicked");
                     let status = Status::transient(3, 0, "the delivery was broken off");
                     for (_, all) in pending.extract_if(.., |(task, _)| *task == error.id()) {
-                        outcomes.extend(defer_all(all, &status));
+                        round.add(JobEnd::Done(defer_all(all, &status)));
                     }
                 }
             }
         }
-        outcomes
+        round
     }
 
-    async fn job(
-        &self,
-        entry: &QueueEntry,
-        key: HopKey,
-        recipients: Vec<Recipient>,
-        deadline: Monotonic,
-    ) -> Outcomes {
+    /// A place at the destination. Where many entries are held, no destination
+    /// may hold more than a share of them: the others' mail lies behind.
+    fn claim(&self, entry: &QueueEntry, key: &HopKey) -> Result<Claim, PutOff> {
+        let most = self.config.max_leased;
+        let crowded = self.held() >= most / 2;
+        let share = if crowded { (most / 4).max(1) } else { most };
+        if crowded && entry.progress.attempts > 0 && key.1 != NextHop::Local {
+            self.retries_in_turn()?;
+        }
+        self.destinations.claim(key, share)
+    }
+
+    async fn job(&self, entry: &QueueEntry, job: Job) -> JobEnd {
+        let Job {
+            key,
+            recipients,
+            mut claim,
+            deadline,
+        } = job;
         let Some(agent) = self.seams.agents.get(&key.0).cloned() else {
-            return defer_all(recipients, &no_agent(&key.0));
+            return JobEnd::Done(defer_all(recipients, &no_agent(&key.0)));
         };
-        let job = DeliveryJob {
+        let clock = &self.seams.clock;
+        let ready = async {
+            // The destination first: a job that waits for a slow one must not
+            // hold one of the slots that all share.
+            claim.enter(Rank::of(entry)).await?;
+            let slot = self.slots.take(lane(entry, &key), Rank::of(entry)).await;
+            claim.recheck().map(|()| slot)
+        };
+        let _slot = tokio::select! {
+            ready = ready => match ready {
+                Ok(slot) => slot,
+                Err(put_off) => return JobEnd::PutOff(recipients, put_off),
+            },
+            () = clock.sleep_until(deadline) => {
+                let until = clock.monotonic();
+                return JobEnd::PutOff(recipients, PutOff { until, failure: None });
+            }
+        };
+        let began = clock.monotonic();
+        let deliver = agent.deliver(DeliveryJob {
             trace: entry.trace,
             reverse_path: entry.reverse_path.clone(),
             params: entry.params.clone(),
@@ -75,21 +158,33 @@ impl QueueRunner {
             received_at: entry.received_at,
             agent: key.0.clone(),
             transcript: Transcript::default(),
-        };
-        let deliver = async {
-            // The hop first: a job that waits for a slow hop must not hold one
-            // of the slots that all hops share.
-            let _hop = self.hops.acquire(key).await;
-            let _slot = self.jobs.acquire().await;
-            agent.deliver(job).await
-        };
+        });
         tokio::select! {
-            outcomes = deliver => pair(recipients, outcomes),
-            () = self.seams.clock.sleep_until(deadline) => {
+            outcomes = deliver => {
+                claim.report(began, Finding::of(&outcomes));
+                JobEnd::Done(pair(recipients, outcomes))
+            }
+            () = clock.sleep_until(deadline) => {
                 let status = Status::transient(4, 7, "the delivery took too long and was broken off");
-                defer_all(recipients, &status)
+                JobEnd::Done(defer_all(recipients, &status))
             }
         }
+    }
+}
+
+/// What one job needs.
+struct Job {
+    key: HopKey,
+    recipients: Vec<Recipient>,
+    claim: Claim,
+    deadline: Monotonic,
+}
+
+fn lane(entry: &QueueEntry, key: &HopKey) -> Lane {
+    match key.1 {
+        NextHop::Local => Lane::Local,
+        _ if entry.progress.attempts == 0 => Lane::First,
+        _ => Lane::Retry,
     }
 }
 

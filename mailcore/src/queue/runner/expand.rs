@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::QueueRunner;
-use super::hops::HopKey;
+use super::destinations::HopKey;
 use crate::address::Address;
 use crate::envelope::Recipient;
 use crate::queue::QueueEntry;

@@ -1,10 +1,12 @@
 //! What an attempt changes, as one batch: what is left of the entry, the
 //! events, and the notice to the sender.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::attempt::Outcomes;
-use super::{QueueRunner, lease_held};
+use super::QueueRunner;
+use super::attempt::Round;
+use super::destination::PutOff;
 use crate::address::{Address, ReversePath};
 use crate::batch::{AfterUpdate, Batch, SpoolChange};
 use crate::envelope::{Notify, Recipient};
@@ -12,7 +14,6 @@ use crate::event::{Event, EventId, EventName, TraceId};
 use crate::intake::tell::named;
 use crate::queue::dsn::{self, Report, ReportedAction, ReportedRecipient};
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
-use crate::seams::Lease;
 use crate::status::{Failure, Outcome, Status};
 use crate::time::Timestamp;
 
@@ -23,6 +24,10 @@ struct Settlement<'a> {
     expired: bool,
     /// True when the sender is to be told of a delay now.
     tell_delay: bool,
+    /// True when an agent was asked, or none was needed.
+    attempted: bool,
+    /// When those that were put off are to be tried.
+    again_at: Option<Timestamp>,
     left: Vec<QueueRecipient>,
     told: Vec<ReportedRecipient>,
     events: Vec<(EventName, Recipient, Option<Failure>)>,
@@ -30,30 +35,37 @@ struct Settlement<'a> {
 }
 
 impl QueueRunner {
-    /// The batch that settles one attempt.
-    pub(super) async fn settlement(
-        &self,
-        entry: &QueueEntry,
-        lease: Lease,
-        outcomes: Outcomes,
-    ) -> Batch {
+    /// What one attempt changes.
+    pub(super) async fn settlement(&self, entry: &QueueEntry, round: Round) -> Batch {
         let now = self.seams.clock.now();
+        let steady = self.seams.clock.monotonic();
         let schedule = &self.config.schedule;
         let notice_at = schedule.delay_notice_at(entry.received_at);
+        let until = round.put_off.iter().map(|(_, it)| it.until).min();
         let mut settlement = Settlement {
             entry,
             now,
             expired: now >= entry.progress.expires_at,
             tell_delay: !entry.progress.delay_told && notice_at.is_some_and(|at| now >= at),
+            attempted: round.jobs > 0 || round.put_off.is_empty(),
+            again_at: until.map(|at| now.after(at.since(steady))),
             left: Vec::new(),
             told: Vec::new(),
             events: Vec::new(),
             expanded: Vec::new(),
         };
-        for (recipient, outcome) in outcomes {
+        for (recipient, outcome) in round.outcomes {
             settlement.add(recipient, outcome);
         }
-        let mut batch = lease_held(entry.id, lease);
+        let before: HashMap<&Address, &QueueRecipient> = match round.put_off.is_empty() {
+            true => HashMap::new(),
+            false => by_address(entry),
+        };
+        for (recipient, put_off) in round.put_off {
+            let before = before.get(&recipient.address).copied();
+            settlement.put_off(recipient, put_off, before);
+        }
+        let mut batch = Batch::default();
         let told = std::mem::take(&mut settlement.told);
         for (recipient, to) in std::mem::take(&mut settlement.expanded) {
             let to: Vec<Recipient> = to.into_iter().map(Recipient::new).collect();
@@ -73,25 +85,45 @@ impl QueueRunner {
     }
 
     fn what_is_left(&self, settlement: Settlement<'_>) -> SpoolChange {
-        let (entry, now) = (settlement.entry, settlement.now);
+        let entry = settlement.entry;
         if settlement.left.is_empty() {
             return SpoolChange::Remove { id: entry.id };
         }
-        let attempts = entry.progress.attempts.saturating_add(1);
-        let expires_at = entry.progress.expires_at;
+        let counted = u32::from(settlement.attempted);
         SpoolChange::Update {
             id: entry.id,
             progress: QueueProgress {
+                next_attempt: self.next_attempt(&settlement),
                 recipients: settlement.left,
                 done: entry.progress.done.clone(),
-                next_attempt: self.config.schedule.next_attempt(now, attempts, expires_at),
-                expires_at,
-                attempts,
+                expires_at: entry.progress.expires_at,
+                attempts: entry.progress.attempts.saturating_add(counted),
                 state: entry.progress.state.clone(),
                 delay_told: entry.progress.delay_told || settlement.tell_delay,
             },
             lease: AfterUpdate::EndLease,
         }
+    }
+
+    /// By the schedule after an attempt. What was put off comes back when its
+    /// destination does, but in time for what the sender is to be told.
+    fn next_attempt(&self, settlement: &Settlement<'_>) -> Timestamp {
+        let Settlement { entry, now, .. } = settlement;
+        let schedule = &self.config.schedule;
+        let expires_at = entry.progress.expires_at;
+        let again_at = match settlement.again_at {
+            Some(at) if !settlement.attempted => at,
+            _ => {
+                let attempts = entry.progress.attempts.saturating_add(1);
+                return schedule.next_attempt(*now, attempts, expires_at);
+            }
+        };
+        let mut moments = vec![again_at, expires_at];
+        if !entry.progress.delay_told {
+            moments.extend(schedule.delay_notice_at(entry.received_at));
+        }
+        let to_come = moments.into_iter().filter(|at| at > now);
+        to_come.min().unwrap_or(again_at).max(*now)
     }
 
     /// Adds the notice about `told` to the batch. A message without a return
@@ -238,6 +270,21 @@ impl Settlement<'_> {
         }
     }
 
+    /// A destination that takes nothing now: no attempt, so nothing happened to
+    /// the recipient, unless time ran out or others were attempted.
+    fn put_off(&mut self, recipient: Recipient, put_off: PutOff, before: Option<&QueueRecipient>) {
+        match put_off.failure {
+            Some(failure) if self.expired => self.failed(recipient, failure),
+            Some(failure) if self.attempted || self.tell_delay => {
+                self.deferred(recipient, failure);
+            }
+            failure => self.left.push(QueueRecipient {
+                recipient,
+                last_failure: failure.or_else(|| before?.last_failure.clone()),
+            }),
+        }
+    }
+
     fn deferred(&mut self, recipient: Recipient, failure: Failure) {
         let event = (
             EventName::RecipientDeferred,
@@ -278,6 +325,13 @@ impl Settlement<'_> {
             ));
         }
     }
+}
+
+fn by_address(entry: &QueueEntry) -> HashMap<&Address, &QueueRecipient> {
+    let recipients = entry.progress.recipients.iter();
+    recipients
+        .map(|queued| (&queued.recipient.address, queued))
+        .collect()
 }
 
 /// Who tells a sender of success.

@@ -1,9 +1,10 @@
 //! The runner on a virtual clock, with a queue and agents made up.
 
 mod chaos;
+mod destinations;
 mod fake_queue;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
+use super::{DestinationLimits, OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
 use crate::account::AccountId;
 use crate::address::ReversePath;
 use crate::envelope::{MailParams, Notify, Recipient};
@@ -62,9 +63,12 @@ impl Router for ByDomain {
 }
 
 /// Answers by domain: `bad.test` fails, `slow.test` defers, `panic.test`
-/// panics, `stuck.test` never ends, the rest is delivered.
+/// panics, `stuck.test` never ends, domains that begin with `away` can't be
+/// reached, the rest is delivered.
 #[derive(Debug, Default)]
 struct Agent {
+    /// Domains that can be reached again.
+    back: Mutex<HashSet<String>>,
     jobs: Mutex<Vec<DeliveryJob>>,
     running: AtomicUsize,
     most: AtomicUsize,
@@ -90,6 +94,9 @@ impl DeliveryAgent for Agent {
                 }
                 "panic.test" => panic!("an agent with a bug"),
                 "stuck.test" => std::future::pending().await,
+                away if away.starts_with("away") && !self.back.lock().unwrap().contains(away) => {
+                    Outcome::Unreachable(Failure::local(Status::transient(4, 1, "nobody there")))
+                }
                 _ => Outcome::Delivered,
             });
         }
@@ -345,7 +352,10 @@ async fn a_store_that_fails_to_settle_is_asked_again_before_mail_is_doubled() {
 async fn a_hop_has_its_limit_and_does_not_hold_up_others() {
     let config = RunnerConfig {
         max_jobs: 3,
-        max_jobs_per_hop: 2,
+        destinations: DestinationLimits {
+            max_jobs: 2,
+            ..DestinationLimits::default()
+        },
         ..RunnerConfig::default()
     };
     let bench = Bench::new(config).start();
