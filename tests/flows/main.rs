@@ -10,6 +10,7 @@
 )]
 
 mod expiry;
+mod faults;
 mod idle;
 mod journal;
 mod odd_octets;

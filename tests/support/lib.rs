@@ -2,6 +2,7 @@
 
 mod desk;
 mod dialogue;
+pub mod rough;
 mod world;
 
 pub use desk::Desk;

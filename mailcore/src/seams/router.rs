@@ -85,7 +85,7 @@ pub enum Route {
 }
 
 /// The next host of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NextHop {
     /// Whatever the MX records of this domain say (RFC 5321 section 5).
     Mx(Domain),

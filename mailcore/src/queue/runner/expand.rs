@@ -1,7 +1,7 @@
 //! Where each recipient of an entry leads: aliases are followed, and what
 //! shares an agent and a next hop becomes one job.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::QueueRunner;
@@ -22,8 +22,9 @@ const MAILBOX_AGENT: &str = "mailbox";
 /// An entry's recipients after routing.
 #[derive(Debug, Default)]
 pub(super) struct Routed {
-    /// Those that an agent takes, by where they go.
-    pub(super) jobs: HashMap<HopKey, Vec<Recipient>>,
+    /// Those that an agent takes, by where they go. Ordered, so that a run under
+    /// test repeats.
+    pub(super) jobs: BTreeMap<HopKey, Vec<Recipient>>,
     /// Those that need no agent.
     pub(super) done: Vec<(Recipient, Outcome)>,
 }

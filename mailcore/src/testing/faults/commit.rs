@@ -95,7 +95,8 @@ impl FaultyCommit {
         self
     }
 
-    fn is_full(&self) -> bool {
+    /// True between [`FaultyCommit::fill`] and [`FaultyCommit::free`].
+    pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 }
