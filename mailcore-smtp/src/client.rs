@@ -11,25 +11,40 @@
 
 mod config;
 mod connection;
+#[cfg(feature = "tls")]
+mod dane;
 mod delivery;
 mod error;
+#[cfg(feature = "tls")]
+mod mta_sts;
 mod pool;
 mod remote_agent;
+mod secured;
 mod session;
 mod targets;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_policy;
+#[cfg(feature = "tls")]
+mod tls_report;
 mod transaction;
 
 pub use config::{
     Credentials, HostSettings, PasswordUse, PoolLimits, RemoteConfig, SessionConfig, Timeouts,
     TlsPolicy,
 };
-pub use error::SessionError;
+pub use error::{SessionError, TlsFault, TlsFaultKind};
+#[cfg(feature = "tls")]
+pub use mta_sts::{FetchError, MtaSts, PolicyFetcher, StsMode, StsPolicy, StsPolicyError};
 pub use remote_agent::{RemoteAgent, RemoteAgentBuilder, RemoteSeams};
 pub use session::{Answer, Question, Session};
 #[cfg(feature = "tls")]
 pub use tls::{opportunistic_config, verified_config};
+#[cfg(feature = "tls")]
+pub use tls_policy::{Dane, TlsPolicies, TlsRule};
+#[cfg(feature = "tls")]
+pub use tls_report::{DayReport, PolicyCount, SessionCount, TlsReport};
 pub use transaction::{ContentNeeds, EightBit, Stage, Transaction, TransactionResult, Unsent};

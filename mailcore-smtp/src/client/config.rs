@@ -60,6 +60,12 @@ pub enum TlsPolicy {
     /// or fails (RFC 7435): better than nothing against who only listens.
     #[default]
     Opportunistic,
+    /// STARTTLS with any certificate, or nothing.
+    Encrypted,
+    /// STARTTLS with a certificate that the host's TLSA records name (RFC
+    /// 7672), or nothing. Chosen where there are such records, not by
+    /// configuration.
+    Dane,
     /// STARTTLS with a certificate that is valid for the host, or nothing.
     Verified,
     /// TLS from the first octet with a valid certificate, or nothing (RFC 8314
@@ -70,7 +76,7 @@ pub enum TlsPolicy {
 impl TlsPolicy {
     /// True when nothing is sent without a verified certificate.
     pub fn is_verified(self) -> bool {
-        matches!(self, Self::Verified | Self::Implicit)
+        matches!(self, Self::Dane | Self::Verified | Self::Implicit)
     }
 }
 

@@ -13,7 +13,7 @@ use mailcore::wire::{Machine, Step, TlsInfo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::config::{SessionConfig, TlsPolicy};
-use super::error::SessionError;
+use super::error::{SessionError, TlsFault};
 use super::session::{Answer, Question, Session};
 use super::transaction::{Transaction, TransactionResult};
 use crate::extension::Extension;
@@ -32,6 +32,13 @@ pub(super) struct TlsConfigs {
     pub(super) opportunistic: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "tls")]
     pub(super) verified: Option<Arc<rustls::ClientConfig>>,
+    /// What is asked of each host, by its domain's policies.
+    #[cfg(feature = "tls")]
+    pub(super) policies: Option<Arc<super::tls_policy::TlsPolicies>>,
+    /// For the host at hand: how its certificate is judged, and the name asked
+    /// for.
+    #[cfg(feature = "tls")]
+    pub(super) host: Option<(Arc<rustls::ClientConfig>, Domain)>,
 }
 
 impl TlsConfigs {
@@ -55,15 +62,17 @@ impl TlsConfigs {
         host: &Domain,
         stream: BoxStream,
     ) -> Result<(BoxStream, TlsInfo), SessionError> {
-        let config = if policy.is_verified() {
+        let general = if policy.is_verified() {
             self.verified.clone()
         } else {
             self.opportunistic.clone()
         };
-        let Some(config) = config else {
-            return Err(no_tls());
+        let (config, name) = match (&self.host, general) {
+            (Some((config, name)), _) => (config.clone(), name),
+            (None, Some(config)) => (config, host),
+            (None, None) => return Err(no_tls()),
         };
-        super::tls::connect(config, host, stream)
+        super::tls::connect(config, name, stream)
             .await
             .map_err(SessionError::TlsFailed)
     }
@@ -80,7 +89,9 @@ impl TlsConfigs {
 }
 
 fn no_tls() -> SessionError {
-    SessionError::TlsFailed("this server is not set up for TLS to other hosts".to_owned())
+    SessionError::TlsFailed(TlsFault::handshake(
+        "this server is not set up for TLS to other hosts",
+    ))
 }
 
 /// A connection with its session.
@@ -179,6 +190,19 @@ impl Connection {
             std::task::Poll::Ready(read.is_pending())
         })
         .await
+    }
+
+    /// Ends it after this message: it was made under a weaker policy than its
+    /// hop has, for a message that asked for that.
+    #[cfg(feature = "tls")]
+    pub(super) fn keep_for_no_other(&mut self) {
+        self.messages = u32::MAX;
+    }
+
+    /// The TLS in use.
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(&self) -> Option<&TlsInfo> {
+        self.session.tls()
     }
 
     /// Says goodbye.
@@ -284,7 +308,9 @@ impl Connection {
             Some(Err(error)) => self.session.fail(error),
             None => self
                 .session
-                .fail(SessionError::TlsFailed("no answer in time".to_owned())),
+                .fail(SessionError::TlsFailed(TlsFault::handshake(
+                    "no answer in time",
+                ))),
         }
     }
 

@@ -10,6 +10,7 @@ use super::config::TlsPolicy;
 use super::connection::{Connection, within};
 use super::error::SessionError;
 use super::remote_agent::{RemoteAgent, in_clear};
+use super::secured;
 use super::targets::{self, Target};
 use super::transaction::{ContentNeeds, EightBit, Stage, Transaction, TransactionResult, Unsent};
 use crate::reply::ReplyCode;
@@ -44,7 +45,11 @@ impl<'a> Delivery<'a> {
 
     pub(super) async fn run(mut self) -> Vec<Outcome> {
         let hop = &self.job.next_hop;
-        while let Some(connection) = self.agent.pool.take(hop).await {
+        // One that must be verified is asked for anew: how a kept one was
+        // secured is not known here.
+        while !self.job.params.require_tls
+            && let Some(connection) = self.agent.pool.take(hop).await
+        {
             self.use_connection(connection, Origin::Pool).await;
             if self.is_done() {
                 return self.finish();
@@ -82,6 +87,9 @@ impl<'a> Delivery<'a> {
 
     async fn connect(&self, target: &Target) -> Result<Connection, Failure> {
         let mut config = self.agent.session_config(&self.job.next_hop);
+        let secured = secured::plan(self.agent, target, self.job, config.tls).await;
+        let secured = secured.map_err(|failure| said_by(target, failure))?;
+        config.tls = secured.policy;
         let clock = &self.agent.seams.clock;
         loop {
             let dial = self.agent.seams.dialer.connect(target.address);
@@ -97,16 +105,21 @@ impl<'a> Delivery<'a> {
                     return Err(said_by(target, Failure::local(status)));
                 }
             };
-            let (host, tls) = (target.host.clone(), self.agent.tls.clone());
+            let (host, tls) = (target.host.clone(), secured.configs.clone());
             let opportunistic = config.tls == TlsPolicy::Opportunistic;
             let opened = Connection::open(stream, host, config.clone(), tls, clock.clone()).await;
             match opened {
-                Ok(connection) => return Ok(connection),
+                Ok(mut connection) => {
+                    secured.opened(&mut connection);
+                    return Ok(connection);
+                }
                 Err(SessionError::TlsFailed(error)) if opportunistic => {
-                    tracing::info!(host = %target.host, error, "TLS failed, sending in clear");
+                    tracing::info!(host = %target.host, %error, "TLS failed, sending in clear");
+                    secured.failed(&SessionError::TlsFailed(error));
                     config = in_clear(config);
                 }
                 Err(error) => {
+                    secured.failed(&error);
                     tracing::info!(host = %target.host, %error, "no session");
                     return Err(said_by(target, error.failure()));
                 }

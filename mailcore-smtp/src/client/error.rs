@@ -35,7 +35,7 @@ pub enum SessionError {
     TlsNotOffered,
     /// The handshake failed.
     #[error("the TLS handshake failed: {0}")]
-    TlsFailed(String),
+    TlsFailed(TlsFault),
     /// A password is to be sent and the host takes none of our ways.
     #[error("the host offers neither AUTH PLAIN nor AUTH LOGIN")]
     AuthNotOffered,
@@ -45,6 +45,42 @@ pub enum SessionError {
     /// The message could not be sent on; the reason was local.
     #[error("{0}")]
     Local(Status),
+}
+
+/// Why a handshake failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{text}")]
+pub struct TlsFault {
+    /// What was wrong.
+    pub kind: TlsFaultKind,
+    /// In words.
+    pub text: String,
+}
+
+/// What was wrong, as reports tell it (RFC 8460 section 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsFaultKind {
+    /// The certificate's time is over, or has not begun.
+    Expired,
+    /// The certificate is for other names.
+    HostMismatch,
+    /// Nobody who is trusted signed the certificate.
+    NotTrusted,
+    /// No TLSA record fits the certificate.
+    Tlsa,
+    /// Anything else.
+    Handshake,
+}
+
+impl TlsFault {
+    /// A handshake that failed for no reason of the certificate's.
+    pub fn handshake(text: impl Into<String>) -> Self {
+        Self {
+            kind: TlsFaultKind::Handshake,
+            text: text.into(),
+        }
+    }
 }
 
 impl From<ReplyError> for SessionError {

@@ -77,7 +77,7 @@ pub struct RemoteAgentBuilder {
     seams: RemoteSeams,
     config: RemoteConfig,
     hosts: HashMap<(Domain, u16), HostSettings>,
-    tls: TlsConfigs,
+    pub(super) tls: TlsConfigs,
 }
 
 impl RemoteAgent {

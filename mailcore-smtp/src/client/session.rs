@@ -215,12 +215,13 @@ impl Session {
         let offered = self.extensions.offers(&Extension::StartTls);
         match self.config.tls {
             _ if self.tls.is_some() => self.authenticate(),
-            TlsPolicy::Opportunistic | TlsPolicy::Verified if offered => {
+            TlsPolicy::Never => self.authenticate(),
+            _ if offered => {
                 self.send(&Command::StartTls);
                 self.state = State::StartTls;
             }
-            TlsPolicy::Verified | TlsPolicy::Implicit => self.fail(SessionError::TlsNotOffered),
-            TlsPolicy::Never | TlsPolicy::Opportunistic => self.authenticate(),
+            TlsPolicy::Opportunistic => self.authenticate(),
+            _ => self.fail(SessionError::TlsNotOffered),
         }
     }
 

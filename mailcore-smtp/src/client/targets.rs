@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use mailcore::address::Domain;
 use mailcore::route::mx::{self, MAX_TARGETS};
-use mailcore::seams::{DnsError, Entropy, NextHop, Resolver};
+use mailcore::seams::{Alias, DnsError, DnssecStatus, Entropy, NextHop, Resolver};
 use mailcore::status::{Failure, Status};
 
 use super::config::RemoteConfig;
@@ -16,6 +16,52 @@ pub(super) struct Target {
     pub(super) host: Domain,
     /// Where it is.
     pub(super) address: SocketAddr,
+    /// What DNS vouches for of it.
+    pub(super) trust: Trust,
+}
+
+/// What DNS vouches for of a target (RFC 7672 section 2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trust {
+    /// The domain whose MX records name the host; `None` for a host that the
+    /// route names.
+    pub(super) domain: Option<Domain>,
+    /// What validation said of those records.
+    pub(super) mx: DnssecStatus,
+    /// What it said of the host's addresses.
+    pub(super) addresses: DnssecStatus,
+    /// Where the host's name leads, when it is an alias.
+    pub(super) alias: Option<Alias>,
+}
+
+impl Trust {
+    fn of_host(found: &Found) -> Self {
+        Self {
+            domain: None,
+            // Nobody could forge what stands in the configuration.
+            mx: DnssecStatus::Secure,
+            addresses: found.dnssec,
+            alias: found.alias.clone(),
+        }
+    }
+}
+
+/// A host's addresses.
+#[derive(Debug)]
+struct Found {
+    addresses: Vec<IpAddr>,
+    dnssec: DnssecStatus,
+    alias: Option<Alias>,
+}
+
+impl Found {
+    fn unsigned(addresses: Vec<IpAddr>) -> Self {
+        Self {
+            addresses,
+            dnssec: DnssecStatus::Insecure,
+            alias: None,
+        }
+    }
 }
 
 /// Looks the hop up. At least one target, or the reason there is none.
@@ -42,22 +88,25 @@ async fn of_host(
     config: &RemoteConfig,
     resolver: &dyn Resolver,
 ) -> Result<Vec<Target>, Failure> {
-    let addresses = match addresses(host, config, resolver).await {
-        Ok(addresses) => addresses,
+    let found = match addresses(host, config, resolver).await {
+        Ok(found) => found,
         // Somebody here wrote the name down wrongly: mail waits until it is
         // put right.
-        Err(DnsError::NotFound { .. }) => Vec::new(),
+        Err(DnsError::NotFound { .. }) => Found::unsigned(Vec::new()),
         Err(error) => return Err(mx::dns_failure(host, &error)),
     };
-    if addresses.is_empty() {
+    if found.addresses.is_empty() {
         let text = format!("the host {host} has no usable address");
         return Err(Failure::local(Status::transient(4, 4, text)));
     }
+    let trust = Trust::of_host(&found);
     let target = |ip| Target {
         host: host.clone(),
         address: SocketAddr::new(ip, port),
+        trust: trust.clone(),
     };
-    Ok(addresses
+    Ok(found
+        .addresses
         .into_iter()
         .map(target)
         .take(MAX_TARGETS)
@@ -75,22 +124,34 @@ async fn of_domain(
         .map_err(|error| Failure::local(Status::permanent(1, 2, error.to_string())))?;
     let hosts = mx::select(&ascii, resolver.mx(&ascii).await, &config.own, entropy)?;
     let (mut targets, mut own_at, mut unknown) = (Vec::new(), None, None);
-    for found in &hosts.hosts {
+    for mx in &hosts.hosts {
         if targets.len() >= config.max_addresses.min(MAX_TARGETS) {
             break;
         }
-        match addresses(&found.host, config, resolver).await {
-            Ok(addresses) if addresses.iter().any(|ip| config.own.is_own_address(*ip)) => {
-                own_at = Some(found.preference);
+        match addresses(&mx.host, config, resolver).await {
+            Ok(found) if is_own(&found, config) => {
+                own_at = Some(mx.preference);
                 break;
             }
-            Ok(addresses) => targets.extend(addresses.into_iter().map(|ip| {
-                let host = found.host.clone();
-                let address = SocketAddr::new(ip, config.port);
-                (found.preference, Target { host, address })
-            })),
+            Ok(found) => {
+                let trust = Trust {
+                    domain: Some(ascii.clone()),
+                    mx: hosts.dnssec,
+                    ..Trust::of_host(&found)
+                };
+                targets.extend(found.addresses.into_iter().map(|ip| {
+                    let (host, trust) = (mx.host.clone(), trust.clone());
+                    let address = SocketAddr::new(ip, config.port);
+                    let target = Target {
+                        host,
+                        address,
+                        trust,
+                    };
+                    (mx.preference, target)
+                }));
+            }
             Err(DnsError::NotFound { .. }) => {}
-            Err(error) => unknown = Some(mx::dns_failure(&found.host, &error)),
+            Err(error) => unknown = Some(mx::dns_failure(&mx.host, &error)),
         }
     }
     if let Some(limit) = own_at {
@@ -124,17 +185,26 @@ fn nowhere(domain: &Domain, implicit: bool) -> Failure {
     })
 }
 
+fn is_own(found: &Found, config: &RemoteConfig) -> bool {
+    let mut addresses = found.addresses.iter();
+    addresses.any(|ip| config.own.is_own_address(*ip))
+}
+
 async fn addresses(
     host: &Domain,
     config: &RemoteConfig,
     resolver: &dyn Resolver,
-) -> Result<Vec<IpAddr>, DnsError> {
+) -> Result<Found, DnsError> {
     if let Some(ip) = host.as_ip() {
-        return Ok(vec![ip]);
+        return Ok(Found::unsigned(vec![ip]));
     }
     let Ok(ascii) = host.to_ascii() else {
-        return Ok(Vec::new());
+        return Ok(Found::unsigned(Vec::new()));
     };
     let found = resolver.addresses(&ascii).await?;
-    Ok(config.address_order.apply(&found.records))
+    Ok(Found {
+        addresses: config.address_order.apply(&found.records),
+        dnssec: found.dnssec,
+        alias: found.alias,
+    })
 }
