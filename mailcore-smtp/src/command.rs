@@ -208,6 +208,29 @@ impl Verb {
         Self::Xclient,
     ];
 
+    /// How the command is written.
+    pub fn usage(self) -> &'static str {
+        match self {
+            Self::Helo => "HELO domain",
+            Self::Ehlo => "EHLO domain",
+            Self::Lhlo => "LHLO domain",
+            Self::Mail => "MAIL FROM:<address> [parameters]",
+            Self::Rcpt => "RCPT TO:<address> [parameters]",
+            Self::Data => "DATA, without arguments",
+            Self::Bdat => "BDAT size [LAST]",
+            Self::Rset => "RSET, without arguments",
+            Self::Noop => "NOOP [string]",
+            Self::Quit => "QUIT, without arguments",
+            Self::Vrfy => "VRFY string",
+            Self::Expn => "EXPN string",
+            Self::Help => "HELP [command]",
+            Self::StartTls => "STARTTLS, without arguments",
+            Self::Auth => "AUTH mechanism [initial-response]",
+            Self::Etrn => "ETRN domain",
+            Self::Xclient => "XCLIENT name=value [name=value]",
+        }
+    }
+
     /// The verb as it is written.
     pub fn as_str(self) -> &'static str {
         match self {

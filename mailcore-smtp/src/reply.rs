@@ -86,7 +86,9 @@ codes! {
     CLOSING = 221, "Service closing the channel.";
     AUTHENTICATED = 235, "Authentication succeeded (RFC 4954 section 6).";
     OK = 250, "Done.";
+    NOTHING_WAITS = 251, "No messages wait for the node (RFC 1985 section 5.1).";
     CANNOT_VERIFY = 252, "Cannot VRFY the user, but will take a message and try.";
+    QUEUE_STARTED = 253, "Messages that wait for the node are started (RFC 1985).";
     CHALLENGE = 334, "The text is a SASL challenge (RFC 4954 section 4).";
     START_INPUT = 354, "Start mail input.";
     UNAVAILABLE = 421, "Service not available, closing the channel.";
@@ -94,11 +96,14 @@ codes! {
     LOCAL_ERROR = 451, "Local error in processing.";
     NO_STORAGE = 452, "Insufficient system storage, or too many recipients.";
     AUTH_UNAVAILABLE = 454, "Temporary authentication failure, or TLS not available.";
+    QUEUE_UNABLE = 458, "The node's messages can't be started (RFC 1985 section 5.1).";
+    NODE_DENIED = 459, "The node is not allowed (RFC 1985 section 5.1).";
     UNRECOGNISED = 500, "Syntax error, command unrecognised.";
     BAD_ARGUMENTS = 501, "Syntax error in parameters or arguments.";
     NOT_IMPLEMENTED = 502, "Command not implemented.";
     BAD_SEQUENCE = 503, "Bad sequence of commands.";
     PARAMETER_NOT_IMPLEMENTED = 504, "Command parameter not implemented.";
+    NO_MAIL = 521, "The host takes no mail (RFC 7504 section 3).";
     AUTH_REQUIRED = 530, "Authentication, or STARTTLS, required.";
     AUTH_FAILED = 535, "Authentication credentials invalid.";
     ENCRYPTION_REQUIRED = 538, "Encryption required for the mechanism.";

@@ -243,3 +243,55 @@ async fn the_last_reply_reaches_a_peer_that_is_still_sending() {
     assert!(last.starts_with("421 "), "{last}");
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn behind_a_proxy_the_client_is_the_peer_and_others_are_not_let_in() {
+    let taken = Taken::default();
+    let keep = Arc::clone(&taken);
+    let hook = move |mail: mailcore::intake::ReceivedMail| {
+        let keep = Arc::clone(&keep);
+        async move {
+            let text = String::from_utf8_lossy(&mail.message).into_owned();
+            keep.lock().unwrap().push(text);
+            Ok::<(), HookError>(())
+        }
+    };
+    let server = Server::builder("mx.example.com")
+        .deliver_to("orders@example.com", hook)
+        .listen("127.0.0.1:0", Smtp::mx())
+        .behind(["127.0.0.0/8".parse().unwrap()])
+        .listen("127.0.0.1:0", Smtp::lmtp())
+        .behind(["192.0.2.0/24".parse().unwrap()])
+        .start()
+        .await
+        .unwrap();
+    let address = server.address("smtp").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let header = b"PROXY TCP4 192.0.2.77 198.51.100.1 4711 25\r\n";
+    stream.write_all(header).await.unwrap();
+    let dialogue = [
+        "EHLO client.example.org",
+        "MAIL FROM:<a@example.org>",
+        "RCPT TO:<orders@example.com>",
+        "DATA",
+        "Subject: proxied\r\n\r\nhi\r\n.",
+    ];
+    let replies = talk(stream, &dialogue).await;
+    assert_eq!(codes(&replies).last(), Some(&"250"), "{replies:#?}");
+    let text = taken.lock().unwrap()[0].clone();
+    assert!(text.contains("([192.0.2.77])"), "{text}");
+    // Without a header, and from whoever is no proxy: not a word.
+    for (service, said) in [
+        ("smtp", &b"EHLO client.example.org\r\n"[..]),
+        ("lmtp", header),
+    ] {
+        let address = server.address(service).unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        let mut heard = Vec::new();
+        // A reset tells as much as an end.
+        let _ = stream.read_to_end(&mut heard).await;
+        assert!(heard.is_empty(), "{service}");
+    }
+    server.shutdown().await;
+}

@@ -9,15 +9,17 @@
 mod accept;
 mod file;
 mod hook;
+mod policy;
 mod recipients;
 mod settle;
 mod stages;
 pub(crate) mod tell;
 pub(crate) mod trace;
 mod transaction;
+mod verify;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -27,13 +29,16 @@ use crate::event::Recorder;
 use crate::limits::Limits;
 use crate::queue::RetrySchedule;
 use crate::seams::{
-    Clock, Commit, DeliveryAgent, Directory, Entropy, Filter, FilterSession, Router, Rules,
+    Clock, Commit, DeliveryAgent, Directory, Entropy, Filter, FilterSession, QueueStart, Router,
+    Rules,
 };
 use crate::status::Status;
+use crate::transcript::Transcript;
 
 pub use accept::Accepted;
 pub use file::{Filed, Filing, Mail, MailboxTarget, delivery_id};
 pub use hook::{HookAgent, HookError, HookRouter, ReceivedMail};
+pub use policy::{ForeignFrom, IntakePolicy, Transcripts};
 pub use tell::Subjects;
 pub use transaction::Transaction;
 
@@ -43,6 +48,8 @@ pub struct Intake {
     pub(crate) parts: IntakeParts,
     recorder: Recorder,
     subjects: Subjects,
+    policy: IntakePolicy,
+    queue: OnceLock<Arc<dyn QueueStart>>,
 }
 
 /// The seams that intake uses.
@@ -82,6 +89,8 @@ pub struct SessionInfo {
     pub with: &'static str,
     /// Which door it came through.
     pub kind: SessionKind,
+    /// What was said, where it is kept for the log of messages.
+    pub transcript: Option<Transcript>,
 }
 
 /// Which door mail comes through.
@@ -128,7 +137,16 @@ impl Intake {
             parts,
             recorder: Recorder::default(),
             subjects: Subjects::default(),
+            policy: IntakePolicy::default(),
+            queue: OnceLock::new(),
         }
+    }
+
+    /// With these decisions of the operator.
+    #[must_use]
+    pub fn with_policy(mut self, policy: IntakePolicy) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// This server's name.

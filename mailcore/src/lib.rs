@@ -43,6 +43,7 @@
 //! `dnssec` (it validates), `http` (fetching small files by HTTPS),
 //! `testing` (the test kit).
 
+pub mod access;
 pub mod account;
 pub mod address;
 pub mod batch;

@@ -9,6 +9,8 @@ mod dns;
 mod drive;
 mod listener;
 mod meter;
+mod network;
+mod proxy_protocol;
 mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
@@ -24,6 +26,7 @@ pub(crate) use listener::ListenerTls;
 pub use listener::{Gate, Listener, Place};
 pub(crate) use listener::{ListenerParts, finish, peer_group};
 pub use meter::Meter;
+pub use network::{Network, NetworkError};
 pub use shutdown::{Shutdown, ShutdownSwitch};
 #[cfg(feature = "tls")]
 pub use tls::{FixedCertificate, TlsAcceptor, server_config};

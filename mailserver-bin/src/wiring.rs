@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use mailcore::access::TrustedHosts;
+use mailcore::intake::IntakePolicy;
 use mailcore::net::{HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerConfig, RunnerSeams};
 use mailcore::route::DirectoryRouter;
 use mailcore::seams::{
-    Authenticator, Directory, Journal, JournalRetention, OsEntropy, Resolver, SystemClock,
+    Authenticator, Directory, Journal, JournalRetention, OsEntropy, Resolver, SystemClock, Trust,
 };
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_imap::server::Imap;
@@ -212,11 +214,13 @@ impl Wiring<'_> {
             .directory(directory)
             .authenticator(self.directory as Arc<dyn Authenticator>)
             .router(Arc::new(router))
-            .agent("smtp", outgoing::agent(config, resolver)?)
+            .agent("smtp", outgoing::agent(config, Arc::clone(&resolver))?)
             .retry_schedule(config.schedule.clone())
             .limits(config.limits.clone())
             .tls(self.tls);
-        builder = builder.subjects(config.journal.subjects);
+        builder = builder
+            .subjects(config.journal.subjects)
+            .intake_policy(policy(config, &resolver));
         if let Some(journal) = self.journal {
             builder = builder.journal(journal);
         }
@@ -229,10 +233,27 @@ impl Wiring<'_> {
         }
         let pop3 = Pop3::new();
         for listener in &config.listeners {
-            builder = listen(builder, config, listener, &pop3);
+            builder = listen(builder, config, listener, &pop3)
+                .behind(listener.peers.proxies.iter().copied());
         }
         Ok(builder)
     }
+}
+
+/// What the configuration decides about mail on its way in.
+fn policy(config: &Config, resolver: &Arc<dyn Resolver>) -> IntakePolicy {
+    let smtp = &config.smtp;
+    let mut policy = IntakePolicy::default();
+    if !smtp.trusted.is_empty() {
+        let clock = Arc::new(SystemClock::new());
+        let trusted = TrustedHosts::new(smtp.trusted.clone(), Arc::clone(resolver), clock);
+        policy.trusted = Some(trusted);
+    }
+    policy.relay_logins.clone_from(&smtp.relay_logins);
+    policy.from = smtp.from;
+    policy.header_size = smtp.header_size.unwrap_or(policy.header_size);
+    policy.transcripts = config.journal.transcripts;
+    policy
 }
 
 /// The resolvers of the configuration, else the system's. A host without any
@@ -260,7 +281,18 @@ fn listen(builder: Builder, config: &Config, listener: &Listener, pop3: &Pop3) -
     let tls = listener.tls;
     let anywhere = listener.login == PlaintextLogin::Anywhere;
     let smtp = |smtp: Smtp| {
-        let smtp = smtp.limits(limits);
+        let settings = &config.smtp;
+        let mut smtp = smtp
+            .limits(limits)
+            .verify(settings.verify)
+            .xclient(settings.xclient.clone())
+            .doors(listener.peers.doors);
+        if let Some(time) = settings.max_hold {
+            smtp = smtp.max_hold(time);
+        }
+        if listener.peers.trust == Trust::Trusted {
+            smtp = smtp.internal();
+        }
         if anywhere {
             smtp.auth(AuthOffer::Always)
         } else {

@@ -131,6 +131,9 @@ fn mail(arguments: &str) -> Result<Mail, CommandError> {
     Ok(mail)
 }
 
+/// The one or the other (RFC 4865): one name counts them together.
+const HOLD: &str = "HOLDFOR or HOLDUNTIL";
+
 fn mail_param(
     mail: &mut Mail,
     seen: &mut Seen,
@@ -150,10 +153,8 @@ fn mail_param(
         "MT-PRIORITY" => {
             params.priority = seen.once("MT-PRIORITY", value.and_then(priority))?;
         }
-        // One or the other (RFC 4865): the same name for both counts them
-        // together.
-        "HOLDFOR" => mail.hold = Some(seen.once("HOLD", value.and_then(Hold::parse_for))?),
-        "HOLDUNTIL" => mail.hold = Some(seen.once("HOLD", value.and_then(Hold::parse_until))?),
+        "HOLDFOR" => mail.hold = Some(seen.once(HOLD, value.and_then(Hold::parse_for))?),
+        "HOLDUNTIL" => mail.hold = Some(seen.once(HOLD, value.and_then(Hold::parse_until))?),
         "BY" => mail.by = Some(seen.once("BY", value.and_then(By::parse))?),
         "AUTH" => mail.submitter = Some(seen.once("AUTH", value.and_then(submitter))?),
         _ => return Err(CommandError::UnknownParameter(keyword.to_owned())),

@@ -56,7 +56,7 @@ fn priorities_and_holds_have_one_form_each() {
     }
     assert_eq!(
         parse("MAIL FROM:<a@x.test> HOLDFOR=1 HOLDUNTIL=2026-12-24T18:30:00Z"),
-        Err(CommandError::RepeatedParameter("HOLD"))
+        Err(CommandError::RepeatedParameter("HOLDFOR or HOLDUNTIL"))
     );
 }
 

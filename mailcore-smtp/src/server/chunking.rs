@@ -1,8 +1,10 @@
 //! BDAT: a message in chunks of announced size (RFC 3030 section 2).
 //!
 //! A chunk that is refused is read and dropped, never taken for commands.
-//! BINARYMIME is not offered, so that chunks hold lines.
+//! Without BODY=BINARYMIME the content is lines; with it, any octets.
 
+use mailcore::envelope::BodyType;
+use mailcore::status::Status;
 use mailcore::time::Monotonic;
 
 use super::question::{Answer, Question};
@@ -48,7 +50,8 @@ impl Session {
         };
         (chunked.left, chunked.last) = (size, last);
         if chunked.received.saturating_add(size) > self.config.limits.message_size {
-            return self.refuse_chunked(&chunked, wording::size_over_limit());
+            let refused = wording::fault_status(DataFault::TooLarge);
+            return self.refuse_chunked(&chunked, Some(refused), wording::size_over_limit());
         }
         if is_first {
             self.counters.transactions = self.counters.transactions.saturating_add(1);
@@ -61,9 +64,9 @@ impl Session {
     pub(super) fn chunk_admitted(&mut self, chunked: Box<Chunked>, answer: &Answer) -> State {
         match answer {
             Answer::Proceed => State::Chunk(chunked),
-            Answer::Refuse(status) => self.refuse_chunked(&chunked, wording::refusal(status)),
+            Answer::Refuse(status) => self.refuse_chunked(&chunked, None, wording::refusal(status)),
             Answer::Disconnect(_) => self.unexpected(Phase::Idle, answer),
-            _ => self.refuse_chunked(&chunked, wording::local_error()),
+            _ => self.refuse_chunked(&chunked, None, wording::local_error()),
         }
     }
 
@@ -85,7 +88,11 @@ impl Session {
         chunked.left = chunked.left.saturating_sub(count);
         chunked.received = chunked.received.saturating_add(count);
         self.progress(count);
-        self.state = match chunked.check.next(&octets) {
+        let checked = match chunked.transaction.body {
+            BodyType::BinaryMime => Ok(()),
+            BodyType::SevenBit | BodyType::EightBitMime => chunked.check.next(&octets),
+        };
+        self.state = match checked {
             Ok(()) => State::Ask(Question::Chunk(octets), Pending::Bdat(chunked)),
             Err(fault) => self.chunk_fault(&chunked, fault),
         };
@@ -104,18 +111,27 @@ impl Session {
     }
 
     fn chunk_fault(&mut self, chunked: &Chunked, fault: DataFault) -> State {
-        self.refuse_chunked(chunked, wording::data_fault(fault))
+        self.refuse_chunked(
+            chunked,
+            Some(wording::fault_status(fault)),
+            wording::data_fault(fault),
+        )
     }
 
     /// Ends the transaction and drops the rest of the chunk. Chunks that were
     /// sent without waiting then come out of order, and are dropped as well.
-    fn refuse_chunked(&mut self, chunked: &Chunked, reply: Reply) -> State {
+    fn refuse_chunked(
+        &mut self,
+        chunked: &Chunked,
+        refused: Option<Status>,
+        reply: Reply,
+    ) -> State {
         let replies = match chunked.last {
             true => self.for_each_recipient(&chunked.transaction, reply),
             false => vec![reply],
         };
         let then = self.skip_chunk(chunked.left, replies, Phase::Idle);
-        self.abort(Vec::new(), then)
+        self.abort(refused, Vec::new(), then)
     }
 
     /// Reads and drops `left` octets, then says `replies`; a peer that

@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use mailcore::address::Domain;
+use mailcore::net::Network;
+use mailcore::seams::Trust;
 
 /// Which of the three protocols a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +62,18 @@ pub struct SmtpConfig {
     pub greeting_delay: Duration,
     /// How long the answer to a failed AUTH is held back.
     pub auth_failure_delay: Duration,
+    /// Who is told by VRFY and EXPN who is here.
+    pub verify: Verify,
+    /// How long a message may be held back at most (RFC 4865); zero for no
+    /// FUTURERELEASE.
+    pub max_hold: Duration,
+    /// Whom the listener is for: [`Trust::Trusted`] makes every peer a host of
+    /// the house.
+    pub peers: Trust,
+    /// The proxies that may say by XCLIENT for whom they speak.
+    pub xclient: Vec<Network>,
+    /// Whether mail is taken at all.
+    pub doors: Doors,
     /// What no session may exceed.
     pub limits: Limits,
 }
@@ -79,9 +93,34 @@ impl SmtpConfig {
             start_tls: StartTls::Absent,
             greeting_delay: Duration::from_millis(2),
             auth_failure_delay: Duration::from_secs(1),
+            verify: Verify::Never,
+            max_hold: Duration::from_secs(30 * 86_400),
+            peers: Trust::Stranger,
+            xclient: Vec::new(),
+            doors: Doors::Open,
             limits: Limits::default(),
         }
     }
+}
+
+/// Who is told by VRFY and EXPN who is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Verify {
+    /// Nobody: addresses are not to be gathered (RFC 5321 section 7.3).
+    #[default]
+    Never,
+    /// Those who have logged in, and trusted hosts.
+    Users,
+}
+
+/// Whether a listener takes mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Doors {
+    /// It does.
+    #[default]
+    Open,
+    /// It says so with 521 and closes (RFC 7504 section 3).
+    Closed,
 }
 
 /// What no session may exceed.

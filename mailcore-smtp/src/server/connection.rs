@@ -12,7 +12,8 @@ use super::question::{Answer, Question};
 use super::session::Session;
 use super::state::{Pending, Phase, State};
 use super::wording;
-use crate::command::Verb;
+use crate::command::times::moment;
+use crate::command::{Verb, Xclient};
 use crate::extension::Extension;
 use crate::reply::Reply;
 
@@ -20,13 +21,18 @@ impl Session {
     /// HELO, EHLO or LHLO: ends any transaction (RFC 5321 section 4.1.4).
     pub(super) fn greet(&mut self, verb: Verb, name: Domain) -> State {
         self.greeted = None;
-        Arc::make_mut(&mut self.facts).helo = Some(name.to_string());
+        let name = self.told_helo.clone().unwrap_or_else(|| name.to_string());
+        Arc::make_mut(&mut self.facts).helo = Some(name);
         State::Ask(Question::Greet(self.facts.clone()), Pending::Greet(verb))
     }
 
     pub(super) fn connected(&mut self, answer: &Answer) -> State {
         match answer {
             Answer::Proceed => State::Greeting { until: None },
+            Answer::Welcome(trust) => {
+                Arc::make_mut(&mut self.facts).trust = *trust;
+                State::Greeting { until: None }
+            }
             Answer::Refuse(status) | Answer::Disconnect(status) => {
                 self.close_with(&wording::disconnect(status));
                 State::Closing
@@ -63,7 +69,24 @@ impl Session {
             Extension::SmtpUtf8,
             Extension::Dsn,
             Extension::Chunking,
+            Extension::BinaryMime,
+            Extension::MtPriority(None),
+            Extension::Limits(self.limits_told()),
         ];
+        offered.extend(self.timed_extensions());
+        // Only within TLS (RFC 8689 section 2).
+        if self.facts.tls.is_some() {
+            offered.push(Extension::RequireTls);
+        }
+        if self.offers_etrn() {
+            offered.push(Extension::Etrn);
+        }
+        if self.offers_lookups() {
+            offered.extend([Extension::Vrfy, Extension::Expn]);
+        }
+        if self.is_proxy() {
+            offered.push(Extension::Xclient(Xclient::ATTRIBUTES.to_owned()));
+        }
         if self.tls_is_offered() {
             offered.push(Extension::StartTls);
         }
@@ -73,6 +96,33 @@ impl Session {
             ));
         }
         offered
+    }
+
+    /// What is offered where the time is known.
+    fn timed_extensions(&self) -> Vec<Extension> {
+        let Some(now) = self.time() else {
+            return Vec::new();
+        };
+        let mut offered = vec![Extension::DeliverBy(None)];
+        if self.offers_hold() {
+            let until = moment(now.after(self.config.max_hold));
+            let seconds = self.config.max_hold.as_secs();
+            offered.push(Extension::FutureRelease(Some((seconds, until))));
+        }
+        offered
+    }
+
+    /// Numbers of up to six digits (RFC 9422 section 4).
+    fn limits_told(&self) -> Vec<(String, u64)> {
+        let limits = &self.config.limits;
+        [
+            ("RCPTMAX", limits.recipients),
+            ("MAILMAX", limits.transactions),
+        ]
+        .into_iter()
+        .filter(|(_, most)| (1..=999_999).contains(most))
+        .map(|(name, most)| (name.to_owned(), most.into()))
+        .collect()
     }
 
     fn tls_is_offered(&self) -> bool {
@@ -92,6 +142,7 @@ impl Session {
                 | Verb::Quit
                 | Verb::StartTls
                 | Verb::Help
+                | Verb::Xclient
         );
         if free {
             return None;
@@ -124,6 +175,7 @@ impl Session {
 
     /// Nothing learnt in plaintext counts (RFC 3207 section 4.2).
     pub(super) fn forget_plaintext(&mut self, info: TlsInfo) {
+        self.note_tls(&info);
         self.greeted = None;
         let facts = Arc::make_mut(&mut self.facts);
         facts.helo = None;
@@ -161,6 +213,8 @@ impl Session {
             Pending::Connect => self.connected(&answer),
             Pending::Greet(verb) => self.greeted(verb, &answer),
             Pending::Auth => self.auth_checked(answer),
+            Pending::Asked(asked, phase) => self.told(&asked, phase, &answer),
+            Pending::Vouch(asked) => self.vouched(&asked, answer),
             Pending::Mail(transaction) => self.mail_answered(transaction, &answer),
             Pending::Rcpt(transaction) => self.rcpt_answered(transaction, &answer),
             Pending::Data(transaction) => self.data_answered(transaction, &answer),

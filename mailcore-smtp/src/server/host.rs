@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use mailcore::event::SessionEvents;
 use mailcore::intake::{self, Intake, Refusal, SessionInfo, SessionKind};
 use mailcore::net::Host;
-use mailcore::seams::{AuthRequest, Authenticator, Clock, FilterSession};
+use mailcore::seams::{AuthRequest, Authenticator, Clock, FilterSession, Trust};
 use mailcore::status::{Status, StatusClass};
 
 use super::config::Kind;
@@ -19,6 +19,8 @@ use crate::command::Rcpt;
 #[derive(Debug)]
 pub(super) struct SessionHost {
     pub(super) kind: Kind,
+    /// Whom the listener is for.
+    pub(super) peers: Trust,
     pub(super) intake: Arc<Intake>,
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     pub(super) clock: Arc<dyn Clock>,
@@ -31,7 +33,7 @@ pub(super) struct SessionHost {
 impl Host<Session> for SessionHost {
     async fn answer(&mut self, question: Question) -> Answer {
         let done = match question {
-            Question::Connect(facts) => self.intake.connect(&facts).await,
+            Question::Connect(facts) => return self.connect(&facts).await,
             Question::Greet(facts) => {
                 self.transaction = None;
                 self.intake.helo(&facts).await
@@ -50,10 +52,30 @@ impl Host<Session> for SessionHost {
                 None => Err(no_transaction()),
             },
             Question::Finish => return self.finish().await,
-            Question::Abort => {
-                self.transaction = None;
+            Question::Abort(refused) => {
+                if let (Some(transaction), Some(status)) = (self.transaction.take(), refused) {
+                    transaction.refused(&status);
+                }
                 Ok(())
             }
+            Question::Verify(text) => match self.intake.verify(&text).await {
+                Ok(address) => return Answer::Addresses(vec![address]),
+                Err(refusal) => Err(refusal),
+            },
+            Question::Expand(text) => match self.intake.expand(&text).await {
+                Ok(addresses) => return Answer::Addresses(addresses),
+                Err(refusal) => Err(refusal),
+            },
+            Question::StartQueue { node, facts } => {
+                match self.intake.start_queue(&facts, &node).await {
+                    Ok(count) => return Answer::Started(count),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Question::Vouch(login) => match self.intake.known_login(&login).await {
+                Ok(identity) => return Answer::Authenticated(identity),
+                Err(refusal) => Err(refusal),
+            },
         };
         match done {
             Ok(()) => Answer::Proceed,
@@ -63,6 +85,23 @@ impl Host<Session> for SessionHost {
 }
 
 impl SessionHost {
+    /// A peer has connected, or a proxy has said for whom it speaks.
+    async fn connect(&mut self, facts: &FilterSession) -> Answer {
+        self.transaction = None;
+        self.events.speak_for(facts.peer);
+        let trust = match (self.peers, facts.peer) {
+            (Trust::Trusted, _) => Trust::Trusted,
+            (Trust::Stranger, Some(peer)) => self.intake.trust(peer.ip()).await,
+            (Trust::Stranger, None) => Trust::Stranger,
+        };
+        let mut facts = facts.clone();
+        facts.trust = trust;
+        match self.intake.connect(&facts).await {
+            Ok(()) => Answer::Welcome(trust),
+            Err(refusal) => self.refuse(refusal).await,
+        }
+    }
+
     async fn mail(&mut self, new: NewTransaction) -> Result<(), Refusal> {
         self.transaction = None;
         let kind = match self.kind {
@@ -75,6 +114,7 @@ impl SessionHost {
             filter,
             with: new.protocol,
             kind,
+            transcript: new.transcript,
         };
         let transaction = self
             .intake

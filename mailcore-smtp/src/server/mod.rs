@@ -4,10 +4,12 @@
 //! Sockets, TLS and accepting connections are [`mailcore::net`]'s; what becomes
 //! of mail is [`mailcore::intake`]'s.
 
+mod asking;
 mod auth;
 mod chunking;
 mod config;
 mod connection;
+mod delivery;
 mod host;
 mod question;
 mod session;
@@ -15,7 +17,9 @@ mod smtp;
 mod state;
 mod table;
 mod transaction;
+mod transcript;
 mod wording;
+mod xclient;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +31,7 @@ use mailcore::net::{Connection, Ending, Service, drive};
 use mailcore::seams::{Authenticator, FilterSession};
 use mailcore::wire::Machine as _;
 
-pub use config::{AuthOffer, Kind, Limits, SmtpConfig, StartTls};
+pub use config::{AuthOffer, Doors, Kind, Limits, SmtpConfig, StartTls, Verify};
 use host::SessionHost;
 pub use question::{Answer, NewTransaction, Question};
 pub use session::{Notice, Session};
@@ -103,11 +107,17 @@ impl Service for SmtpServer {
         let peer = connection.peer;
         let facts = FilterSession::new(peer);
         let mut session = Session::new(self.config_for(&connection), facts.clone());
+        let clock = &connection.clock;
+        session.set_time(clock.now(), clock.monotonic());
+        if let Some(transcript) = self.intake.new_transcript(peer) {
+            session.keep_transcript(transcript);
+        }
         if let Some(tls) = &connection.tls {
             session.tls_established(tls.clone());
         }
         let host = SessionHost {
             kind: self.config.kind,
+            peers: self.config.peers,
             intake: Arc::clone(&self.intake),
             authenticator: self.authenticator.clone(),
             clock: Arc::clone(&connection.clock),

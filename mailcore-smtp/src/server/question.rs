@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mailcore::account::Identity;
-use mailcore::seams::{AuthError, AuthRequest, FilterSession};
+use mailcore::address::Address;
+use mailcore::seams::{AuthError, AuthRequest, FilterSession, Trust};
 use mailcore::status::Status;
+use mailcore::transcript::Transcript;
 
 use crate::command::{Mail, Rcpt};
 
@@ -37,8 +39,22 @@ pub enum Question {
     Chunk(Bytes),
     /// The message is whole: take responsibility for it, or refuse.
     Finish,
-    /// The transaction is over without a message. The answer means nothing.
-    Abort,
+    /// The transaction is over without a message; with a status when it was
+    /// refused for what came. The answer means nothing.
+    Abort(Option<Status>),
+    /// VRFY by one who may ask: is there such an address?
+    Verify(String),
+    /// EXPN by one who may ask: which addresses stand for it?
+    Expand(String),
+    /// ETRN by one who may ask: starts the queue for this node.
+    StartQueue {
+        /// As the peer wrote it.
+        node: String,
+        /// What is known of the session.
+        facts: Arc<FilterSession>,
+    },
+    /// A trusted proxy has checked the proof of this login: who is it?
+    Vouch(String),
 }
 
 /// A transaction as MAIL opens it.
@@ -48,8 +64,10 @@ pub struct NewTransaction {
     pub session: Arc<FilterSession>,
     /// The `with` keyword of the trace field (RFC 3848, RFC 6531 section 4.3).
     pub protocol: &'static str,
-    /// MAIL's arguments.
+    /// MAIL's arguments; the times asked for are in its parameters.
     pub mail: Mail,
+    /// What was said so far, where it is kept.
+    pub transcript: Option<Transcript>,
 }
 
 /// The host's answer.
@@ -58,6 +76,12 @@ pub struct NewTransaction {
 pub enum Answer {
     /// Yes.
     Proceed,
+    /// To [`Question::Connect`]: yes, and whether the peer is trusted.
+    Welcome(Trust),
+    /// To [`Question::Verify`] and [`Question::Expand`].
+    Addresses(Vec<Address>),
+    /// To [`Question::StartQueue`]: how many messages wait for the node.
+    Started(u64),
     /// No, for a reason that the peer is told.
     Refuse(Status),
     /// No, and the session is over.

@@ -5,15 +5,17 @@
 //! `auth.rs` (AUTH), `transaction.rs` (MAIL to the end of the data) and
 //! `chunking.rs` (BDAT). No socket, clock or seam is known here.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use mailcore::seams::FilterSession;
 use mailcore::status::Status;
-use mailcore::time::Monotonic;
+use mailcore::time::{Monotonic, Timestamp};
+use mailcore::transcript::Transcript;
 use mailcore::wire::{Input, Line, Machine, Step, TlsInfo};
 
-use super::config::SmtpConfig;
+use super::config::{Doors, SmtpConfig};
 use super::question::{Answer, Question};
 use super::state::{AfterLongLine, Counters, Pending, Phase, State};
 use super::table::{self, Rule};
@@ -47,6 +49,18 @@ pub struct Session {
     /// Octets of a message since the deadline was last set.
     progress: u64,
     fate: Fate,
+    /// The peer at the other end of the connection, whomever it speaks for.
+    pub(super) proxy: Option<SocketAddr>,
+    /// The name that a proxy's client gave, which stands for the proxy's own.
+    pub(super) told_helo: Option<String>,
+    /// A greeting was said before: a proxy need not wait for another.
+    pub(super) welcomed_before: bool,
+    /// What time it was, and when: for parameters that name a moment.
+    times: Option<(Timestamp, Monotonic)>,
+    /// When the last step was taken.
+    now: Monotonic,
+    /// What is said, where it is kept.
+    pub(super) transcript: Option<Transcript>,
 }
 
 #[derive(Debug)]
@@ -77,6 +91,12 @@ impl Session {
     /// octet call [`Machine::tls_established`] before the first step.
     pub fn new(config: Arc<SmtpConfig>, facts: FilterSession) -> Self {
         Self {
+            proxy: facts.peer,
+            told_helo: None,
+            welcomed_before: false,
+            times: None,
+            now: Monotonic::default(),
+            transcript: None,
             config,
             facts: Arc::new(facts),
             greeted: None,
@@ -89,6 +109,23 @@ impl Session {
             progress: 0,
             fate: Fate::Open,
         }
+    }
+
+    /// Tells what time it is `at` a moment of the session's own clock. Without
+    /// it nothing that needs the time is offered.
+    pub fn set_time(&mut self, time: Timestamp, at: Monotonic) {
+        self.times = Some((time, at));
+    }
+
+    /// Writes down what is said, but for secrets and content.
+    pub fn keep_transcript(&mut self, transcript: Transcript) {
+        self.transcript = Some(transcript);
+    }
+
+    /// The time, where it is known.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        let (time, at) = self.times?;
+        Some(time.after(self.now.since(at)))
     }
 
     /// What is known of the peer so far.
@@ -146,7 +183,12 @@ impl Session {
     fn greet_when_quiet(&mut self, until: Option<Monotonic>, now: Monotonic) -> Flow {
         let until = until.unwrap_or_else(|| now.after(self.config.greeting_delay));
         self.state = State::Greeting { until: Some(until) };
-        if !self.input.is_empty() {
+        if self.config.doors == Doors::Closed {
+            self.close_with(&wording::no_mail(&self.config.hostname));
+        } else if self.welcomed_before {
+            self.say_now(&wording::greeting(&self.config.hostname, self.config.kind));
+            self.state = State::Command(Phase::Idle);
+        } else if !self.input.is_empty() {
             self.close_with(&wording::early_talker());
         } else if now >= until {
             self.say(&wording::greeting(&self.config.hostname, self.config.kind));
@@ -260,6 +302,7 @@ impl Session {
     }
 
     fn dispatch(&mut self, phase: Phase, line: &[u8]) -> State {
+        self.note_line(&phase, line);
         let command = match Command::parse(line) {
             Ok(command) => command,
             Err(CommandError::Http) => {
@@ -323,17 +366,18 @@ impl Session {
             (Command::Auth(auth), _) => self.begin_auth(&auth),
             (Command::Mail(mail), _) => self.mail(mail),
             (Command::Rcpt(rcpt), Phase::Transaction(transaction)) => self.rcpt(transaction, rcpt),
-            (Command::Data, Phase::Transaction(transaction)) => {
-                State::Ask(Question::Data, Pending::Data(transaction))
-            }
+            (Command::Data, Phase::Transaction(transaction)) => self.data(transaction),
             (Command::Bdat { size, last }, phase) => self.begin_chunk(phase, size, last),
             (Command::Rset, Phase::Transaction(_) | Phase::Chunks(_)) => {
-                self.abort(vec![wording::reset()], State::Command(Phase::Idle))
+                self.abort(None, vec![wording::reset()], State::Command(Phase::Idle))
             }
             (Command::Rset, Phase::Idle) => self.reply(Phase::Idle, &wording::reset()),
             (Command::Noop, phase) => self.reply_now(phase, &wording::noop()),
-            (Command::Help(_), phase) => self.reply_now(phase, &wording::help(self.config.kind)),
-            (Command::Vrfy(_), phase) => self.reply_now(phase, &wording::cannot_verify()),
+            (Command::Help(topic), phase) => self.help(phase, topic.as_deref()),
+            (Command::Vrfy(text), phase) => self.vrfy(phase, text),
+            (Command::Expn(text), phase) => self.expn(phase, text),
+            (Command::Etrn(node), _) => self.etrn(node),
+            (Command::Xclient(asked), _) => self.xclient(asked),
             (Command::Quit, _) => {
                 let reply = wording::closing(&self.config.hostname);
                 self.close_with(&reply);
@@ -349,6 +393,7 @@ impl Session {
 
     /// Adds a reply to those that wait.
     pub(super) fn say(&mut self, reply: &Reply) {
+        self.note_reply(reply);
         reply.encode(&mut self.output);
         self.flush |= self.output.len() >= OUTPUT_FLUSH;
     }
@@ -394,10 +439,16 @@ impl Session {
         self.state = State::Closing;
     }
 
-    /// Drops the transaction on the host's side, then replies.
-    pub(super) fn abort(&mut self, replies: Vec<Reply>, then: State) -> State {
+    /// Drops the transaction on the host's side, then replies. With a status
+    /// the message was refused for what came of it.
+    pub(super) fn abort(
+        &mut self,
+        refused: Option<Status>,
+        replies: Vec<Reply>,
+        then: State,
+    ) -> State {
         State::Ask(
-            Question::Abort,
+            Question::Abort(refused),
             Pending::Abort {
                 replies,
                 then: Box::new(then),
@@ -471,6 +522,7 @@ impl Machine for Session {
     }
 
     fn step(&mut self, now: Monotonic) -> Step<Question> {
+        self.now = now;
         loop {
             if self.flush && !self.output.is_empty() {
                 return Step::Send(Bytes::from(std::mem::take(&mut self.output)));

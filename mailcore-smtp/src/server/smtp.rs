@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailcore::address::Domain;
-use mailcore::net::Service;
+use mailcore::net::{Network, Service};
+use mailcore::seams::Trust;
 use mailcore::server::{IntoService, Parts, StartError};
 
 use super::SmtpServer;
-use super::config::{AuthOffer, Kind, Limits, SmtpConfig, StartTls};
+use super::config::{AuthOffer, Doors, Kind, Limits, SmtpConfig, StartTls, Verify};
 
 /// SMTP, submission or LMTP, to be given to a server's builder.
 ///
@@ -63,6 +64,42 @@ impl Smtp {
     #[must_use]
     pub fn greeting_delay(mut self, delay: Duration) -> Self {
         self.config.greeting_delay = delay;
+        self
+    }
+
+    /// Who is told by VRFY and EXPN who is here.
+    #[must_use]
+    pub fn verify(mut self, verify: Verify) -> Self {
+        self.config.verify = verify;
+        self
+    }
+
+    /// How long submitted mail may be held back at most; zero for not at all.
+    #[must_use]
+    pub fn max_hold(mut self, time: Duration) -> Self {
+        self.config.max_hold = time;
+        self
+    }
+
+    /// For hosts of the house alone: every peer is trusted. Whoever can connect
+    /// can relay.
+    #[must_use]
+    pub fn internal(mut self) -> Self {
+        self.config.peers = Trust::Trusted;
+        self
+    }
+
+    /// The proxies that may say by XCLIENT for whom they speak.
+    #[must_use]
+    pub fn xclient(mut self, proxies: impl IntoIterator<Item = Network>) -> Self {
+        self.config.xclient = proxies.into_iter().collect();
+        self
+    }
+
+    /// Whether mail is taken at all.
+    #[must_use]
+    pub fn doors(mut self, doors: Doors) -> Self {
+        self.config.doors = doors;
         self
     }
 

@@ -10,7 +10,7 @@ use super::chunking::Chunked;
 use super::question::Question;
 use super::table::Stage;
 use super::transaction::{Receiving, Transaction};
-use crate::command::Verb;
+use crate::command::{Verb, Xclient};
 use crate::reply::Reply;
 
 /// What the session waits for or does next.
@@ -88,6 +88,10 @@ pub(super) enum Pending {
     Connect,
     Greet(Verb),
     Auth,
+    /// A look-up within a session.
+    Asked(Asked, Phase),
+    /// Whether a proxy's client is who the proxy says.
+    Vouch(Box<Xclient>),
     Mail(Transaction),
     Rcpt(Transaction),
     Data(Transaction),
@@ -100,6 +104,15 @@ pub(super) enum Pending {
         replies: Vec<Reply>,
         then: Box<State>,
     },
+}
+
+/// What was looked up.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Verify,
+    Expand,
+    /// ETRN, for this node.
+    Start(String),
 }
 
 #[derive(Debug, Default)]

@@ -60,6 +60,9 @@ pub(super) fn rule(verb: Verb, stage: Stage, kind: Kind) -> Rule {
     } else {
         OtherProtocol
     };
+    if verb == Verb::Etrn && kind == Kind::Lmtp {
+        return NotImplemented;
+    }
     let [ungreeted, greeted, mail, refused, recipients, chunks] = match verb {
         Verb::Helo | Verb::Ehlo => [greeting; 6],
         Verb::Lhlo => [lmtp_greeting; 6],
@@ -74,9 +77,11 @@ pub(super) fn rule(verb: Verb, stage: Stage, kind: Kind) -> Rule {
             NotNow,
         ],
         Verb::Bdat => [GreetFirst, MailFirst, RcptFirst, NoRecipients, Legal, Legal],
-        Verb::StartTls | Verb::Auth => [GreetFirst, Legal, NotNow, NotNow, NotNow, NotNow],
-        Verb::Rset | Verb::Noop | Verb::Quit | Verb::Vrfy | Verb::Help => [Legal; 6],
-        Verb::Expn | Verb::Etrn | Verb::Xclient => [NotImplemented; 6],
+        Verb::StartTls | Verb::Auth | Verb::Etrn => {
+            [GreetFirst, Legal, NotNow, NotNow, NotNow, NotNow]
+        }
+        Verb::Rset | Verb::Noop | Verb::Quit | Verb::Vrfy | Verb::Expn | Verb::Help => [Legal; 6],
+        Verb::Xclient => [Legal, Legal, NotNow, NotNow, NotNow, NotNow],
     };
     match stage {
         Stage::Ungreeted => ungreeted,

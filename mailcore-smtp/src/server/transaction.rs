@@ -4,7 +4,7 @@
 //! of it; the session keeps what later commands depend on.
 
 use mailcore::address::ForwardPath;
-use mailcore::envelope::{BodyType, MailParams};
+use mailcore::envelope::{BodyType, MailParams, Priority};
 use mailcore::status::Status;
 use mailcore::time::Monotonic;
 
@@ -23,6 +23,10 @@ use crate::reply::Reply;
 #[derive(Debug)]
 pub(super) struct Transaction {
     smtputf8: bool,
+    /// What the content is made of; binary content comes by BDAT alone.
+    pub(super) body: BodyType,
+    /// The priority, where it is not the one that was asked for.
+    granted: Option<Priority>,
     accepted: u32,
     refused: u32,
 }
@@ -49,7 +53,7 @@ pub(super) struct Receiving {
 }
 
 impl Session {
-    pub(super) fn mail(&mut self, mail: Mail) -> State {
+    pub(super) fn mail(&mut self, mut mail: Mail) -> State {
         if self.counters.transactions >= self.config.limits.transactions {
             self.close_with(&wording::too_many_transactions());
             return State::Closing;
@@ -57,6 +61,7 @@ impl Session {
         if let Some(refusal) = self.mail_refusal(&mail) {
             return self.fail(Phase::Idle, &refusal);
         }
+        let granted = self.grant(&mut mail);
         let utf8 = if mail.params.smtputf8 {
             Utf8::Asked
         } else {
@@ -64,6 +69,8 @@ impl Session {
         };
         let transaction = Transaction {
             smtputf8: mail.params.smtputf8,
+            body: mail.params.body,
+            granted,
             accepted: 0,
             refused: 0,
         };
@@ -71,6 +78,7 @@ impl Session {
             session: self.facts.clone(),
             protocol: self.protocol(utf8),
             mail,
+            transcript: self.transcript.clone(),
         };
         State::Ask(Question::Mail(Box::new(new)), Pending::Mail(transaction))
     }
@@ -78,16 +86,16 @@ impl Session {
     fn mail_refusal(&self, mail: &Mail) -> Option<Reply> {
         let MailParams {
             size,
-            body,
             smtputf8,
             require_tls,
             ..
         } = mail.params;
-        if body == BodyType::BinaryMime {
-            return Some(wording::parameter_not_offered("BODY=BINARYMIME"));
+        // What is asked for could be read by anybody already (RFC 8689).
+        if require_tls && self.facts.tls.is_none() {
+            return Some(wording::requires_tls());
         }
-        if require_tls {
-            return Some(wording::parameter_not_offered("REQUIRETLS"));
+        if let Some(refusal) = self.time_refusal(mail) {
+            return Some(refusal);
         }
         if size.is_some_and(|size| size > self.config.limits.message_size) {
             return Some(wording::size_over_limit());
@@ -101,7 +109,13 @@ impl Session {
 
     pub(super) fn mail_answered(&mut self, transaction: Transaction, answer: &Answer) -> State {
         match answer {
-            Answer::Proceed => self.reply(Phase::Transaction(transaction), &wording::sender_ok()),
+            Answer::Proceed => {
+                let reply = match transaction.granted {
+                    Some(priority) => wording::priority_granted(priority),
+                    None => wording::sender_ok(),
+                };
+                self.reply(Phase::Transaction(transaction), &reply)
+            }
             Answer::Refuse(status) => self.reply(Phase::Idle, &wording::refusal(status)),
             other => self.unexpected(Phase::Idle, other),
         }
@@ -149,6 +163,20 @@ impl Session {
         self.reply(Phase::Transaction(transaction), &wording::refusal(status))
     }
 
+    /// DATA: not for binary content, whose end it could not tell (RFC 3030
+    /// section 3).
+    pub(super) fn data(&mut self, transaction: Transaction) -> State {
+        if transaction.body != BodyType::BinaryMime {
+            return State::Ask(Question::Data, Pending::Data(transaction));
+        }
+        if self.input.is_empty() {
+            return self.fail(Phase::Transaction(transaction), &wording::binary_by_bdat());
+        }
+        self.say(&wording::binary_by_bdat());
+        self.close_with(&wording::pipelined_past(Verb::Data));
+        State::Closing
+    }
+
     pub(super) fn data_answered(&mut self, transaction: Transaction, answer: &Answer) -> State {
         match answer {
             Answer::Proceed => {
@@ -166,10 +194,10 @@ impl Session {
             Answer::Refuse(status) => {
                 let mut replies = vec![wording::refusal(status)];
                 if self.input.is_empty() {
-                    return self.abort(replies, State::Command(Phase::Idle));
+                    return self.abort(None, replies, State::Command(Phase::Idle));
                 }
                 replies.push(wording::pipelined_past(Verb::Data));
-                self.abort(replies, State::Closing)
+                self.abort(None, replies, State::Closing)
             }
             other => self.unexpected(Phase::Transaction(transaction), other),
         }
@@ -209,13 +237,14 @@ impl Session {
             Err(DataFault::StrayLineEnd) => State::Closing,
             _ => State::Command(Phase::Idle),
         };
+        let refused = end.err().map(wording::fault_status);
         let reply = match end {
             Err(fault) => Some(wording::data_fault(fault)),
             Ok(_) => receiving.refusal,
         };
         let reply = reply.unwrap_or_else(wording::local_error);
         let replies = self.for_each_recipient(&receiving.transaction, reply);
-        self.abort(replies, then)
+        self.abort(refused, replies, then)
     }
 
     pub(super) fn chunk_answered(

@@ -4,12 +4,15 @@
 //! When a reply is given is not decided here. Errors of seams never show their
 //! sources to the peer.
 
-use mailcore::address::Domain;
+use std::time::Duration;
+
+use mailcore::address::{Address, Domain};
+use mailcore::envelope::Priority;
 use mailcore::seams::AuthError;
 use mailcore::status::{Status, StatusClass};
 
 use super::config::Kind;
-use super::table::{self, Rule, Stage};
+use super::table::Rule;
 use crate::command::{CommandError, Verb};
 use crate::data::DataFault;
 use crate::extension::Extension;
@@ -94,18 +97,105 @@ pub(super) fn cannot_verify() -> Reply {
     )
 }
 
-pub(super) fn help(kind: Kind) -> Reply {
-    let known = |verb: &&Verb| {
-        !matches!(
-            table::rule(**verb, Stage::Greeted, kind),
-            Rule::NotImplemented | Rule::OtherProtocol
-        )
-    };
-    let verbs: Vec<&str> = Verb::ALL
+pub(super) fn cannot_expand() -> Reply {
+    say(ReplyCode::NOT_IMPLEMENTED, 5, 1, "EXPN is not offered")
+}
+
+pub(super) fn addresses(addresses: &[Address]) -> Reply {
+    let lines = addresses
         .iter()
-        .filter(known)
-        .map(|verb| verb.as_str())
-        .collect();
+        .map(|address| format!("<{address}>").into());
+    Reply::from_lines(ReplyCode::OK, lines)
+        .enhanced(1, 5)
+        .in_ascii()
+}
+
+pub(super) fn nothing_waits(node: &str) -> Reply {
+    let text = format!("No messages wait for {node}");
+    Reply::new(ReplyCode::NOTHING_WAITS, text)
+        .enhanced(0, 0)
+        .in_ascii()
+}
+
+pub(super) fn queue_started(node: &str, count: u64) -> Reply {
+    let text = format!("{count} pending messages for {node} started");
+    Reply::new(ReplyCode::QUEUE_STARTED, text)
+        .enhanced(0, 0)
+        .in_ascii()
+}
+
+pub(super) fn etrn_denied() -> Reply {
+    say(ReplyCode::NODE_DENIED, 7, 1, "Log in to start the queue")
+}
+
+/// RFC 1985 has transient codes for both: 459 for a node that is not allowed.
+pub(super) fn etrn_refused(status: &Status) -> Reply {
+    let code = match status.code.class {
+        StatusClass::Permanent => ReplyCode::NODE_DENIED,
+        _ => ReplyCode::QUEUE_UNABLE,
+    };
+    let text = sentence(status.text.clone());
+    Reply::new(code, text)
+        .enhanced(status.code.subject, status.code.detail)
+        .in_ascii()
+}
+
+pub(super) fn no_mail(hostname: &Domain) -> Reply {
+    Reply::new(ReplyCode::NO_MAIL, format!("{hostname} takes no mail")).enhanced(3, 2)
+}
+
+pub(super) fn xclient_denied() -> Reply {
+    say(
+        ReplyCode::MAILBOX_UNAVAILABLE,
+        7,
+        0,
+        "XCLIENT is not for you",
+    )
+}
+
+pub(super) fn xclient_login() -> Reply {
+    say(ReplyCode::MAILBOX_UNAVAILABLE, 7, 8, "No such login")
+}
+
+pub(super) fn requires_tls() -> Reply {
+    say(
+        ReplyCode::AUTH_REQUIRED,
+        7,
+        10,
+        "REQUIRETLS needs TLS; issue STARTTLS first",
+    )
+}
+
+pub(super) fn binary_by_bdat() -> Reply {
+    say(ReplyCode::BAD_SEQUENCE, 5, 1, "Send binary content by BDAT")
+}
+
+/// The number first (RFC 6710 section 4.1).
+pub(super) fn priority_granted(priority: Priority) -> Reply {
+    let text = format!("{} is the new priority of the message", priority.value());
+    Reply::new(ReplyCode::OK, text).enhanced(3, 6)
+}
+
+pub(super) fn held_too_long(most: Duration) -> Reply {
+    let text = format!("Messages are held for {} seconds at most", most.as_secs());
+    Reply::new(ReplyCode::BAD_ARGUMENTS, text).enhanced(5, 4)
+}
+
+/// A fault as the message log words it.
+pub(super) fn fault_status(fault: DataFault) -> Status {
+    let (subject, detail) = match fault {
+        DataFault::TooLarge => (3, 4),
+        DataFault::StrayLineEnd | DataFault::Nul => (6, 0),
+    };
+    Status::permanent(subject, detail, fault.to_string())
+}
+
+pub(super) fn usage(verb: Verb) -> Reply {
+    Reply::new(ReplyCode::HELP, verb.usage()).enhanced(0, 0)
+}
+
+pub(super) fn help(verbs: impl Iterator<Item = Verb>) -> Reply {
+    let verbs: Vec<&str> = verbs.map(Verb::as_str).collect();
     Reply::new(ReplyCode::HELP, verbs.join(" ")).enhanced(0, 0)
 }
 

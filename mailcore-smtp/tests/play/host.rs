@@ -1,8 +1,9 @@
 //! The host of the transcripts: answers by the look of the addresses.
 
 use mailcore::account::{AccountId, Identity};
-use mailcore::address::ForwardPath;
-use mailcore::seams::{AuthError, AuthRequest, Proof};
+use mailcore::address::{Address, ForwardPath};
+use mailcore::envelope::MailParams;
+use mailcore::seams::{AuthError, AuthRequest, Proof, Trust};
 use mailcore::status::{EnhancedStatusCode, Status};
 use mailcore_smtp::command::Rcpt;
 use mailcore_smtp::server::{Answer, Kind, NewTransaction, Question};
@@ -12,15 +13,17 @@ use mailcore_smtp::server::{Answer, Kind, NewTransaction, Question};
 /// messages that hold `REFUSE` or `STOP`. Knows the user `tim`.
 pub(crate) struct Host {
     kind: Kind,
+    trusted: bool,
     /// The messages taken, and transactions dropped, one line each.
     pub(crate) taken: Vec<String>,
     transaction: Option<(NewTransaction, Vec<Rcpt>, Vec<u8>)>,
 }
 
 impl Host {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind, trusted: bool) -> Self {
         Self {
             kind,
+            trusted,
             taken: Vec::new(),
             transaction: None,
         }
@@ -59,7 +62,27 @@ impl Host {
                 }
             }
             Question::Finish => self.finish(),
-            Question::Abort => {
+            Question::Connect(_) if self.trusted => Answer::Welcome(Trust::Trusted),
+            Question::Verify(text) => match text.as_str() {
+                "tim" => Answer::Addresses(vec![Address::parse("tim@y.test").unwrap()]),
+                _ => refuse(Status::permanent(1, 1, "No such user")),
+            },
+            Question::Expand(_) => Answer::Addresses(vec![
+                Address::parse("a@y.test").unwrap(),
+                Address::parse("b@y.test").unwrap(),
+            ]),
+            Question::StartQueue { node, .. } => match node.as_str() {
+                "relayed.test" => Answer::Started(2),
+                "empty.test" => Answer::Started(0),
+                "broken.test" => refuse(Status::transient(3, 0, "The queue is broken")),
+                _ => refuse(Status::permanent(7, 1, "Not relayed here")),
+            },
+            Question::Vouch(login) if login == "tim" => Answer::Authenticated(Identity {
+                account: AccountId::new("tim"),
+                login: "tim".into(),
+            }),
+            Question::Vouch(_) => refuse(Status::permanent(1, 1, "No such user")),
+            Question::Abort(_) => {
                 self.transaction = None;
                 Answer::Proceed
             }
@@ -95,8 +118,9 @@ impl Host {
             .iter()
             .map(|rcpt| format!("<{}>", rcpt.forward_path))
             .collect();
+        let asked = times(&new.mail.params);
         self.taken.push(format!(
-            "{} from=<{}> to={} helo={} login={} {:?}",
+            "{} from=<{}> to={} helo={} login={}{asked} {:?}",
             new.protocol,
             new.mail.reverse_path,
             to.join(","),
@@ -116,6 +140,24 @@ impl Host {
         };
         Answer::AcceptedFor(recipients.iter().map(each).collect())
     }
+}
+
+/// What was asked for beside a plain delivery.
+fn times(params: &MailParams) -> String {
+    let mut asked = String::new();
+    if let Some(at) = params.hold_until {
+        asked.push_str(&format!(" hold={}", at.secs()));
+    }
+    if let Some(by) = params.deliver_by {
+        asked.push_str(&format!(" by={} {:?}", by.deadline.secs(), by.mode));
+    }
+    if params.priority.value() != 0 {
+        asked.push_str(&format!(" priority={}", params.priority.value()));
+    }
+    if params.require_tls {
+        asked.push_str(" tls");
+    }
+    asked
 }
 
 fn refuse(status: Status) -> Answer {

@@ -10,7 +10,8 @@
 //! - `! wait` time passes until the server's time-out; `! tls` the handshake
 //!   was asked for and is done; `! closed`, `! eof`, `! shutdown`;
 //! - before the dialogue: `! kind`, `! auth`, `! starttls`, `! limit NAME N`,
-//!   `! implicit-tls`; `! whole` where it matters which octets arrive together,
+//!   `! implicit-tls`, `! trusted`, `! verify users`, `! xclient` (the peer may
+//!   send it), `! doors closed`, `! clock` (it is 2026-11-22T02:00:00Z); `! whole` where it matters which octets arrive together,
 //!   `! in turn` where the client must await each reply;
 //! - `#` a comment.
 
@@ -22,9 +23,9 @@ use std::sync::Arc;
 
 use mailcore::address::Domain;
 use mailcore::seams::FilterSession;
-use mailcore::time::Monotonic;
+use mailcore::time::{Monotonic, Timestamp};
 use mailcore::wire::{Machine as _, Step, TlsInfo};
-use mailcore_smtp::server::{AuthOffer, Kind, Session, SmtpConfig, StartTls};
+use mailcore_smtp::server::{AuthOffer, Doors, Kind, Session, SmtpConfig, StartTls, Verify};
 
 use host::Host;
 
@@ -118,9 +119,12 @@ impl Player {
             session.tls_established(TlsInfo::default());
         }
         let now = Monotonic::default();
+        if text.lines().any(|line| line == "! clock") {
+            session.set_time(Timestamp::from_secs(1_795_312_800), now);
+        }
         let mut player = Self {
             session,
-            host: Host::new(kind),
+            host: Host::new(kind, text.lines().any(|line| line == "! trusted")),
             now,
             until: now,
             output: Vec::new(),
@@ -212,6 +216,9 @@ fn configured(text: &str) -> SmtpConfig {
             ["kind", "lmtp"] => config = SmtpConfig::new(config.hostname, Kind::Lmtp),
             ["auth", "always"] => config.auth = AuthOffer::Always,
             ["auth", "never"] => config.auth = AuthOffer::Never,
+            ["verify", "users"] => config.verify = Verify::Users,
+            ["xclient"] => config.xclient = vec!["192.0.2.0/24".parse().unwrap()],
+            ["doors", "closed"] => config.doors = Doors::Closed,
             ["starttls", "offered"] => config.start_tls = StartTls::Offered,
             ["starttls", "required"] => config.start_tls = StartTls::Required,
             ["limit", name, number] => {

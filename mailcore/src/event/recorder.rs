@@ -106,6 +106,11 @@ impl Recorder {
         (Self(Some(inner)), task)
     }
 
+    /// True when what is told is kept.
+    pub fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// A new event of now; `None` when nobody would keep it.
     pub fn event(&self, name: EventName) -> Option<Event> {
         self.0.as_ref().map(|inner| inner.event(name))

@@ -38,6 +38,11 @@ impl SessionEvents {
         }
     }
 
+    /// The connection's peer speaks for another client from now on.
+    pub fn speak_for(&mut self, peer: Option<SocketAddr>) {
+        self.peer = peer.map(|peer| peer.ip().to_canonical());
+    }
+
     /// Somebody proved who it is. A second login on the connection ends the first.
     pub fn logged_in(&mut self, identity: &Identity) {
         self.logged_out();

@@ -130,6 +130,7 @@ impl Intake {
             filter: FilterSession::new(None),
             with: "local",
             kind: SessionKind::Local,
+            transcript: None,
         };
         let mut transaction = self
             .mail(session, envelope.reverse_path, envelope.params)

@@ -3,12 +3,15 @@
 //! One event tells of an accepted message and goes into its batch. Refusals
 //! belong to no batch; they go through the [`Recorder`], which bounds them.
 
-use super::{Accepted, Intake, Mail, Refusal, SessionInfo, SessionKind, Transaction};
+use std::net::SocketAddr;
+
+use super::{Accepted, Intake, Mail, Refusal, SessionInfo, SessionKind, Transaction, Transcripts};
 use crate::address::{Address, ReversePath};
 use crate::envelope::Recipient;
 use crate::event::{Event, EventName, Recorder, TraceId};
 use crate::message::decode::header_text;
 use crate::status::{Status, StatusClass};
+use crate::transcript::Transcript;
 
 /// Recipients that an event names; the rest are counted.
 pub(super) const NAMED_RECIPIENTS: usize = 20;
@@ -18,6 +21,9 @@ const SUBJECT: usize = 200;
 const MESSAGE_ID: usize = 250;
 /// Characters of what a peer called itself that are told.
 const HELO: usize = 100;
+
+/// Octets of a session's transcript that an event holds.
+const TRANSCRIPT: usize = 3 * 1_024;
 
 /// Whether events tell the subjects of messages, which belong to the users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,6 +88,9 @@ impl SessionInfo {
             event.account = Some(identity.account.clone());
             event = event.with("login", &identity.login);
         }
+        if let Some(transcript) = &self.transcript {
+            event = event.with("transcript", transcript.text());
+        }
         event
     }
 }
@@ -98,6 +107,19 @@ impl Intake {
     /// Takes events that belong to no batch.
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// A transcript for a session with this peer, where anybody keeps it.
+    pub fn new_transcript(&self, peer: Option<SocketAddr>) -> Option<Transcript> {
+        if self.policy.transcripts == Transcripts::LeftOut || !self.recorder.is_kept() {
+            return None;
+        }
+        let transcript = Transcript::with_limit(TRANSCRIPT);
+        match peer {
+            Some(peer) => transcript.note(format_args!("connection from {peer}")),
+            None => transcript.note("connection within the process"),
+        }
+        Some(transcript)
     }
 
     /// An event with what the message says of itself.
@@ -141,6 +163,12 @@ impl Intake {
 }
 
 impl Transaction {
+    /// The session refused the message for what came of it: stray line ends, or
+    /// more octets than it takes.
+    pub fn refused(mut self, status: &Status) {
+        self.tell_refused(RefusedAt::Content, status, None);
+    }
+
     pub(super) fn tell_recipient_refused(&self, to: &Address, status: &Status) {
         let name = EventName::RecipientRefused;
         let Some(mut event) = self.intake.refusal(name, &self.session) else {

@@ -120,6 +120,7 @@ mod tests {
             filter,
             with: "ESMTP",
             kind: SessionKind::Mx,
+            transcript: None,
         };
         let reception = Reception {
             session: &session,

@@ -12,7 +12,7 @@ use crate::address::{Address, ForwardPath, ReversePath};
 use crate::envelope::{Envelope, MailParams, Notify, OriginalRecipient, Recipient};
 use crate::event::TraceId;
 use crate::message::ContentWriter;
-use crate::seams::StoreError;
+use crate::seams::{StoreError, Trust};
 use crate::status::Status;
 use crate::time::Timestamp;
 
@@ -164,12 +164,23 @@ impl Transaction {
         Ok(targets)
     }
 
-    /// Only those who proved who they are, and the process itself, may send to
-    /// others' domains.
+    /// Only those who proved who they are, trusted hosts, and the process
+    /// itself may send to others' domains.
     fn relay(&self) -> Relay {
-        let known =
-            self.session.filter.identity.is_some() || self.session.kind == SessionKind::Local;
-        if known { Relay::Allowed } else { Relay::Denied }
+        let filter = &self.session.filter;
+        let allowed = match (&filter.identity, self.session.kind) {
+            (_, SessionKind::Local) => true,
+            (_, _) if filter.trust == Trust::Trusted => true,
+            (Some(identity), SessionKind::Mx) => {
+                self.intake.policy.login_may_relay(&identity.login)
+            }
+            (identity, _) => identity.is_some(),
+        };
+        if allowed {
+            Relay::Allowed
+        } else {
+            Relay::Denied
+        }
     }
 
     /// DATA: the message follows.

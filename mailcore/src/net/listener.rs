@@ -10,7 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 
-use super::{Connection, Meter, Service, Shutdown};
+use super::proxy_protocol::ProxyHeader;
+use super::{Connection, Meter, Network, Service, Shutdown};
 use crate::limits::Limits;
 use crate::seams::{BoxStream, Clock};
 
@@ -107,6 +108,9 @@ struct Shared {
     limits: Limits,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
+    /// Who may connect, and says for whom by the PROXY protocol; empty for
+    /// anybody, who speaks for itself.
+    proxies: Vec<Network>,
     #[cfg(feature = "tls")]
     tls: ListenerTls,
 }
@@ -132,6 +136,7 @@ pub(crate) struct ListenerParts {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shutdown: Shutdown,
+    pub(crate) proxies: Vec<Network>,
     #[cfg(feature = "tls")]
     pub(crate) tls: ListenerTls,
 }
@@ -237,6 +242,7 @@ impl ListenerParts {
             limits: self.limits,
             clock: self.clock,
             shutdown: self.shutdown,
+            proxies: self.proxies,
             #[cfg(feature = "tls")]
             tls: self.tls,
         })
@@ -250,6 +256,21 @@ impl ListenerParts {
 
 impl Shared {
     async fn welcome(&self, mut stream: TcpStream, peer: SocketAddr) {
+        let mut local = stream.local_addr().ok();
+        let mut peer = peer;
+        if !self.proxies.is_empty() {
+            match self.proxied(&mut stream, peer).await {
+                Ok(ProxyHeader::Itself) => {}
+                Ok(ProxyHeader::Client {
+                    source,
+                    destination,
+                }) => (peer, local) = (source, Some(destination)),
+                Err(error) => {
+                    tracing::info!(%peer, %error, protocol = self.service.protocol(), "not let in as a proxy");
+                    return;
+                }
+            }
+        }
         let Some(_place) = self.gate.enter(peer.ip()) else {
             tracing::info!(%peer, protocol = self.service.protocol(), "too many connections");
             if self.begins_in_tls() {
@@ -269,8 +290,21 @@ impl Shared {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "can't set TCP_NODELAY");
         }
-        let local = stream.local_addr().ok();
         self.serve(Box::new(stream), Some(peer), local).await;
+    }
+
+    /// For whom a proxy speaks. Nobody else gets in: whoever is believed could
+    /// name any address.
+    async fn proxied(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<ProxyHeader> {
+        if !self.proxies.iter().any(|it| it.contains(peer.ip())) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let until = self.clock.monotonic().after(self.limits.handshake_timeout);
+        tokio::select! {
+            biased;
+            header = ProxyHeader::read(stream) => header,
+            () = self.clock.sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     /// True where words in clear would be no part of the protocol.

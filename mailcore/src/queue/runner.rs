@@ -15,6 +15,7 @@ mod line;
 mod operate;
 mod settle;
 mod slots;
+mod start;
 #[cfg(test)]
 mod tests;
 

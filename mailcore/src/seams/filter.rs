@@ -90,6 +90,20 @@ pub struct FilterSession {
     pub identity: Option<Identity>,
     /// Its TLS.
     pub tls: Option<TlsInfo>,
+    /// Whether it is a host of the house.
+    pub trust: Trust,
+}
+
+/// Whether a peer may do without a login what others may not: relay, ask the
+/// queue to start, raise a priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// Anybody.
+    #[default]
+    Stranger,
+    /// A host that the configuration names, or a peer of a listener for such
+    /// hosts alone.
+    Trusted,
 }
 
 impl FilterSession {
@@ -100,7 +114,13 @@ impl FilterSession {
             helo: None,
             identity: None,
             tls: None,
+            trust: Trust::Stranger,
         }
+    }
+
+    /// True when it proved who it is, or is trusted.
+    pub fn is_known(&self) -> bool {
+        self.identity.is_some() || self.trust == Trust::Trusted
     }
 }
 

@@ -17,6 +17,7 @@ mod entropy;
 mod filter;
 mod journal;
 mod outbox;
+mod queue_start;
 mod resolver;
 mod router;
 mod rules;
@@ -41,11 +42,12 @@ pub use directory::{
     Scripts, Secrets, Sending, ServedAddress, Setting, Settings, Stands, check_script_name,
 };
 pub use entropy::{Entropy, OsEntropy};
-pub use filter::{Filter, FilterSession, IncomingMail, Verdict};
+pub use filter::{Filter, FilterSession, IncomingMail, Trust, Verdict};
 pub use journal::{
     Journal, JournalError, JournalKey, JournalPage, JournalQuery, JournalRetention, Purged,
 };
 pub use outbox::Outbox;
+pub use queue_start::QueueStart;
 pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};

@@ -11,10 +11,10 @@ use crate::address::{Address, Domain};
 use crate::deliver::MailboxAgent;
 use crate::event::{FollowerConfig, Recorder, RecorderConfig, RecorderTask};
 use crate::intake::{
-    HookAgent, HookError, HookRouter, Intake, IntakeParts, ReceivedMail, Subjects,
+    HookAgent, HookError, HookRouter, Intake, IntakeParts, IntakePolicy, ReceivedMail, Subjects,
 };
 use crate::limits::Limits;
-use crate::net::{Gate, ShutdownSwitch};
+use crate::net::{Gate, Network, ShutdownSwitch};
 use crate::queue::{QueueRunner, RetrySchedule, RunnerConfig, RunnerSeams};
 use crate::route::DirectoryRouter;
 use crate::schedule::{Job, JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
@@ -56,6 +56,7 @@ impl Server {
             follower: FollowerConfig::default(),
             recorder: RecorderConfig::default(),
             subjects: Subjects::default(),
+            policy: IntakePolicy::default(),
             #[cfg(feature = "tls")]
             tls: None,
             services: Vec::new(),
@@ -86,6 +87,7 @@ pub struct Builder {
     follower: FollowerConfig,
     recorder: RecorderConfig,
     subjects: Subjects,
+    policy: IntakePolicy,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
     services: Vec<Spec>,
@@ -97,6 +99,7 @@ pub struct Builder {
 struct Spec {
     address: Option<String>,
     kind: ListenerKind,
+    proxies: Vec<Network>,
     service: Box<dyn IntoService>,
 }
 
@@ -147,6 +150,13 @@ impl Builder {
     /// One more filter, asked after those before it.
     pub fn filter(mut self, filter: Arc<dyn Filter>) -> Self {
         self.filters.push(filter);
+        self
+    }
+
+    /// What is decided about mail on its way in: who is trusted, what
+    /// submitted mail must look like.
+    pub fn intake_policy(mut self, policy: IntakePolicy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -252,6 +262,16 @@ impl Builder {
         self.add(Some(address.into()), ListenerKind::Implicit, service)
     }
 
+    /// The listener named last stands behind these proxies: they alone may
+    /// connect, and say for whom by the PROXY protocol, version 1 or 2. Empty
+    /// for none.
+    pub fn behind(mut self, proxies: impl IntoIterator<Item = Network>) -> Self {
+        if let Some(spec) = self.services.last_mut() {
+            spec.proxies = proxies.into_iter().collect();
+        }
+        self
+    }
+
     /// Serves within the process only: [`RunningServer::connect`] reaches it.
     pub fn serve(self, service: impl IntoService + 'static) -> Self {
         self.add(None, ListenerKind::Plain, service)
@@ -266,6 +286,7 @@ impl Builder {
         self.services.push(Spec {
             address,
             kind,
+            proxies: Vec::new(),
             service: Box::new(service),
         });
         self
@@ -301,6 +322,9 @@ impl Builder {
         let (switch, shutdown) = ShutdownSwitch::new();
         let jobs = tokio::spawn(Arc::clone(&scheduler).run(shutdown.clone()));
         let queue = self.queue(&parts, router, agents);
+        if let Some(queue) = &queue {
+            parts.intake.starts(Arc::clone(queue) as _);
+        }
         let running = queue.clone().map(|queue| {
             tokio::spawn(async move {
                 let mut shutdown = shutdown;
@@ -400,7 +424,8 @@ impl Builder {
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
         })
-        .telling(recorder, self.subjects);
+        .telling(recorder, self.subjects)
+        .with_policy(self.policy.clone());
         Parts {
             hostname,
             intake: Arc::new(intake),
@@ -425,6 +450,7 @@ impl Builder {
                 service,
                 address: spec.address,
                 kind: spec.kind,
+                proxies: spec.proxies,
                 gate: Arc::clone(&gate),
                 limits: self.limits.clone(),
                 clock: Arc::clone(&self.clock),

@@ -9,7 +9,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::StartError;
 use crate::limits::Limits;
-use crate::net::{Gate, Listener, ListenerParts, Service, Shutdown, ShutdownSwitch, finish};
+use crate::net::{
+    Gate, Listener, ListenerParts, Network, Service, Shutdown, ShutdownSwitch, finish,
+};
 use crate::seams::Clock;
 
 /// Octets that a stream within the process buffers each way.
@@ -40,6 +42,7 @@ pub(super) struct Door {
     pub(super) gate: Arc<Gate>,
     pub(super) limits: Limits,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) proxies: Vec<Network>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<crate::net::TlsAcceptor>,
 }
@@ -231,6 +234,7 @@ impl ServiceHandle {
             limits: self.door.limits.clone(),
             clock: Arc::clone(&self.door.clock),
             shutdown,
+            proxies: self.door.proxies.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls(),
         }

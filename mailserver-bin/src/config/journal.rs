@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mailcore::intake::Subjects;
+use mailcore::intake::{Subjects, Transcripts};
 use mailcore::seams::JournalRetention;
 
 use super::file::Section;
@@ -15,6 +15,7 @@ pub(crate) struct JournalConfig {
     /// `None` for `journal.db` in the data directory.
     pub(crate) path: Option<PathBuf>,
     pub(crate) subjects: Subjects,
+    pub(crate) transcripts: Transcripts,
     pub(crate) retention: JournalRetention,
 }
 
@@ -37,6 +38,9 @@ pub(super) fn journal(root: &Section<'_, '_>, folder: &Path, config: &mut Journa
     }
     if section.flag("subjects") == Some(false) {
         config.subjects = Subjects::LeftOut;
+    }
+    if section.flag("transcripts") == Some(false) {
+        config.transcripts = Transcripts::LeftOut;
     }
     let kept = &mut config.retention;
     let times: [(&'static str, &mut Duration); 4] = [

@@ -9,6 +9,7 @@ mod journal;
 mod problems;
 mod resolve;
 mod schedule;
+mod smtp;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use file::{parse_duration, parse_size};
 pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use problems::Problems;
+pub(crate) use smtp::{Peers, SmtpSettings};
 
 /// Looked for in the working directory when no `--config` is given.
 pub(crate) const DEFAULT_FILE: &str = "mailserver.toml";
@@ -57,6 +59,7 @@ pub(crate) struct Config {
     pub(crate) smart_host: Option<SmartHost>,
     pub(crate) dns: DnsConfig,
     pub(crate) limits: Limits,
+    pub(crate) smtp: SmtpSettings,
     /// Who is let in and who is not, before anything else is asked.
     pub(crate) access_list: Option<AccessList>,
     /// When the server's own work is done.
@@ -82,6 +85,7 @@ pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) tls: TlsMode,
     pub(crate) login: PlaintextLogin,
+    pub(crate) peers: Peers,
 }
 
 /// Where passwords may be sent.

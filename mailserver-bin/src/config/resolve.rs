@@ -14,10 +14,10 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    Config, DnsConfig, JournalConfig, Listener, PlaintextLogin, Protocol, Retention, SmartHost,
-    StoreKind, TlsFiles, TlsMode,
+    Config, DnsConfig, JournalConfig, Listener, Peers, PlaintextLogin, Protocol, Retention,
+    SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
 };
-use super::{dns, journal, schedule};
+use super::{dns, journal, schedule, smtp};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -80,6 +80,7 @@ pub(super) fn defaults() -> Config {
         smart_host: None,
         dns: DnsConfig::default(),
         limits: Limits::default(),
+        smtp: SmtpSettings::default(),
         access_list: None,
         housekeeping: schedule::defaults(),
         retention: Retention::default(),
@@ -96,6 +97,7 @@ fn default_listeners() -> Vec<Listener> {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
             tls,
             login: PlaintextLogin::WithinTls,
+            peers: Peers::default(),
         })
         .collect()
 }
@@ -128,6 +130,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     filter(&root, folder, &mut config);
     schedule::schedule(&root, &mut config.housekeeping);
     schedule::retention(&root, &mut config.retention);
+    smtp::smtp(&root, &mut config.smtp);
     journal::journal(&root, folder, &mut config.journal);
     let store = root.section("store", "[store]");
     if let Some(text) = store.string("kind") {
@@ -217,6 +220,7 @@ fn listeners(root: &Section<'_, '_>, config: &mut Config) {
             .string("plaintext_login")
             .and_then(|text| section.word("plaintext_login", text, &LOGINS))
             .unwrap_or_default();
+        let peers = smtp::peers(&section);
         if let Some(at) = address.filter(|at| at.value.port() != 0) {
             match taken.iter().find(|(other, _)| *other == at.value) {
                 Some((_, line)) => section.problem(
@@ -235,6 +239,7 @@ fn listeners(root: &Section<'_, '_>, config: &mut Config) {
                 address: address.value,
                 tls,
                 login,
+                peers,
             });
         }
         section.finish();

@@ -1,0 +1,69 @@
+//! What an operator decides about mail on its way in: who is trusted, who may
+//! relay, what submitted mail must look like.
+
+use std::sync::Arc;
+
+use crate::access::TrustedHosts;
+
+/// Octets of a header unless another limit is set.
+const HEADER: u64 = 1_000_000;
+
+/// Decisions about mail on its way in, each with a safe default.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct IntakePolicy {
+    /// Hosts that may relay without a login; by default nobody.
+    pub trusted: Option<Arc<TrustedHosts>>,
+    /// The logins that may relay on listeners for mail from other servers;
+    /// `None` for all.
+    pub relay_logins: Option<Vec<String>>,
+    /// What is done about a From field that is not the sender's.
+    pub from: ForeignFrom,
+    /// Octets that a message's header may have.
+    pub header_size: u64,
+    /// Whether events of messages hold what was said in their sessions.
+    pub transcripts: Transcripts,
+}
+
+impl Default for IntakePolicy {
+    fn default() -> Self {
+        Self {
+            trusted: None,
+            relay_logins: None,
+            from: ForeignFrom::default(),
+            header_size: HEADER,
+            transcripts: Transcripts::default(),
+        }
+    }
+}
+
+impl IntakePolicy {
+    /// True when this login may relay on a listener for mail from other
+    /// servers.
+    pub(super) fn login_may_relay(&self, login: &str) -> bool {
+        self.relay_logins
+            .as_ref()
+            .is_none_or(|logins| logins.iter().any(|known| known.eq_ignore_ascii_case(login)))
+    }
+}
+
+/// What is done about submitted mail whose From field names an address that is
+/// not the sender's (RFC 6409 section 8.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForeignFrom {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It gets a Sender field that names who sent it.
+    AddSender,
+}
+
+/// Whether events tell what was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transcripts {
+    /// They do.
+    #[default]
+    Kept,
+    /// They do not.
+    LeftOut,
+}

@@ -1,0 +1,41 @@
+//! The queue started for one domain: [`QueueStart`].
+
+use async_trait::async_trait;
+
+use super::QueueRunner;
+use crate::address::Domain;
+use crate::queue::EntryStateKind;
+use crate::seams::{QueueStart, SpoolQuery, StoreError};
+
+/// Entries looked at in one question, and entries that one request starts at
+/// most: whoever asks waits for the answer.
+const PAGE: usize = 100;
+const MOST: u64 = 1_000;
+
+#[async_trait]
+impl QueueStart for QueueRunner {
+    async fn start(&self, domain: &Domain) -> Result<u64, StoreError> {
+        let mut query = SpoolQuery {
+            domain: Some(domain.clone()),
+            state: Some(EntryStateKind::Waiting),
+            limit: PAGE,
+            ..SpoolQuery::default()
+        };
+        let mut started = 0;
+        loop {
+            let page = self.seams.spool.list(&query).await?;
+            let count = page.len();
+            for line in page {
+                query.after = Some(line.entry.id);
+                // One that is tried just now needs no start.
+                if !line.leased && self.retry_now(line.entry.id).await.is_err() {
+                    continue;
+                }
+                started += 1;
+            }
+            if count < PAGE || started >= MOST {
+                return Ok(started);
+            }
+        }
+    }
+}
