@@ -46,7 +46,8 @@ class Server:
     """One server with one domain, its users' password being PASSWORD."""
 
     def __init__(self, binary, domain, users, host="127.0.0.1", smtp_port=None, dns="127.0.0.1:53",
-                 retry='["30m", "1h", "2h", "3h", "4h"]', expire="168h", data="data"):
+                 retry='["30m", "1h", "2h", "3h", "4h"]', expire="168h", data="data", extra="",
+                 smtp_keys=""):
         self.binary = str(pathlib.Path(binary).resolve())
         self.domain, self.host = domain, host
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailserver-"))
@@ -58,6 +59,9 @@ class Server:
         for name, protocol, tls in LISTENERS:
             address = f"{host}:{self.ports[name]}"
             text += f'\n[[listener]]\nprotocol = "{protocol}"\naddress = "{address}"\ntls = "{tls}"\n'
+            if name == "smtp":
+                text += smtp_keys
+        text += extra
         self.config = self.folder / "mailserver.toml"
         self.config.write_text(text)
         self.process = None
