@@ -140,6 +140,10 @@ pub enum EventName {
     RecipientRefused,
     /// A message entered the queue.
     MessageQueued,
+    /// A delivery agent was given a message for some recipients, and ended.
+    DeliveryAttempt,
+    /// Recipients were given up since the time for a message was over.
+    MessageExpired,
     /// A recipient was served: filed, handed to the host, or relayed.
     RecipientDelivered,
     /// A recipient became other recipients: an alias, a list.
@@ -163,7 +167,7 @@ pub enum EventName {
     Other(String),
 }
 
-const NAMES: [(EventName, &str); 25] = [
+const NAMES: [(EventName, &str); 27] = [
     (EventName::MessageNew, "MessageNew"),
     (EventName::MessageAppend, "MessageAppend"),
     (EventName::MessageExpunge, "MessageExpunge"),
@@ -180,6 +184,8 @@ const NAMES: [(EventName, &str); 25] = [
     (EventName::MessageRefused, "MessageRefused"),
     (EventName::RecipientRefused, "RecipientRefused"),
     (EventName::MessageQueued, "MessageQueued"),
+    (EventName::DeliveryAttempt, "DeliveryAttempt"),
+    (EventName::MessageExpired, "MessageExpired"),
     (EventName::RecipientDelivered, "RecipientDelivered"),
     (EventName::RecipientExpanded, "RecipientExpanded"),
     (EventName::RecipientDeferred, "RecipientDeferred"),

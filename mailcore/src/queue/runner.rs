@@ -7,6 +7,7 @@
 
 mod attempt;
 mod config;
+mod deadline;
 mod destination;
 mod destinations;
 mod expand;
@@ -16,6 +17,7 @@ mod operate;
 mod settle;
 mod slots;
 mod start;
+mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -215,7 +217,7 @@ impl QueueRunner {
         let deadline = clock
             .monotonic()
             .after(self.config.lease_for.mul_f64(ATTEMPT_SHARE));
-        let round = self.clone().attempt(&entry, deadline).await;
+        let round = self.clone().attempt(&entry, &lease, deadline).await;
         let batch = self.settlement(&entry, round).await;
         self.commit_held(entry.id, &lease, batch).await;
     }

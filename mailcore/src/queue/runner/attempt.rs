@@ -1,17 +1,20 @@
 //! One attempt: an entry's jobs run side by side, within the limits.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::QueueRunner;
 use super::destination::PutOff;
 use super::destinations::{Claim, Finding, HopKey};
 use super::expand::{Routed, no_agent};
+use super::held::LeaseCell;
 use super::line::Rank;
 use super::slots::Lane;
+use super::{QueueRunner, deadline};
 use crate::envelope::Recipient;
-use crate::queue::QueueEntry;
+use crate::queue::{DoneRecipient, QueueEntry};
 use crate::seams::{DeliveryJob, NextHop};
 use crate::status::{Failure, Outcome, Status};
 use crate::time::Monotonic;
@@ -23,17 +26,32 @@ pub(super) type Outcomes = Vec<(Recipient, Outcome)>;
 /// What one attempt did.
 #[derive(Debug, Default)]
 pub(super) struct Round {
-    /// Recipients that something became of.
+    /// Recipients that something became of, not written down yet.
     pub(super) outcomes: Outcomes,
     /// Recipients whose destination takes nothing now.
     pub(super) put_off: Vec<(Recipient, PutOff)>,
-    /// Jobs that an agent was given.
-    pub(super) jobs: usize,
+    /// Recipients already written down as done.
+    pub(super) noted: Vec<DoneRecipient>,
+    /// Jobs that an agent was given, not told of yet.
+    pub(super) asked: Vec<Asked>,
+    /// True when an agent was given a job.
+    pub(super) asked_any: bool,
+}
+
+/// A job that an agent was given.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) key: HopKey,
+    pub(super) delivered: usize,
+    pub(super) deferred: usize,
+    pub(super) failed: usize,
+    pub(super) took: Duration,
+    pub(super) transcript: Transcript,
 }
 
 /// A job's end.
 enum JobEnd {
-    Done(Outcomes),
+    Done(Outcomes, Option<Asked>),
     PutOff(Vec<Recipient>, PutOff),
 }
 
@@ -45,30 +63,65 @@ impl Round {
 
     fn add(&mut self, end: JobEnd) {
         match end {
-            JobEnd::Done(outcomes) => {
-                self.jobs += 1;
+            JobEnd::Done(outcomes, asked) => {
+                self.asked_any = true;
                 self.outcomes.extend(outcomes);
+                self.asked.extend(asked);
             }
             JobEnd::PutOff(recipients, put_off) => self.put_off(recipients, &put_off),
         }
     }
 }
 
+impl Asked {
+    fn new(job: &DeliveryJob, outcomes: &[Outcome], took: Duration) -> Self {
+        let mut asked = Self {
+            key: (job.agent.clone(), job.next_hop.clone()),
+            delivered: 0,
+            deferred: 0,
+            failed: 0,
+            took,
+            transcript: job.transcript.clone(),
+        };
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Deferred(_) | Outcome::Unreachable(_) => asked.deferred += 1,
+                Outcome::Failed(_) => asked.failed += 1,
+                _ => asked.delivered += 1,
+            }
+        }
+        asked
+    }
+}
+
 impl QueueRunner {
     /// Serves every recipient of `entry` once. What is not known at `deadline`
-    /// is deferred.
+    /// is deferred. What of it must not be done twice is written down as it
+    /// ends, under `lease`; the rest comes back.
     pub(super) async fn attempt(
         self: Arc<Self>,
         entry: &Arc<QueueEntry>,
+        lease: &LeaseCell,
         deadline: Monotonic,
     ) -> Round {
+        if deadline::is_over(entry, self.seams.clock.now()) {
+            let recipients = entry.progress.recipients.iter();
+            let over = recipients.map(|queued| {
+                let failed = Outcome::Failed(deadline::untried());
+                (queued.recipient.clone(), failed)
+            });
+            return Round {
+                outcomes: over.collect(),
+                ..Round::default()
+            };
+        }
         let Routed { jobs, done } = self.route_all(entry).await;
         let mut round = Round {
             outcomes: done,
             ..Round::default()
         };
         let mut running = JoinSet::new();
-        let mut pending = Vec::new();
+        let mut pending = HashMap::new();
         for (key, recipients) in jobs {
             let claim = match self.claim(entry, &key) {
                 Ok(claim) => claim,
@@ -85,23 +138,20 @@ impl QueueRunner {
             };
             let (runner, entry) = (self.clone(), entry.clone());
             let task = running.spawn(async move { runner.job(&entry, job).await });
-            pending.push((task.id(), recipients));
+            pending.insert(task.id(), recipients);
         }
         while let Some(ended) = running.join_next_with_id().await {
-            match ended {
-                Ok((id, end)) => {
-                    pending.retain(|(task, _)| *task != id);
-                    round.add(end);
-                }
-                Err(error) => {
-                    // The other jobs' outcomes are known and must be settled,
-                    // so this one's recipients are deferred, not the entry.
-                    tracing::error!(id = %entry.id, %error, "a delivery agent panicked");
-                    let status = Status::transient(3, 0, "the delivery was broken off");
-                    for (_, all) in pending.extract_if(.., |(task, _)| *task == error.id()) {
-                        round.add(JobEnd::Done(defer_all(all, &status)));
-                    }
-                }
+            gather(entry, ended, &mut pending, &mut round);
+            // All that ended while the last ones were written down.
+            while let Some(ended) = running.try_join_next_with_id() {
+                gather(entry, ended, &mut pending, &mut round);
+            }
+            if running.is_empty() {
+                continue;
+            }
+            let still: Vec<&[Recipient]> = pending.values().map(Vec::as_slice).collect();
+            if let Some(batch) = self.part(entry, &mut round, &still).await {
+                self.commit_held(entry.id, lease, batch).await;
             }
         }
         round
@@ -127,7 +177,7 @@ impl QueueRunner {
             deadline,
         } = job;
         let Some(agent) = self.seams.agents.get(&key.0).cloned() else {
-            return JobEnd::Done(defer_all(recipients, &no_agent(&key.0)));
+            return JobEnd::Done(defer_all(recipients, &no_agent(&key.0)), None);
         };
         let clock = &self.seams.clock;
         let ready = async {
@@ -148,7 +198,7 @@ impl QueueRunner {
             }
         };
         let began = clock.monotonic();
-        let deliver = agent.deliver(DeliveryJob {
+        let job = DeliveryJob {
             trace: entry.trace,
             reverse_path: entry.reverse_path.clone(),
             params: entry.params.clone(),
@@ -158,16 +208,42 @@ impl QueueRunner {
             received_at: entry.received_at,
             agent: key.0.clone(),
             transcript: Transcript::default(),
-        });
+        };
+        let asked = |outcomes: &[Outcome]| {
+            let took = clock.monotonic().since(began);
+            Some(Asked::new(&job, outcomes, took))
+        };
         tokio::select! {
-            outcomes = deliver => {
+            outcomes = agent.deliver(job.clone()) => {
                 claim.report(began, Finding::of(&outcomes));
-                JobEnd::Done(pair(recipients, outcomes))
+                let asked = asked(&outcomes);
+                JobEnd::Done(pair(recipients, outcomes), asked)
             }
             () = clock.sleep_until(deadline) => {
                 let status = Status::transient(4, 7, "the delivery took too long and was broken off");
-                JobEnd::Done(defer_all(recipients, &status))
+                JobEnd::Done(defer_all(recipients, &status), asked(&[]))
             }
+        }
+    }
+}
+
+type Ended = Result<(tokio::task::Id, JobEnd), tokio::task::JoinError>;
+type Pending = HashMap<tokio::task::Id, Vec<Recipient>>;
+
+/// Adds what a job did to its round. The other jobs' outcomes are known and must
+/// be settled, so of one that panicked the recipients are deferred, not the
+/// entry.
+fn gather(entry: &QueueEntry, ended: Ended, pending: &mut Pending, round: &mut Round) {
+    match ended {
+        Ok((id, end)) => {
+            pending.remove(&id);
+            round.add(end);
+        }
+        Err(error) => {
+            tracing::error!(id = %entry.id, %error, "a delivery agent panicked");
+            let status = Status::transient(3, 0, "the delivery was broken off");
+            let recipients = pending.remove(&error.id()).unwrap_or_default();
+            round.add(JobEnd::Done(defer_all(recipients, &status), None));
         }
     }
 }

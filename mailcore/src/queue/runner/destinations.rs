@@ -357,3 +357,12 @@ fn domain_of(hop: &NextHop) -> Option<&Domain> {
         NextHop::Local => None,
     }
 }
+
+/// A next hop in words, for an event.
+pub(super) fn name_of(hop: &NextHop) -> String {
+    match hop {
+        NextHop::Mx(domain) => domain.to_string(),
+        NextHop::Host { host, port } => format!("{host}:{port}"),
+        NextHop::Local => "local".to_owned(),
+    }
+}

@@ -1,19 +1,20 @@
-//! What an attempt changes, as one batch: what is left of the entry, the
-//! events, and the notice to the sender.
+//! What an attempt changes: what is left of the entry, the events, and the
+//! notice to the sender, as one batch; and what of it is written down while
+//! other jobs of the attempt still run.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::QueueRunner;
 use super::attempt::Round;
+use super::deadline;
 use super::destination::PutOff;
 use crate::address::{Address, ReversePath};
 use crate::batch::{AfterUpdate, Batch, SpoolChange};
 use crate::envelope::{Notify, Recipient};
-use crate::event::{Event, EventId, EventName, TraceId};
+use crate::event::EventName;
 use crate::intake::tell::named;
-use crate::queue::dsn::{self, Report, ReportedAction, ReportedRecipient};
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient};
+use crate::queue::dsn::{ReportedAction, ReportedRecipient};
+use crate::queue::{DoneRecipient, Ended, EntryState, QueueEntry, QueueProgress, QueueRecipient};
 use crate::status::{Failure, Outcome, Status};
 use crate::time::Timestamp;
 
@@ -24,49 +25,151 @@ struct Settlement<'a> {
     expired: bool,
     /// True when the sender is to be told of a delay now.
     tell_delay: bool,
+    /// True once somebody's delay was to be told.
+    delay_told: bool,
     /// True when an agent was asked, or none was needed.
     attempted: bool,
     /// When those that were put off are to be tried.
     again_at: Option<Timestamp>,
     left: Vec<QueueRecipient>,
+    done: Vec<DoneRecipient>,
     told: Vec<ReportedRecipient>,
     events: Vec<(EventName, Recipient, Option<Failure>)>,
     expanded: Vec<(Recipient, Vec<Address>)>,
 }
 
 impl QueueRunner {
-    /// What one attempt changes.
-    pub(super) async fn settlement(&self, entry: &QueueEntry, round: Round) -> Batch {
-        let now = self.seams.clock.now();
-        let steady = self.seams.clock.monotonic();
-        let schedule = &self.config.schedule;
-        let notice_at = schedule.delay_notice_at(entry.received_at);
-        let until = round.put_off.iter().map(|(_, it)| it.until).min();
-        let mut settlement = Settlement {
-            entry,
-            now,
-            expired: now >= entry.progress.expires_at,
-            tell_delay: !entry.progress.delay_told && notice_at.is_some_and(|at| now >= at),
-            attempted: round.jobs > 0 || round.put_off.is_empty(),
-            again_at: until.map(|at| now.after(at.since(steady))),
-            left: Vec::new(),
-            told: Vec::new(),
-            events: Vec::new(),
-            expanded: Vec::new(),
-        };
-        for (recipient, outcome) in round.outcomes {
-            settlement.add(recipient, outcome);
-        }
-        let before: HashMap<&Address, &QueueRecipient> = match round.put_off.is_empty() {
+    /// What an attempt changes that is over.
+    pub(super) async fn settlement(&self, entry: &QueueEntry, mut round: Round) -> Batch {
+        let mut settlement = self.begin(entry, &round);
+        settlement.done.append(&mut round.noted);
+        let before = match round.put_off.is_empty() {
             true => HashMap::new(),
             false => by_address(entry),
         };
-        for (recipient, put_off) in round.put_off {
+        for (recipient, outcome) in round.outcomes.drain(..) {
+            settlement.add(recipient, outcome);
+        }
+        for (recipient, put_off) in round.put_off.drain(..) {
             let before = before.get(&recipient.address).copied();
             settlement.put_off(recipient, put_off, before);
         }
+        let next = self.next_attempt(&settlement);
         let mut batch = Batch::default();
+        self.push_events(&mut settlement, &mut round, next, &mut batch);
         let told = std::mem::take(&mut settlement.told);
+        batch.spool.push(self.what_is_left(settlement, next));
+        self.tell(entry, told, &mut batch).await;
+        batch
+    }
+
+    /// What of an attempt can be written down while `pending` are still served:
+    /// who has the message must not get it again after a crash. Failures wait
+    /// for the end, to be told in one notice. `None` when there is nothing.
+    pub(super) async fn part(
+        &self,
+        entry: &QueueEntry,
+        round: &mut Round,
+        pending: &[&[Recipient]],
+    ) -> Option<Batch> {
+        let served = |(_, outcome): &mut (Recipient, Outcome)| {
+            matches!(
+                outcome,
+                Outcome::Delivered | Outcome::Relayed { .. } | Outcome::Expanded { .. }
+            )
+        };
+        let ended: Vec<_> = round.outcomes.extract_if(.., served).collect();
+        let has_mail =
+            |(_, outcome): &(Recipient, Outcome)| !matches!(outcome, Outcome::Expanded { .. });
+        if !ended.iter().any(has_mail) {
+            round.outcomes.extend(ended);
+            return None;
+        }
+        let mut settlement = self.begin(entry, round);
+        for (recipient, outcome) in ended {
+            settlement.add(recipient, outcome);
+        }
+        let mut batch = Batch::default();
+        self.push_events(
+            &mut settlement,
+            round,
+            entry.progress.next_attempt,
+            &mut batch,
+        );
+        round.noted.append(&mut settlement.done);
+        let before = by_address(entry);
+        let put_off = round.put_off.iter().map(|(recipient, _)| recipient);
+        let left = round.outcomes.iter().map(|(recipient, _)| recipient);
+        let pending = pending.iter().copied().flatten();
+        let recipients = left
+            .chain(put_off)
+            .chain(pending)
+            .map(|recipient| QueueRecipient {
+                recipient: recipient.clone(),
+                last_failure: before
+                    .get(&recipient.address)
+                    .and_then(|queued| queued.last_failure.clone()),
+            });
+        batch.spool.push(SpoolChange::Update {
+            id: entry.id,
+            progress: QueueProgress {
+                recipients: recipients.collect(),
+                done: [&entry.progress.done[..], &round.noted[..]].concat(),
+                ..entry.progress.clone()
+            },
+            lease: AfterUpdate::KeepLease,
+        });
+        self.tell(entry, settlement.told, &mut batch).await;
+        Some(batch)
+    }
+
+    fn begin<'a>(&self, entry: &'a QueueEntry, round: &Round) -> Settlement<'a> {
+        let now = self.seams.clock.now();
+        let steady = self.seams.clock.monotonic();
+        let until = round.put_off.iter().map(|(_, it)| it.until).min();
+        let notice_at = self.notice_at(entry);
+        Settlement {
+            entry,
+            now,
+            expired: now >= entry.progress.expires_at,
+            tell_delay: notice_at.is_some_and(|at| now >= at),
+            delay_told: false,
+            attempted: round.asked_any || round.put_off.is_empty(),
+            again_at: until.map(|at| now.after(at.since(steady))),
+            left: Vec::new(),
+            done: Vec::new(),
+            told: Vec::new(),
+            events: Vec::new(),
+            expanded: Vec::new(),
+        }
+    }
+
+    /// When the sender is to be told of a delay that nobody was told of yet. A
+    /// time of the sender's own takes the place of the schedule's (RFC 2852
+    /// section 4.1.2).
+    fn notice_at(&self, entry: &QueueEntry) -> Option<Timestamp> {
+        if entry.progress.delay_told {
+            return None;
+        }
+        let begins = entry.params.hold_until.max(Some(entry.received_at));
+        deadline::to_tell(entry).or_else(|| {
+            self.config
+                .schedule
+                .delay_notice_at(begins.unwrap_or(entry.received_at))
+        })
+    }
+
+    fn push_events(
+        &self,
+        settlement: &mut Settlement<'_>,
+        round: &mut Round,
+        next: Timestamp,
+        batch: &mut Batch,
+    ) {
+        let entry = settlement.entry;
+        for asked in round.asked.drain(..) {
+            batch.events.push(self.attempt_event(entry, &asked));
+        }
         for (recipient, to) in std::mem::take(&mut settlement.expanded) {
             let to: Vec<Recipient> = to.into_iter().map(Recipient::new).collect();
             let event = self
@@ -74,33 +177,53 @@ impl QueueRunner {
                 .with("into", named(&to));
             batch.events.push(event);
         }
+        let mut out_of_time = 0;
         for (name, recipient, failure) in std::mem::take(&mut settlement.events) {
-            batch
-                .events
-                .push(self.recipient_event(entry, name, &recipient, failure));
+            let late = failure.as_ref().is_some_and(|it| it.status.is_transient());
+            let deferred = name == EventName::RecipientDeferred;
+            out_of_time += usize::from(late && name == EventName::RecipientFailed);
+            let event = self.recipient_event(entry, name, &recipient, failure);
+            batch.events.push(match deferred {
+                true => event.with("next", next.millis()),
+                false => event,
+            });
         }
-        batch.spool.push(self.what_is_left(settlement));
-        self.tell(entry, told, &mut batch).await;
-        batch
+        if out_of_time > 0 {
+            let event = self
+                .event(EventName::MessageExpired, entry.trace)
+                .with("queue", entry.id)
+                .with("recipients", out_of_time)
+                .with("attempts", entry.progress.attempts.saturating_add(1));
+            batch.events.push(event);
+        }
     }
 
-    fn what_is_left(&self, settlement: Settlement<'_>) -> SpoolChange {
+    fn what_is_left(&self, settlement: Settlement<'_>, next: Timestamp) -> SpoolChange {
         let entry = settlement.entry;
-        if settlement.left.is_empty() {
-            return SpoolChange::Remove { id: entry.id };
-        }
         let counted = u32::from(settlement.attempted);
+        let mut progress = QueueProgress {
+            recipients: settlement.left,
+            done: [&entry.progress.done[..], &settlement.done[..]].concat(),
+            next_attempt: next,
+            expires_at: entry.progress.expires_at,
+            attempts: entry.progress.attempts.saturating_add(counted),
+            state: entry.progress.state.clone(),
+            delay_told: entry.progress.delay_told || settlement.delay_told,
+        };
+        if progress.recipients.is_empty() {
+            // A notice that fails, or mail from nobody, has nobody to be told
+            // (RFC 5321 section 4.5.5): it waits for an operator instead.
+            progress.recipients = untold(entry, &mut progress.done);
+            if progress.recipients.is_empty() {
+                return SpoolChange::Remove { id: entry.id };
+            }
+            progress.state = EntryState::Bad {
+                reason: "it failed, and there is no return path to tell".to_owned(),
+            };
+        }
         SpoolChange::Update {
             id: entry.id,
-            progress: QueueProgress {
-                next_attempt: self.next_attempt(&settlement),
-                recipients: settlement.left,
-                done: entry.progress.done.clone(),
-                expires_at: entry.progress.expires_at,
-                attempts: entry.progress.attempts.saturating_add(counted),
-                state: entry.progress.state.clone(),
-                delay_told: entry.progress.delay_told || settlement.tell_delay,
-            },
+            progress,
             lease: AfterUpdate::EndLease,
         }
     }
@@ -109,112 +232,30 @@ impl QueueRunner {
     /// destination does, but in time for what the sender is to be told.
     fn next_attempt(&self, settlement: &Settlement<'_>) -> Timestamp {
         let Settlement { entry, now, .. } = settlement;
-        let schedule = &self.config.schedule;
         let expires_at = entry.progress.expires_at;
         let again_at = match settlement.again_at {
             Some(at) if !settlement.attempted => at,
             _ => {
                 let attempts = entry.progress.attempts.saturating_add(1);
-                return schedule.next_attempt(*now, attempts, expires_at);
+                let next = self
+                    .config
+                    .schedule
+                    .next_attempt(*now, attempts, expires_at);
+                return deadline::in_time(entry, *now, next);
             }
         };
-        let mut moments = vec![again_at, expires_at];
-        if !entry.progress.delay_told {
-            moments.extend(schedule.delay_notice_at(entry.received_at));
-        }
-        let to_come = moments.into_iter().filter(|at| at > now);
-        to_come.min().unwrap_or(again_at).max(*now)
-    }
-
-    /// Adds the notice about `told` to the batch. A message without a return
-    /// path has nobody to tell (RFC 5321 section 4.5.5).
-    pub(super) async fn tell(
-        &self,
-        entry: &QueueEntry,
-        told: Vec<ReportedRecipient>,
-        batch: &mut Batch,
-    ) {
-        let ReversePath::Address(sender) = &entry.reverse_path else {
-            return;
-        };
-        if told.is_empty() {
-            return;
-        }
-        let (now, entropy) = (self.seams.clock.now(), &self.seams.entropy);
-        let report = Report {
-            entry,
-            hostname: &self.hostname,
-            at: now,
-            id: entropy.id(now),
-            recipients: told,
-        };
-        let notice = dsn::write(&report, sender).await;
-        let recipient = Recipient {
-            notify: Notify::NEVER,
-            ..Recipient::new(sender.clone())
-        };
-        // A track of its own: an agent takes the same track to the same
-        // recipient for a repeated attempt.
-        let trace = TraceId(entropy.id(now));
-        let queued = QueueEntry {
-            id: QueueId(entropy.id(now)),
-            trace,
-            reverse_path: ReversePath::Null,
-            params: notice.params,
-            origin: Origin::Server,
-            received_at: now,
-            message: notice.message,
-            progress: QueueProgress::new([recipient], now, self.config.schedule.expires_at(now)),
-        };
-        batch.spool.push(SpoolChange::Enqueue(Arc::new(queued)));
-        let event = self
-            .event(EventName::NoticeSent, entry.trace)
-            .with("to", sender)
-            .with("notice", trace);
-        batch.events.push(event);
-    }
-
-    pub(super) fn event(&self, name: EventName, trace: TraceId) -> Event {
-        let now = self.seams.clock.now();
-        Event {
-            id: EventId(self.seams.entropy.id(now)),
-            at: now,
-            name,
-            trace: Some(trace),
-            account: None,
-            fields: Vec::new(),
-        }
-    }
-
-    pub(super) fn recipient_event(
-        &self,
-        entry: &QueueEntry,
-        name: EventName,
-        recipient: &Recipient,
-        failure: Option<Failure>,
-    ) -> Event {
-        let event = self
-            .event(name, entry.trace)
-            .with("from", &entry.reverse_path)
-            .with("to", &recipient.address)
-            .with("attempt", entry.progress.attempts.saturating_add(1));
-        let Some(failure) = failure else {
-            return event;
-        };
-        let event = event.with("status", &failure.status);
-        let event = match failure.reply_code {
-            Some(code) => event.with("reply", code),
-            None => event,
-        };
-        match failure.remote {
-            Some(remote) => event.with("remote", remote),
-            None => event,
-        }
+        let moments = [Some(again_at), Some(expires_at), self.notice_at(entry)];
+        let to_come = moments.into_iter().flatten().filter(|at| at > now);
+        let next = to_come.min().unwrap_or(again_at).max(*now);
+        deadline::in_time(entry, *now, next)
     }
 }
 
 impl Settlement<'_> {
     fn add(&mut self, recipient: Recipient, outcome: Outcome) {
+        if let Some(done) = DoneRecipient::of(recipient.clone(), &outcome, self.now) {
+            self.done.push(done);
+        }
         match outcome {
             Outcome::Delivered => {
                 let done = Failure::local(delivered());
@@ -230,10 +271,14 @@ impl Settlement<'_> {
                     remote: Some(remote),
                     reply_code: None,
                 };
-                let told = if notifies {
-                    Told::Elsewhere
-                } else {
-                    Told::IfAsked
+                // RFC 2852 section 4.1.3: every relay of a traced message is
+                // told of, unless the sender wants no notices.
+                let traced = self.entry.params.deliver_by.is_some_and(|by| by.trace)
+                    && recipient.notify != Notify::NEVER;
+                let told = match (traced, notifies) {
+                    (true, _) => Told::Always,
+                    (false, true) => Told::Elsewhere,
+                    (false, false) => Told::IfAsked,
                 };
                 self.served(recipient, ReportedAction::Relayed, done, told);
             }
@@ -246,14 +291,10 @@ impl Settlement<'_> {
                         .push(ReportedRecipient::unreached(recipient, action, done));
                 }
             }
-            Outcome::Deferred(failure) | Outcome::Unreachable(failure) if !self.expired => {
-                self.deferred(recipient, failure);
+            Outcome::Deferred(failure) | Outcome::Unreachable(failure) => {
+                self.not_now(recipient, failure);
             }
-            Outcome::Deferred(failure)
-            | Outcome::Unreachable(failure)
-            | Outcome::Failed(failure) => {
-                self.failed(recipient, failure);
-            }
+            Outcome::Failed(failure) => self.failed(recipient, failure),
         }
     }
 
@@ -264,19 +305,37 @@ impl Settlement<'_> {
             Some(done.clone()),
         );
         self.events.push(event);
-        if recipient.notify.success && told == Told::IfAsked {
+        if told == Told::Always || recipient.notify.success && told == Told::IfAsked {
             self.told
                 .push(ReportedRecipient::unreached(recipient, action, done));
         }
     }
 
+    /// Deferred, unless time has run out.
+    fn not_now(&mut self, recipient: Recipient, failure: Failure) {
+        if deadline::is_over(self.entry, self.now) {
+            self.give_up(recipient, deadline::missed(failure));
+        } else if self.expired {
+            self.give_up(recipient, failure);
+        } else {
+            self.deferred(recipient, failure);
+        }
+    }
+
+    fn give_up(&mut self, recipient: Recipient, failure: Failure) {
+        let failed = Outcome::Failed(failure.clone());
+        self.done
+            .extend(DoneRecipient::of(recipient.clone(), &failed, self.now));
+        self.failed(recipient, failure);
+    }
+
     /// A destination that takes nothing now: no attempt, so nothing happened to
     /// the recipient, unless time ran out or others were attempted.
     fn put_off(&mut self, recipient: Recipient, put_off: PutOff, before: Option<&QueueRecipient>) {
+        let over = self.expired || deadline::is_over(self.entry, self.now);
         match put_off.failure {
-            Some(failure) if self.expired => self.failed(recipient, failure),
-            Some(failure) if self.attempted || self.tell_delay => {
-                self.deferred(recipient, failure);
+            Some(failure) if over || self.attempted || self.tell_delay => {
+                self.not_now(recipient, failure);
             }
             failure => self.left.push(QueueRecipient {
                 recipient,
@@ -292,6 +351,7 @@ impl Settlement<'_> {
             Some(failure.clone()),
         );
         self.events.push(event);
+        self.delay_told |= self.tell_delay;
         if self.tell_delay && recipient.notify.delay {
             let action = ReportedAction::Delayed {
                 retry_until: self.entry.progress.expires_at,
@@ -327,6 +387,24 @@ impl Settlement<'_> {
     }
 }
 
+/// Those who failed and of whom nobody could be told, taken out of `done`.
+fn untold(entry: &QueueEntry, done: &mut Vec<DoneRecipient>) -> Vec<QueueRecipient> {
+    if entry.reverse_path != ReversePath::Null {
+        return Vec::new();
+    }
+    let failed = done.extract_if(.., |it| it.ended == Ended::Failed);
+    failed
+        .map(|it| QueueRecipient {
+            recipient: it.recipient,
+            last_failure: Some(Failure {
+                status: it.status,
+                remote: it.remote,
+                reply_code: None,
+            }),
+        })
+        .collect()
+}
+
 fn by_address(entry: &QueueEntry) -> HashMap<&Address, &QueueRecipient> {
     let recipients = entry.progress.recipients.iter();
     recipients
@@ -337,6 +415,8 @@ fn by_address(entry: &QueueEntry) -> HashMap<&Address, &QueueRecipient> {
 /// Who tells a sender of success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
+    /// This server, asked or not.
+    Always,
     /// This server, when the sender asked for it.
     IfAsked,
     /// The next host.

@@ -16,13 +16,14 @@ use tokio::task::JoinHandle;
 use super::{DestinationLimits, OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
 use crate::account::AccountId;
 use crate::address::ReversePath;
-use crate::envelope::{MailParams, Notify, Recipient};
+use crate::envelope::{ByMode, DeliverBy, MailParams, Notify, Recipient};
 use crate::event::{EventName, TraceId};
 use crate::mailbox::MailboxName;
 use crate::message::Message;
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, RetrySchedule};
+use crate::queue::{EntryState, Origin, QueueEntry, QueueId, QueueProgress, RetrySchedule};
 use crate::seams::{
     Clock, DeliveryAgent, DeliveryJob, NextHop, QuotaLimit, Route, RouteError, RouteQuery, Router,
+    Spool,
 };
 use crate::status::{Failure, Outcome, Status};
 use crate::testing::{SeededEntropy, VirtualClock};
@@ -263,8 +264,14 @@ async fn nobody_is_told_about_mail_from_nobody() {
     entry.progress.recipients[0].recipient.notify = Notify::NEVER;
     bench.queue.put(entry);
     bench.clock.run_for(HOUR).await;
-    assert!(bench.notices().await.is_empty() && bench.queue.ids().is_empty());
+    assert!(bench.notices().await.is_empty());
     assert_eq!(bench.events(EventName::RecipientFailed), 2);
+    // What nobody was told of waits for an operator; NOTIFY=NEVER is a wish.
+    assert_eq!(bench.queue.ids(), [QueueId(1)]);
+    let entry = bench.queue.entry(QueueId(1)).await.unwrap().unwrap();
+    assert!(matches!(entry.progress.state, EntryState::Bad { .. }));
+    let failure = entry.progress.recipients[0].last_failure.as_ref().unwrap();
+    assert_eq!(failure.status.to_string(), "5.1.1 no such user");
 }
 
 #[tokio::test]
@@ -326,12 +333,18 @@ async fn what_an_agent_breaks_is_tried_again_and_the_rest_stays_done() {
 }
 
 #[tokio::test]
-async fn a_stuck_agent_is_given_up_before_the_lease_ends() {
+async fn a_stuck_agent_is_given_up_before_the_lease_ends_and_holds_up_no_outcome() {
     let bench = Bench::new(RunnerConfig::default()).start();
     bench
         .send(1, "s@ok.test", &["a@stuck.test", "b@fine.test"])
         .await;
-    assert_eq!(bench.events(EventName::RecipientDelivered), 0);
+    assert_eq!(bench.events(EventName::RecipientDelivered), 1);
+    let entry = bench.queue.entry(QueueId(1)).await.unwrap().unwrap();
+    assert_eq!(
+        entry.progress.recipients.len(),
+        1,
+        "who has it is written down"
+    );
     bench.clock.run_for(HOUR * 3 / 4).await;
     assert_eq!(bench.events(EventName::RecipientDelivered), 1);
     assert_eq!(bench.events(EventName::RecipientDeferred), 1);
@@ -409,4 +422,84 @@ async fn going_down_gives_back_what_is_not_done() {
     let free = bench.clock.now();
     let leased = crate::seams::Spool::lease(bench.queue.as_ref(), free, 10, HOUR).await;
     assert_eq!(leased.unwrap().len(), 1);
+}
+
+fn by(bench: &Bench, minutes: u64, mode: ByMode) -> Option<DeliverBy> {
+    Some(DeliverBy {
+        deadline: bench
+            .clock
+            .now()
+            .after(HOUR / 60 * u32::try_from(minutes).unwrap()),
+        mode,
+        trace: false,
+    })
+}
+
+#[tokio::test]
+async fn at_a_deadline_mail_is_returned_or_its_sender_told_that_it_is_late() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    for (id, mode) in [(1, ByMode::Return), (2, ByMode::Notify)] {
+        let mut entry = bench.entry(id, "s@ok.test", &["a@slow.test"]);
+        entry.params.deliver_by = by(&bench, 20, mode);
+        bench.queue.put(entry);
+    }
+    bench.clock.run_for(HOUR / 3 - Duration::from_secs(1)).await;
+    assert_eq!(
+        bench.events(EventName::RecipientDeferred),
+        4,
+        "once more just before"
+    );
+    assert!(bench.notices().await.is_empty());
+    bench.clock.run_for(HOUR).await;
+    let notices = bench.notices().await;
+    let count = |what: &str| notices.iter().filter(|text| text.contains(what)).count();
+    assert_eq!(notices.len(), 2);
+    assert_eq!(count("Action: failed\r\nStatus: 5.4.7\r\n"), 1);
+    assert_eq!(count("Action: delayed\r\n"), 1);
+    assert_eq!(bench.queue.ids(), [QueueId(2)]);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ends_no_attempt_and_begins_no_second_one() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@ok.test", &["a@stuck.test"]).await;
+    bench.send(2, "s@ok.test", &["a@slow.test"]).await;
+    let tomorrow = bench.clock.now().after(HOUR * 24);
+    bench.clock.set_wall(tomorrow);
+    bench.queue.end_leases();
+    bench.clock.run_for(HOUR / 4).await;
+    let to = bench.recipients_of_jobs();
+    assert_eq!(to.iter().filter(|to| *to == "a@stuck.test").count(), 1);
+    bench.clock.run_for(HOUR).await;
+    assert_eq!(
+        bench.queue.ids().len(),
+        2,
+        "settled under the lease taken anew"
+    );
+}
+
+#[tokio::test]
+async fn each_job_is_told_of_with_what_came_of_it() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    let to = ["a@one.test", "b@one.test", "d@bad.test", "e@slow.test"];
+    bench.send(7, "s@local.test", &to).await;
+    let events = bench.queue.events.lock().unwrap();
+    let told = |hop: &str| {
+        let mut named = events
+            .iter()
+            .filter(|it| it.name == EventName::DeliveryAttempt);
+        named.find(|it| it.field("hop") == Some(hop)).unwrap()
+    };
+    assert_eq!(told("one.test").field("delivered"), Some("2"));
+    assert_eq!(told("bad.test").field("failed"), Some("1"));
+    assert_eq!(told("slow.test").field("deferred"), Some("1"));
+    assert_eq!(told("slow.test").field("agent"), Some("smtp"));
+    assert_eq!(
+        told("slow.test").field("queue"),
+        Some(&QueueId(7).to_string()[..])
+    );
+    let mut deferred = events
+        .iter()
+        .filter(|it| it.name == EventName::RecipientDeferred);
+    assert!(deferred.all(|it| it.field("next").is_some() && it.field("queue").is_some()));
 }

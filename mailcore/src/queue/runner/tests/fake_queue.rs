@@ -55,6 +55,14 @@ impl FakeQueue {
         self.entries.lock().unwrap().keys().copied().collect()
     }
 
+    /// Ends all leases, as a store whose clock jumped does.
+    pub(super) fn end_leases(&self) {
+        let mut entries = self.entries.lock().unwrap();
+        entries.values_mut().for_each(|held| held.1 = None);
+        drop(entries);
+        self.changed.send_modify(|n| *n += 1);
+    }
+
     fn is_free(&self, held: &Held) -> bool {
         held.1
             .is_none_or(|(_, until)| until <= self.clock.monotonic())

@@ -1,0 +1,65 @@
+//! The time by which a sender wants a message delivered (RFC 2852 section 4).
+
+use std::time::Duration;
+
+use crate::envelope::ByMode;
+use crate::queue::QueueEntry;
+use crate::status::{EnhancedStatusCode, Failure, Status};
+use crate::time::Timestamp;
+
+/// How long before the deadline the last attempt begins.
+const LAST_TRY: Duration = Duration::from_secs(60);
+
+/// True when the message is to be returned rather than tried.
+pub(super) fn is_over(entry: &QueueEntry, now: Timestamp) -> bool {
+    let by = entry.params.deliver_by;
+    by.is_some_and(|by| by.mode == ByMode::Return && now >= by.deadline)
+}
+
+/// When a sender is told that the message is late, if it asked to be.
+pub(super) fn to_tell(entry: &QueueEntry) -> Option<Timestamp> {
+    let by = entry.params.deliver_by?;
+    (by.mode == ByMode::Notify).then_some(by.deadline)
+}
+
+/// `next`, or earlier: one attempt comes shortly before the deadline, and at the
+/// deadline the sender is told.
+pub(super) fn in_time(entry: &QueueEntry, now: Timestamp, next: Timestamp) -> Timestamp {
+    let Some(by) = entry.params.deliver_by else {
+        return next;
+    };
+    let last_try = Timestamp::from_millis(
+        by.deadline
+            .millis()
+            .saturating_sub(i64::try_from(LAST_TRY.as_millis()).unwrap_or(0)),
+    );
+    if next <= last_try || now >= by.deadline {
+        next
+    } else if now < last_try {
+        last_try
+    } else {
+        next.min(by.deadline)
+    }
+}
+
+/// What a returned message failed with: 5.4.7 (RFC 2852 section 4.1.1), and what
+/// kept it.
+pub(super) fn missed(failure: Failure) -> Failure {
+    let text = format!(
+        "not delivered by the time its sender gave; the last attempt: {}",
+        failure.status.text
+    );
+    Failure {
+        status: Status::new(EnhancedStatusCode::permanent(4, 7), text),
+        ..failure
+    }
+}
+
+/// What fails without an attempt.
+pub(super) fn untried() -> Failure {
+    Failure::local(Status::permanent(
+        4,
+        7,
+        "the time by which its sender wanted the message delivered is over",
+    ))
+}
