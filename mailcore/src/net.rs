@@ -7,6 +7,8 @@ mod connection;
 #[cfg(feature = "dns")]
 mod dns;
 mod drive;
+#[cfg(feature = "http")]
+mod http_client;
 mod listener;
 mod meter;
 mod network;
@@ -21,6 +23,8 @@ pub use dns::{AnchorError, TrustAnchors};
 #[cfg(feature = "dns")]
 pub use dns::{HickoryResolver, HickoryResolverBuilder, ResolverError};
 pub use drive::{Ending, Host, drive};
+#[cfg(feature = "http")]
+pub use http_client::{HttpError, HttpLimits, HttpsClient, OwnNetwork, is_public};
 #[cfg(feature = "tls")]
 pub(crate) use listener::ListenerTls;
 pub use listener::{Gate, Listener, Place};

@@ -11,6 +11,7 @@ mod housekeeping;
 mod logging;
 mod out;
 mod outgoing;
+mod outgoing_tls;
 mod password;
 mod tls;
 mod when;

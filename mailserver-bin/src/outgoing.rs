@@ -4,28 +4,29 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mailcore::seams::{OsEntropy, Resolver, SystemClock, TcpDialer};
+use mailcore::seams::{OsEntropy, Resolver, State, SystemClock, TcpDialer};
 use mailcore_smtp::client::{
     Credentials, HostSettings, PasswordUse, RemoteAgent, RemoteConfig, RemoteSeams, TlsPolicy,
     opportunistic_config, verified_config,
 };
-use rustls::RootCertStore;
 
 use crate::config::{Config, SmartHost, TlsMode};
-use crate::tls::provider;
+use crate::outgoing_tls;
+use crate::tls::{TlsError, provider};
 
 /// The agent under the name `smtp`.
 pub(crate) fn agent(
     config: &Config,
     resolver: Arc<dyn Resolver>,
-) -> Result<Arc<RemoteAgent>, rustls::Error> {
+    state: &Arc<dyn State>,
+) -> Result<Arc<RemoteAgent>, TlsError> {
+    let policies = outgoing_tls::policies(config, &resolver, state)?;
     let seams = RemoteSeams {
         resolver,
         dialer: Arc::new(TcpDialer::default()),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(OsEntropy),
     };
-    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let mut remote = RemoteConfig::default();
     remote.own.names.push(config.hostname.clone());
     remote.own.addresses = own_addresses(config);
@@ -35,7 +36,8 @@ pub(crate) fn agent(
     let mut builder = RemoteAgent::builder(config.hostname.clone(), seams)
         .config(remote)
         .tls(opportunistic_config(provider())?)
-        .verified_tls(verified_config(provider(), roots)?);
+        .verified_tls(verified_config(provider(), outgoing_tls::roots(config)?)?)
+        .tls_policies(policies);
     if let Some(host) = &config.smart_host {
         builder = builder.host(settings(host));
     }

@@ -51,7 +51,7 @@ pub(crate) enum WiringError {
     #[error("can't look names up: {0}; set [dns] servers")]
     Dns(#[from] ResolverError),
     #[error("can't set TLS up for mail to other hosts: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(#[from] crate::tls::TlsError),
     #[error("can't open the list of accounts: {0}")]
     Directory(#[from] mailcore::seams::DirectoryError),
 }
@@ -202,6 +202,7 @@ impl Wiring<'_> {
             router = router.with_smart_host(host.host.clone(), host.port);
         }
         let resolver = resolver(config)?;
+        let smtp = outgoing::agent(config, Arc::clone(&resolver), &self.stores.state)?;
         let tools = Tools {
             stores: self.stores.clone(),
             embedded: self.embedded,
@@ -214,7 +215,7 @@ impl Wiring<'_> {
             .directory(directory)
             .authenticator(self.directory as Arc<dyn Authenticator>)
             .router(Arc::new(router))
-            .agent("smtp", outgoing::agent(config, Arc::clone(&resolver))?)
+            .agent("smtp", smtp)
             .retry_schedule(config.schedule.clone())
             .limits(config.limits.clone())
             .tls(self.tls);

@@ -5,6 +5,8 @@
 //! in force until then, whatever becomes of its DNS record or web server: who
 //! could take those away must not be able to take the policy away.
 
+#[cfg(feature = "http")]
+mod fetch;
 mod policy;
 
 use std::collections::HashMap;

@@ -6,6 +6,7 @@
 mod dns;
 mod file;
 mod journal;
+mod outgoing_tls;
 mod problems;
 mod resolve;
 mod schedule;
@@ -28,6 +29,7 @@ use crate::housekeeping::Schedule;
 pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use file::{parse_duration, parse_size};
 pub(crate) use journal::{JournalConfig, JournalMode};
+pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
 pub(crate) use problems::Problems;
 pub(crate) use smtp::{Peers, SmtpSettings};
 
@@ -58,6 +60,7 @@ pub(crate) struct Config {
     /// Where all mail for others goes; `None` for their MX hosts.
     pub(crate) smart_host: Option<SmartHost>,
     pub(crate) dns: DnsConfig,
+    pub(crate) outgoing_tls: OutgoingTls,
     pub(crate) limits: Limits,
     pub(crate) smtp: SmtpSettings,
     /// Who is let in and who is not, before anything else is asked.

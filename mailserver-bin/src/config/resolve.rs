@@ -14,10 +14,10 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    Config, DnsConfig, JournalConfig, Listener, Peers, PlaintextLogin, Protocol, Retention,
-    SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
+    Config, DnsConfig, JournalConfig, Listener, OutgoingTls, Peers, PlaintextLogin, Protocol,
+    Retention, SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
 };
-use super::{dns, journal, schedule, smtp};
+use super::{dns, journal, outgoing_tls, schedule, smtp};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -79,6 +79,7 @@ pub(super) fn defaults() -> Config {
         schedule: RetrySchedule::default(),
         smart_host: None,
         dns: DnsConfig::default(),
+        outgoing_tls: OutgoingTls::default(),
         limits: Limits::default(),
         smtp: SmtpSettings::default(),
         access_list: None,
@@ -126,6 +127,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     listeners(&root, &mut config);
     queue(&root, folder, &mut config);
     dns::dns(&root, folder, &mut config.dns);
+    outgoing_tls::outgoing_tls(&root, folder, &mut config.outgoing_tls);
     limits(&root, &mut config.limits);
     filter(&root, folder, &mut config);
     schedule::schedule(&root, &mut config.housekeeping);

@@ -1,6 +1,8 @@
 //! What a file means, and what is wrong with it.
 
 use super::*;
+use crate::config::{Dnssec, MtaStsUse};
+use mailcore_smtp::client::TlsRule;
 
 fn problems(text: &str) -> String {
     resolve(Path::new("m.toml"), text).unwrap_err().to_string()
@@ -155,4 +157,29 @@ trash = \"never\"
         Some(Duration::from_secs(30 * 86_400))
     );
     assert_eq!(config.retention.trash, None);
+}
+
+#[test]
+fn what_other_hosts_must_show_is_said_by_domain() {
+    let text = "
+[server]
+hostname = \"mail.x.test\"
+[dns]
+dnssec = \"validate\"
+[outgoing_tls]
+mta_sts = false
+[[outgoing_tls.domain]]
+name = \"partner.test\"
+require = \"verified\"
+";
+    let config = resolve(Path::new("m.toml"), text).unwrap();
+    assert!(matches!(config.dns.dnssec, Dnssec::Validate(_)));
+    assert_eq!(config.outgoing_tls.mta_sts, MtaStsUse::Off);
+    let partner = Domain::parse("partner.test").unwrap();
+    assert_eq!(config.outgoing_tls.rules, [(partner, TlsRule::Verified)]);
+    let wrong = "[server]\nhostname = \"x.test\"\n[dns]\ntrust_anchor = \"none\"\n\
+                 [[outgoing_tls.domain]]\nname = \"y.test\"\nrequire = \"verifed\"\n";
+    let problems = resolve(Path::new("m.toml"), wrong).unwrap_err().to_string();
+    assert!(problems.contains("trust_anchor"), "{problems}");
+    assert!(problems.contains("\"verified\""), "{problems}");
 }
