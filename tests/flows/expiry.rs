@@ -151,3 +151,23 @@ async fn a_week_of_retries_two_weeks_of_memory_and_a_purge_after_thirty_days() {
     let purged = times(&a, &EventName::Other("JobDone".to_owned())).await;
     assert_eq!(purged.len(), 38, "one run a day");
 }
+
+#[tokio::test]
+async fn mail_held_for_an_hour_arrives_after_it_here_too() {
+    let (world, clock) = World::in_virtual_time();
+    let kind = StoreKind::Memory;
+    let users = ["alice", "bob"];
+    let a = world.house("mx.a.test", "a.test", &users, kind).await;
+    let mut smtp = a.smtp("submission").await;
+    let login = base64(format!("\0alice@a.test\0{PASSWORD}").as_bytes());
+    smtp.ask(&format!("AUTH PLAIN {login}"), "235").await;
+    smtp.ask("MAIL FROM:<alice@a.test> HOLDFOR=3600", "250")
+        .await;
+    smtp.ask("RCPT TO:<bob@a.test>", "250").await;
+    smtp.ask("DATA", "354").await;
+    smtp.ask("Subject: later\r\n\r\nlater\r\n.", "250").await;
+    clock.run_for(Duration::from_secs(HOUR - 60)).await;
+    assert_eq!(a.count("bob", "INBOX").await, 0);
+    clock.run_for(Duration::from_secs(120)).await;
+    assert_eq!(a.count("bob", "INBOX").await, 1);
+}

@@ -160,7 +160,7 @@ impl<'a> Settlement<'a> {
             prefix: prefix.clone(),
             held: matches!(plan.disposition, Disposition::Quarantine { .. }),
         };
-        if self.tells_success(index, plan) {
+        if self.is_for_the_runner(index, plan) {
             return self.queue_whole(index, targets, prefix.clone());
         }
         self.aside("expanded", index, targets);
@@ -207,15 +207,18 @@ impl<'a> Settlement<'a> {
     /// A sender who asked to be told of success is told by the queue's runner
     /// (RFC 3461 section 4.1), so that everything for this recipient goes
     /// through it.
-    fn tells_success(&self, index: usize, plan: &RecipientPlan) -> bool {
+    fn is_for_the_runner(&self, index: usize, plan: &RecipientPlan) -> bool {
         let asked = self
             .envelope
             .recipients
             .get(index)
             .is_some_and(|recipient| recipient.notify.success);
-        asked
+        let asked = asked && !self.envelope.reverse_path.is_null();
+        // RFC 4865 section 4: held mail is not delivered before, here either.
+        let hold_until = self.envelope.params.hold_until;
+        let held_back = hold_until.is_some_and(|at| at > self.intake.parts.clock.now());
+        (asked || held_back)
             && self.has_store()
-            && !self.envelope.reverse_path.is_null()
             && plan.disposition == Disposition::Accept
             && plan.actions.is_empty()
     }

@@ -77,6 +77,9 @@ impl Settlement<'_> {
     fn entry(&self, prefix: Bytes, held: bool, recipients: &[Recipient]) -> QueueEntry {
         let parts = &self.intake.parts;
         let now = parts.clock.now();
+        // The time of a message begins when it may be sent (RFC 4865).
+        let hold_until = self.envelope.params.hold_until;
+        let begins = hold_until.map_or(self.mail.received_at, |at| at.max(self.mail.received_at));
         QueueEntry {
             id: QueueId(parts.entropy.id(now)),
             trace: self.mail.trace,
@@ -90,8 +93,8 @@ impl Settlement<'_> {
             message: self.mail.message.with_prefix(prefix),
             progress: QueueProgress::new(
                 recipients.iter().cloned(),
-                now,
-                parts.schedule.expires_at(self.mail.received_at),
+                begins.max(now),
+                parts.schedule.expires_at(begins),
             )
             .in_state(match held {
                 true => EntryState::Held,

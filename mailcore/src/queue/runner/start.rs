@@ -21,6 +21,8 @@ impl QueueStart for QueueRunner {
             limit: PAGE,
             ..SpoolQuery::default()
         };
+        // Who asks is there.
+        self.forget_destination(domain);
         let mut started = 0;
         loop {
             let page = self.seams.spool.list(&query).await?;
