@@ -8,6 +8,7 @@
 
 mod accept;
 mod file;
+mod head;
 mod hook;
 mod policy;
 mod recipients;

@@ -140,7 +140,9 @@ async fn a_message_that_goes_on_is_followed_to_its_end() {
     let login = mailcore_tests::base64(format!("\0ann@a.test\0{PASSWORD}").as_bytes());
     out.ask(&format!("AUTH PLAIN {login}"), "235").await;
     let to = ["bob@b.test", "nobody@b.test"];
-    out.send_mail("ann@a.test", &to, MESSAGE.as_bytes()).await;
+    let message = MESSAGE.replace("From: a@b.test", "From: ann@a.test");
+    let reply = out.send_mail("ann@a.test", &to, message.as_bytes()).await;
+    assert!(reply.starts_with("250"), "{reply}");
     let recipients = "SELECT recipient, status, attempts, code, remote FROM message_log \
                       WHERE message_id = '<m1@b.test>' ORDER BY recipient";
     let steps = |minutes: u32| {

@@ -21,3 +21,4 @@ mod relay;
 mod reopen;
 mod services;
 mod share_out;
+mod submission_duties;

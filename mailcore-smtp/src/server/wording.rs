@@ -500,6 +500,8 @@ pub(super) fn refusal(status: &Status) -> Reply {
     let permanent = match (status.code.subject, status.code.detail) {
         (2, 2) | (3, 1 | 4) => ReplyCode::EXCEEDED_STORAGE,
         (6, 7) => ReplyCode::NAME_NOT_ALLOWED,
+        // As the session words what it finds in content itself.
+        (6, 0) => ReplyCode::MAILBOX_UNAVAILABLE,
         (3..=6, _) => ReplyCode::FAILED,
         _ => ReplyCode::MAILBOX_UNAVAILABLE,
     };

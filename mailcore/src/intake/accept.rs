@@ -81,6 +81,10 @@ impl Transaction {
 
     /// The message as it stands once its last octet is here.
     async fn complete(&mut self) -> Result<Mail, Refusal> {
+        if let Some(header) = self.head.finish() {
+            let end = header.len();
+            self.keep_header(header, end).await?;
+        }
         let Some(writer) = self.writer.take() else {
             return Err(Status::permanent(5, 1, "no DATA command was given").into());
         };

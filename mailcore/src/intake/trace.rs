@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::SessionInfo;
 use crate::address::{Address, Domain, ReversePath};
+use crate::envelope::Priority;
 use crate::event::TraceId;
 use crate::message::{DateTime, Header, HeaderWriter, Summary};
 use crate::time::Timestamp;
@@ -19,6 +20,8 @@ pub(super) struct Reception<'a> {
     /// Named in the `for` clause when it is the only one: more would tell the
     /// recipients of each other.
     pub(super) only_recipient: Option<&'a Address>,
+    /// Told when it is not the usual one (RFC 6710 section 4.1).
+    pub(super) priority: Priority,
     pub(super) now: Timestamp,
 }
 
@@ -50,6 +53,9 @@ impl Reception<'_> {
         let _ = write!(field, "\r\n\tid {}", self.trace);
         if let Some(recipient) = self.only_recipient {
             let _ = write!(field, "\r\n\tfor <{recipient}>");
+        }
+        if self.priority != Priority::NORMAL {
+            let _ = write!(field, "\r\n\tPRIORITY {}", self.priority.value());
         }
         let _ = write!(field, ";\r\n\t{}\r\n", DateTime::utc(self.now));
         field
@@ -127,6 +133,7 @@ mod tests {
             hostname: &"mx.test".parse().unwrap(),
             trace: TraceId(1),
             only_recipient: Some(&"u@x.test".parse().unwrap()),
+            priority: Priority::NORMAL,
             now: Timestamp::from_secs(1_795_312_800),
         };
         let received = reception.received();

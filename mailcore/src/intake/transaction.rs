@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::head::{Head, Piece, too_long};
 use super::recipients::{MAX_EXPANSION, Relay, Target};
 use super::tell::RefusedAt;
 use super::trace::Reception;
@@ -15,6 +16,9 @@ use crate::message::ContentWriter;
 use crate::seams::{StoreError, Trust};
 use crate::status::Status;
 use crate::time::Timestamp;
+
+/// Octets of the fields that may be put into a submitted header.
+const ADDED_ROOM: u64 = 1_024;
 
 /// A mail transaction. Dropping it forgets it; what was staged is swept.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct Transaction {
     /// How many targets there are in all.
     pub(super) copies: usize,
     pub(super) writer: Option<ContentWriter>,
+    /// What of the header waits for its end.
+    pub(super) head: Head,
     pub(super) received_at: Timestamp,
     /// That it is refused was told.
     pub(super) refusal_told: bool,
@@ -67,6 +73,7 @@ impl Intake {
             targets: Vec::new(),
             copies: 0,
             writer: None,
+            head: Head::default(),
             received_at: now,
             refusal_told: false,
         })
@@ -202,14 +209,15 @@ impl Transaction {
             hostname: &parts.hostname,
             trace: self.trace,
             only_recipient: self.only_recipient(),
+            priority: self.envelope.params.priority,
             now: self.received_at,
         }
         .received();
-        // Our own trace field does not count against the sender's size.
+        // What this server adds does not count against the sender's size.
         let limit = parts
             .limits
             .message_size
-            .saturating_add(received.len() as u64);
+            .saturating_add(received.len() as u64 + ADDED_ROOM);
         let mut writer = ContentWriter::new(parts.commit.clone(), limit);
         writer
             .write(received.into())
@@ -231,17 +239,38 @@ impl Transaction {
     /// # Errors
     /// What to reply once all has arrived; the transaction is of no more use.
     pub async fn write(&mut self, octets: Bytes) -> Result<(), Refusal> {
+        let limit = self.intake.policy.header_size;
+        let written = match self.head.take(octets, limit) {
+            Piece::Held => Ok(()),
+            Piece::Body(octets) => self.keep(octets).await,
+            Piece::Header(octets, end) => self.keep_header(octets, end).await,
+            Piece::TooLong => Err(too_long(limit)),
+        };
+        if let Err(refusal) = &written {
+            // A message with a hole in it must never be finished.
+            self.writer = None;
+            self.tell_refused(RefusedAt::Content, &refusal.status, None);
+        }
+        written
+    }
+
+    /// Keeps a header that ends at `end`, as it may be, and what follows it.
+    pub(super) async fn keep_header(&mut self, octets: Bytes, end: usize) -> Result<(), Refusal> {
+        let header = octets.get(..end).unwrap_or(&octets);
+        match self.admit_header(header).await? {
+            None => self.keep(octets).await,
+            Some(edited) => {
+                self.keep(edited.into()).await?;
+                self.keep(octets.slice(end.min(octets.len())..)).await
+            }
+        }
+    }
+
+    async fn keep(&mut self, octets: Bytes) -> Result<(), Refusal> {
         let Some(writer) = &mut self.writer else {
             return Err(Status::permanent(5, 1, "no DATA command was given").into());
         };
-        let Err(error) = writer.write(octets).await else {
-            return Ok(());
-        };
-        // A message with a hole in it must never be finished.
-        self.writer = None;
-        let refusal = refusal(&error);
-        self.tell_refused(RefusedAt::Content, &refusal.status, None);
-        Err(refusal)
+        writer.write(octets).await.map_err(|error| refusal(&error))
     }
 }
 
