@@ -73,6 +73,9 @@ pub struct IntakeParts {
     pub rules: Option<Arc<dyn Rules>>,
     /// When queued mail is tried again.
     pub schedule: RetrySchedule,
+    /// For how long a copy of what is filed at once is kept; `None` for not at
+    /// all.
+    pub keep_delivered: Option<Duration>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids.

@@ -11,7 +11,7 @@ pub use entry::{
     QueueRecipient, decode_entry, decode_params, decode_progress, lease_rank,
 };
 pub use runner::{
-    DestinationLimits, DestinationState, OperateError, Operation, QueueRunner, Rate, RunnerConfig,
-    RunnerSeams,
+    DestinationLimits, DestinationState, OperateError, Operated, Operation, QueueRunner, Rate,
+    RunnerConfig, RunnerSeams, remove_outlived,
 };
 pub use schedule::{RetrySchedule, ScheduleError};

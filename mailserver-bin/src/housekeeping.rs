@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use mailcore::mailbox::{MailboxName, SpecialUse};
+use mailcore::queue::remove_outlived;
 use mailcore::schedule::{Crontab, Job, JobError, JobRun, OldMail, SchedulerConfig, Zone};
 use mailcore::seams::{DirectoryWrite, Journal, JournalRetention};
 use mailcore::server::Stores;
@@ -35,6 +36,7 @@ pub(crate) struct Chore {
 #[rustfmt::skip]
 pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "purge", default: "10 3 * * *", applies: |tools| tools.retention.is_some(), run: |tools, run| Box::pin(purge(tools, run)) },
+    Chore { name: "queue", default: "30 3 * * *", applies: |_| true, run: |tools, run| Box::pin(queue(tools, run)) },
     Chore { name: "journal", default: "40 3 * * *", applies: |tools| tools.journal.is_some(), run: |tools, run| Box::pin(journal(tools, run)) },
     Chore { name: "tidy", default: "50 3 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(tidy(tools, run)) },
     Chore { name: "compact", default: "10 4 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(compact(tools, run)) },
@@ -102,6 +104,22 @@ async fn check(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
         () = run.shutdown.begun() => Err("the server goes down".to_owned()),
     };
     checked.map(|lines| lines.join("; ")).map_err(JobError::new)
+}
+
+/// Removes the copies of delivered mail that were kept long enough.
+async fn queue(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
+    let stores = &tools.stores;
+    let mut removed = 0;
+    loop {
+        if run.shutdown.has_begun() {
+            return Err(JobError::new("the server goes down"));
+        }
+        let some = remove_outlived(&*stores.spool, &*stores.commit, run.began).await?;
+        removed += some;
+        if some == 0 {
+            return Ok(format!("{removed} copies of delivered mail removed"));
+        }
+    }
 }
 
 /// Removes what is old from the journal.

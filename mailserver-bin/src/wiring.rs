@@ -178,6 +178,7 @@ pub(crate) fn idle_queue(
     };
     let mut settings = RunnerConfig::default();
     settings.schedule = config.schedule.clone();
+    settings.keep_delivered = config.keep_delivered;
     QueueRunner::new(config.hostname.clone(), seams, settings)
 }
 
@@ -217,6 +218,7 @@ impl Wiring<'_> {
             .router(Arc::new(router))
             .agent("smtp", smtp)
             .retry_schedule(config.schedule.clone())
+            .keep_delivered(config.keep_delivered)
             .limits(config.limits.clone())
             .tls(self.tls);
         builder = builder

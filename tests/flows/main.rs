@@ -13,6 +13,7 @@ mod expiry;
 mod faults;
 mod idle;
 mod journal;
+mod kept;
 mod odd_octets;
 mod quota;
 mod read_only;

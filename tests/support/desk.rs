@@ -71,6 +71,11 @@ impl Desk {
         }
     }
 
+    /// What it keeps.
+    pub fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
     /// The address of a user here.
     pub fn address(user: &str) -> Address {
         format!("{user}@a.test").parse().expect("an address")

@@ -6,6 +6,7 @@
 //! sender in a notice. That costs a second batch, before the reply like the
 //! first.
 
+mod kept;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,7 @@ use crate::batch::Batch;
 use crate::envelope::{Envelope, Recipient};
 use crate::event::{Event, EventId, EventName};
 use crate::plan::{Action, Disposition, Plan, RecipientPlan};
+use crate::queue::QueueEntry;
 use crate::seams::{Appended, CommitError, DeliveryJob, NextHop, StoreError};
 use crate::status::{EnhancedStatusCode, Failure, Status};
 use crate::time::Monotonic;
@@ -48,6 +50,8 @@ pub(super) struct Settlement<'a> {
     /// operator is to look at it first.
     queued: BTreeMap<(Bytes, bool), Vec<Recipient>>,
     refused: Vec<(Leg, Status)>,
+    /// The copy kept of what the batch files.
+    copy: Option<Arc<QueueEntry>>,
     /// What the host's closures said, by address: named twice, called once.
     handed_over: HashMap<Address, Result<(), Failure>>,
     shares: Vec<Share>,
@@ -107,6 +111,7 @@ impl<'a> Settlement<'a> {
             filing: Vec::new(),
             queued: BTreeMap::new(),
             refused: Vec::new(),
+            copy: None,
             handed_over: HashMap::new(),
             shares: vec![Share::default(); envelope.recipients.len()],
             asides: Vec::new(),
@@ -129,6 +134,7 @@ impl<'a> Settlement<'a> {
             self.charge(index, targets, plan).await;
         }
         self.enqueue();
+        self.keep_copy();
         if !self.batch.is_empty() || self.shares.iter().any(|share| share.taken) {
             // First, though it is known last: what became of the recipients is
             // told after it.
@@ -412,6 +418,7 @@ impl<'a> Settlement<'a> {
     /// Queues what depended on the first batch: copies sent on, and copies
     /// refused where others were taken.
     async fn follow_up(&mut self) -> Result<(), Refusal> {
+        self.correct_copy();
         let any_taken = self.shares.iter().any(|share| share.taken);
         for (leg, status) in std::mem::take(&mut self.refused) {
             let taken = match self.session.kind {

@@ -12,6 +12,7 @@ mod destination;
 mod destinations;
 mod expand;
 mod held;
+mod kept;
 mod line;
 mod operate;
 mod settle;
@@ -42,7 +43,8 @@ use slots::Slots;
 
 pub use config::{RunnerConfig, RunnerSeams};
 pub use destinations::{DestinationLimits, DestinationState, Rate};
-pub use operate::{OperateError, Operation};
+pub use kept::remove_outlived;
+pub use operate::{OperateError, Operated, Operation};
 
 /// Wait before the spool is asked again after it failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::account::AccountId;
 use crate::event::{EventCursor, EventName, StoredEvent, TraceId};
+use crate::queue::QueueId;
 use crate::time::Timestamp;
 
 /// Keeps events beyond the outbox's life, queryable. Fed from the outbox by
@@ -49,6 +50,10 @@ pub struct JournalQuery {
     pub until: Option<Timestamp>,
     /// About this message.
     pub trace: Option<TraceId>,
+    /// About messages with this Message-ID, with its angle brackets or without.
+    pub message_id: Option<String>,
+    /// About the message of this entry of the queue.
+    pub queue: Option<QueueId>,
     /// Of this name.
     pub name: Option<EventName>,
     /// About this account's mailboxes, or done by it.
@@ -76,6 +81,8 @@ impl Default for JournalQuery {
             from: None,
             until: None,
             trace: None,
+            message_id: None,
+            queue: None,
             name: None,
             account: None,
             address: None,

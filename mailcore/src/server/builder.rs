@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::handle::{Door, ListenerKind, ServiceHandle};
 use super::tail::{Journaling, Tails};
@@ -51,6 +52,7 @@ impl Server {
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
             schedule: RetrySchedule::default(),
+            keep_delivered: None,
             limits: Limits::default(),
             journal: None,
             follower: FollowerConfig::default(),
@@ -82,6 +84,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     schedule: RetrySchedule,
+    keep_delivered: Option<Duration>,
     limits: Limits,
     journal: Option<Arc<dyn Journal>>,
     follower: FollowerConfig,
@@ -181,6 +184,14 @@ impl Builder {
     /// When queued mail is tried again.
     pub fn retry_schedule(mut self, schedule: RetrySchedule) -> Self {
         self.schedule = schedule;
+        self
+    }
+
+    /// For how long a copy of delivered mail is kept, with what became of each
+    /// recipient; `None`, the default, for not at all. Remove those whose time
+    /// is over now and then: [`remove_outlived`](crate::queue::remove_outlived).
+    pub fn keep_delivered(mut self, keep_for: Option<Duration>) -> Self {
+        self.keep_delivered = keep_for;
         self
     }
 
@@ -420,6 +431,7 @@ impl Builder {
             filters: std::mem::take(&mut self.filters),
             rules: self.rules.clone(),
             schedule: self.schedule.clone(),
+            keep_delivered: self.keep_delivered,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
@@ -498,6 +510,7 @@ impl Builder {
         };
         let config = RunnerConfig {
             schedule: self.schedule,
+            keep_delivered: self.keep_delivered,
             max_jobs: self.limits.deliveries,
             drain_for: self.limits.drain,
             ..RunnerConfig::default()

@@ -8,6 +8,7 @@ mod file;
 mod journal;
 mod outgoing_tls;
 mod problems;
+mod queue;
 mod resolve;
 mod schedule;
 mod smtp;
@@ -57,6 +58,8 @@ pub(crate) struct Config {
     /// What becomes of a store in an older format.
     pub(crate) migration: Migration,
     pub(crate) schedule: RetrySchedule,
+    /// How long copies of delivered mail are kept; `None` for not at all.
+    pub(crate) keep_delivered: Option<Duration>,
     /// Where all mail for others goes; `None` for their MX hosts.
     pub(crate) smart_host: Option<SmartHost>,
     pub(crate) dns: DnsConfig,

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use mailcore::account::Secret;
 use mailcore::address::Domain;
@@ -17,7 +16,7 @@ use super::{
     Config, DnsConfig, JournalConfig, Listener, OutgoingTls, Peers, PlaintextLogin, Protocol,
     Retention, SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
 };
-use super::{dns, journal, outgoing_tls, schedule, smtp};
+use super::{dns, journal, outgoing_tls, queue, schedule, smtp};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -77,6 +76,7 @@ pub(super) fn defaults() -> Config {
         undelete_for: None,
         migration: Migration::Automatic,
         schedule: RetrySchedule::default(),
+        keep_delivered: Some(queue::KEEP_DELIVERED),
         smart_host: None,
         dns: DnsConfig::default(),
         outgoing_tls: OutgoingTls::default(),
@@ -283,59 +283,13 @@ fn address(section: &Section<'_, '_>, text: At<&str>) -> Option<At<SocketAddr>> 
 
 fn queue(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     let queue = root.section("queue", "[queue]");
-    let waits = queue.strings("retry");
-    let expire = queue.duration("expire");
-    if waits.is_some() || expire.is_some() {
-        retry_schedule(&queue, waits, expire, config);
-    }
-    if let Some(text) = queue.string("delay_notice") {
-        let after = match text.value {
-            "never" => None,
-            _ => queue
-                .parse_duration("delay_notice", text)
-                .map(|at| at.value),
-        };
-        config.schedule = config.schedule.clone().with_delay_notice(after);
-    }
-    if let Some(count) = queue.count("deliveries") {
-        config.limits.deliveries = count;
-    }
+    queue::queue(&queue, config);
     let host = queue.section("smart_host", "[queue.smart_host]");
     if host.is_present() {
         config.smart_host = smart_host(&host, folder);
     }
     host.finish();
     queue.finish();
-}
-
-fn retry_schedule(
-    queue: &Section<'_, '_>,
-    waits: Option<Vec<At<&str>>>,
-    expire: Option<At<Duration>>,
-    config: &mut Config,
-) {
-    let line = waits
-        .iter()
-        .flatten()
-        .map(|at| at.line)
-        .next()
-        .or(expire.map(|at| at.line))
-        .unwrap_or(queue.line());
-    let waits = match waits {
-        Some(waits) => waits
-            .into_iter()
-            .filter_map(|text| queue.parse_duration("retry", text))
-            .map(|at| at.value)
-            .collect(),
-        None => [1, 2, 4, 6, 8]
-            .map(|halves| Duration::from_secs(1_800 * halves))
-            .to_vec(),
-    };
-    let expire = expire.map_or(Duration::from_secs(168 * 3_600), |at| at.value);
-    match RetrySchedule::new(waits, expire) {
-        Ok(schedule) => config.schedule = schedule,
-        Err(error) => queue.problem(line, format!("retry: {error}")),
-    }
 }
 
 fn smart_host(section: &Section<'_, '_>, folder: &Path) -> Option<SmartHost> {

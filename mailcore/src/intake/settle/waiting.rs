@@ -57,7 +57,14 @@ impl Settlement<'_> {
     pub(super) fn enqueue(&mut self) {
         for ((prefix, held), recipients) in std::mem::take(&mut self.queued) {
             for recipients in recipients.chunks(RECIPIENTS_PER_ENTRY) {
-                let entry = self.entry(prefix.clone(), held, recipients);
+                let entry = self.entry(prefix.clone(), recipients);
+                let entry = QueueEntry {
+                    progress: match held {
+                        true => entry.progress.in_state(EntryState::Held),
+                        false => entry.progress,
+                    },
+                    ..entry
+                };
                 let event = self
                     .event(EventName::MessageQueued)
                     .with("queue", entry.id)
@@ -74,7 +81,7 @@ impl Settlement<'_> {
         }
     }
 
-    fn entry(&self, prefix: Bytes, held: bool, recipients: &[Recipient]) -> QueueEntry {
+    pub(super) fn entry(&self, prefix: Bytes, recipients: &[Recipient]) -> QueueEntry {
         let parts = &self.intake.parts;
         let now = parts.clock.now();
         // The time of a message begins when it may be sent (RFC 4865).
@@ -95,11 +102,7 @@ impl Settlement<'_> {
                 recipients.iter().cloned(),
                 begins.max(now),
                 parts.schedule.expires_at(begins),
-            )
-            .in_state(match held {
-                true => EntryState::Held,
-                false => EntryState::Waiting,
-            }),
+            ),
         }
     }
 }

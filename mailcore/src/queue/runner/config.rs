@@ -32,6 +32,9 @@ pub struct RunnerSeams {
 pub struct RunnerConfig {
     /// When deferred mail is tried again and given up.
     pub schedule: RetrySchedule,
+    /// For how long a copy of an entry that is done with is kept; `None` for not
+    /// at all.
+    pub keep_delivered: Option<Duration>,
     /// Jobs that run at once. Retries to other hosts use three quarters of them
     /// at most, all jobs to other hosts nine tenths.
     pub max_jobs: usize,
@@ -50,6 +53,7 @@ impl Default for RunnerConfig {
     fn default() -> Self {
         Self {
             schedule: RetrySchedule::default(),
+            keep_delivered: None,
             max_jobs: 100,
             destinations: DestinationLimits::default(),
             max_leased: 1_000,

@@ -1,20 +1,29 @@
-//! What operators do to entries: try now, hold, release, delete, return.
+//! What operators do to entries: try now, hold, release, delete, return, send
+//! elsewhere or once more.
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::QueueRunner;
+use crate::address::Address;
 use crate::batch::{AfterUpdate, Batch, SpoolChange};
-use crate::event::EventName;
+use crate::envelope::{OriginalRecipient, Recipient};
+use crate::event::{EventName, TraceId};
+use crate::intake::tell::named;
 use crate::queue::dsn::{ReportedAction, ReportedRecipient};
-use crate::queue::{EntryState, EntryStateKind, QueueEntry, QueueId, QueueProgress};
+use crate::queue::{
+    EntryState, EntryStateKind, QueueEntry, QueueId, QueueProgress, QueueRecipient,
+};
 use crate::seams::{CommitError, StoreError};
 use crate::status::{Failure, Status};
 
-/// A change that an operator makes to an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A change that an operator makes to an entry. Kept copies are not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Try at once. An entry on hold stays so.
+    /// Try at once. An entry on hold stays so; a bad one gets another chance.
     Retry,
     /// Keep it from being tried.
     Hold,
@@ -22,9 +31,36 @@ pub enum Operation {
     Release,
     /// Give it up and tell the sender.
     Bounce,
+    /// The same in words of the operator's own.
+    Return {
+        /// Why, for the sender.
+        reason: String,
+    },
     /// Remove it without a word.
     Delete,
+    /// Send it to another address, at once.
+    Reroute {
+        /// Which recipient; `None` for all.
+        from: Option<Address>,
+        /// Where it goes instead.
+        to: Address,
+    },
 }
+
+/// What came of an operation on several entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Operated {
+    /// Changed.
+    pub changed: usize,
+    /// Left alone, since an attempt is running.
+    pub running: usize,
+    /// Not there any more.
+    pub gone: usize,
+}
+
+/// Entries changed by one batch.
+const AT_ONCE: usize = 200;
 
 /// Why an operation was not done.
 #[derive(Debug, Clone, Error)]
@@ -61,52 +97,154 @@ impl QueueRunner {
     /// # Errors
     /// [`OperateError`].
     pub async fn operate(&self, id: QueueId, operation: Operation) -> Result<(), OperateError> {
-        // Held to the end: no attempt starts between the look and the change,
-        // so the change cannot end the lease of one.
-        let active = self.active.lock().await;
-        if active.contains(&id) {
-            return Err(OperateError::Running);
+        match self.operate_all(&[id], &operation).await? {
+            Operated { running: 1, .. } => Err(OperateError::Running),
+            Operated { gone: 1, .. } => Err(OperateError::NotFound),
+            _ => Ok(()),
         }
-        let entry = self.seams.spool.entry(id).await?;
-        // A kept copy is no mail on its way: there is nothing to do with it here.
-        let entry = entry
-            .filter(|entry| entry.progress.state.kind() != EntryStateKind::Kept)
-            .ok_or(OperateError::NotFound)?;
-        let batch = self.operation(&entry, operation).await;
-        self.seams.commit.commit(batch).await?;
-        drop(active);
-        Ok(())
     }
 
-    async fn operation(&self, entry: &QueueEntry, operation: Operation) -> Batch {
+    /// Does `operation` to those of some entries that no attempt is running for.
+    /// When it fails, those before are changed.
+    ///
+    /// # Errors
+    /// [`OperateError`], when the store failed.
+    pub async fn operate_all(
+        &self,
+        ids: &[QueueId],
+        operation: &Operation,
+    ) -> Result<Operated, OperateError> {
+        let mut operated = Operated::default();
+        for ids in ids.chunks(AT_ONCE) {
+            // Held to the end: no attempt starts between the look and the change,
+            // so the change cannot end the lease of one.
+            let active = self.active.lock().await;
+            let mut batch = Batch::default();
+            for id in ids {
+                if active.contains(id) {
+                    operated.running += 1;
+                    continue;
+                }
+                // A kept copy is no mail on its way.
+                let on_its_way =
+                    |entry: &Arc<QueueEntry>| entry.progress.state.kind() != EntryStateKind::Kept;
+                match self.seams.spool.entry(*id).await?.filter(on_its_way) {
+                    Some(entry) => {
+                        self.operation(&entry, operation, &mut batch).await;
+                        operated.changed += 1;
+                    }
+                    None => operated.gone += 1,
+                }
+            }
+            if !batch.is_empty() {
+                self.seams.commit.commit(batch).await?;
+            }
+            drop(active);
+        }
+        Ok(operated)
+    }
+
+    async fn operation(&self, entry: &QueueEntry, operation: &Operation, batch: &mut Batch) {
         let id = entry.id;
-        let now = self.seams.clock.now();
-        let mut batch = Batch::default();
-        let update = |next_attempt, state| SpoolChange::Update {
-            id,
-            progress: QueueProgress {
-                next_attempt,
-                state,
+        let progress = match operation {
+            Operation::Retry if entry.progress.state == EntryState::Held => QueueProgress {
+                next_attempt: self.seams.clock.now(),
                 ..entry.progress.clone()
             },
-            lease: AfterUpdate::EndLease,
-        };
-        let state = entry.progress.state.clone();
-        batch.spool.push(match operation {
-            Operation::Retry => match state {
-                EntryState::Held => update(now, EntryState::Held),
-                _ => update(now, EntryState::Waiting),
+            Operation::Retry | Operation::Release => self.afresh(entry),
+            Operation::Reroute { from, to } => QueueProgress {
+                recipients: rerouted(entry, from.as_ref(), to),
+                ..self.afresh(entry)
             },
-            Operation::Hold => update(entry.progress.next_attempt, EntryState::Held),
-            Operation::Release => update(now, EntryState::Waiting),
-            Operation::Bounce | Operation::Delete => SpoolChange::Remove { id },
+            Operation::Hold => entry.progress.clone().in_state(EntryState::Held),
+            Operation::Bounce => {
+                let why = "returned by the server's administrator";
+                self.return_to_sender(entry, why, batch).await;
+                return batch.spool.push(SpoolChange::Remove { id });
+            }
+            Operation::Return { reason } => {
+                self.return_to_sender(entry, reason, batch).await;
+                return batch.spool.push(SpoolChange::Remove { id });
+            }
+            Operation::Delete => {
+                self.tell_removed(entry, batch);
+                return batch.spool.push(SpoolChange::Remove { id });
+            }
+        };
+        batch.spool.push(SpoolChange::Update {
+            id,
+            progress,
+            lease: AfterUpdate::EndLease,
         });
-        match operation {
-            Operation::Bounce => self.return_to_sender(entry, &mut batch).await,
-            Operation::Delete => self.tell_removed(entry, &mut batch),
-            _ => {}
+    }
+
+    /// To be tried now. What was kept from being tried has its time anew: it
+    /// must not be given up for having waited.
+    fn afresh(&self, entry: &QueueEntry) -> QueueProgress {
+        let (now, progress) = (self.seams.clock.now(), &entry.progress);
+        let expires_at = match progress.state {
+            EntryState::Waiting => progress.expires_at,
+            _ => progress
+                .expires_at
+                .max(self.config.schedule.expires_at(now)),
+        };
+        QueueProgress {
+            next_attempt: now,
+            expires_at,
+            state: EntryState::Waiting,
+            ..progress.clone()
         }
-        batch
+    }
+
+    /// Sends a kept copy once more: to `to`, or to those it was for. It is a
+    /// message of its own, with a track of its own; its id is what comes back.
+    ///
+    /// # Errors
+    /// [`OperateError`].
+    pub async fn resend(&self, id: QueueId, to: &[Address]) -> Result<QueueId, OperateError> {
+        let kept = self.seams.spool.entry(id).await?;
+        let kept = kept
+            .filter(|entry| entry.progress.state.kind() == EntryStateKind::Kept)
+            .ok_or(OperateError::NotFound)?;
+        let recipients: Vec<Recipient> = match to {
+            [] => {
+                let done = kept
+                    .progress
+                    .done
+                    .iter()
+                    .map(|done| &done.recipient.address);
+                done.cloned().map(Recipient::new).collect()
+            }
+            to => to.iter().cloned().map(Recipient::new).collect(),
+        };
+        let now = self.seams.clock.now();
+        let id = QueueId(self.seams.entropy.id(now));
+        let trace = TraceId(self.seams.entropy.id(now));
+        let event = self
+            .event(EventName::MessageQueued, trace)
+            .with("from", &kept.reverse_path)
+            .with("queue", id)
+            .with("to", named(&recipients))
+            .with("recipients", recipients.len())
+            .with("resent", kept.trace);
+        let mut params = kept.params.clone();
+        // What the sender asked for was done, or told.
+        (params.hold_until, params.deliver_by) = (None, None);
+        let entry = QueueEntry {
+            id,
+            trace,
+            params,
+            received_at: now,
+            progress: QueueProgress::new(recipients, now, self.config.schedule.expires_at(now)),
+            ..QueueEntry::clone(&kept)
+        };
+        let batch = Batch {
+            spool: vec![SpoolChange::Enqueue(Arc::new(entry))],
+            events: vec![event],
+            ..Batch::default()
+        };
+        self.seams.commit.commit(batch).await?;
+        Ok(id)
     }
 
     /// The sender hears nothing of it; who asks the log does.
@@ -120,8 +258,8 @@ impl QueueRunner {
         }
     }
 
-    async fn return_to_sender(&self, entry: &QueueEntry, batch: &mut Batch) {
-        let status = Status::permanent(7, 0, "returned by the server's administrator");
+    async fn return_to_sender(&self, entry: &QueueEntry, why: &str, batch: &mut Batch) {
+        let status = Status::permanent(7, 0, why);
         let mut told = Vec::new();
         for queued in &entry.progress.recipients {
             let failure = Failure::local(status.clone());
@@ -136,4 +274,29 @@ impl QueueRunner {
         }
         self.tell(entry, told, batch).await;
     }
+}
+
+/// The recipients with one, or all, replaced. What the sender named stays in the
+/// notices (RFC 3461 section 5.2.7).
+fn rerouted(entry: &QueueEntry, from: Option<&Address>, to: &Address) -> Vec<QueueRecipient> {
+    let mut recipients: Vec<QueueRecipient> = Vec::new();
+    for queued in &entry.progress.recipients {
+        let old = &queued.recipient;
+        if from.is_some_and(|from| *from != old.address) {
+            recipients.push(queued.clone());
+            continue;
+        }
+        let original = old.original.clone().unwrap_or_else(|| OriginalRecipient {
+            address_type: "rfc822".into(),
+            address: old.address.to_string(),
+        });
+        recipients.push(QueueRecipient::new(Recipient {
+            address: to.clone(),
+            notify: old.notify,
+            original: Some(original),
+        }));
+    }
+    let mut seen = HashSet::new();
+    recipients.retain(|queued| seen.insert(queued.recipient.address.clone()));
+    recipients
 }

@@ -215,7 +215,7 @@ impl QueueRunner {
             // (RFC 5321 section 4.5.5): it waits for an operator instead.
             progress.recipients = untold(entry, &mut progress.done);
             if progress.recipients.is_empty() {
-                return SpoolChange::Remove { id: entry.id };
+                return self.done_with(entry.id, progress);
             }
             progress.state = EntryState::Bad {
                 reason: "it failed, and there is no return path to tell".to_owned(),

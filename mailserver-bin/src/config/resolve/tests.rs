@@ -1,5 +1,7 @@
 //! What a file means, and what is wrong with it.
 
+use std::time::Duration;
+
 use super::*;
 use crate::config::{Dnssec, MtaStsUse};
 use mailcore_smtp::client::TlsRule;
