@@ -29,6 +29,18 @@ impl Select {
         if let Some(trace) = query.trace {
             select.traces("e.trace = ?", vec![text(&trace.to_string())]);
         }
+        if let Some(id) = &query.message_id {
+            // People copy it with its angle brackets or without.
+            let bare = id.trim_start_matches('<').trim_end_matches('>');
+            let sql = "e.trace IN (SELECT trace FROM messages WHERE message_id IN (?, ?))";
+            select.traces(sql, vec![text(&format!("<{bare}>")), text(bare)]);
+        }
+        if let Some(id) = query.queue {
+            let sql = "e.trace IN (SELECT trace FROM events \
+                       WHERE json_extract(fields, '$.queue') = ? \
+                       AND json_extract(fields, '$.queue') IS NOT NULL)";
+            select.traces(sql, vec![text(&id.to_string())]);
+        }
         if let Some(sender) = &query.sender {
             let sql = "e.trace IN (SELECT trace FROM messages WHERE sender = ?)";
             select.traces(sql, vec![text(sender)]);

@@ -5,7 +5,13 @@ pub(super) const APPLICATION_ID: i64 = 0x6d63_6a6f;
 
 /// What makes version 1 of nothing, version 2 of version 1, and so on. Steps are
 /// only ever added.
-pub(super) const STEPS: &[&str] = &[VERSION_1];
+pub(super) const STEPS: &[&str] = &[VERSION_1, VERSION_2];
+
+/// Finds what happened to an entry of the queue.
+const VERSION_2: &str = "
+CREATE INDEX events_queue ON events (json_extract(fields, '$.queue'))
+    WHERE json_extract(fields, '$.queue') IS NOT NULL;
+";
 
 const VERSION_1: &str = "
 CREATE TABLE journal (

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mailcore::account::AccountId;
 use mailcore::event::{Event, EventId, EventName, TraceId};
+use mailcore::queue::QueueId;
 use tempfile::TempDir;
 
 use super::*;
@@ -43,6 +44,9 @@ fn filed(number: u64, trace: u128, to: &str) -> StoredEvent {
 }
 
 /// A message for one recipient here and one elsewhere, up to its end.
+/// An entry's id as events write it.
+const QUEUE_9: &str = "00000000000000000000000000000009";
+
 fn story() -> Vec<StoredEvent> {
     let from = ("from", "Bob@b.test");
     let far = ("to", "far@c.test");
@@ -63,7 +67,12 @@ fn story() -> Vec<StoredEvent> {
                 ("expanded", "sales@a.test ann@a.test"),
             ],
         ),
-        mail(2, EventName::MessageQueued, 1, &[from, ("queue", "9"), far]),
+        mail(
+            2,
+            EventName::MessageQueued,
+            1,
+            &[from, ("queue", QUEUE_9), far],
+        ),
         filed(3, 1, "ann@a.test"),
         mail(
             4,
@@ -555,7 +564,7 @@ async fn an_older_file_is_copied_before_its_tables_change() {
     ]
     .concat();
     file::open(&path, &broken).unwrap_err();
-    assert_eq!(rows(&path, "PRAGMA user_version"), ["1"]);
+    assert_eq!(rows(&path, "PRAGMA user_version"), ["2"]);
     let steps = [
         schema::STEPS,
         &["ALTER TABLE messages ADD COLUMN score INTEGER"],
@@ -566,9 +575,35 @@ async fn an_older_file_is_copied_before_its_tables_change() {
         rows(&path, "SELECT count(score), count(*) FROM messages"),
         ["0|2"]
     );
-    let copy = path.with_file_name("journal.db.before-2");
+    let copy = path.with_file_name("journal.db.before-3");
     assert_eq!(rows(&copy, "SELECT count(*) FROM events"), ["6"]);
-    assert_eq!(rows(&copy, "PRAGMA user_version"), ["1"]);
+    assert_eq!(rows(&copy, "PRAGMA user_version"), ["2"]);
     let old = SqliteJournal::open(&path).unwrap_err();
     assert!(old.to_string().contains("newer version"), "{old}");
+}
+
+#[tokio::test]
+async fn a_message_is_found_by_its_message_id_and_by_its_id_in_the_queue() {
+    let desk = Desk::new();
+    desk.journal.append(&story()).await.unwrap();
+    let found = async |query: JournalQuery| desk.journal.query(&query).await.unwrap().events;
+    for id in ["<m1@b.test>", "m1@b.test"] {
+        let mut query = JournalQuery::default();
+        query.message_id = Some(id.to_owned());
+        let events = found(query).await;
+        assert!(events.iter().all(|it| it.event.trace == Some(TraceId(1))));
+        assert_eq!(events.len(), 6, "{id}");
+    }
+    let mut query = JournalQuery::default();
+    query.queue = Some(QueueId(9));
+    assert_eq!(found(query.clone()).await.len(), 6);
+    query.queue = Some(QueueId(8));
+    assert_eq!(found(query).await.len(), 0);
+    let plan = rows(
+        &desk.path,
+        "EXPLAIN QUERY PLAN SELECT trace FROM events \
+         WHERE json_extract(fields, '$.queue') = 'x' \
+         AND json_extract(fields, '$.queue') IS NOT NULL",
+    );
+    assert!(plan[0].contains("events_queue"), "{plan:?}");
 }
