@@ -15,6 +15,13 @@ pub(crate) fn lines<S: AsRef<str>>(lines: &[S]) {
     let _ = out.flush();
 }
 
+/// Prints octets as they are.
+pub(crate) fn octets(octets: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    // As above.
+    let _ = out.write_all(octets).and_then(|()| out.flush());
+}
+
 /// Prints to standard error.
 pub(crate) fn error(message: &str) {
     // As above.

@@ -20,6 +20,7 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 
 use crate::config::{Config, ConfigError};
+use crate::control::queue as control_queue;
 use crate::control::{Request, Response, client, groups, lists, offline};
 use crate::data::DataDir;
 use crate::out;
@@ -76,7 +77,7 @@ enum Command {
     Address(address::Command),
     /// Mail on its way
     #[command(subcommand)]
-    Queue(queue::Command),
+    Queue(control_queue::QueueRequest),
     /// The server's own work at set times
     #[command(subcommand)]
     Schedule(schedule::Command),
@@ -138,7 +139,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::List(request)) => place.ask(Request::List { request }),
         Some(Command::Group(request)) => place.ask(Request::Group { request }),
         Some(Command::Address(command)) => place.ask(command.request()?),
-        Some(Command::Queue(command)) => place.ask(command.request()?),
+        Some(Command::Queue(command)) => queue::run(&place, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::Log(args)) => log::run(&place.config()?, &args),
         Some(Command::Check) => place.ask(Request::Check),
@@ -157,7 +158,16 @@ impl Place {
     /// Has the running server carry a command out, or does it here when none
     /// runs.
     fn ask(&self, request: Request) -> Result<(), CliError> {
-        let config = self.config()?;
+        match self.answer(&self.config()?, &request)? {
+            Response::Done(lines) => out::lines(&lines),
+            Response::Octets(octets) => out::octets(&octets),
+            Response::Failed(message) => return Err(CliError::Failed(message)),
+        }
+        Ok(())
+    }
+
+    /// What came of a command; not a failure.
+    fn answer(&self, config: &Config, request: &Request) -> Result<Response, CliError> {
         let data = DataDir::new(&config.data);
         if !data.exists() {
             return Err(CliError::Failed(format!(
@@ -165,16 +175,13 @@ impl Place {
                 data.path().display()
             )));
         }
-        let response = match client::ask(&data.control(), &request) {
+        let response = match client::ask(&data.control(), request) {
             Some(response) => response,
-            None => offline::run(&config, request),
+            None => offline::run(config, request.clone()),
         };
         match response {
-            Response::Done(lines) => {
-                out::lines(&lines);
-                Ok(())
-            }
             Response::Failed(message) => Err(CliError::Failed(message)),
+            done => Ok(done),
         }
     }
 }

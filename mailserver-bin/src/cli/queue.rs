@@ -1,59 +1,112 @@
 //! `mailserver queue`.
 
-use clap::Subcommand;
+use super::{CliError, Place, log};
+use crate::control::queue::{Kept, QueueRequest};
+use crate::control::{Request, Response};
+use crate::out;
 
-use super::CliError;
-use crate::control::{QueueChange, Request};
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Lists what waits to be delivered
-    List,
-    /// Shows one entry
-    Show {
-        /// From `queue list`
-        id: String,
-    },
-    /// Tries again now
-    Retry(Which),
-    /// Keeps from being tried until released
-    Hold(Which),
-    /// Ends a hold
-    Release(Which),
-    /// Gives it up and returns it to the sender
-    Bounce(Which),
-    /// Removes without telling anybody
-    Delete(Which),
+/// Carries one command out.
+pub(super) fn run(place: &Place, request: QueueRequest) -> Result<(), CliError> {
+    if let Some(problem) = request.problem() {
+        return Err(CliError::Usage(problem.to_owned()));
+    }
+    match request {
+        QueueRequest::Content { id, header, .. }
+        | QueueRequest::Kept(Kept::Content { id, header, .. }) => content(place, &id, header),
+        QueueRequest::Show { json: false, .. }
+        | QueueRequest::Kept(Kept::Show { json: false, .. }) => show(place, request),
+        request => place.ask(Request::Queue { request }),
+    }
 }
 
-/// One entry or all.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-pub(super) struct Which {
-    /// From `queue list`
-    id: Option<String>,
-    /// Every entry
-    #[arg(long)]
-    all: bool,
+/// An entry, and what the journal has of it.
+fn show(place: &Place, request: QueueRequest) -> Result<(), CliError> {
+    let config = place.config()?;
+    let Response::Done(mut lines) = place.answer(&config, &Request::Queue { request })? else {
+        return Ok(());
+    };
+    let trace = lines.iter().find_map(|line| line.strip_prefix("trace "));
+    let trace = trace.and_then(|text| log::trace(text.trim()).ok());
+    if let Some(trace) = trace
+        && let Ok(story) = log::story(&config, trace)
+        && !story.is_empty()
+    {
+        lines.push(String::new());
+        lines.extend(story);
+    }
+    out::lines(&lines);
+    Ok(())
 }
 
-impl Command {
-    pub(super) fn request(self) -> Result<Request, CliError> {
-        let (change, which) = match self {
-            Self::List => return Ok(Request::QueueList),
-            Self::Show { id } => return Ok(Request::QueueShow { id }),
-            Self::Retry(which) => (QueueChange::Retry, which),
-            Self::Hold(which) => (QueueChange::Hold, which),
-            Self::Release(which) => (QueueChange::Release, which),
-            Self::Bounce(which) => (QueueChange::Bounce, which),
-            Self::Delete(which) => (QueueChange::Delete, which),
+/// Prints a message, a piece at a time.
+fn content(place: &Place, id: &str, header_only: bool) -> Result<(), CliError> {
+    let config = place.config()?;
+    let mut offset = 0;
+    let mut header = HeaderEnd::default();
+    loop {
+        let request = QueueRequest::Content {
+            id: id.to_owned(),
+            header: header_only,
+            offset,
         };
-        if which.id.is_none() && !which.all {
-            return Err(CliError::Usage("give an id or --all".to_owned()));
+        let Response::Octets(octets) = place.answer(&config, &Request::Queue { request })? else {
+            return Ok(());
+        };
+        if octets.is_empty() {
+            return Ok(());
         }
-        Ok(Request::QueueChange {
-            change,
-            id: which.id,
-        })
+        offset += octets.len() as u64;
+        let end = if header_only {
+            header.find(&octets)
+        } else {
+            None
+        };
+        out::octets(
+            octets
+                .get(..end.unwrap_or(octets.len()))
+                .unwrap_or_default(),
+        );
+        if end.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// Finds where a header ends: after the first empty line.
+#[derive(Default)]
+struct HeaderEnd {
+    /// How much of CR LF CR LF the octets so far end with.
+    matched: usize,
+}
+
+impl HeaderEnd {
+    fn find(&mut self, octets: &[u8]) -> Option<usize> {
+        for (at, octet) in octets.iter().enumerate() {
+            self.matched = match (octet, self.matched) {
+                (b'\r', 2) => 3,
+                (b'\r', _) => 1,
+                (b'\n', 3) => return Some(at + 1),
+                (b'\n', 1) => 2,
+                _ => 0,
+            };
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_ends_at_the_empty_line_wherever_it_is_cut() {
+        let message = b"A: b\r\n c\r\n\r\nbody\r\n\r\n";
+        assert_eq!(HeaderEnd::default().find(message), Some(12));
+        for cut in 0..12 {
+            let mut header = HeaderEnd::default();
+            let (one, two) = message.split_at(cut);
+            assert_eq!(header.find(one), None);
+            assert_eq!(header.find(two), Some(12 - cut));
+        }
     }
 }

@@ -42,12 +42,7 @@ impl Request {
     pub(crate) fn needs_store(&self) -> bool {
         matches!(
             self,
-            Self::QueueList
-                | Self::QueueShow { .. }
-                | Self::QueueChange { .. }
-                | Self::ScheduleList
-                | Self::ScheduleRun { .. }
-                | Self::Check
+            Self::Queue { .. } | Self::ScheduleList | Self::ScheduleRun { .. } | Self::Check
         )
     }
 }
@@ -55,10 +50,15 @@ impl Request {
 impl Admin {
     /// Carries one command out.
     pub(crate) async fn run(&self, request: Request) -> Response {
-        match self.attempt(request).await {
-            Ok(lines) => Response::Done(lines),
-            Err(message) => Response::Failed(message),
-        }
+        let done = match request {
+            Request::Queue { request } => self.on_queue(request).await,
+            other => self.attempt(other).await.map(Response::Done),
+        };
+        done.unwrap_or_else(Response::Failed)
+    }
+
+    async fn on_queue(&self, request: queue::QueueRequest) -> Result<Response, String> {
+        queue::run(self.stores()?, self.queue()?, request).await
     }
 
     async fn attempt(&self, request: Request) -> Result<Vec<String>, String> {
@@ -74,11 +74,6 @@ impl Admin {
             Request::Group { request } => self.group(request).await,
             Request::AliasAdd { .. } | Request::AliasList | Request::AliasRemove { .. } => {
                 self.alias(request).await
-            }
-            Request::QueueList => queue::list(self.stores()?).await,
-            Request::QueueShow { id } => queue::show(self.stores()?, &id).await,
-            Request::QueueChange { change, id } => {
-                queue::change(self.stores()?, self.queue()?, change, id.as_deref()).await
             }
             Request::ScheduleList => schedule::list(self.scheduler()?).await,
             Request::ScheduleRun { name } => schedule::run(self.scheduler()?, &name).await,

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use mailcore::mailbox::UidSet;
 use mailcore::message::{Message, READ_CHUNK};
-use mailcore::seams::{DirectoryWrite, StoreError};
+use mailcore::queue::EntryStateKind;
+use mailcore::seams::{DirectoryWrite, SpoolQuery, StoreError};
 use mailcore::server::Stores;
 use mailcore_store::embedded::{EmbeddedStore, Loss};
 
-use super::queue;
+use super::queue::{PAGE, Pages};
 
 /// Problems named one by one; more are counted.
 const MAX_NAMED: usize = 1_000;
@@ -57,17 +58,10 @@ pub(crate) async fn all(
             tally.found(format!("{name}: {error}"));
         }
     }
-    match queue::all(stores, usize::MAX).await {
-        Ok(entries) => {
-            for summary in entries {
-                tally.queued += 1;
-                let entry = summary.entry;
-                if let Err(error) = octets(&entry.message, &mut tally).await {
-                    tally.content(format!("queue {}: {error}", entry.id));
-                }
-            }
+    for state in [None, Some(EntryStateKind::Kept)] {
+        if let Err(error) = queued(stores, state, &mut tally).await {
+            tally.found(format!("queue: {error}"));
         }
-        Err(error) => tally.found(format!("queue: {error}")),
     }
     if let Some(store) = embedded
         && let Err(error) = log(store, &mut tally).await
@@ -75,6 +69,27 @@ pub(crate) async fn all(
         tally.found(format!("the log is not compared with the index: {error}"));
     }
     tally.report()
+}
+
+/// Reads what is in the queue, or the copies of what was.
+async fn queued(
+    stores: &Stores,
+    state: Option<EntryStateKind>,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    let mut query = SpoolQuery::default();
+    query.state = state;
+    let mut pages = Pages::new(query);
+    while let Some(page) = pages.next(stores, PAGE).await? {
+        for summary in page {
+            tally.queued += u64::from(state.is_none());
+            let entry = summary.entry;
+            if let Err(error) = octets(&entry.message, tally).await {
+                tally.content(format!("queue {}: {error}", entry.id));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads the log and compares it with the index.

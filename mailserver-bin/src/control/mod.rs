@@ -83,14 +83,8 @@ pub(crate) enum Request {
     AliasRemove {
         alias: String,
     },
-    QueueList,
-    QueueShow {
-        id: String,
-    },
-    QueueChange {
-        change: QueueChange,
-        /// `None` for every entry.
-        id: Option<String>,
+    Queue {
+        request: queue::QueueRequest,
     },
     ScheduleList,
     ScheduleRun {
@@ -100,23 +94,14 @@ pub(crate) enum Request {
     Reload,
 }
 
-/// What can be done to a queued message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum QueueChange {
-    Retry,
-    Hold,
-    Release,
-    Bounce,
-    Delete,
-}
-
 /// What came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Response {
     /// Lines for standard output.
     Done(Vec<String>),
+    /// Some of a message.
+    Octets(Vec<u8>),
     /// What went wrong and what would be right.
     Failed(String),
 }

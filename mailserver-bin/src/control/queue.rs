@@ -1,155 +1,256 @@
 //! Commands on the queue: what waits, why, and what to do with it.
 
-use mailcore::queue::{EntryState, OperateError, Operation, QueueId, QueueRunner};
-use mailcore::seams::{SpoolQuery, SpoolSummary};
-use mailcore::server::Stores;
+mod request;
+mod show;
+mod summary;
 
-use super::{QueueChange, aligned};
-use crate::when;
+use mailcore::address::{Address, ReversePath};
+use mailcore::queue::{EntryStateKind, OperateError, Operation, QueueId, QueueRunner};
+use mailcore::seams::{Clock, SpoolOrder, SpoolQuery, SpoolSummary, SystemClock};
+use mailcore::server::Stores;
+use mailcore::time::Timestamp;
+
+use super::admin::{parse_address, parse_domain, words};
+use super::{Response, aligned};
+use crate::config::parse_duration;
+
+pub(crate) use request::{Filter, Kept, QueueRequest, Which};
 
 /// Entries read at a time.
-const PAGE: usize = 200;
-/// Entries listed; the rest is only counted.
-const MAX_LISTED: usize = 10_000;
+pub(super) const PAGE: usize = 200;
+/// Octets of a message sent at a time.
+const CONTENT: u64 = 1024 * 1024;
 
-/// A line for each entry.
-pub(crate) async fn list(stores: &Stores) -> Result<Vec<String>, String> {
-    let mut rows = Vec::new();
-    for summary in all(stores, MAX_LISTED).await? {
-        let entry = &summary.entry;
-        let to: Vec<String> = entry
-            .progress
-            .recipients
-            .iter()
-            .map(|to| to.recipient.address.to_string())
-            .collect();
-        rows.push(vec![
-            entry.id.to_string(),
-            state(&summary),
-            when::shown(entry.received_at),
-            format!("{} octets", entry.message.len()),
-            format!("<{}>", entry.reverse_path),
-            to.join(","),
-        ]);
+/// Carries one command out.
+pub(super) async fn run(
+    stores: &Stores,
+    queue: &QueueRunner,
+    request: QueueRequest,
+) -> Result<Response, String> {
+    let lines = match request {
+        QueueRequest::List {
+            filter,
+            limit,
+            json,
+        } => list(stores, filter.query()?, limit, json).await?,
+        QueueRequest::Show { id, json } => show(stores, &id, json).await?,
+        QueueRequest::Content { id, offset, .. } => return content(stores, &id, offset).await,
+        QueueRequest::Summary { limit, json } => summary::summary(stores, limit, json).await?,
+        QueueRequest::Retry(which) => change(stores, queue, which, Operation::Retry).await?,
+        QueueRequest::Hold(which) => change(stores, queue, which, Operation::Hold).await?,
+        QueueRequest::Release(which) => change(stores, queue, which, Operation::Release).await?,
+        QueueRequest::Delete(which) => change(stores, queue, which, Operation::Delete).await?,
+        QueueRequest::Bounce { which, reason } => {
+            let operation = match reason {
+                Some(reason) => Operation::Return { reason },
+                None => Operation::Bounce,
+            };
+            change(stores, queue, which, operation).await?
+        }
+        QueueRequest::Reroute { id, to, recipient } => {
+            let operation = Operation::Reroute {
+                from: recipient.as_deref().map(parse_address).transpose()?,
+                to: parse_address(&to)?,
+            };
+            change(stores, queue, Which::only(id), operation).await?
+        }
+        QueueRequest::Kept(kept) => return kept_copies(stores, queue, kept).await,
+    };
+    Ok(Response::Done(lines))
+}
+
+async fn kept_copies(
+    stores: &Stores,
+    queue: &QueueRunner,
+    request: Kept,
+) -> Result<Response, String> {
+    let lines = match request {
+        Kept::List {
+            filter,
+            limit,
+            json,
+        } => {
+            let mut query = filter.query()?;
+            query.state = Some(EntryStateKind::Kept);
+            query.order = SpoolOrder::NewestFirst;
+            list(stores, query, limit, json).await?
+        }
+        Kept::Show { id, json } => show(stores, &id, json).await?,
+        Kept::Content { id, offset, .. } => return content(stores, &id, offset).await,
+        Kept::Resend { id, to } => {
+            let to: Vec<Address> =
+                (to.iter().map(|to| parse_address(to))).collect::<Result<_, _>>()?;
+            let id = parse(&id)?;
+            let sent = queue.resend(id, &to).await.map_err(|error| match error {
+                OperateError::NotFound => format!("{id} is not a kept copy"),
+                other => other.to_string(),
+            })?;
+            vec![format!("sent once more as {sent}")]
+        }
+    };
+    Ok(Response::Done(lines))
+}
+
+/// A line for each entry, and how many there are in all.
+async fn list(
+    stores: &Stores,
+    query: SpoolQuery,
+    limit: usize,
+    json: bool,
+) -> Result<Vec<String>, String> {
+    let state = query.state;
+    let mut pages = Pages::new(query);
+    let mut found: Vec<SpoolSummary> = Vec::new();
+    while found.len() < limit
+        && let Some(page) = pages.next(stores, PAGE.min(limit - found.len())).await?
+    {
+        found.extend(page);
     }
-    let total = stores.spool.counts().await.map_err(words)?.queued();
+    if json {
+        return Ok(found.iter().map(show::json).collect());
+    }
+    let rows: Vec<Vec<String>> = found.iter().map(show::row).collect();
+    let counts = stores.spool.counts().await.map_err(words)?;
     let mut lines = aligned(&rows);
-    lines.push(format!("{total} in the queue"));
+    lines.push(match state {
+        Some(EntryStateKind::Kept) => format!("{} copies kept", counts.kept),
+        _ => format!("{} in the queue", counts.queued()),
+    });
     Ok(lines)
 }
 
 /// Everything about one entry but its content.
-pub(crate) async fn show(stores: &Stores, id: &str) -> Result<Vec<String>, String> {
+async fn show(stores: &Stores, id: &str, json: bool) -> Result<Vec<String>, String> {
     let id = parse(id)?;
     let entry = stores.spool.entry(id).await.map_err(words)?;
     let entry = entry.ok_or_else(|| absent(id))?;
-    let progress = &entry.progress;
-    let mut lines = vec![
-        format!("id            {id}"),
-        format!("trace         {}", entry.trace),
-        format!("from          <{}>", entry.reverse_path),
-        format!("size          {} octets", entry.message.len()),
-        format!("received      {}", when::shown(entry.received_at)),
-        format!("attempts      {}", progress.attempts),
-        format!("next attempt  {}", when::shown(progress.next_attempt)),
-        format!("expires       {}", when::shown(progress.expires_at)),
-        format!("state         {}", progress.state.kind()),
-    ];
-    for to in &progress.recipients {
-        lines.push(format!("to            <{}>", to.recipient.address));
-        if let Some(failure) = &to.last_failure {
-            lines.push(format!("  last failure  {}", failure.status));
-        }
-    }
-    Ok(lines)
+    Ok(match json {
+        true => vec![show::entry_json(&entry).to_string()],
+        false => show::lines(&entry),
+    })
 }
 
-/// Changes one entry, or all.
-pub(crate) async fn change(
+/// Some octets of an entry's message, as it would be sent.
+async fn content(stores: &Stores, id: &str, offset: u64) -> Result<Response, String> {
+    let id = parse(id)?;
+    let entry = stores.spool.entry(id).await.map_err(words)?;
+    let message = &entry.ok_or_else(|| absent(id))?.message;
+    let end = message.len().min(offset.saturating_add(CONTENT));
+    let mut octets = Vec::new();
+    while offset + (octets.len() as u64) < end {
+        let at = offset + octets.len() as u64;
+        let some = message.read(at..end).await.map_err(words)?;
+        if some.is_empty() {
+            break;
+        }
+        octets.extend_from_slice(&some);
+    }
+    Ok(Response::Octets(octets))
+}
+
+/// Does `operation` to those entries that are meant.
+async fn change(
     stores: &Stores,
     queue: &QueueRunner,
-    change: QueueChange,
-    id: Option<&str>,
+    which: Which,
+    operation: Operation,
 ) -> Result<Vec<String>, String> {
-    if let Some(id) = id {
+    if let [id] = &which.ids[..] {
         let id = parse(id)?;
-        return match queue.operate(id, operation(change)).await {
-            Ok(()) => Ok(vec![format!("1 {}", done(change))]),
+        return match queue.operate(id, operation.clone()).await {
+            Ok(()) => Ok(vec![format!("1 {}", done(&operation))]),
             Err(OperateError::NotFound) => Err(absent(id)),
             Err(error) => Err(error.to_string()),
         };
     }
-    let (mut changed, mut busy) = (0, 0);
-    for summary in all(stores, usize::MAX).await? {
-        match queue.operate(summary.entry.id, operation(change)).await {
-            Ok(()) => changed += 1,
-            // Delivered since it was listed.
-            Err(OperateError::NotFound) => {}
-            Err(OperateError::Running) => busy += 1,
-            Err(error) => return Err(error.to_string()),
+    let (mut changed, mut running) = (0, 0);
+    let mut operate = async |ids: Vec<QueueId>| {
+        let operated = queue.operate_all(&ids, &operation).await.map_err(words)?;
+        changed += operated.changed;
+        running += operated.running;
+        Ok::<_, String>(())
+    };
+    if which.ids.is_empty() {
+        let mut pages = Pages::new(which.filter.query()?);
+        while let Some(page) = pages.next(stores, PAGE).await? {
+            operate(page.into_iter().map(|it| it.entry.id).collect()).await?;
         }
+    } else {
+        let ids = which.ids.iter().map(|id| parse(id));
+        operate(ids.collect::<Result<_, _>>()?).await?;
     }
-    let mut lines = vec![format!("{changed} {}", done(change))];
-    if busy > 0 {
+    let mut lines = vec![format!("{changed} {}", done(&operation))];
+    if running > 0 {
         lines.push(format!(
-            "{busy} left alone: being delivered now, try again in a moment"
+            "{running} left alone: being delivered now, try again in a moment"
         ));
     }
     Ok(lines)
 }
 
-fn operation(change: QueueChange) -> Operation {
-    match change {
-        QueueChange::Retry => Operation::Retry,
-        QueueChange::Hold => Operation::Hold,
-        QueueChange::Release => Operation::Release,
-        QueueChange::Bounce => Operation::Bounce,
-        QueueChange::Delete => Operation::Delete,
+fn done(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Retry => "to be tried now",
+        Operation::Hold => "put on hold",
+        Operation::Release => "released",
+        Operation::Bounce | Operation::Return { .. } => "returned to the sender",
+        Operation::Reroute { .. } => "sent elsewhere",
+        _ => "deleted",
     }
 }
 
-fn done(change: QueueChange) -> &'static str {
-    match change {
-        QueueChange::Retry => "to be tried now",
-        QueueChange::Hold => "put on hold",
-        QueueChange::Release => "released",
-        QueueChange::Bounce => "returned to the sender",
-        QueueChange::Delete => "deleted",
-    }
+/// Entries, a page at a time.
+pub(super) struct Pages {
+    query: SpoolQuery,
+    ended: bool,
 }
 
-fn state(summary: &SpoolSummary) -> String {
-    let progress = &summary.entry.progress;
-    if summary.leased {
-        "delivering".to_owned()
-    } else {
-        match progress.state {
-            EntryState::Held => "on hold".to_owned(),
-            EntryState::Bad { .. } => "bad".to_owned(),
-            _ => format!("next {}", when::shown(progress.next_attempt)),
+impl Pages {
+    pub(super) fn new(query: SpoolQuery) -> Self {
+        Self {
+            query,
+            ended: false,
         }
     }
-}
 
-pub(super) async fn all(stores: &Stores, limit: usize) -> Result<Vec<SpoolSummary>, String> {
-    let mut found: Vec<SpoolSummary> = Vec::new();
-    loop {
-        let after = found.last().map(|summary| summary.entry.id);
-        let query = query(after, PAGE.min(limit - found.len()));
-        let page = stores.spool.list(&query).await.map_err(words)?;
-        let ended = page.len() < query.limit;
-        found.extend(page);
-        if ended || found.len() >= limit {
-            return Ok(found);
+    /// `None` when there are no more.
+    pub(super) async fn next(
+        &mut self,
+        stores: &Stores,
+        limit: usize,
+    ) -> Result<Option<Vec<SpoolSummary>>, String> {
+        if self.ended {
+            return Ok(None);
         }
+        self.query.limit = limit;
+        let page = stores.spool.list(&self.query).await.map_err(words)?;
+        self.ended = page.len() < limit;
+        self.query.after = page.last().map(|it| it.entry.id).or(self.query.after);
+        Ok(Some(page).filter(|page| !page.is_empty()))
     }
 }
 
-fn query(after: Option<QueueId>, limit: usize) -> SpoolQuery {
-    let mut query = SpoolQuery::default();
-    query.after = after;
-    query.limit = limit;
-    query
+impl Filter {
+    fn query(&self) -> Result<SpoolQuery, String> {
+        let mut query = SpoolQuery::default();
+        query.state = self.state.map(Into::into);
+        query.domain = self.domain.as_deref().map(parse_domain).transpose()?;
+        query.recipient = self.to.as_deref().map(parse_address).transpose()?;
+        query.sender = match self.from.as_deref() {
+            None => None,
+            Some("" | "<>") => Some(ReversePath::Null),
+            Some(text) => Some(ReversePath::Address(parse_address(text)?)),
+        };
+        if let Some(text) = &self.older {
+            let age = parse_duration(text)
+                .ok_or_else(|| format!("--older {text:?} is not a time; write \"2h\" or \"3d\""))?;
+            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            let now = SystemClock::new().now().millis();
+            let before = Timestamp::from_millis(now.saturating_sub(age));
+            query.received_before = Some(before);
+        }
+        Ok(query)
+    }
 }
 
 fn parse(text: &str) -> Result<QueueId, String> {
@@ -159,8 +260,4 @@ fn parse(text: &str) -> Result<QueueId, String> {
 
 fn absent(id: QueueId) -> String {
     format!("{id} is not in the queue")
-}
-
-fn words(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

@@ -86,3 +86,59 @@ fn a_journal_can_be_elsewhere_without_subjects_or_not_at_all() {
     server.stop();
     assert_eq!(home.run(&["log"]).code, 1);
 }
+
+#[test]
+fn what_happened_to_a_message_is_told_as_a_story() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let home = Home::new();
+    let server = home.start();
+    home.ok(&["domain", "add", "far.test", "--relay", &closed.to_string()]);
+    home.ok(&["alias", "add", "sales@example.test", "bob@far.test"]);
+    let message = "Subject: offer\r\nMessage-ID: <offer.1@example.test>\r\n\r\nx";
+    let reply = server
+        .dial("smtp")
+        .mail(ADMIN, "sales@example.test", message);
+    let trace = reply.rsplit(' ').next().unwrap().to_owned();
+    server.wait_for(&["deferred", "to=bob@far.test"]);
+    let listed = home.ok(&["queue", "list", "--json"]);
+    let entry: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let queue = entry["id"].as_str().unwrap();
+    assert_eq!(entry["trace"], trace.as_str());
+    home.ok(&["queue", "bounce", queue, "--reason", "the shop is closed"]);
+    server.wait_for(&["failed", "to=bob@far.test"]);
+    server.wait_for(&["notice sent"]);
+    server.wait_for(&["filed", "account=admin@example.test"]);
+    server.stop();
+
+    let story = home.ok(&["log", "--explain", &trace]);
+    let mut rest = &story[..];
+    for words in [
+        "received from <admin@example.test> for sales@example.test",
+        "Message-ID <offer.1@example.test>, subject offer",
+        "sales@example.test became bob@far.test",
+        "queued as ",
+        "bob@far.test deferred (attempt 1): ",
+        "bob@far.test failed for good",
+        "the shop is closed",
+        "notice sent to admin@example.test, with an id of its own: ",
+        "so far: bob@far.test failed",
+        "the notice ",
+        "in INBOX of admin@example.test",
+    ] {
+        let at = rest.find(words);
+        assert!(
+            at.is_some(),
+            "{words:?} is not there, or not in its place:\n{story}"
+        );
+        rest = &rest[at.unwrap_or_default()..];
+    }
+    let same = |args: &[&str]| home.ok(&[&["log"], args].concat()) == story;
+    assert!(same(&["--message-id", "<offer.1@example.test>"]));
+    assert!(same(&["--message-id", "offer.1@example.test"]));
+    assert!(same(&["--queue", queue]));
+    assert!(same(&["--explain", queue]));
+    assert_eq!(home.run(&["log", "--message-id", "nobody"]).code, 1);
+}

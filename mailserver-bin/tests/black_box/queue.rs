@@ -103,7 +103,7 @@ fn queued_mail_is_listed_held_tried_returned_and_deleted() {
         shown.contains("to            <bob@elsewhere.test>"),
         "{shown}"
     );
-    assert!(shown.contains("last failure  "), "{shown}");
+    assert!(shown.contains("last failure "), "{shown}");
 
     home.ok(&["queue", "hold", &id]);
     assert!(home.ok(&["queue", "list"]).contains("on hold"));
@@ -129,4 +129,92 @@ fn queued_mail_is_listed_held_tried_returned_and_deleted() {
     home.ok(&["queue", "delete", &id]);
     assert_eq!(home.run(&["queue", "delete", &id]).code, 1);
     assert_eq!(home.ok(&["queue", "list"]), "0 in the queue\n");
+}
+
+#[test]
+fn entries_are_chosen_summed_up_printed_and_sent_elsewhere() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let home = relaying_to(closed);
+    let server = home.start();
+    for to in ["bob@one.test", "carol@one.test", "dave@two.test"] {
+        submit(&home, &server, to);
+        server.wait_for(&["deferred", &format!("to={to}")]);
+    }
+    let queue = |args: &[&str]| home.ok(&[&["queue"], args].concat());
+    let lines = |args: &[&str]| queue(args).lines().count() - 1;
+    assert_eq!(lines(&["list", "--domain", "one.test"]), 2);
+    assert_eq!(lines(&["list", "--to", "dave@two.test"]), 1);
+    assert_eq!(lines(&["list", "--from", SENDER, "--limit", "2"]), 2);
+    assert_eq!(lines(&["list", "--from", ""]), 0);
+    assert_eq!(lines(&["list", "--older", "1h"]), 0);
+    let json = queue(&["list", "--to", "dave@two.test", "--json"]);
+    let entry: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(entry["state"], "waiting");
+    assert_eq!(entry["recipients"][0]["address"], "dave@two.test");
+    assert_eq!(entry["recipients"][0]["result"], "deferred");
+    let id = entry["id"].as_str().unwrap();
+
+    let summary = queue(&["summary"]);
+    let first = summary.lines().nth(1).unwrap();
+    assert!(first.starts_with("one.test     2 "), "{summary}");
+    let content = queue(&["content", id]);
+    assert!(content.ends_with("Subject: out\r\n\r\nx\r\n"), "{content}");
+    let header = queue(&["content", id, "--header"]);
+    assert!(header.ends_with("Subject: out\r\n\r\n"), "{header}");
+
+    assert_eq!(home.run(&["queue", "hold"]).code, 2);
+    assert_eq!(home.run(&["queue", "hold", id, "--all"]).code, 2);
+    assert!(queue(&["hold", "--domain", "one.test"]).starts_with("2 put on hold"));
+    assert_eq!(lines(&["list", "--state", "held"]), 2);
+    let why = ["bounce", "--state", "held", "--reason", "no longer wanted"];
+    assert!(queue(&why).starts_with("2 returned to the sender"));
+    server.wait_for(&["failed", "to=bob@one.test", "no longer wanted"]);
+
+    queue(&["reroute", id, "--to", SENDER]);
+    server.wait_for(&["filed", "to=ann@sender.test"]);
+    assert_eq!(home.ok(&["queue", "list"]), "0 in the queue\n");
+}
+
+#[test]
+fn copies_of_delivered_mail_are_kept_shown_and_sent_once_more() {
+    let home = Home::new();
+    let server = home.start();
+    let message = "Subject: kept\r\n\r\nx";
+    let mail = |server: &Running| {
+        server
+            .dial("smtp")
+            .mail("a@b.test", "admin@example.test", message)
+    };
+    assert!(mail(&server).starts_with("250"));
+    let kept = |args: &[&str]| home.ok(&[&["queue", "kept"], args].concat());
+    let list = kept(&["list"]);
+    assert!(list.ends_with("1 copies kept\n"), "{list}");
+    assert_eq!(home.ok(&["queue", "list"]), "0 in the queue\n");
+    let id = list.split_whitespace().next().unwrap();
+    let shown = kept(&["show", id]);
+    assert!(shown.contains("state         kept"), "{shown}");
+    assert!(shown.contains("  delivered "), "{shown}");
+    assert!(kept(&["content", id]).ends_with("Subject: kept\r\n\r\nx\r\n"));
+    assert_eq!(home.run(&["queue", "delete", id]).code, 1);
+    kept(&["resend", id]);
+    server.wait_for(&["delivered", "to=admin@example.test"]);
+    server.stop();
+    // Commands work on copies at rest, too.
+    assert!(kept(&["list", "--to", "admin@example.test"]).ends_with("2 copies kept\n"));
+    let removed = home.ok(&["schedule", "run", "queue"]);
+    assert!(
+        removed.contains("0 copies of delivered mail removed"),
+        "{removed}"
+    );
+
+    home.write(
+        "mailserver.toml",
+        "[server]\nhostname = \"mx.example.org\"\n[queue]\nkeep_delivered = \"never\"\n",
+    );
+    let server = home.start();
+    assert!(mail(&server).starts_with("250"));
+    assert!(kept(&["list"]).ends_with("2 copies kept\n"));
 }
