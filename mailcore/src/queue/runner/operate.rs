@@ -7,7 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::QueueRunner;
-use crate::address::Address;
+use crate::address::{Address, Domain};
 use crate::batch::{AfterUpdate, Batch, SpoolChange};
 use crate::envelope::{OriginalRecipient, Recipient};
 use crate::event::{EventName, TraceId};
@@ -16,7 +16,7 @@ use crate::queue::dsn::{ReportedAction, ReportedRecipient};
 use crate::queue::{
     EntryState, EntryStateKind, QueueEntry, QueueId, QueueProgress, QueueRecipient,
 };
-use crate::seams::{CommitError, StoreError};
+use crate::seams::{CommitError, NextHop, Route, RouteQuery, StoreError};
 use crate::status::{Failure, Status};
 
 /// A change that an operator makes to an entry. Kept copies are not changed.
@@ -115,6 +115,7 @@ impl QueueRunner {
         operation: &Operation,
     ) -> Result<Operated, OperateError> {
         let mut operated = Operated::default();
+        let mut forgiven = HashSet::new();
         for ids in ids.chunks(AT_ONCE) {
             // Held to the end: no attempt starts between the look and the change,
             // so the change cannot end the lease of one.
@@ -130,6 +131,9 @@ impl QueueRunner {
                     |entry: &Arc<QueueEntry>| entry.progress.state.kind() != EntryStateKind::Kept;
                 match self.seams.spool.entry(*id).await?.filter(on_its_way) {
                     Some(entry) => {
+                        if matches!(operation, Operation::Retry | Operation::Release) {
+                            self.forgive(&entry, &mut forgiven).await;
+                        }
                         self.operation(&entry, operation, &mut batch).await;
                         operated.changed += 1;
                     }
@@ -176,6 +180,25 @@ impl QueueRunner {
             progress,
             lease: AfterUpdate::EndLease,
         });
+    }
+
+    /// Forgets what is held against the destinations of an entry that is to be
+    /// tried now, each once: who asks for that knows that something was mended.
+    async fn forgive(&self, entry: &QueueEntry, forgiven: &mut HashSet<Domain>) {
+        for queued in &entry.progress.recipients {
+            let address = &queued.recipient.address;
+            if !forgiven.insert(address.domain().clone()) {
+                continue;
+            }
+            self.forget_destination(address.domain());
+            let query = RouteQuery::new(address).from_sender(&entry.reverse_path);
+            let route = self.seams.router.route(&query).await;
+            if let Ok(Route::Agent { next_hop, .. } | Route::Remote { next_hop, .. }) = route
+                && let NextHop::Host { host, .. } = next_hop
+            {
+                self.forget_destination(&host);
+            }
+        }
     }
 
     /// To be tried now. What was kept from being tried has its time anew: it
