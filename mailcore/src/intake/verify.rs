@@ -120,13 +120,12 @@ impl Intake {
     fn meant(&self, text: &str) -> Result<Address, Refusal> {
         let bare = text.trim();
         let bare = (bare.strip_prefix('<').and_then(|it| it.strip_suffix('>'))).unwrap_or(bare);
-        let address = match Address::parse(bare) {
+        match Address::parse(bare) {
             Err(_) if !bare.contains('@') => {
                 Address::new(bare, self.parts.hostname.clone()).map_err(|_| unknown())
             }
             parsed => parsed.map_err(|_| unknown()),
-        };
-        address
+        }
     }
 
     async fn route_of(&self, address: &Address) -> Result<Route, Refusal> {
