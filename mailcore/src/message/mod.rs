@@ -7,6 +7,7 @@
 
 mod address_list;
 mod content;
+mod conversion;
 pub mod date;
 pub mod decode;
 mod header;
@@ -22,6 +23,9 @@ mod writer;
 
 pub use address_list::{HeaderAddress, HeaderMailbox, MAX_ADDRESSES, parse_addresses};
 pub use content::{Blob, BlobKey, Content, INLINE_LIMIT, Message, READ_CHUNK};
+pub use conversion::{
+    CannotConvert, Conversion, Goal, Inspector, MAX_TEXT_LINE, PartInspector, Traits,
+};
 pub use date::{Date, DateTime};
 pub use header::{Field, Fields, Header, unfold};
 pub use header_envelope::{HeaderEnvelope, MAX_REFERENCES, message_ids};
