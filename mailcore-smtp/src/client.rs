@@ -14,13 +14,19 @@ mod connection;
 #[cfg(feature = "tls")]
 mod dane;
 mod delivery;
+mod downgrade;
 mod error;
+mod lmtp_agent;
 #[cfg(feature = "tls")]
 mod mta_sts;
+mod output;
 mod pool;
+mod relay_test;
 mod remote_agent;
+mod running;
 mod secured;
 mod session;
+mod source;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -33,12 +39,16 @@ mod tls_report;
 mod transaction;
 
 pub use config::{
-    Credentials, HostSettings, PasswordUse, PoolLimits, RemoteConfig, SessionConfig, Timeouts,
-    TlsPolicy,
+    Chunking, Credentials, HostSettings, PasswordUse, PoolLimits, Protocol, RemoteConfig,
+    RouteSettings, SessionConfig, SourceAddress, Timeouts, TlsPolicy,
 };
 pub use error::{SessionError, TlsFault, TlsFaultKind};
+pub use lmtp_agent::LmtpPlace;
+#[cfg(unix)]
+pub use lmtp_agent::UnixDialer;
 #[cfg(feature = "tls")]
 pub use mta_sts::{FetchError, MtaSts, PolicyFetcher, StsMode, StsPolicy, StsPolicyError};
+pub use relay_test::RelayTest;
 pub use remote_agent::{RemoteAgent, RemoteAgentBuilder, RemoteSeams};
 pub use session::{Answer, Question, Session};
 #[cfg(feature = "tls")]
@@ -47,4 +57,6 @@ pub use tls::{opportunistic_config, verified_config};
 pub use tls_policy::{Dane, TlsPolicies, TlsRule};
 #[cfg(feature = "tls")]
 pub use tls_report::{DayReport, PolicyCount, SessionCount, TlsReport};
-pub use transaction::{ContentNeeds, EightBit, Stage, Transaction, TransactionResult, Unsent};
+pub use transaction::{
+    ContentNeeds, OptionalParams, Stage, Transaction, TransactionResult, Unsent,
+};

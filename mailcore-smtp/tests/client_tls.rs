@@ -157,15 +157,13 @@ impl World {
             entropy: Arc::new(OsEntropy),
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut settings = HostSettings::new("mx.test".parse().unwrap(), 587);
+        settings.tls = self.policy;
+        settings.credentials = self.credentials;
         let agent = RemoteAgent::builder("me.test".parse().unwrap(), seams)
             .tls(opportunistic_config(provider.clone()).unwrap())
             .verified_tls(verified_config(provider, self.roots).unwrap())
-            .host(HostSettings {
-                host: "mx.test".parse().unwrap(),
-                port: 587,
-                tls: self.policy,
-                credentials: self.credentials,
-            })
+            .host(settings)
             .build();
         let job = DeliveryJob {
             trace: TraceId(1),
@@ -211,7 +209,7 @@ async fn a_broken_handshake_falls_back_only_where_it_may() {
     let mut world = World::new(TlsPolicy::Verified);
     world.host.handshake = Handshake::Breaks;
     let (outcome, heard) = world.send().await;
-    assert!(matches!(outcome, Outcome::Deferred(_)), "{outcome:?}");
+    assert!(matches!(outcome, Outcome::Unreachable(_)), "{outcome:?}");
     assert!(!heard.iter().any(|line| line.contains("MAIL")), "{heard:?}");
 }
 
@@ -233,7 +231,7 @@ async fn a_password_goes_to_the_host_that_proved_its_name() {
         world.credentials = Some(credentials.clone());
         world.roots = World::new(policy).roots;
         let (outcome, heard) = world.send().await;
-        let Outcome::Deferred(failure) = outcome else {
+        let Outcome::Unreachable(failure) = outcome else {
             panic!("{outcome:?}")
         };
         assert_eq!(failure.status.code.to_string(), "4.7.10");

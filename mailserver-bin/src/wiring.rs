@@ -171,7 +171,10 @@ pub(crate) fn idle_queue(
     let seams = RunnerSeams {
         spool: Arc::clone(&stores.spool),
         commit: Arc::clone(&stores.commit),
-        router: Arc::new(DirectoryRouter::new(directory, config.hostname.clone())),
+        router: outgoing::routes(
+            config,
+            Arc::new(DirectoryRouter::new(directory, config.hostname.clone())),
+        ),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(OsEntropy),
         agents: HashMap::new(),
@@ -203,7 +206,7 @@ impl Wiring<'_> {
             router = router.with_smart_host(host.host.clone(), host.port);
         }
         let resolver = resolver(config)?;
-        let smtp = outgoing::agent(config, Arc::clone(&resolver), &self.stores.state)?;
+        let agents = outgoing::agents(config, Arc::clone(&resolver), &self.stores.state)?;
         let tools = Tools {
             stores: self.stores.clone(),
             embedded: self.embedded,
@@ -215,12 +218,14 @@ impl Wiring<'_> {
             .stores(self.stores)
             .directory(directory)
             .authenticator(self.directory as Arc<dyn Authenticator>)
-            .router(Arc::new(router))
-            .agent("smtp", smtp)
+            .router(outgoing::routes(config, Arc::new(router)))
             .retry_schedule(config.schedule.clone())
             .keep_delivered(config.keep_delivered)
             .limits(config.limits.clone())
             .tls(self.tls);
+        for (name, agent) in agents {
+            builder = builder.agent(&name, agent);
+        }
         builder = builder
             .subjects(config.journal.subjects)
             .intake_policy(policy(config, &resolver));
@@ -261,7 +266,7 @@ fn policy(config: &Config, resolver: &Arc<dyn Resolver>) -> IntakePolicy {
 
 /// The resolvers of the configuration, else the system's. A host without any
 /// still takes and serves mail; what is to go out waits in the queue.
-fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError> {
+pub(crate) fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError> {
     let builder = || match &config.dns.dnssec {
         Dnssec::Off => HickoryResolver::builder(),
         Dnssec::Validate(anchors) => HickoryResolver::builder().validate(anchors.clone()),

@@ -1,10 +1,12 @@
 //! How the client behaves: time-outs, limits, TLS and passwords.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use mailcore::account::Secret;
 use mailcore::address::Domain;
 use mailcore::route::mx::{AddressOrder, OwnNames};
+use mailcore::transcript::Transcript;
 
 /// How long each answer is awaited (RFC 5321 section 4.5.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +14,9 @@ use mailcore::route::mx::{AddressOrder, OwnNames};
 pub struct Timeouts {
     /// The connection itself.
     pub connect: Duration,
+    /// The connection itself, while another address can be tried: a dead IPv6
+    /// route must not hold mail up (RFC 8305).
+    pub connect_early: Duration,
     /// The 220 greeting.
     pub greeting: Duration,
     /// EHLO, HELO, STARTTLS, AUTH and RSET.
@@ -37,6 +42,7 @@ impl Default for Timeouts {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         Self {
             connect: Duration::from_secs(30),
+            connect_early: Duration::from_secs(5),
             greeting: minutes(5),
             command: minutes(5),
             handshake: minutes(1),
@@ -101,28 +107,59 @@ pub enum PasswordUse {
     EvenInClear,
 }
 
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// SMTP (RFC 5321).
+    #[default]
+    Smtp,
+    /// LMTP: a reply for each recipient after the data (RFC 2033).
+    Lmtp,
+}
+
+/// When content goes in chunks (RFC 3030).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Chunking {
+    /// Wherever the host offers it.
+    #[default]
+    WhereOffered,
+    /// Only for what DATA can't carry.
+    ForBinary,
+}
+
 /// How one session behaves.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SessionConfig {
     /// The name for EHLO.
     pub hostname: Domain,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// When content goes in chunks.
+    pub chunking: Chunking,
     /// How it is secured.
     pub tls: TlsPolicy,
     /// Who to log in as.
     pub credentials: Option<Credentials>,
     /// How long to wait.
     pub timeouts: Timeouts,
+    /// Takes what is said.
+    pub transcript: Option<Transcript>,
 }
 
 impl SessionConfig {
-    /// Opportunistic TLS, no login, the RFC's time-outs.
+    /// SMTP, opportunistic TLS, no login, the RFC's time-outs.
     pub fn new(hostname: Domain) -> Self {
         Self {
             hostname,
+            protocol: Protocol::default(),
+            chunking: Chunking::default(),
             tls: TlsPolicy::default(),
             credentials: None,
             timeouts: Timeouts::default(),
+            transcript: None,
         }
     }
 }
@@ -130,15 +167,51 @@ impl SessionConfig {
 /// A host that is treated differently from those that MX records name: a smart
 /// host, an internal server.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct HostSettings {
     /// Its name or address literal, as the route says it.
     pub host: Domain,
     /// Its port.
     pub port: u16,
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// How it is secured.
     pub tls: TlsPolicy,
     /// Who to log in as.
     pub credentials: Option<Credentials>,
+}
+
+impl HostSettings {
+    /// SMTP with opportunistic TLS and no login.
+    pub fn new(host: Domain, port: u16) -> Self {
+        Self {
+            host,
+            port,
+            protocol: Protocol::default(),
+            tls: TlsPolicy::default(),
+            credentials: None,
+        }
+    }
+}
+
+/// An address to call from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// What EHLO says there; `None` for the agent's own name.
+    pub name: Option<Domain>,
+}
+
+/// Where the mail of one route goes, in place of where its next hop leads: see
+/// [`RemoteAgentBuilder::route`](super::RemoteAgentBuilder::route).
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RouteSettings {
+    /// Hosts, the first one that serves being taken. None for the next hop.
+    pub hosts: Vec<HostSettings>,
+    /// Addresses to call from; none for the agent's.
+    pub sources: Vec<SourceAddress>,
 }
 
 /// How many connections are kept open for the next message.
@@ -182,6 +255,11 @@ pub struct RemoteConfig {
     pub timeouts: Timeouts,
     /// Connections kept open.
     pub pool: PoolLimits,
+    /// When content goes in chunks.
+    pub chunking: Chunking,
+    /// Addresses to call from, the first of the called address's family being
+    /// taken; none for the system's choice.
+    pub sources: Vec<SourceAddress>,
     /// Recipients in one transaction; more go in the next one (RFC 5321 section
     /// 4.5.3.1.8 has every host take 100).
     pub max_recipients: usize,
@@ -204,6 +282,8 @@ impl Default for RemoteConfig {
             own: OwnNames::default(),
             timeouts: Timeouts::default(),
             pool: PoolLimits::default(),
+            chunking: Chunking::default(),
+            sources: Vec::new(),
             max_recipients: 100,
             max_sessions: 2,
             max_addresses: 10,

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailcore::address::Domain;
-use mailcore::message::{Message, READ_CHUNK};
 use mailcore::seams::{BoxStream, Clock};
+use mailcore::transcript::Transcript;
 use mailcore::wire::{Machine, Step, TlsInfo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::config::{SessionConfig, TlsPolicy};
 use super::error::{SessionError, TlsFault};
 use super::session::{Answer, Question, Session};
+use super::source::Source;
 use super::transaction::{Transaction, TransactionResult};
-use crate::extension::Extension;
+use crate::extension::Extensions;
 
 /// How long the last words of a peer that stopped reading are awaited.
 const LAST_WORDS_TIME: Duration = Duration::from_secs(2);
@@ -157,13 +158,13 @@ impl Connection {
     pub(super) async fn transact(
         &mut self,
         transaction: Transaction,
-        message: &Message,
+        mut source: Source<'_>,
     ) -> TransactionResult {
         self.messages = self.messages.saturating_add(1);
         let unsent = transaction.all_unsent(&super::transaction::unreadable());
         self.session
             .answer(Answer::Transaction(Box::new(transaction)));
-        self.run(Some(message)).await;
+        self.run(Some(&mut source)).await;
         self.session.take_result().unwrap_or(unsent)
     }
 
@@ -172,9 +173,20 @@ impl Connection {
         self.stream.is_some() && self.session.error().is_none()
     }
 
-    /// True when the host sends notices itself (RFC 3461).
-    pub(super) fn offers_dsn(&self) -> bool {
-        self.session.extensions().offers(&Extension::Dsn)
+    /// What the host offers.
+    pub(super) fn extensions(&self) -> &Extensions {
+        self.session.extensions()
+    }
+
+    /// True when the host takes no more messages over it (RFC 9422 section 4.1).
+    pub(super) fn is_spent(&self) -> bool {
+        let limit = self.extensions().limit("MAILMAX");
+        limit.is_some_and(|limit| limit > 0 && u64::from(self.messages) >= limit)
+    }
+
+    /// Writes what is said from here on into `transcript`.
+    pub(super) fn record(&mut self, transcript: Transcript) {
+        self.session.record(transcript);
     }
 
     /// True when the peer was silent since the last transaction: a 421 or an
@@ -214,18 +226,16 @@ impl Connection {
     }
 
     /// Steps until the session is ready for a transaction or closed.
-    async fn run(&mut self, message: Option<&Message>) {
+    async fn run(&mut self, mut source: Option<&mut Source<'_>>) {
         loop {
             match self.session.step(self.clock.monotonic()) {
                 Step::Send(octets) => self.write(&octets).await,
                 Step::Ask(Question::Next) => return,
-                Step::Ask(Question::Read { offset }) => {
-                    let end = offset.saturating_add(READ_CHUNK as u64);
-                    let read = match message {
-                        Some(message) => message.read(offset..end).await.ok(),
-                        None => None,
+                Step::Ask(Question::Content) => {
+                    let answer = match &mut source {
+                        Some(source) => source.next().await,
+                        None => Answer::Unreadable,
                     };
-                    let answer = read.map_or(Answer::Unreadable, Answer::Octets);
                     self.session.answer(answer);
                 }
                 Step::UpgradeTls => self.upgrade().await,

@@ -1,25 +1,31 @@
 //! [`Delivery`]: one job on its way through hosts, connections and replies.
 
-use mailcore::envelope::BodyType;
-use mailcore::message::READ_CHUNK;
-use mailcore::seams::DeliveryJob;
+use mailcore::address::Domain;
+use mailcore::seams::{BoxStream, DeliveryJob};
 use mailcore::status::{Failure, Outcome, Status};
-use memchr::memmem;
 
 use super::config::TlsPolicy;
 use super::connection::{Connection, within};
+use super::downgrade::{Content, Form};
 use super::error::SessionError;
-use super::remote_agent::{RemoteAgent, in_clear};
+use super::remote_agent::{RemoteAgent, Way, in_clear};
 use super::secured;
-use super::targets::{self, Target};
-use super::transaction::{ContentNeeds, EightBit, Stage, Transaction, TransactionResult, Unsent};
+use super::source::Source;
+use super::targets::Target;
+use super::transaction::{OptionalParams, Stage, Transaction, TransactionResult, Unsent};
+use crate::command::By;
+use crate::extension::Extensions;
 use crate::reply::ReplyCode;
+
+/// Connections to one host for one job.
+const MAX_CALLS: usize = 10;
 
 /// A job with what is known of each recipient so far.
 pub(super) struct Delivery<'a> {
     agent: &'a RemoteAgent,
     job: &'a DeliveryJob,
-    needs: ContentNeeds,
+    way: Way,
+    content: Content<'a>,
     /// One for each recipient; `None` while it may still be tried.
     outcomes: Vec<Option<Outcome>>,
     /// The latest refusal of each that may still be tried.
@@ -35,7 +41,8 @@ impl<'a> Delivery<'a> {
         Self {
             agent,
             job,
-            needs: needs(job).await,
+            way: Way::of(job),
+            content: Content::inspect(&job.message).await,
             outcomes: vec![None; job.recipients.len()],
             refusals: vec![None; job.recipients.len()],
             host_failures: Vec::new(),
@@ -44,12 +51,15 @@ impl<'a> Delivery<'a> {
     }
 
     pub(super) async fn run(mut self) -> Vec<Outcome> {
-        let hop = &self.job.next_hop;
         // One that must be verified is asked for anew: how a kept one was
         // secured is not known here.
         while !self.job.params.require_tls
-            && let Some(connection) = self.agent.pool.take(hop).await
+            && let Some(mut connection) = self.agent.pool.take(&self.way).await
         {
+            connection.record(self.job.transcript.clone());
+            let host = connection.host.clone();
+            let note = format!("the connection to {host} is used again");
+            self.job.transcript.note(note);
             self.use_connection(connection, Origin::Pool).await;
             if self.is_done() {
                 return self.finish();
@@ -58,53 +68,56 @@ impl<'a> Delivery<'a> {
                 break;
             }
         }
-        let (config, seams) = (&self.agent.config, &self.agent.seams);
-        let (resolver, entropy) = (seams.resolver.as_ref(), seams.entropy.as_ref());
-        match targets::find(hop, config, resolver, entropy).await {
+        match self.agent.targets(&self.way).await {
             Ok(targets) => self.try_all(&targets).await,
-            Err(failure) => self.host_failures.push(failure),
-        }
-        if self.sessions == 0
-            && let Some(failure) = self.host_failures.last()
-            && failure.status.is_transient()
-        {
-            self.agent.suspend(hop, failure);
+            Err(failure) => {
+                self.job.transcript.note(&failure.status);
+                self.host_failures.push(failure);
+            }
         }
         self.finish()
     }
 
     async fn try_all(&mut self, targets: &[Target]) {
-        for target in targets.iter().take(self.agent.config.max_addresses) {
-            match self.connect(target).await {
-                Ok(connection) => self.use_connection(connection, Origin::Fresh).await,
-                Err(failure) => self.host_failures.push(failure),
-            }
+        let most = targets.len().min(self.agent.config.max_addresses);
+        for (at, target) in targets.iter().take(most).enumerate() {
+            let wait = match at + 1 < most {
+                true => Wait::UntilTheNext,
+                false => Wait::Long,
+            };
+            self.try_one(target, wait).await;
             if self.is_done() || self.sessions >= self.agent.config.max_sessions {
                 return;
             }
         }
     }
 
-    async fn connect(&self, target: &Target) -> Result<Connection, Failure> {
-        let mut config = self.agent.session_config(&self.job.next_hop);
+    /// Calls a host, and again as long as it takes only some messages over one
+    /// connection (RFC 9422 section 4.1).
+    async fn try_one(&mut self, target: &Target, wait: Wait) {
+        for _ in 0..MAX_CALLS {
+            let ended = match self.connect(target, wait).await {
+                Ok(connection) => self.use_connection(connection, Origin::Fresh).await,
+                Err(failure) => {
+                    self.job.transcript.note(&failure.status);
+                    return self.host_failures.push(failure);
+                }
+            };
+            if ended == Ended::AllTried {
+                return;
+            }
+        }
+    }
+
+    async fn connect(&self, target: &Target, wait: Wait) -> Result<Connection, Failure> {
+        let mut config = self.agent.session_config(&self.way, target);
+        config.transcript = Some(self.job.transcript.clone());
         let secured = secured::plan(self.agent, target, self.job, config.tls).await;
         let secured = secured.map_err(|failure| said_by(target, failure))?;
         config.tls = secured.policy;
         let clock = &self.agent.seams.clock;
         loop {
-            let dial = self.agent.seams.dialer.connect(target.address);
-            let stream = match within(clock.as_ref(), config.timeouts.connect, dial).await {
-                Some(Ok(stream)) => stream,
-                Some(Err(error)) => {
-                    let status = Status::transient(4, 1, error.to_string());
-                    return Err(said_by(target, Failure::local(status)));
-                }
-                None => {
-                    let text = format!("{}: no answer in time", target.address);
-                    let status = Status::transient(4, 1, text);
-                    return Err(said_by(target, Failure::local(status)));
-                }
-            };
+            let stream = self.dial(target, wait).await?;
             let (host, tls) = (target.host.clone(), secured.configs.clone());
             let opportunistic = config.tls == TlsPolicy::Opportunistic;
             let opened = Connection::open(stream, host, config.clone(), tls, clock.clone()).await;
@@ -115,6 +128,8 @@ impl<'a> Delivery<'a> {
                 }
                 Err(SessionError::TlsFailed(error)) if opportunistic => {
                     tracing::info!(host = %target.host, %error, "TLS failed, sending in clear");
+                    let note = format!("TLS failed ({error}), once more in clear");
+                    self.job.transcript.note(note);
                     secured.failed(&SessionError::TlsFailed(error));
                     config = in_clear(config);
                 }
@@ -127,29 +142,119 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    async fn dial(&self, target: &Target, wait: Wait) -> Result<BoxStream, Failure> {
+        let Target { host, address, .. } = target;
+        let seams = &self.agent.seams;
+        let note = format!("connecting to {host} [{}]:{}", address.ip(), address.port());
+        self.job.transcript.note(note);
+        let dial = async {
+            match self.agent.source(&self.way, target) {
+                Some(source) => seams.dialer.connect_from(source.ip, *address).await,
+                None => seams.dialer.connect(*address).await,
+            }
+        };
+        let timeouts = &self.agent.config.timeouts;
+        let time = match wait {
+            Wait::Long => timeouts.connect,
+            Wait::UntilTheNext => timeouts.connect.min(timeouts.connect_early),
+        };
+        let text = match within(seams.clock.as_ref(), time, dial).await {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => error.to_string(),
+            None => format!("{address}: no answer in time"),
+        };
+        Err(said_by(
+            target,
+            Failure::local(Status::transient(4, 1, text)),
+        ))
+    }
+
     /// Sends to everybody who is left, and keeps the connection afterwards.
-    async fn use_connection(&mut self, mut connection: Connection, origin: Origin) {
+    async fn use_connection(&mut self, mut connection: Connection, origin: Origin) -> Ended {
         let mut counted = false;
         let mut queue = self.pending();
+        let mut optional = OptionalParams::Sent;
         while connection.is_open() && !queue.is_empty() {
-            let most = self.agent.config.max_recipients.max(1).min(queue.len());
+            if counted && connection.is_spent() {
+                break;
+            }
+            let most = self.fit(&queue, connection.extensions());
             let rest = queue.split_off(most);
             let batch = std::mem::replace(&mut queue, rest);
-            let results = connection
-                .transact(self.transaction(&batch), &self.job.message)
-                .await;
+            let transaction = self.transaction(&batch, optional);
+            let notifies = transaction.passes_duty_on(connection.extensions());
+            let results = self.transact(&mut connection, transaction).await;
             // A kept connection that breaks before it took anything says
             // nothing about the host: it is dialled afresh.
             if origin == Origin::Pool && !connection.is_open() && nothing_was_said(&results) {
-                return;
+                return Ended::AllTried;
             }
             self.sessions += usize::from(!std::mem::replace(&mut counted, true));
-            queue.extend(self.take_results(&batch, results, &connection));
+            let sent = optional == OptionalParams::Sent;
+            let said = Said {
+                host: connection.host.clone(),
+                notifies,
+                may_repeat: sent && connection.is_open(),
+            };
+            let mut refusals = results.iter().filter_map(|result| result.as_ref().err());
+            if refusals.any(is_about_params) {
+                optional = OptionalParams::LeftOut;
+            }
+            queue.extend(self.take_results(&batch, results, &said));
         }
-        self.agent.pool.park(&self.job.next_hop, connection);
+        let ended = match connection.is_spent() && !queue.is_empty() {
+            true => Ended::Spent,
+            false => Ended::AllTried,
+        };
+        self.agent.pool.park(&self.way, connection);
+        ended
     }
 
-    fn transaction(&self, batch: &[usize]) -> Transaction {
+    /// How many of the recipients fit one transaction (RFC 9422 sections 4.2
+    /// and 4.3).
+    fn fit(&self, queue: &[usize], offered: &Extensions) -> usize {
+        let limit = |name| {
+            let limit = offered.limit(name).filter(|limit| *limit > 0);
+            limit.and_then(|limit| usize::try_from(limit).ok())
+        };
+        let most = self.agent.config.max_recipients.max(1);
+        let most = most.min(limit("RCPTMAX").unwrap_or(most)).min(queue.len());
+        let Some(most_domains) = limit("RCPTDOMAINMAX") else {
+            return most;
+        };
+        let mut domains: Vec<&Domain> = Vec::new();
+        let fits = queue.iter().take(most).take_while(|at| {
+            let recipient = self.job.recipients.get(**at);
+            if let Some(domain) = recipient.map(|recipient| recipient.address.domain())
+                && !domains.contains(&domain)
+            {
+                domains.push(domain);
+            }
+            domains.len() <= most_domains
+        });
+        fits.count().max(1)
+    }
+
+    async fn transact(
+        &self,
+        connection: &mut Connection,
+        mut transaction: Transaction,
+    ) -> TransactionResult {
+        match self.content.form(connection.extensions()).await {
+            Err(status) => transaction.all_unsent(&status),
+            Ok(Form { needs, conversion }) => {
+                transaction.needs = needs;
+                if conversion.is_some() {
+                    self.job.transcript.note("the content is converted");
+                    transaction.size = None;
+                }
+                let source = Source::new(self.content.message(), conversion);
+                connection.transact(transaction, source).await
+            }
+        }
+    }
+
+    fn transaction(&self, batch: &[usize], optional: OptionalParams) -> Transaction {
         let recipients = batch.iter();
         Transaction {
             reverse_path: self.job.reverse_path.clone(),
@@ -157,8 +262,13 @@ impl<'a> Delivery<'a> {
             recipients: recipients
                 .filter_map(|at| self.job.recipients.get(*at).cloned())
                 .collect(),
-            size: self.job.message.len(),
-            needs: self.needs,
+            size: Some(self.job.message.len()),
+            needs: Default::default(),
+            by: self.job.params.deliver_by.map(|deliver_by| {
+                let now = self.agent.seams.clock.now();
+                By::remaining(deliver_by, now)
+            }),
+            optional,
         }
     }
 
@@ -168,11 +278,11 @@ impl<'a> Delivery<'a> {
         &mut self,
         batch: &[usize],
         results: TransactionResult,
-        connection: &Connection,
+        said: &Said,
     ) -> Vec<usize> {
         let anyone_taken = results.iter().any(Result::is_ok);
         if anyone_taken {
-            self.agent.served(&self.job.next_hop);
+            self.agent.served(&self.way);
         }
         let mut again = Vec::new();
         for (at, result) in batch.iter().zip(results) {
@@ -184,13 +294,14 @@ impl<'a> Delivery<'a> {
             match result {
                 Ok(reply) => {
                     *outcome = Some(Outcome::Relayed {
-                        remote: connection.host.clone(),
+                        remote: said.host.clone(),
                         reply: reply.to_status(),
-                        notifies: connection.offers_dsn(),
+                        notifies: said.notifies,
                     });
                 }
+                Err(unsent) if said.may_repeat && is_about_params(&unsent) => again.push(*at),
                 Err(Unsent { mut failure, stage }) => {
-                    failure.remote = Some(connection.host.clone());
+                    failure.remote = Some(said.host.clone());
                     let too_many = failure.reply_code == Some(ReplyCode::NO_STORAGE.number());
                     if too_many && anyone_taken && stage == Stage::Recipient {
                         // RFC 5321 section 4.5.3.1.10: not a refusal, only a
@@ -231,14 +342,61 @@ impl<'a> Delivery<'a> {
             .or(self.host_failures.last())
             .cloned()
             .unwrap_or_else(|| Failure::local(Status::transient(4, 1, "no host could be reached")));
+        // A message that asks for more than others says nothing of them.
+        let unreachable = self.sessions == 0
+            && host_failure.status.is_transient()
+            && !self.job.params.require_tls;
+        if unreachable {
+            self.agent.suspend(&self.way, &host_failure);
+        }
         let both = self.outcomes.into_iter().zip(self.refusals);
-        both.map(|(outcome, refusal)| {
-            outcome.unwrap_or_else(|| {
-                Outcome::from_failure(refusal.unwrap_or_else(|| host_failure.clone()))
-            })
+        both.map(|(outcome, refusal)| match (outcome, refusal) {
+            (Some(outcome), _) => outcome,
+            (None, Some(refusal)) => Outcome::from_failure(refusal),
+            (None, None) if unreachable => Outcome::Unreachable(host_failure.clone()),
+            (None, None) => Outcome::from_failure(host_failure.clone()),
         })
         .collect()
     }
+}
+
+/// Who answered a transaction, and what that means.
+struct Said {
+    host: Domain,
+    /// It sends notices itself.
+    notifies: bool,
+    /// It may be told less.
+    may_repeat: bool,
+}
+
+/// Why a connection is not used on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Everybody left was tried.
+    AllTried,
+    /// It takes no more messages, and somebody was not tried.
+    Spent,
+}
+
+/// How long a connection is awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// There is no other address to try.
+    Long,
+    UntilTheNext,
+}
+
+/// Whether a host that offers an extension can't read its parameters (RFC 5321
+/// section 4.1.1.11).
+fn is_about_params(unsent: &Unsent) -> bool {
+    let codes = [
+        ReplyCode::BAD_ARGUMENTS,
+        ReplyCode::PARAMETER_NOT_IMPLEMENTED,
+        ReplyCode::UNKNOWN_PARAMETER,
+    ];
+    let code = unsent.failure.reply_code;
+    let said = codes.iter().any(|known| code == Some(known.number()));
+    said && matches!(unsent.stage, Stage::Mail | Stage::Recipient)
 }
 
 /// Where a connection came from.
@@ -258,24 +416,5 @@ fn said_by(target: &Target, failure: Failure) -> Failure {
     Failure {
         remote: Some(target.host.clone()),
         ..failure
-    }
-}
-
-/// What the octets need. The first 64 kB are looked at: enough for any header
-/// and most messages; the rest of a longer one is what MAIL's BODY says, and
-/// unknown where it says nothing.
-async fn needs(job: &DeliveryJob) -> ContentNeeds {
-    let start = job.message.read(0..READ_CHUNK as u64).await;
-    let start = start.unwrap_or_default();
-    let header = memmem::find(&start, b"\r\n\r\n").unwrap_or(start.len());
-    let whole = start.len() as u64 >= job.message.len();
-    ContentNeeds {
-        eight_bit: match job.params.body {
-            _ if !start.is_ascii() => EightBit::Yes,
-            _ if whole => EightBit::No,
-            BodyType::SevenBit => EightBit::Perhaps,
-            _ => EightBit::Yes,
-        },
-        utf8_header: !start.get(..header).unwrap_or_default().is_ascii(),
     }
 }

@@ -12,10 +12,13 @@ use mailcore::seams::{
 use mailcore::status::{Failure, Outcome};
 use mailcore::time::Monotonic;
 
-use super::config::{HostSettings, RemoteConfig, SessionConfig, TlsPolicy};
+use super::config::{
+    HostSettings, Protocol, RemoteConfig, RouteSettings, SessionConfig, SourceAddress, TlsPolicy,
+};
 use super::connection::TlsConfigs;
 use super::delivery::Delivery;
 use super::pool::Pool;
+use super::targets::{self, Target};
 
 /// Hops whose latest answer is remembered.
 const MAX_REMEMBERED: usize = 10_000;
@@ -56,10 +59,36 @@ pub struct RemoteAgent {
     pub(super) hostname: Domain,
     pub(super) seams: RemoteSeams,
     pub(super) config: RemoteConfig,
-    pub(super) hosts: HashMap<(Domain, u16), HostSettings>,
+    hosts: HashMap<(Domain, u16), Arc<HostSettings>>,
+    routes: HashMap<Arc<str>, Route>,
+    every_route: Option<Route>,
     pub(super) tls: TlsConfigs,
     pub(super) pool: Arc<Pool>,
-    memory: Mutex<HashMap<NextHop, Memory>>,
+    memory: Mutex<HashMap<Way, Memory>>,
+}
+
+/// Where mail goes, and by which route: what connections are kept for, and what
+/// is found dead.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    pub(super) agent: Arc<str>,
+    pub(super) hop: NextHop,
+}
+
+impl Way {
+    pub(super) fn of(job: &DeliveryJob) -> Self {
+        Self {
+            agent: Arc::clone(&job.agent),
+            hop: job.next_hop.clone(),
+        }
+    }
+}
+
+/// A route's settings.
+#[derive(Debug)]
+struct Route {
+    hosts: Vec<Arc<HostSettings>>,
+    sources: Vec<SourceAddress>,
 }
 
 /// How a hop was found to be, and until when that is believed.
@@ -76,8 +105,19 @@ pub struct RemoteAgentBuilder {
     hostname: Domain,
     seams: RemoteSeams,
     config: RemoteConfig,
-    hosts: HashMap<(Domain, u16), HostSettings>,
+    hosts: HashMap<(Domain, u16), Arc<HostSettings>>,
+    routes: HashMap<Arc<str>, Route>,
+    every_route: Option<Route>,
     pub(super) tls: TlsConfigs,
+}
+
+impl From<RouteSettings> for Route {
+    fn from(settings: RouteSettings) -> Self {
+        Self {
+            hosts: settings.hosts.into_iter().map(Arc::new).collect(),
+            sources: settings.sources,
+        }
+    }
 }
 
 impl RemoteAgent {
@@ -89,64 +129,96 @@ impl RemoteAgent {
             seams,
             config: RemoteConfig::default(),
             hosts: HashMap::new(),
+            routes: HashMap::new(),
+            every_route: None,
             tls: TlsConfigs::default(),
         }
     }
 
-    /// How to speak to a hop, and whether TLS may be tried.
-    pub(super) fn session_config(&self, hop: &NextHop) -> SessionConfig {
-        let hostname = self.hostname.to_ascii();
-        let hostname = hostname.unwrap_or_else(|_| self.hostname.clone());
-        let mut config = SessionConfig::new(hostname);
+    fn route(&self, way: &Way) -> Option<&Route> {
+        self.routes.get(&way.agent).or(self.every_route.as_ref())
+    }
+
+    /// Where to call for a job, in order.
+    pub(super) async fn targets(&self, way: &Way) -> Result<Vec<Target>, Failure> {
+        let resolver = self.seams.resolver.as_ref();
+        let route = self.route(way);
+        if let Some(route) = route.filter(|route| !route.hosts.is_empty()) {
+            return targets::of_route(&route.hosts, &self.config, resolver).await;
+        }
+        let entropy = self.seams.entropy.as_ref();
+        let mut targets = targets::find(&way.hop, &self.config, resolver, entropy).await?;
+        if let NextHop::Host { host, port } = &way.hop {
+            let settings = self.hosts.get(&(host.clone(), *port));
+            for target in &mut targets {
+                target.settings = settings.cloned();
+            }
+        }
+        Ok(targets)
+    }
+
+    /// The address to call `target` from; `None` for the system's choice.
+    pub(super) fn source(&self, way: &Way, target: &Target) -> Option<&SourceAddress> {
+        let of_route = self.route(way).map(|route| &route.sources);
+        let sources = of_route.filter(|sources| !sources.is_empty());
+        let mut sources = sources.unwrap_or(&self.config.sources).iter();
+        sources.find(|source| source.ip.is_ipv4() == target.address.is_ipv4())
+    }
+
+    /// How to speak to a target, and whether TLS may be tried.
+    pub(super) fn session_config(&self, way: &Way, target: &Target) -> SessionConfig {
+        let source = self.source(way, target);
+        let name = source.and_then(|source| source.name.as_ref());
+        let name = name.unwrap_or(&self.hostname);
+        let mut config = SessionConfig::new(name.to_ascii().unwrap_or_else(|_| name.clone()));
         config.timeouts = self.config.timeouts;
-        let settings = match hop {
-            NextHop::Host { host, port } => self.hosts.get(&(host.clone(), *port)),
-            _ => None,
-        };
+        config.chunking = self.config.chunking;
+        let settings = target.settings.as_deref();
         let policy = settings.map_or(self.config.tls, |settings| settings.tls);
         config.tls = self.tls.possible(policy);
+        config.protocol = settings.map_or(Protocol::Smtp, |settings| settings.protocol);
         config.credentials = settings.and_then(|settings| settings.credentials.clone());
         config
     }
 
-    fn suspended(&self, hop: &NextHop) -> Option<Failure> {
+    fn suspended(&self, way: &Way) -> Option<Failure> {
         let memory = self.memory();
-        let known = memory.get(hop)?;
+        let known = memory.get(way)?;
         let holds = known.until > self.seams.clock.monotonic();
         known.failure.clone().filter(|_| holds)
     }
 
     /// Remembers that the hop took mail.
-    pub(super) fn served(&self, hop: &NextHop) {
-        self.remember(hop, None);
+    pub(super) fn served(&self, way: &Way) {
+        self.remember(way, None);
     }
 
     /// Remembers that no connection could be made; but a hop that took mail
     /// just now is only busy.
-    pub(super) fn suspend(&self, hop: &NextHop, failure: &Failure) {
+    pub(super) fn suspend(&self, way: &Way, failure: &Failure) {
         let now = self.seams.clock.monotonic();
         let busy = self
             .memory()
-            .get(hop)
+            .get(way)
             .is_some_and(|known| known.failure.is_none() && known.until > now);
         if !busy {
-            self.remember(hop, Some(failure.clone()));
+            self.remember(way, Some(failure.clone()));
         }
     }
 
-    fn remember(&self, hop: &NextHop, failure: Option<Failure>) {
+    fn remember(&self, way: &Way, failure: Option<Failure>) {
         let now = self.seams.clock.monotonic();
         let until = now.after(self.config.suspend_for);
         let mut memory = self.memory();
         if memory.len() >= MAX_REMEMBERED {
             memory.retain(|_, known| known.until > now);
         }
-        if memory.len() < MAX_REMEMBERED || memory.contains_key(hop) {
-            memory.insert(hop.clone(), Memory { failure, until });
+        if memory.len() < MAX_REMEMBERED || memory.contains_key(way) {
+            memory.insert(way.clone(), Memory { failure, until });
         }
     }
 
-    fn memory(&self) -> MutexGuard<'_, HashMap<NextHop, Memory>> {
+    fn memory(&self) -> MutexGuard<'_, HashMap<Way, Memory>> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -154,8 +226,9 @@ impl RemoteAgent {
 #[async_trait]
 impl DeliveryAgent for RemoteAgent {
     async fn deliver(&self, job: DeliveryJob) -> Vec<Outcome> {
-        if let Some(failure) = self.suspended(&job.next_hop) {
-            let outcome = Outcome::from_failure(failure);
+        if let Some(failure) = self.suspended(&Way::of(&job)) {
+            job.transcript.note("not called again so soon");
+            let outcome = Outcome::Unreachable(failure);
             return vec![outcome; job.recipients.len()];
         }
         Delivery::new(self, &job).await.run().await
@@ -175,7 +248,23 @@ impl RemoteAgentBuilder {
     #[must_use]
     pub fn host(mut self, settings: HostSettings) -> Self {
         let key = (settings.host.clone(), settings.port);
-        self.hosts.insert(key, settings);
+        self.hosts.insert(key, Arc::new(settings));
+        self
+    }
+
+    /// Has the agent deliver by other hosts, or from other addresses, what
+    /// reaches it under the name `agent`: it is to be registered under that
+    /// name too.
+    #[must_use]
+    pub fn route(mut self, agent: impl Into<Arc<str>>, settings: RouteSettings) -> Self {
+        self.routes.insert(agent.into(), settings.into());
+        self
+    }
+
+    /// The same for whatever reaches it under any other name.
+    #[must_use]
+    pub fn every_route(mut self, settings: RouteSettings) -> Self {
+        self.every_route = Some(settings.into());
         self
     }
 
@@ -205,6 +294,8 @@ impl RemoteAgentBuilder {
             seams: self.seams,
             config: self.config,
             hosts: self.hosts,
+            routes: self.routes,
+            every_route: self.every_route,
             tls: self.tls,
             memory: Mutex::default(),
         })

@@ -1,7 +1,7 @@
 //! [`Session`]: the client's side of one connection, without IO.
 //!
 //! It asks [`Question::Next`] whenever it is ready for a transaction, and
-//! [`Question::Read`] for each piece of the message. What a transaction came to
+//! [`Question::Content`] for each piece of the message. What a transaction came to
 //! is in [`Session::take_result`] when it asks or closes next; why it closed,
 //! in [`Session::error`].
 
@@ -13,11 +13,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use mailcore::account::Secret;
 use mailcore::time::Monotonic;
+use mailcore::transcript::Transcript;
 use mailcore::wire::{Input, Machine, Step, TlsInfo};
 
-use super::config::{Credentials, PasswordUse, SessionConfig, TlsPolicy};
+use super::config::{Credentials, PasswordUse, Protocol, SessionConfig, TlsPolicy};
 use super::error::SessionError;
-use super::transaction::{Progress, Running, Transaction, TransactionResult};
+use super::output::Output;
+use super::running::{Piece, Progress, Running};
+use super::transaction::{Transaction, TransactionResult};
 use crate::command::{Auth, Command};
 use crate::extension::{Extension, Extensions};
 use crate::reply::{Reply, ReplyCode, ReplyParser};
@@ -30,12 +33,9 @@ const MAX_INPUT: usize = 64 * 1024;
 pub enum Question {
     /// The session is ready: what now?
     Next,
-    /// The message's octets from here on, at most
-    /// [`READ_CHUNK`](mailcore::message::READ_CHUNK).
-    Read {
-        /// How many octets come before them.
-        offset: u64,
-    },
+    /// The next octets of the message, about
+    /// [`READ_CHUNK`](mailcore::message::READ_CHUNK) of them.
+    Content,
 }
 
 /// The host's answer.
@@ -45,8 +45,10 @@ pub enum Answer {
     Transaction(Box<Transaction>),
     /// Say goodbye.
     Quit,
-    /// The next octets of the message.
+    /// The next octets of the message; more come.
     Octets(Bytes),
+    /// The last octets of the message, or none when it is over already.
+    LastOctets(Bytes),
     /// The message cannot be read.
     Unreadable,
 }
@@ -79,7 +81,7 @@ pub struct Session {
     ended: bool,
     going_down: bool,
     parser: ReplyParser,
-    output: Vec<u8>,
+    output: Output,
     deadline: Option<Monotonic>,
     extensions: Extensions,
     tls: Option<TlsInfo>,
@@ -90,6 +92,10 @@ pub struct Session {
 impl Session {
     /// A session whose connection is made; the greeting is awaited.
     pub fn new(config: SessionConfig) -> Self {
+        let mut output = Output::default();
+        if let Some(transcript) = &config.transcript {
+            output.record(transcript.clone());
+        }
         Self {
             config,
             state: State::Greeting,
@@ -97,7 +103,7 @@ impl Session {
             ended: false,
             going_down: false,
             parser: ReplyParser::default(),
-            output: Vec::new(),
+            output,
             deadline: None,
             extensions: Extensions::default(),
             tls: None,
@@ -108,10 +114,15 @@ impl Session {
 
     /// A session over a connection that was TLS from its first octet.
     pub fn within_tls(config: SessionConfig, info: TlsInfo) -> Self {
-        Self {
-            tls: Some(info),
-            ..Self::new(config)
-        }
+        let mut session = Self::new(config);
+        session.output.secured(&info);
+        session.tls = Some(info);
+        session
+    }
+
+    /// Writes what is said from here on into `transcript`.
+    pub fn record(&mut self, transcript: Transcript) {
+        self.output.record(transcript);
     }
 
     /// What became of the last transaction, once.
@@ -149,12 +160,12 @@ impl Session {
         if let State::Running(running) = std::mem::replace(&mut self.state, State::Closed) {
             self.result = Some(running.broken(&error));
         }
-        self.output.clear();
+        self.output.octets.clear();
         self.error.get_or_insert(error);
     }
 
     fn send(&mut self, command: &Command) {
-        self.output.extend_from_slice(command.encode().as_bytes());
+        self.output.command(command);
     }
 
     fn receive_reply(&mut self) -> Result<Option<Reply>, SessionError> {
@@ -163,7 +174,9 @@ impl Session {
         let reply = self.parser.receive(&mut rest);
         let used = before - rest.len();
         self.input.take(used);
-        Ok(reply?)
+        let reply = reply?;
+        reply.iter().for_each(|reply| self.output.heard(reply));
+        Ok(reply)
     }
 
     fn on_reply(&mut self, reply: Reply) {
@@ -173,13 +186,14 @@ impl Session {
             let during = self.during();
             return self.fail(SessionError::Refused { during, reply });
         }
+        let old = self.may_say_helo(&reply);
         match &mut self.state {
             State::Greeting if reply.is_completed() => self.greet(),
             State::Ehlo if reply.is_completed() => {
                 self.extensions = Extensions::parse(&reply);
                 self.after_ehlo();
             }
-            State::Ehlo if reply.code().number() >= 500 && self.tls.is_none() => {
+            State::Ehlo if old => {
                 self.send(&Command::Helo(self.config.hostname.clone()));
                 self.state = State::Helo;
             }
@@ -206,8 +220,18 @@ impl Session {
         }
     }
 
+    /// A host from before RFC 1869; LMTP is none (RFC 2033 section 4.1).
+    fn may_say_helo(&self, reply: &Reply) -> bool {
+        let old = reply.code().number() >= 500 && self.config.protocol == Protocol::Smtp;
+        old && self.tls.is_none()
+    }
+
     fn greet(&mut self) {
-        self.send(&Command::Ehlo(self.config.hostname.clone()));
+        let name = self.config.hostname.clone();
+        self.send(&match self.config.protocol {
+            Protocol::Smtp => Command::Ehlo(name),
+            Protocol::Lmtp => Command::Lhlo(name),
+        });
         self.state = State::Ehlo;
     }
 
@@ -284,8 +308,7 @@ impl Session {
 
     fn send_sasl(&mut self, response: &Secret, next: State) {
         let line = STANDARD.encode(response.expose());
-        self.output.extend_from_slice(line.as_bytes());
-        self.output.extend_from_slice(b"\r\n");
+        self.output.secret(&line);
         self.state = next;
     }
 
@@ -302,7 +325,12 @@ impl Session {
             self.state = State::Ready;
             return;
         }
-        let running = Running::start(transaction, &self.extensions, &mut self.output);
+        let running = Running::start(
+            transaction,
+            &self.config,
+            &self.extensions,
+            &mut self.output,
+        );
         self.state = State::Running(Box::new(running));
     }
 
@@ -385,11 +413,16 @@ impl Machine for Session {
         match (&mut self.state, answer) {
             (State::Ready, Answer::Transaction(transaction)) => self.start(*transaction),
             (State::Running(running), Answer::Octets(octets)) => {
-                let progress = running.on_content(&octets, &mut self.output);
+                let progress = running.on_content(&octets, Piece::Middle, &mut self.output);
                 self.after(progress);
             }
-            (State::Running(_), _) => {
-                self.fail(SessionError::Local(super::transaction::unreadable()))
+            (State::Running(running), Answer::LastOctets(octets)) => {
+                let progress = running.on_content(&octets, Piece::Last, &mut self.output);
+                self.after(progress);
+            }
+            (State::Running(running), _) => {
+                let error = running.unreadable();
+                self.fail(error);
             }
             (State::Closed, _) => {}
             _ => {
@@ -411,15 +444,16 @@ impl Machine for Session {
         self.input.clear();
         self.parser = ReplyParser::default();
         self.extensions = Extensions::default();
+        self.output.secured(&info);
         self.tls = Some(info);
         self.greet();
     }
 
     fn step(&mut self, now: Monotonic) -> Step<Question> {
         loop {
-            if !self.output.is_empty() {
+            if !self.output.octets.is_empty() {
                 self.deadline = None;
-                return Step::Send(std::mem::take(&mut self.output).into());
+                return Step::Send(std::mem::take(&mut self.output.octets).into());
             }
             match &self.state {
                 State::Closed => return Step::Close,
@@ -430,10 +464,8 @@ impl Machine for Session {
                 State::Running(running) => {
                     // A reply before the end of the data is a refusal: do not
                     // read on.
-                    if let Some(offset) = running.wants_content().filter(|_| self.input.is_empty())
-                        && !self.ended
-                    {
-                        return Step::Ask(Question::Read { offset });
+                    if running.wants_content() && self.input.is_empty() && !self.ended {
+                        return Step::Ask(Question::Content);
                     }
                     if let Some(step) = self.await_reply(now) {
                         return step;

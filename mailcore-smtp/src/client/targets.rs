@@ -1,16 +1,17 @@
 //! Which addresses are called for a next hop, in order (RFC 5321 section 5.1).
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use mailcore::address::Domain;
 use mailcore::route::mx::{self, MAX_TARGETS};
 use mailcore::seams::{Alias, DnsError, DnssecStatus, Entropy, NextHop, Resolver};
 use mailcore::status::{Failure, Status};
 
-use super::config::RemoteConfig;
+use super::config::{HostSettings, RemoteConfig};
 
 /// An address to call and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Target {
     /// The host's name: for SNI, certificates and `Remote-MTA`.
     pub(super) host: Domain,
@@ -18,6 +19,8 @@ pub(super) struct Target {
     pub(super) address: SocketAddr,
     /// What DNS vouches for of it.
     pub(super) trust: Trust,
+    /// How it is spoken to, where that is set.
+    pub(super) settings: Option<Arc<HostSettings>>,
 }
 
 /// What DNS vouches for of a target (RFC 7672 section 2.2).
@@ -64,6 +67,29 @@ impl Found {
     }
 }
 
+/// The hosts of a route, one after the other.
+pub(super) async fn of_route(
+    hosts: &[Arc<HostSettings>],
+    config: &RemoteConfig,
+    resolver: &dyn Resolver,
+) -> Result<Vec<Target>, Failure> {
+    let (mut targets, mut failed) = (Vec::new(), None);
+    for settings in hosts {
+        match of_host(&settings.host, settings.port, config, resolver).await {
+            Ok(mut found) => {
+                let settings = |target: &mut Target| target.settings = Some(Arc::clone(settings));
+                found.iter_mut().for_each(settings);
+                targets.append(&mut found);
+            }
+            Err(failure) => failed = Some(failure),
+        }
+    }
+    match failed {
+        Some(failure) if targets.is_empty() => Err(failure),
+        _ => Ok(targets),
+    }
+}
+
 /// Looks the hop up. At least one target, or the reason there is none.
 pub(super) async fn find(
     hop: &NextHop,
@@ -104,6 +130,7 @@ async fn of_host(
         host: host.clone(),
         address: SocketAddr::new(ip, port),
         trust: trust.clone(),
+        settings: None,
     };
     Ok(found
         .addresses
@@ -146,6 +173,7 @@ async fn of_domain(
                         host,
                         address,
                         trust,
+                        settings: None,
                     };
                     (mx.preference, target)
                 }));

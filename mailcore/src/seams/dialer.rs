@@ -40,6 +40,17 @@ pub trait Dialer: Debug + Send + Sync {
     /// Connects to an address that the caller has resolved and checked. The
     /// caller bounds the time.
     async fn connect(&self, address: SocketAddr) -> Result<BoxStream, DialError>;
+
+    /// The same from an address of this host's that the caller chose. A dialer
+    /// that has no addresses takes no notice of it.
+    async fn connect_from(
+        &self,
+        source: IpAddr,
+        address: SocketAddr,
+    ) -> Result<BoxStream, DialError> {
+        let _ = source;
+        self.connect(address).await
+    }
 }
 
 /// Connects by TCP.
@@ -62,6 +73,15 @@ impl Default for TcpDialer {
 
 #[async_trait]
 impl Dialer for TcpDialer {
+    async fn connect_from(
+        &self,
+        source: IpAddr,
+        address: SocketAddr,
+    ) -> Result<BoxStream, DialError> {
+        let source = Some(source);
+        Self { source, ..*self }.connect(address).await
+    }
+
     async fn connect(&self, address: SocketAddr) -> Result<BoxStream, DialError> {
         let connect = async {
             let socket = match address {

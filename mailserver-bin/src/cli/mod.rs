@@ -10,6 +10,7 @@ mod domain;
 mod init;
 mod log;
 mod queue;
+mod relay;
 mod schedule;
 mod serve;
 
@@ -78,6 +79,9 @@ enum Command {
     /// Mail on its way
     #[command(subcommand)]
     Queue(control_queue::QueueRequest),
+    /// The way of mail to other hosts
+    #[command(subcommand)]
+    Relay(relay::Command),
     /// The server's own work at set times
     #[command(subcommand)]
     Schedule(schedule::Command),
@@ -140,6 +144,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Group(request)) => place.ask(Request::Group { request }),
         Some(Command::Address(command)) => place.ask(command.request()?),
         Some(Command::Queue(command)) => queue::run(&place, command),
+        Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::Log(args)) => log::run(&place.config()?, &args),
         Some(Command::Check) => place.ask(Request::Check),

@@ -196,6 +196,14 @@ impl<'a, 'f> Section<'a, 'f> {
         Some(strings)
     }
 
+    /// An array of strings, or a string alone.
+    pub(crate) fn strings_or_string(&self, key: &'static str) -> Option<Vec<At<&'f str>>> {
+        match self.lookup(key).map(Spanned::get_ref) {
+            Some(DeValue::String(_)) => self.string(key).map(|text| vec![text]),
+            _ => self.strings(key),
+        }
+    }
+
     pub(crate) fn number(&self, key: &'static str) -> Option<At<u64>> {
         let value = self.lookup(key)?;
         let parsed = match value.get_ref() {

@@ -6,6 +6,7 @@
 mod dns;
 mod file;
 mod journal;
+mod outgoing;
 mod outgoing_tls;
 mod problems;
 mod queue;
@@ -22,6 +23,7 @@ use mailcore::address::Domain;
 use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
 use mailcore_filter::AccessList;
+use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
 use thiserror::Error;
 
@@ -30,6 +32,7 @@ use crate::housekeeping::Schedule;
 pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use file::{parse_duration, parse_size};
 pub(crate) use journal::{JournalConfig, JournalMode};
+pub(crate) use outgoing::{OutgoingConfig, OutgoingRoute, RoutePlace, host};
 pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
 pub(crate) use problems::Problems;
 pub(crate) use smtp::{Peers, SmtpSettings};
@@ -62,6 +65,7 @@ pub(crate) struct Config {
     pub(crate) keep_delivered: Option<Duration>,
     /// Where all mail for others goes; `None` for their MX hosts.
     pub(crate) smart_host: Option<SmartHost>,
+    pub(crate) outgoing: OutgoingConfig,
     pub(crate) dns: DnsConfig,
     pub(crate) outgoing_tls: OutgoingTls,
     pub(crate) limits: Limits,
@@ -114,7 +118,7 @@ pub(crate) enum Protocol {
     Pop3,
 }
 
-/// How a listener, or the smart host, uses TLS.
+/// How a listener uses TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TlsMode {
     None,
@@ -143,7 +147,7 @@ pub(crate) struct TlsFiles {
 pub(crate) struct SmartHost {
     pub(crate) host: Domain,
     pub(crate) port: u16,
-    pub(crate) tls: TlsMode,
+    pub(crate) tls: TlsPolicy,
     pub(crate) login: Option<(String, Secret)>,
 }
 

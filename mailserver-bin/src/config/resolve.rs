@@ -8,15 +8,16 @@ use mailcore::address::Domain;
 use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
 use mailcore_filter::AccessList;
+use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
 
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    Config, DnsConfig, JournalConfig, Listener, OutgoingTls, Peers, PlaintextLogin, Protocol,
-    Retention, SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
+    Config, DnsConfig, JournalConfig, Listener, OutgoingConfig, OutgoingTls, Peers, PlaintextLogin,
+    Protocol, Retention, SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
 };
-use super::{dns, journal, outgoing_tls, queue, schedule, smtp};
+use super::{dns, journal, outgoing, outgoing_tls, queue, schedule, smtp};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -78,6 +79,7 @@ pub(super) fn defaults() -> Config {
         schedule: RetrySchedule::default(),
         keep_delivered: Some(queue::KEEP_DELIVERED),
         smart_host: None,
+        outgoing: OutgoingConfig::default(),
         dns: DnsConfig::default(),
         outgoing_tls: OutgoingTls::default(),
         limits: Limits::default(),
@@ -126,6 +128,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     tls(&root, folder, &mut config);
     listeners(&root, &mut config);
     queue(&root, folder, &mut config);
+    outgoing::outgoing(&root, folder, &mut config.outgoing);
     dns::dns(&root, folder, &mut config.dns);
     outgoing_tls::outgoing_tls(&root, folder, &mut config.outgoing_tls);
     limits(&root, &mut config.limits);
@@ -294,19 +297,16 @@ fn queue(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
 
 fn smart_host(section: &Section<'_, '_>, folder: &Path) -> Option<SmartHost> {
     let host = section.required("host").and_then(|name| {
-        let host = match name.value.parse::<IpAddr>() {
-            Ok(ip) => Ok(Domain::literal(ip)),
-            Err(_) => Domain::parse(name.value),
-        };
+        let host = outgoing::host(name.value);
         host.map_err(|error| section.problem(name.line, format!("host: {error}")))
             .ok()
     });
     let tls = match section.string("tls") {
-        Some(text) => section.word("tls", text, &TLS_MODES),
-        None => Some(TlsMode::Starttls),
+        Some(text) => section.word("tls", text, &outgoing::TLS_POLICIES),
+        None => Some(TlsPolicy::Verified),
     };
     let port = match section.number("port") {
-        None if tls == Some(TlsMode::Implicit) => Some(465),
+        None if tls == Some(TlsPolicy::Implicit) => Some(465),
         None => Some(587),
         Some(number) => match u16::try_from(number.value) {
             Ok(port) if port > 0 => Some(port),
@@ -325,7 +325,7 @@ fn smart_host(section: &Section<'_, '_>, folder: &Path) -> Option<SmartHost> {
     })
 }
 
-fn login(section: &Section<'_, '_>, folder: &Path) -> Option<(String, Secret)> {
+pub(super) fn login(section: &Section<'_, '_>, folder: &Path) -> Option<(String, Secret)> {
     let login = section.string("login");
     let password = section.string("password");
     let file = section.string("password_file");

@@ -14,18 +14,24 @@ use mailcore::testing::{FixedResolver, SeededEntropy, VirtualClock};
 use mailcore::time::Timestamp;
 
 use super::host::{Hosts, Network, Script};
-use crate::client::{RemoteAgent, RemoteConfig, RemoteSeams};
+use crate::client::{RemoteAgent, RemoteAgentBuilder, RemoteConfig, RemoteSeams};
 
-struct Bench {
-    hosts: Arc<Hosts>,
-    resolver: Arc<FixedResolver>,
-    clock: VirtualClock,
+pub(super) struct Bench {
+    pub(super) hosts: Arc<Hosts>,
+    pub(super) resolver: Arc<FixedResolver>,
+    pub(super) clock: VirtualClock,
     agent: Arc<RemoteAgent>,
     trace: AtomicU64,
+    pub(super) job: DeliveryJob,
 }
 
 impl Bench {
-    fn new(config: RemoteConfig) -> Self {
+    pub(super) fn new(config: RemoteConfig) -> Self {
+        Self::with(|builder| builder.config(config))
+    }
+
+    /// An agent that is set up by `build`.
+    pub(super) fn with(build: impl FnOnce(RemoteAgentBuilder) -> RemoteAgentBuilder) -> Self {
         let hosts = Arc::new(Hosts::default());
         let resolver = Arc::new(FixedResolver::new());
         let clock = VirtualClock::new();
@@ -40,13 +46,14 @@ impl Bench {
             hosts,
             resolver,
             clock,
-            agent: builder.config(config).build(),
+            agent: build(builder).build(),
             trace: AtomicU64::new(0),
+            job: job(),
         }
     }
 
     /// `x.test` with two mail hosts, of which `one` and `two` say what they do.
-    fn pair(one: Script, two: Script) -> Self {
+    pub(super) fn pair(one: Script, two: Script) -> Self {
         let bench = Self::new(RemoteConfig::default());
         bench.resolver.add_mx("x.test", 10, "one.x.test");
         bench.resolver.add_mx("x.test", 20, "two.x.test");
@@ -60,30 +67,39 @@ impl Bench {
         bench
     }
 
-    async fn send(&self, to: &[&str]) -> Vec<String> {
+    pub(super) async fn send(&self, to: &[&str]) -> Vec<String> {
         self.send_content(to, "Subject: x\r\n\r\nbody\r\n").await
     }
 
-    async fn send_content(&self, to: &[&str], content: &str) -> Vec<String> {
+    pub(super) async fn send_content(&self, to: &[&str], content: &str) -> Vec<String> {
         let recipients = to.iter().map(|to| Recipient::new(to.parse().unwrap()));
         let job = DeliveryJob {
             trace: TraceId(self.trace.fetch_add(1, Ordering::Relaxed).into()),
-            reverse_path: ReversePath::Address("s@me.test".parse().unwrap()),
-            params: MailParams::default(),
             recipients: recipients.collect(),
-            next_hop: NextHop::Mx("x.test".parse().unwrap()),
             message: Message::from_bytes(content.to_owned()),
-            received_at: Timestamp::EPOCH,
-            agent: "smtp".into(),
-            transcript: Default::default(),
+            ..self.job.clone()
         };
         let outcomes = self.agent.deliver(job).await;
         outcomes.iter().map(short).collect()
     }
 
-    fn dialled(&self) -> Vec<String> {
+    pub(super) fn dialled(&self) -> Vec<String> {
         let mut dialled = self.hosts.dialled.lock().unwrap();
         dialled.drain(..).map(|ip| ip.to_string()).collect()
+    }
+}
+
+fn job() -> DeliveryJob {
+    DeliveryJob {
+        trace: TraceId(0),
+        reverse_path: ReversePath::Address("s@me.test".parse().unwrap()),
+        params: MailParams::default(),
+        recipients: Vec::new(),
+        next_hop: NextHop::Mx("x.test".parse().unwrap()),
+        message: Message::from_bytes(""),
+        received_at: Timestamp::EPOCH,
+        agent: "smtp".into(),
+        transcript: Default::default(),
     }
 }
 
@@ -96,6 +112,7 @@ fn short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Relayed { remote, .. } => format!("relayed {remote}"),
         Outcome::Deferred(deferred) => failure("deferred", deferred),
+        Outcome::Unreachable(hop) => failure("unreachable", hop),
         Outcome::Failed(failed) => failure("failed", failed),
         other => format!("{other:?}"),
     }
@@ -146,7 +163,7 @@ async fn when_no_host_serves_the_mail_waits_unless_all_said_never() {
     let never = Bench::pair(no(), no()).send(&["a@x.test"]).await;
     assert_eq!(never, ["failed 5.3.2 two.x.test"]);
     let wait = Bench::pair(busy(), no()).send(&["a@x.test"]).await;
-    assert_eq!(wait, ["deferred 4.3.2 one.x.test"]);
+    assert_eq!(wait, ["unreachable 4.3.2 one.x.test"]);
 
     let bench = Bench::new(RemoteConfig::default());
     bench.resolver.add_mx("x.test", 10, "one.x.test");
@@ -155,7 +172,7 @@ async fn when_no_host_serves_the_mail_waits_unless_all_said_never() {
         .resolver
         .add_address("one.x.test", "192.0.2.1".parse().unwrap());
     let refused = bench.send(&["a@x.test"]).await;
-    assert_eq!(refused, ["deferred 4.4.1 one.x.test"]);
+    assert_eq!(refused, ["unreachable 4.4.1 one.x.test"]);
     // It is not called again for a while, then it is.
     assert_eq!(bench.dialled().len(), 1);
     bench.send(&["b@x.test"]).await;
@@ -236,7 +253,7 @@ async fn a_busy_host_is_not_taken_for_a_dead_one() {
     bench.hosts.add(ip, script);
     assert_eq!(bench.send(&["a@x.test"]).await, ["relayed one.x.test"]);
     let busy = bench.send(&["a@x.test"]).await;
-    assert_eq!(busy, ["deferred 4.3.2 one.x.test"]);
+    assert_eq!(busy, ["unreachable 4.3.2 one.x.test"]);
     assert_eq!(bench.send(&["a@x.test"]).await, ["relayed one.x.test"]);
 }
 

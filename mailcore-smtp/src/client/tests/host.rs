@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use mailcore::seams::{BoxStream, DialError, Dialer};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
 /// How a host answers: the first entry whose key starts the command. Replies
-/// are used up one by one, the last one stays. `cut` closes instead.
+/// are used up one by one, the last one stays. `cut` closes instead, `cut
+/// within` after some octets of content, `stall` says nothing more, and `flood`
+/// never ends a reply.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Script(Vec<(&'static str, Vec<&'static str>)>);
 
@@ -25,6 +27,10 @@ impl Script {
 pub(super) struct Hosts {
     scripts: Mutex<HashMap<IpAddr, Script>>,
     pub(super) dialled: Mutex<Vec<IpAddr>>,
+    /// The addresses that were called from.
+    pub(super) sources: Mutex<Vec<IpAddr>>,
+    /// Addresses where nobody answers.
+    pub(super) silent: Mutex<Vec<IpAddr>>,
     /// Commands, and messages as one line each, by the order of arrival.
     pub(super) heard: Mutex<Vec<String>>,
 }
@@ -53,7 +59,7 @@ impl Hosts {
             Some((_, replies)) if replies.len() > 1 => replies.remove(0).to_owned(),
             Some((_, replies)) => replies[0].to_owned(),
             None => match command.split(' ').next().unwrap() {
-                "EHLO" => "250-host\r\n250-PIPELINING\r\n250 DSN".to_owned(),
+                "EHLO" | "LHLO" => "250-host\r\n250-PIPELINING\r\n250 DSN".to_owned(),
                 "DATA" => "354 go".to_owned(),
                 "QUIT" => "221 bye".to_owned(),
                 "greeting" => "220 host".to_owned(),
@@ -67,8 +73,13 @@ impl Hosts {
         let mut command = "greeting".to_owned();
         loop {
             let reply = self.reply(ip, &command);
-            if reply == "cut" {
-                return Ok(());
+            match reply.as_str() {
+                "cut" => return Ok(()),
+                "stall" => std::future::pending().await,
+                "flood" => loop {
+                    stream.write_all(b"250-more\r\n").await?;
+                },
+                _ => {}
             }
             stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
             if reply.starts_with("221") || reply.starts_with("421") {
@@ -76,6 +87,10 @@ impl Hosts {
             }
             let content = command == "DATA" && reply.starts_with("354");
             command.clear();
+            if content && reply.ends_with("354 cut within") {
+                stream.read_line(&mut command).await?;
+                return Ok(());
+            }
             loop {
                 let before = command.len();
                 if stream.read_line(&mut command).await? == 0 {
@@ -87,6 +102,12 @@ impl Hosts {
             }
             let prefix = if content { "message " } else { "" };
             command = format!("{prefix}{}", command.trim_end().replace("\r\n", "|"));
+            if let Some(size) = command.strip_prefix("BDAT ") {
+                let mut chunk = vec![0; size.trim_end_matches(" LAST").parse().unwrap()];
+                stream.read_exact(&mut chunk).await?;
+                let chunk = String::from_utf8_lossy(&chunk);
+                command = format!("{command} {}", chunk.replace("\r\n", "|"));
+            }
             self.heard.lock().unwrap().push(command.clone());
         }
     }
@@ -98,9 +119,22 @@ pub(super) struct Network(pub(super) Arc<Hosts>);
 
 #[async_trait]
 impl Dialer for Network {
+    async fn connect_from(
+        &self,
+        source: IpAddr,
+        address: SocketAddr,
+    ) -> Result<BoxStream, DialError> {
+        self.0.sources.lock().unwrap().push(source);
+        self.connect(address).await
+    }
+
     async fn connect(&self, address: SocketAddr) -> Result<BoxStream, DialError> {
         let ip = address.ip();
         self.0.dialled.lock().unwrap().push(ip);
+        let silent = self.0.silent.lock().unwrap().contains(&ip);
+        if silent {
+            std::future::pending::<()>().await;
+        }
         if !self.0.scripts.lock().unwrap().contains_key(&ip) {
             let source = io::ErrorKind::ConnectionRefused.into();
             return Err(DialError::Io { address, source });

@@ -16,8 +16,10 @@ fn transaction() -> Transaction {
         recipients: ["a@x.test", "b@x.test"]
             .map(|to| Recipient::new(to.parse().unwrap()))
             .to_vec(),
-        size: 7,
+        size: Some(7),
         needs: ContentNeeds::default(),
+        by: None,
+        optional: OptionalParams::default(),
     }
 }
 
@@ -26,7 +28,7 @@ fn feed(pieces: Vec<Vec<u8>>) {
     let mut session = Session::new(SessionConfig::new("me.test".parse().unwrap()));
     let mut pieces = pieces.into_iter();
     let mut now = Monotonic::default();
-    let mut transactions = 0;
+    let (mut transactions, mut pieces_asked) = (0, 0);
     for _ in 0..10_000 {
         match session.step(now) {
             Step::Ask(Question::Next) => {
@@ -40,9 +42,12 @@ fn feed(pieces: Vec<Vec<u8>>) {
                     Answer::Transaction(Box::new(transaction()))
                 });
             }
-            Step::Ask(Question::Read { offset }) => {
-                let rest = b".a\r\nb\r\n".get(usize::try_from(offset).unwrap()..);
-                session.answer(Answer::Octets(rest.unwrap_or_default().to_vec().into()));
+            Step::Ask(Question::Content) => {
+                pieces_asked += 1;
+                session.answer(match pieces_asked % 2 {
+                    0 => Answer::LastOctets(b"b\r\n".to_vec().into()),
+                    _ => Answer::Octets(b".a\r\n".to_vec().into()),
+                });
             }
             Step::Read { until } => match pieces.next() {
                 Some(piece) => session.receive(&piece),

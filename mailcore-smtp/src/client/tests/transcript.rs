@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use mailcore::account::Secret;
-use mailcore::envelope::{MailParams, Notify, OriginalRecipient, Recipient, Ret};
+use mailcore::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
 use mailcore::status::StatusClass;
 use mailcore::time::Monotonic;
 use mailcore::wire::{Machine, Step, TlsInfo};
@@ -51,10 +51,13 @@ fn play_in(
                     Answer::Transaction(Box::new(transaction.clone()))
                 }));
             }
-            Step::Ask(Question::Read { offset }) => {
-                let rest = &content[usize::try_from(offset).unwrap()..];
-                let octets = rest[..rest.len().min(7)].to_owned();
-                session.answer(Answer::Octets(octets.into()));
+            Step::Ask(Question::Content) => {
+                let (octets, rest) = content.split_at(content.len().min(7));
+                content = rest;
+                session.answer(match rest {
+                    "" => Answer::LastOctets(octets.to_owned().into()),
+                    _ => Answer::Octets(octets.to_owned().into()),
+                });
             }
             Step::UpgradeTls => {
                 assert_eq!(lines.next(), Some("! tls"));
@@ -127,8 +130,10 @@ fn transaction(to: &[&str], content: &str) -> Transaction {
             .iter()
             .map(|to| Recipient::new(to.parse().unwrap()))
             .collect(),
-        size: content.len() as u64,
+        size: Some(content.len() as u64),
         needs: ContentNeeds::default(),
+        by: None,
+        optional: OptionalParams::default(),
     }
 }
 
@@ -179,7 +184,7 @@ fn extensions_are_used_where_they_are_offered() {
     let mut mail = transaction(&["a@x.test"], content);
     mail.params.ret = Some(Ret::Headers);
     mail.params.envelope_id = Some("id+1".into());
-    mail.needs.eight_bit = EightBit::Perhaps;
+    mail.needs.body = BodyType::EightBitMime;
     mail.recipients[0].notify = Notify::NEVER;
     mail.recipients[0].original = Some(OriginalRecipient {
         address_type: "rfc822".into(),
@@ -216,7 +221,7 @@ fn nothing_is_sent_that_the_host_does_not_take() {
          S: 221 bye
          ! close";
     let mut eight = transaction(&["a@x.test"], "");
-    eight.needs.eight_bit = EightBit::Yes;
+    eight.needs.body = BodyType::EightBitMime;
     let mut secret = transaction(&["a@x.test"], "");
     secret.params.require_tls = true;
     let all = vec![

@@ -78,7 +78,7 @@ message_size = \"10MB\"
     assert_eq!(config.limits.message_size, 10_000_000);
     assert_eq!(config.dns.servers.len(), 2);
     let host = config.smart_host.unwrap();
-    assert_eq!((host.port, host.tls), (465, TlsMode::Implicit));
+    assert_eq!((host.port, host.tls), (465, TlsPolicy::Implicit));
     assert!(!format!("{:?}", host.login).contains("secret"));
 }
 
