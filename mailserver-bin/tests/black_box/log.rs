@@ -107,7 +107,13 @@ fn what_happened_to_a_message_is_told_as_a_story() {
     let entry: serde_json::Value = serde_json::from_str(&listed).unwrap();
     let queue = entry["id"].as_str().unwrap();
     assert_eq!(entry["trace"], trace.as_str());
-    home.ok(&["queue", "bounce", queue, "--reason", "the shop is closed"]);
+    let bounce = ["queue", "bounce", queue, "--reason", "the shop is closed"];
+    let mut tries = 0;
+    // The attempt may take a moment to end.
+    while home.run(&bounce).code != 0 {
+        tries += 1;
+        assert!(tries < 500, "it can't be returned");
+    }
     server.wait_for(&["failed", "to=bob@far.test"]);
     server.wait_for(&["notice sent"]);
     server.wait_for(&["filed", "account=admin@example.test"]);
