@@ -7,6 +7,7 @@
 //! comes the same way.
 
 mod accept;
+mod demands;
 mod file;
 mod head;
 mod hook;

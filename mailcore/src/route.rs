@@ -1,12 +1,22 @@
-//! Where mail goes: the [`DirectoryRouter`] decides from the directory,
-//! [`SmartHosts`] sends some mail by hosts of its own, and [`mx`] orders the
+//! Where mail goes: the [`DirectoryRouter`] decides from the directory and the
+//! rules kept there ([`DomainRules`], [`AddressHandler`]), [`SmartHosts`] sends
+//! some mail by hosts of its own, and [`mx`] orders the
 //! hosts that DNS names.
 //!
 //! Connections are made elsewhere, by the delivery agents.
 
 mod directory_router;
+mod handler;
+mod host;
 pub mod mx;
+mod onward;
+mod rule_book;
+mod rules;
 mod smart_hosts;
 
 pub use directory_router::DirectoryRouter;
+pub use handler::{AddressHandler, Delivery, HandlerError};
+pub use host::{HostError, HostRoute, Protocol};
+pub(crate) use onward::onward;
+pub use rules::{Callout, DomainRules, Recipients, RuleError, SubAddresses, handler_key, keys};
 pub use smart_hosts::{SmartHost, SmartHostRule, SmartHostRules, SmartHosts};

@@ -20,6 +20,7 @@ mod read_only;
 mod receive_and_read;
 mod relay;
 mod reopen;
+mod routing;
 mod services;
 mod share_out;
 mod submission_duties;

@@ -227,7 +227,7 @@ async fn an_alias_of_itself_leads_nowhere_and_a_dead_member_is_told() {
         .await;
     let mut smtp = desk.smtp().await;
     smtp.ask("MAIL FROM:<sender@a.test>", "250").await;
-    smtp.ask("RCPT TO:<round@a.test>", "550 5.1.1").await;
+    smtp.ask("RCPT TO:<round@a.test>", "554 5.4.6").await;
     smtp.ask("RSET", "250").await;
     let reply = smtp
         .send_mail("sender@a.test", &["team@a.test"], MESSAGE)

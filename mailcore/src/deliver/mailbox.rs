@@ -1,11 +1,12 @@
 //! Queued mail into mailboxes: what intake could not file at once, and what the
 //! server writes itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::address::Address;
+use crate::address::{Address, ReversePath};
 use crate::batch::{Batch, Receipt, SpoolChange};
 use crate::envelope::Recipient;
 use crate::event::{Event, EventId, EventName};
@@ -15,6 +16,7 @@ use crate::intake::{Filed, Filing, Mail, MailboxTarget};
 use crate::message::{Limits, Message, READ_CHUNK, Scanner, Summary};
 use crate::plan::RecipientPlan;
 use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, RetrySchedule};
+use crate::route::onward;
 use crate::seams::{
     Clock, Commit, DeliveryAgent, DeliveryJob, Entropy, Route, RouteQuery, Router, Rules,
     StoreError,
@@ -64,7 +66,11 @@ impl DeliveryAgent for MailboxAgent {
 impl MailboxAgent {
     async fn file(&self, mail: &Mail, job: &DeliveryJob, recipient: &Recipient) -> Outcome {
         let query = RouteQuery::new(&recipient.address).from_sender(&job.reverse_path);
-        let target = match self.router.route(&query).await {
+        let (route, copies) = match self.router.route(&query).await {
+            Ok(Route::Copied { route, to }) => (Ok(*route), to),
+            other => (other, Vec::new()),
+        };
+        let target = match route {
             Ok(Route::Mailbox {
                 account,
                 mailbox,
@@ -74,6 +80,7 @@ impl MailboxAgent {
                 mailbox,
                 quota,
                 address: recipient.address.clone(),
+                copies,
             },
             Ok(_) => {
                 return fail(Status::transient(
@@ -111,15 +118,29 @@ impl MailboxAgent {
             }
         }
         if let Some(message) = filed.forwarded {
-            let entry = self.redirect(message, job, filed.redirects);
-            let batch = Batch {
-                events: vec![self.queued(&entry)],
-                spool: vec![SpoolChange::Enqueue(Arc::new(entry))],
-                ..Batch::default()
-            };
+            let mut batch = Batch::default();
+            for (sender, to) in self.senders(job, filed.redirects).await {
+                let entry = self.redirect(message.clone(), job, sender, to);
+                batch.events.push(self.queued(&entry));
+                batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
+            }
             self.write(batch, job).await?;
         }
         Ok(Outcome::Delivered)
+    }
+
+    /// The addresses by the sender that each is written to from.
+    async fn senders(
+        &self,
+        job: &DeliveryJob,
+        to: Vec<Address>,
+    ) -> BTreeMap<ReversePath, Vec<Address>> {
+        let mut senders: BTreeMap<ReversePath, Vec<Address>> = BTreeMap::new();
+        for to in to {
+            let sender = onward(self.router.as_ref(), &job.reverse_path, &to).await;
+            senders.entry(sender).or_default().push(to);
+        }
+        senders
     }
 
     fn queued(&self, entry: &QueueEntry) -> Event {
@@ -148,12 +169,18 @@ impl MailboxAgent {
         })
     }
 
-    fn redirect(&self, message: Message, job: &DeliveryJob, to: Vec<Address>) -> QueueEntry {
+    fn redirect(
+        &self,
+        message: Message,
+        job: &DeliveryJob,
+        sender: ReversePath,
+        to: Vec<Address>,
+    ) -> QueueEntry {
         let now = self.clock.now();
         QueueEntry {
             id: QueueId(self.entropy.id(now)),
             trace: job.trace,
-            reverse_path: job.reverse_path.clone(),
+            reverse_path: sender,
             params: job.params.clone(),
             origin: Origin::Server,
             received_at: job.received_at,

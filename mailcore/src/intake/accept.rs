@@ -68,10 +68,11 @@ impl Transaction {
             message: &mail.message,
             summary: &mail.summary,
         };
-        let plan = self
+        let mut plan = self
             .intake
             .ask_message(&self.session.filter, incoming)
             .await;
+        self.enforce_demands(&mail, &mut plan);
         let done = Settlement::new(&self.intake, &self.session, &self.envelope, &mail)
             .settle(&self.targets, plan)
             .await;

@@ -73,6 +73,8 @@ pub struct MailboxTarget {
     pub quota: QuotaLimit,
     /// The address that led here.
     pub address: Address,
+    /// Who gets a copy of what is filed, unless it is kept apart.
+    pub copies: Vec<Address>,
 }
 
 /// Files mail.
@@ -87,7 +89,8 @@ pub struct Filing<'a> {
 pub struct Filed {
     /// To commit. Empty when the copy was discarded or only sent on.
     pub appends: Vec<Append>,
-    /// Addresses that the recipient's rules send it on to.
+    /// Addresses that the recipient's rules send it on to, and those that get a
+    /// copy.
     pub redirects: Vec<Address>,
     /// What to send there: it names the recipient, so that a loop is seen.
     pub forwarded: Option<Message>,
@@ -116,7 +119,16 @@ impl Filing<'_> {
         }
         let copy = Copy::new(mail, target, plan);
         match &plan.disposition {
-            Disposition::Accept => self.act(&copy, plan),
+            Disposition::Accept => {
+                let mut filed = self.act(&copy, plan);
+                if filed.refused.is_none() {
+                    filed.redirects.extend(target.copies.iter().cloned());
+                }
+                if !filed.redirects.is_empty() {
+                    filed.forwarded = Some(copy.forwarded(&plan.edits));
+                }
+                filed
+            }
             Disposition::Quarantine { .. } => {
                 // A junk folder is made when it is missing; its name is a
                 // constant that parses.
@@ -175,9 +187,6 @@ impl Filing<'_> {
                     return Filed::refused(Status::permanent(7, 1, reason));
                 }
             }
-        }
-        if !filed.redirects.is_empty() {
-            filed.forwarded = Some(copy.forwarded(&plan.edits));
         }
         filed
     }

@@ -14,7 +14,9 @@ use crate::address::{Address, ReversePath};
 use crate::event::TraceId;
 use crate::message::Summary;
 use crate::message::decode::header_text;
-use crate::seams::{DeliveryAgent, DeliveryJob, NextHop, Route, RouteError, RouteQuery, Router};
+use crate::seams::{
+    DeliveryAgent, DeliveryJob, Demands, NextHop, Route, RouteError, RouteQuery, Router,
+};
 use crate::status::{Failure, Outcome, Status};
 
 /// A message as a host's closure receives it.
@@ -175,6 +177,20 @@ impl Router for HookRouter {
                 agent: "smtp".into(),
                 next_hop: NextHop::Mx(address.domain().clone()),
             }),
+        }
+    }
+
+    async fn demands(&self, address: &Address) -> Result<Demands, RouteError> {
+        match &self.rest {
+            Some(rest) => rest.demands(address).await,
+            None => Ok(Demands::default()),
+        }
+    }
+
+    async fn forwarded_sender(&self, sender: &ReversePath) -> Result<ReversePath, RouteError> {
+        match &self.rest {
+            Some(rest) => rest.forwarded_sender(sender).await,
+            None => Ok(sender.clone()),
         }
     }
 }

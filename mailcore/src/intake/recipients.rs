@@ -4,9 +4,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Intake, MailboxTarget, Refusal};
+use super::{Intake, MailboxTarget, Refusal, SessionInfo, SessionKind};
 use crate::address::{Address, ReversePath};
-use crate::seams::{NextHop, Route, RouteError, RouteQuery};
+use crate::seams::{NextHop, Route, RouteError, RouteQuery, Sending, Trust};
 use crate::status::Status;
 
 /// Aliases followed in a row.
@@ -27,7 +27,14 @@ pub(super) enum Target {
         address: Address,
     },
     /// Into the queue.
-    Queue(Address),
+    Queue {
+        /// Under which address.
+        address: Address,
+        /// From whom, when an address of ours sends it on to another host.
+        sender: Option<ReversePath>,
+    },
+    /// Nowhere.
+    Nowhere(Address),
 }
 
 /// What stands between a peer and our relaying for it.
@@ -35,8 +42,10 @@ pub(super) enum Target {
 pub(super) enum Relay {
     /// It may send to anybody.
     Allowed,
-    /// Only to those we serve.
+    /// Only to those we serve: nobody knows who it is.
     Denied,
+    /// Only to those we serve: its account is for that alone.
+    WithinServer,
 }
 
 impl Intake {
@@ -50,6 +59,7 @@ impl Intake {
         let mut open = vec![(address.clone(), 0)];
         let mut seen = HashSet::from([address.folded()]);
         let (mut targets, mut dead) = (Vec::new(), Vec::new());
+        let mut circle = false;
         while let Some((current, depth)) = open.pop() {
             let query = RouteQuery::new(&current).from_sender(reverse_path);
             match self.parts.router.route(&query).await.map_err(no_route)? {
@@ -57,20 +67,52 @@ impl Intake {
                     if depth >= MAX_DEPTH || seen.len() + to.len() > MAX_EXPANSION {
                         return Err(too_far());
                     }
+                    let before = open.len();
                     let fresh = to.into_iter().filter(|to| seen.insert(to.folded()));
                     open.extend(fresh.map(|to| (to, depth + 1)));
+                    circle |= open.len() == before;
                 }
+                Route::Refused { status } if depth == 0 => return Err(status.into()),
                 // One dead address within an alias does not stop the others; the
                 // queue tells the sender of it.
-                Route::Unknown if depth > 0 => {
+                Route::Unknown | Route::Refused { .. } if depth > 0 => {
                     tracing::warn!(%address, %current, "an alias leads to nobody");
-                    dead.push(Target::Queue(current));
+                    dead.push(Target::queue(current));
                 }
                 // An alias of ours may lead anywhere: the owner of the alias
                 // relays, not the peer.
                 Route::Remote { .. } if depth == 0 && relay == Relay::Denied => {
                     let why = "relaying denied; authenticate to send to other domains";
                     return Err(Status::permanent(7, 1, why).into());
+                }
+                Route::Remote { .. } if depth == 0 && relay == Relay::WithinServer => {
+                    let why = "your account may send to addresses of this server only";
+                    return Err(Status::permanent(7, 1, why).into());
+                }
+                // What goes on from here is in the name of an address of ours.
+                Route::Remote { agent, .. } if depth > 0 && self.has_agent(&agent) => {
+                    let sender = self.parts.router.forwarded_sender(reverse_path).await;
+                    let sender = sender.map_err(no_route)?;
+                    targets.push(Target::Queue {
+                        address: current,
+                        sender: (sender != *reverse_path).then_some(sender),
+                    });
+                }
+                Route::Copied { route, to } => {
+                    let mut target = match self.target(current, *route)? {
+                        Ok(target) => target,
+                        Err(target) => target,
+                    };
+                    match &mut target {
+                        // Only once it is filed: see the queue's mailbox agent.
+                        Target::Mailbox(mailbox) => mailbox.copies = to,
+                        _ if seen.len() + to.len() > MAX_EXPANSION => return Err(too_far()),
+                        _ => {
+                            let fresh = to.into_iter().filter(|to| seen.insert(to.folded()));
+                            open.extend(fresh.map(|to| (to, depth + 1)));
+                        }
+                    }
+                    targets.push(target);
                 }
                 Route::Agent { next_hop, .. }
                     if relay == Relay::Denied
@@ -85,6 +127,10 @@ impl Intake {
                     Err(target) => dead.push(target),
                 },
             }
+        }
+        if targets.is_empty() && dead.is_empty() && circle {
+            let why = "this address stands for itself; tell its postmaster";
+            return Err(Status::permanent(4, 6, why).into());
         }
         if targets.is_empty() {
             return Err(Status::permanent(1, 1, "this address leads to nobody").into());
@@ -112,37 +158,84 @@ impl Intake {
                 mailbox,
                 quota,
                 address,
+                copies: Vec::new(),
             })),
-            Route::Agent { agent, .. } | Route::Remote { agent, .. }
-                if !self.parts.agents.contains_key(&agent) =>
-            {
+            Route::Agent { agent, .. } | Route::Remote { agent, .. } if !self.has_agent(&agent) => {
                 tracing::warn!(%agent, %address, "no such delivery agent");
-                Err(Target::Queue(address))
+                Err(Target::queue(address))
             }
             Route::Agent {
                 agent,
                 next_hop: NextHop::Local,
             } => Ok(Target::Hook { agent, address }),
-            Route::Agent { .. } | Route::Remote { .. } => Ok(Target::Queue(address)),
-            // Expansions are followed before this is asked.
-            Route::Unknown | Route::Expand { .. } => {
+            Route::Agent { .. } | Route::Remote { .. } => Ok(Target::queue(address)),
+            Route::Discarded => Ok(Target::Nowhere(address)),
+            Route::Refused { status } => return Err(status.into()),
+            // Expansions and copies are followed before this is asked.
+            Route::Unknown | Route::Expand { .. } | Route::Copied { .. } => {
                 return Err(Status::permanent(1, 1, "no such user here").into());
             }
         })
     }
+
+    /// Only those who proved who they are, trusted hosts, and the process itself
+    /// may send to others' domains; an account that is for mail within the
+    /// server may not.
+    pub(super) async fn relay(&self, session: &SessionInfo) -> Result<Relay, Refusal> {
+        let filter = &session.filter;
+        let allowed = match (&filter.identity, session.kind) {
+            (_, SessionKind::Local) => true,
+            (_, _) if filter.trust == Trust::Trusted => true,
+            (Some(identity), SessionKind::Mx) => self.policy.login_may_relay(&identity.login),
+            (identity, _) => identity.is_some(),
+        };
+        if !allowed {
+            return Ok(Relay::Denied);
+        }
+        let Some(identity) = &filter.identity else {
+            return Ok(Relay::Allowed);
+        };
+        let Some(directory) = &self.parts.directory else {
+            return Ok(Relay::Allowed);
+        };
+        match directory.account(&identity.account).await {
+            Ok(Some(account)) if account.options.sending == Sending::LocalOnly => {
+                Ok(Relay::WithinServer)
+            }
+            Ok(_) => Ok(Relay::Allowed),
+            Err(error) => {
+                tracing::warn!(%error, "can't tell where an account may send");
+                Err(Status::transient(4, 3, "the directory does not answer; try again").into())
+            }
+        }
+    }
+
+    fn has_agent(&self, agent: &Arc<str>) -> bool {
+        self.parts.agents.contains_key(agent)
+    }
 }
 
 impl Target {
+    /// Into the queue, from whom it is.
+    fn queue(address: Address) -> Self {
+        Self::Queue {
+            address,
+            sender: None,
+        }
+    }
+
     /// The address that led here.
     pub(super) fn address(&self) -> &Address {
         match self {
             Self::Mailbox(mailbox) => &mailbox.address,
-            Self::Hook { address, .. } | Self::Queue(address) => address,
+            Self::Hook { address, .. } | Self::Queue { address, .. } | Self::Nowhere(address) => {
+                address
+            }
         }
     }
 
     fn needs_store(&self) -> bool {
-        !matches!(self, Self::Hook { .. })
+        !matches!(self, Self::Hook { .. } | Self::Nowhere(_))
     }
 }
 
@@ -153,7 +246,7 @@ fn names_a_route(address: &Address) -> bool {
     address.local_part().contains(['%', '!', '@'])
 }
 
-fn no_route(error: RouteError) -> Refusal {
+pub(super) fn no_route(error: RouteError) -> Refusal {
     tracing::warn!(%error, "no route now");
     Status::transient(4, 3, "the directory does not answer; try again").into()
 }

@@ -6,6 +6,7 @@
 //! sender in a notice. That costs a second batch, before the reply like the
 //! first.
 
+mod forward;
 mod kept;
 mod waiting;
 
@@ -18,7 +19,7 @@ use super::recipients::Target;
 use super::tell::{NAMED_RECIPIENTS, named};
 use super::transaction::{refusal, status};
 use super::{Accepted, Filing, Intake, Mail, MailboxTarget, Refusal, SessionInfo, SessionKind};
-use crate::address::Address;
+use crate::address::{Address, ReversePath};
 use crate::batch::Batch;
 use crate::envelope::{Envelope, Recipient};
 use crate::event::{Event, EventId, EventName};
@@ -46,9 +47,11 @@ pub(super) struct Settlement<'a> {
     batch: Batch,
     /// Whose the appends of the batch are, in their order.
     filing: Vec<ToFile>,
-    /// For the queue, by what stands before the message and whether an
-    /// operator is to look at it first.
-    queued: BTreeMap<(Bytes, bool), Vec<Recipient>>,
+    /// For the queue.
+    queued: BTreeMap<Entry, Vec<Recipient>>,
+    /// Copies that go on once others are filed: what stands before the message,
+    /// and to whom.
+    onward: Vec<(Bytes, Vec<Address>)>,
     refused: Vec<(Leg, Status)>,
     /// The copy kept of what the batch files.
     copy: Option<Arc<QueueEntry>>,
@@ -57,6 +60,17 @@ pub(super) struct Settlement<'a> {
     shares: Vec<Share>,
     /// Fields of the message's event: whose copies went another way.
     asides: Vec<(&'static str, String)>,
+}
+
+/// What the copies of one queue entry have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    /// What stands before the message.
+    prefix: Bytes,
+    /// An operator is to look at it first.
+    held: bool,
+    /// From whom, where that is not the message's sender.
+    sender: Option<ReversePath>,
 }
 
 /// One recipient's copy on one of its ways.
@@ -69,6 +83,8 @@ struct Leg {
     prefix: Bytes,
     /// Kept apart.
     held: bool,
+    /// From whom, where an address of ours sends it on to another host.
+    sender: Option<ReversePath>,
 }
 
 /// A copy that is filed by the batch.
@@ -110,6 +126,7 @@ impl<'a> Settlement<'a> {
             batch: Batch::default(),
             filing: Vec::new(),
             queued: BTreeMap::new(),
+            onward: Vec::new(),
             refused: Vec::new(),
             copy: None,
             handed_over: HashMap::new(),
@@ -165,6 +182,7 @@ impl<'a> Settlement<'a> {
             address: address.clone(),
             prefix: prefix.clone(),
             held: matches!(plan.disposition, Disposition::Quarantine { .. }),
+            sender: None,
         };
         if self.is_for_the_runner(index, plan) {
             return self.queue_whole(index, targets, prefix.clone());
@@ -178,13 +196,16 @@ impl<'a> Settlement<'a> {
                 }
                 Target::Mailbox(_) if plan.actions.is_empty() => self.queue(&leg),
                 Target::Mailbox(mailbox) => self.file(leg, mailbox, plan),
-                Target::Queue(_) => {
-                    if self.goes_on(&leg, plan) {
+                Target::Queue { sender, .. } => {
+                    let sender = sender.clone();
+                    let leg = Leg { sender, ..leg };
+                    if self.goes_on(&leg, plan).await {
                         self.queue(&leg);
                     }
                 }
+                Target::Nowhere(_) => self.take(index),
                 Target::Hook { agent, .. } => {
-                    if self.goes_on(&leg, plan) {
+                    if self.goes_on(&leg, plan).await {
                         self.hand_over(agent, leg).await;
                     }
                 }
@@ -257,7 +278,7 @@ impl<'a> Settlement<'a> {
     /// Does what the plan says of a copy that leaves this server: true when it
     /// goes to its address at all. There are no folders over there, so that
     /// filing it means sending it.
-    fn goes_on(&mut self, leg: &Leg, plan: &RecipientPlan) -> bool {
+    async fn goes_on(&mut self, leg: &Leg, plan: &RecipientPlan) -> bool {
         let rejected = plan.actions.iter().find_map(|action| match action {
             Action::Reject { reason } => Some(Status::permanent(7, 1, reason.as_str())),
             _ => None,
@@ -276,6 +297,7 @@ impl<'a> Settlement<'a> {
                 Action::Redirect { to } => {
                     let leg = Leg {
                         address: to.clone(),
+                        sender: self.sender_to(to).await,
                         ..leg.clone()
                     };
                     self.queue(&leg);
@@ -405,13 +427,9 @@ impl<'a> Settlement<'a> {
                 continue;
             }
             self.take(copy.leg.index);
-            if copy.redirects.is_empty() {
-                continue;
+            if !copy.redirects.is_empty() {
+                self.onward.push((copy.forwarded, copy.redirects));
             }
-            self.queued
-                .entry((copy.forwarded, false))
-                .or_default()
-                .extend(copy.redirects.into_iter().map(Recipient::new));
         }
     }
 
@@ -431,6 +449,7 @@ impl<'a> Settlement<'a> {
                 self.refuse(leg.index, status);
             }
         }
+        self.forward().await;
         self.enqueue();
         self.commit().await.map(drop)
     }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::head::{Head, Piece, too_long};
-use super::recipients::{MAX_EXPANSION, Relay, Target};
+use super::recipients::{MAX_EXPANSION, Target};
 use super::tell::RefusedAt;
 use super::trace::Reception;
-use super::{Intake, Refusal, SessionInfo, SessionKind};
+use super::{Intake, Refusal, SessionInfo};
 use crate::address::{Address, ForwardPath, ReversePath};
 use crate::envelope::{Envelope, MailParams, Notify, OriginalRecipient, Recipient};
 use crate::event::TraceId;
 use crate::message::ContentWriter;
-use crate::seams::{StoreError, Trust};
+use crate::seams::{Demands, StoreError};
 use crate::status::Status;
 use crate::time::Timestamp;
 
@@ -29,6 +29,10 @@ pub struct Transaction {
     pub(super) envelope: Envelope,
     /// For each recipient of the envelope, where its mail goes.
     pub(super) targets: Vec<Vec<Target>>,
+    /// For each recipient, what is demanded of its mail.
+    pub(super) demands: Vec<Demands>,
+    /// Octets of our own trace field in the message.
+    pub(super) trace_len: u64,
     /// How many targets there are in all.
     pub(super) copies: usize,
     pub(super) writer: Option<ContentWriter>,
@@ -71,6 +75,8 @@ impl Intake {
                 ..Envelope::from_sender(reverse_path)
             },
             targets: Vec::new(),
+            demands: Vec::new(),
+            trace_len: 0,
             copies: 0,
             writer: None,
             head: Head::default(),
@@ -139,8 +145,8 @@ impl Transaction {
         original: Option<OriginalRecipient>,
     ) -> Result<(), Refusal> {
         let address = forward_path.to_address(&self.intake.parts.hostname);
-        let targets = match self.lead(&address).await {
-            Ok(targets) => targets,
+        let (targets, demands) = match self.lead(&address).await {
+            Ok(led) => led,
             Err(refusal) => {
                 self.tell_recipient_refused(&address, &refusal.status);
                 return Err(refusal);
@@ -148,6 +154,7 @@ impl Transaction {
         };
         self.copies = self.copies.saturating_add(targets.len());
         self.targets.push(targets);
+        self.demands.push(demands);
         self.envelope.recipients.push(Recipient {
             address,
             notify,
@@ -157,9 +164,10 @@ impl Transaction {
     }
 
     /// Where mail for `address` goes, when it may be sent there.
-    async fn lead(&mut self, address: &Address) -> Result<Vec<Target>, Refusal> {
+    async fn lead(&mut self, address: &Address) -> Result<(Vec<Target>, Demands), Refusal> {
+        let relay = self.intake.relay(&self.session).await?;
         let sender = &self.envelope.reverse_path;
-        let targets = self.intake.targets(sender, address, self.relay()).await?;
+        let targets = self.intake.targets(sender, address, relay).await?;
         let copies = self.copies.saturating_add(targets.len());
         if copies > MAX_EXPANSION {
             let why = "too many recipients; send to the rest in a message of their own";
@@ -168,26 +176,10 @@ impl Transaction {
         self.intake
             .ask_rcpt(&self.session.filter, &self.envelope.reverse_path, address)
             .await?;
-        Ok(targets)
-    }
-
-    /// Only those who proved who they are, trusted hosts, and the process
-    /// itself may send to others' domains.
-    fn relay(&self) -> Relay {
-        let filter = &self.session.filter;
-        let allowed = match (&filter.identity, self.session.kind) {
-            (_, SessionKind::Local) => true,
-            (_, _) if filter.trust == Trust::Trusted => true,
-            (Some(identity), SessionKind::Mx) => {
-                self.intake.policy.login_may_relay(&identity.login)
-            }
-            (identity, _) => identity.is_some(),
-        };
-        if allowed {
-            Relay::Allowed
-        } else {
-            Relay::Denied
-        }
+        let demands = self.intake.demands(address, &targets).await?;
+        let size = self.envelope.params.size;
+        self.intake.check_demands(address, &demands, size).await?;
+        Ok((targets, demands))
     }
 
     /// DATA: the message follows.
@@ -214,10 +206,11 @@ impl Transaction {
         }
         .received();
         // What this server adds does not count against the sender's size.
+        self.trace_len = received.len() as u64;
         let limit = parts
             .limits
             .message_size
-            .saturating_add(received.len() as u64 + ADDED_ROOM);
+            .saturating_add(self.trace_len + ADDED_ROOM);
         let mut writer = ContentWriter::new(parts.commit.clone(), limit);
         writer
             .write(received.into())

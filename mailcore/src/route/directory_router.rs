@@ -9,20 +9,26 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::handler::{AddressHandler, Delivery};
+use super::host::HostRoute;
+use super::rule_book::RuleBook;
+use super::rules::{Callout, DomainRules, Recipients};
 use crate::account::AccountId;
-use crate::address::{Address, Domain};
+use crate::address::{Address, Domain, ReversePath};
 use crate::mailbox::MailboxName;
 use crate::seams::{
-    Directory, DirectoryError, DomainKind, NextHop, Resolution, Route, RouteError, RouteQuery,
-    Router,
+    AccountRecord, Demands, Directory, DirectoryError, DomainKind, KeepCopy, NextHop, Resolution,
+    Route, RouteError, RouteQuery, Router,
 };
+use crate::status::Status;
 
 /// The port of SMTP between hosts.
 const SMTP_PORT: u16 = 25;
 /// The name under which the agent for other hosts is registered.
 const SMTP_AGENT: &str = "smtp";
 
-/// Routes by the directory.
+/// Routes by the directory, and by the rules for domains and addresses that are
+/// set there ([`DomainRules`]).
 ///
 /// Addresses at the server's own host name and at its own address literals are
 /// served for `postmaster` alone, who is the first local domain's (RFC 5321
@@ -30,6 +36,7 @@ const SMTP_AGENT: &str = "smtp";
 #[derive(Debug)]
 pub struct DirectoryRouter {
     directory: Arc<dyn Directory>,
+    book: RuleBook,
     hostname: Domain,
     own_addresses: Vec<IpAddr>,
     smart_host: Option<(Domain, u16)>,
@@ -41,6 +48,7 @@ impl DirectoryRouter {
     /// domains goes where their MX records say.
     pub fn new(directory: Arc<dyn Directory>, hostname: Domain) -> Self {
         Self {
+            book: RuleBook::new(Arc::clone(&directory)),
             directory,
             hostname,
             own_addresses: Vec::new(),
@@ -71,9 +79,57 @@ impl DirectoryRouter {
         }
     }
 
+    /// The route of an address of a served domain: its handler's, where that
+    /// says one.
+    async fn served(&self, address: &Address, kind: DomainKind) -> Result<Route, RouteError> {
+        let rules = self.book.rules(address.domain()).await?;
+        let Some(handler) = rules.handler(address) else {
+            return self.ordinary(address, kind, &rules, None).await;
+        };
+        let route = match &handler.delivery {
+            Some(Delivery::Addresses(to)) => Route::Expand { to: to.clone() },
+            Some(Delivery::Host(host)) => handed_to(host),
+            Some(Delivery::Agent(agent)) => Route::Agent {
+                agent: Arc::clone(agent),
+                next_hop: NextHop::Local,
+            },
+            Some(Delivery::Discard) => Route::Discarded,
+            Some(Delivery::Refuse(words)) => Route::Refused {
+                status: Status::permanent(7, 1, words.to_string()),
+            },
+            Some(Delivery::Mailbox(_)) | None => {
+                self.ordinary(address, kind, &rules, Some(handler)).await?
+            }
+        };
+        Ok(copied(filed_to(route, handler), handler.copy_to.clone()))
+    }
+
+    async fn ordinary(
+        &self,
+        address: &Address,
+        kind: DomainKind,
+        rules: &DomainRules,
+        handler: Option<&AddressHandler>,
+    ) -> Result<Route, RouteError> {
+        if let DomainKind::Relay { host, port } = kind {
+            if rules.recipients == Recipients::Listed && handler.is_none() {
+                return Ok(Route::Unknown);
+            }
+            return Ok(handed_to(&HostRoute {
+                host,
+                port,
+                protocol: rules.protocol,
+            }));
+        }
+        Ok(match (self.local(address).await?, &rules.unknown_to) {
+            (Route::Unknown, Some(host)) => handed_to(host),
+            (route, _) => route,
+        })
+    }
+
     async fn local(&self, address: &Address) -> Result<Route, RouteError> {
         match self.directory.resolve(address).await.map_err(unavailable)? {
-            Resolution::Account(account) => self.mailbox(account).await,
+            Resolution::Account(account) => self.account(account).await,
             Resolution::Alias(to) => Ok(Route::Expand { to }),
             // Who may write to them is not decided by a router, so that nothing
             // is let in for them before something decides it.
@@ -84,15 +140,20 @@ impl DirectoryRouter {
         }
     }
 
-    async fn mailbox(&self, id: AccountId) -> Result<Route, RouteError> {
+    async fn account(&self, id: AccountId) -> Result<Route, RouteError> {
         let account = self.directory.account(&id).await.map_err(unavailable)?;
-        Ok(match account {
-            Some(account) => Route::Mailbox {
-                account: id,
-                mailbox: MailboxName::inbox(),
-                quota: account.quota_limit(),
+        let Some(account) = account else {
+            return Ok(Route::Unknown);
+        };
+        let redirect = account.options.redirect.clone();
+        Ok(match redirect {
+            None => inbox(account),
+            Some(redirect) => match redirect.copy {
+                KeepCopy::No => Route::Expand {
+                    to: vec![redirect.to],
+                },
+                KeepCopy::Yes => copied(inbox(account), vec![redirect.to]),
             },
-            None => Route::Unknown,
         })
     }
 
@@ -111,22 +172,101 @@ impl DirectoryRouter {
         }
     }
 
-    fn remote(&self, domain: &Domain) -> Route {
-        let next_hop = match (&self.smart_host, domain.as_ip()) {
-            (Some((host, port)), _) => NextHop::Host {
+    async fn remote(&self, query: &RouteQuery<'_>) -> Result<Route, RouteError> {
+        let domain = query.address.domain();
+        let outbound = self.outbound(query.reverse_path).await?;
+        let next_hop = match (outbound, &self.smart_host, domain.as_ip()) {
+            (Some(host), ..) => host.next_hop(),
+            (None, Some((host, port)), _) => NextHop::Host {
                 host: host.clone(),
                 port: *port,
             },
-            (None, Some(_)) => NextHop::Host {
+            (None, None, Some(_)) => NextHop::Host {
                 host: domain.clone(),
                 port: SMTP_PORT,
             },
-            (None, None) => NextHop::Mx(domain.clone()),
+            (None, None, None) => NextHop::Mx(domain.clone()),
         };
-        Route::Remote {
+        Ok(Route::Remote {
             agent: self.agent.clone(),
             next_hop,
+        })
+    }
+
+    /// The host by which the sender's domain, when it is ours, has its mail
+    /// leave.
+    async fn outbound(
+        &self,
+        sender: Option<&ReversePath>,
+    ) -> Result<Option<HostRoute>, RouteError> {
+        let Some(sender) = sender.and_then(ReversePath::address) else {
+            return Ok(None);
+        };
+        let domain = sender.domain();
+        let served = self.directory.domain(domain).await.map_err(unavailable)?;
+        match served {
+            Some(_) => Ok(self.book.rules(domain).await?.outbound.clone()),
+            None => Ok(None),
         }
+    }
+}
+
+fn inbox(account: AccountRecord) -> Route {
+    Route::Mailbox {
+        quota: account.quota_limit(),
+        account: account.id,
+        mailbox: MailboxName::inbox(),
+    }
+}
+
+fn handed_to(host: &HostRoute) -> Route {
+    Route::Agent {
+        agent: host.protocol.agent().into(),
+        next_hop: host.next_hop(),
+    }
+}
+
+/// The route with the mailbox that a handler names.
+fn filed_to(route: Route, handler: &AddressHandler) -> Route {
+    let Some(Delivery::Mailbox(wanted)) = &handler.delivery else {
+        return route;
+    };
+    match route {
+        Route::Mailbox { account, quota, .. } => Route::Mailbox {
+            account,
+            mailbox: wanted.clone(),
+            quota,
+        },
+        Route::Copied { route, to } => Route::Copied {
+            route: Box::new(filed_to(*route, handler)),
+            to,
+        },
+        other => other,
+    }
+}
+
+/// The route with copies for others.
+fn copied(route: Route, copies: Vec<Address>) -> Route {
+    if copies.is_empty() {
+        return route;
+    }
+    match route {
+        Route::Expand { mut to } => {
+            to.extend(copies);
+            Route::Expand { to }
+        }
+        Route::Copied { route, mut to } => {
+            to.extend(copies);
+            Route::Copied { route, to }
+        }
+        // Watching what nobody takes needs no copy of a refusal; what is
+        // dropped for its recipient is still for those who watch.
+        Route::Unknown | Route::Refused { .. } => route,
+        Route::Discarded => Route::Expand { to: copies },
+        route => Route::Copied {
+            route: Box::new(route),
+            to: copies,
+        },
     }
 }
 
@@ -141,14 +281,33 @@ impl Router for DirectoryRouter {
         let domain = address.domain();
         let served = self.directory.domain(domain).await.map_err(unavailable)?;
         match served.map(|record| record.kind) {
-            Some(DomainKind::Local | DomainKind::Alias { .. }) => self.local(address).await,
-            Some(DomainKind::Relay { host, port }) => Ok(Route::Agent {
-                agent: self.agent.clone(),
-                next_hop: NextHop::Host { host, port },
-            }),
+            Some(kind) => self.served(address, kind).await,
             None if self.is_own_host(domain) => self.own_postmaster(address).await,
-            None => Ok(self.remote(domain)),
+            None => self.remote(query).await,
         }
+    }
+
+    async fn demands(&self, address: &Address) -> Result<Demands, RouteError> {
+        let domain = address.domain();
+        let served = self.directory.domain(domain).await.map_err(unavailable)?;
+        let Some(served) = served else {
+            return Ok(Demands::default());
+        };
+        let rules = self.book.rules(domain).await?;
+        let handler = rules.handler(address);
+        let mut demands = Demands::default()
+            .at_most(rules.max_size)
+            .at_most(handler.and_then(|it| it.max_size));
+        demands.attachments = handler.map(|it| it.attachments).unwrap_or_default();
+        // Who has a place of its own is not asked for.
+        let elsewhere = handler.is_some_and(|it| it.delivery.is_some());
+        if let DomainKind::Relay { host, port } = served.kind
+            && rules.callout == Callout::On
+            && !elsewhere
+        {
+            demands.known_to = Some(NextHop::Host { host, port });
+        }
+        Ok(demands)
     }
 }
 

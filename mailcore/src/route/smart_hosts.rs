@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::address::{Address, Domain, ReversePath};
-use crate::seams::{NextHop, Route, RouteError, RouteQuery, Router};
+use crate::seams::{Demands, NextHop, Route, RouteError, RouteQuery, Router};
 
 /// Whose mail a rule is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +115,14 @@ impl Router for SmartHosts {
             },
             (route, _) => route,
         })
+    }
+
+    async fn demands(&self, address: &Address) -> Result<Demands, RouteError> {
+        self.router.demands(address).await
+    }
+
+    async fn forwarded_sender(&self, sender: &ReversePath) -> Result<ReversePath, RouteError> {
+        self.router.forwarded_sender(sender).await
     }
 }
 

@@ -11,6 +11,7 @@ mod certificates;
 mod clock;
 mod commit;
 mod delivery_agent;
+mod demands;
 mod dialer;
 mod directory;
 mod entropy;
@@ -32,6 +33,7 @@ pub use certificates::Certificates;
 pub use clock::{Clock, SystemClock};
 pub use commit::{Commit, CommitError, Stage};
 pub use delivery_agent::{DeliveryAgent, DeliveryJob};
+pub use demands::{Attachments, Demands};
 pub use dialer::{BoxStream, DialError, Dialer, Stream, TcpDialer};
 pub use directory::{
     AccountChange, AccountOptions, AccountRecord, AccountSummary, AccountTemplate, AddressLine,

@@ -9,7 +9,8 @@ use thiserror::Error;
 use crate::account::AccountId;
 use crate::address::{Address, Domain, ReversePath};
 use crate::mailbox::MailboxName;
-use crate::seams::QuotaLimit;
+use crate::seams::{Demands, QuotaLimit};
+use crate::status::Status;
 
 /// Decides where an address leads. Asked at RCPT and again at each delivery
 /// attempt, so that changes take effect on queued mail. May look into the
@@ -18,6 +19,22 @@ use crate::seams::QuotaLimit;
 pub trait Router: Debug + Send + Sync {
     /// The route of an address.
     async fn route(&self, query: &RouteQuery<'_>) -> Result<Route, RouteError>;
+
+    /// What a message must be like to be taken for an address. Asked at RCPT;
+    /// an address that nobody demands anything for has the default. A router
+    /// over another one passes this on.
+    async fn demands(&self, address: &Address) -> Result<Demands, RouteError> {
+        let _ = address;
+        Ok(Demands::default())
+    }
+
+    /// As whom a message of this sender is handed to another host when an
+    /// address of ours sends it on there: notices must find back, and the
+    /// sender's domain names the hosts that may use it (RFC 7208 section 2.4).
+    /// A router over another one passes this on.
+    async fn forwarded_sender(&self, sender: &ReversePath) -> Result<ReversePath, RouteError> {
+        Ok(sender.clone())
+    }
 }
 
 /// What a route is asked for.
@@ -73,6 +90,21 @@ pub enum Route {
         /// Which. Routed in their turn, up to a depth.
         to: Vec<Address>,
     },
+    /// One place takes it, and others get a copy: an account that passes its
+    /// mail on and keeps it, an address that is watched.
+    Copied {
+        /// A mailbox or an agent.
+        route: Box<Route>,
+        /// Who gets copies. Routed in their turn.
+        to: Vec<Address>,
+    },
+    /// Nobody gets it, and the sender is told so.
+    Refused {
+        /// In these words.
+        status: Status,
+    },
+    /// Nobody gets it, and the sender is not told.
+    Discarded,
     /// The domain is ours and the address is not there.
     Unknown,
     /// The domain is not ours: for senders that may relay.

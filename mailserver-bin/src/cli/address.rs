@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::CliError;
 use crate::control::Request;
 use crate::control::addresses::AddressRequest;
+use crate::control::handlers::HandlerRequest;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -27,6 +28,9 @@ pub(super) enum Command {
     },
     /// Takes such lines from standard input, all or none
     Import,
+    /// What is done with single addresses' mail before anything else
+    #[command(subcommand)]
+    Handler(HandlerRequest),
     /// Serves an address again
     Enable {
         /// `ann@example.com`
@@ -42,6 +46,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn request(self) -> Result<Request, CliError> {
         let request = match self {
+            Self::Handler(request) => return Ok(Request::Handler { request }),
             Self::List { text, domain } => AddressRequest::List { text, domain },
             Self::Export { domain } => AddressRequest::Export { domain },
             Self::Enable { address } => AddressRequest::Enable { address },

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::control::Request;
 use crate::control::accounts::Options;
+use crate::control::rules::Rules;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -31,6 +32,18 @@ pub(super) enum Command {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Sets how a domain's mail is taken, and shows what holds
+    Set {
+        /// `example.com`
+        domain: String,
+        #[command(flatten)]
+        rules: Box<Rules>,
+    },
+    /// Shows how a domain's mail is taken
+    Show {
+        /// `example.com`
+        domain: String,
+    },
     /// Lists the domains served
     List,
     /// Stops serving a domain that has no accounts or aliases
@@ -54,6 +67,8 @@ impl Command {
             },
             Self::Default { domain } => Request::DomainDefault { domain },
             Self::Template { domain, options } => Request::DomainTemplate { domain, options },
+            Self::Set { domain, rules } => Request::DomainSet { domain, rules },
+            Self::Show { domain } => Request::DomainShow { domain },
             Self::List => Request::DomainList,
             Self::Remove { domain } => Request::DomainRemove { domain },
         }

@@ -1,13 +1,13 @@
 //! Carries out commands on the directory; those on the queue are
 //! [`super::queue`]'s.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailcore::account::AccountId;
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
 use mailcore::queue::QueueRunner;
+use mailcore::route::HostRoute;
 use mailcore::schedule::Scheduler;
 use mailcore::seams::{AccountTemplate, Administration, Directory, DirectoryWrite, DomainKind};
 use mailcore::server::Stores;
@@ -68,6 +68,9 @@ impl Admin {
             | Request::DomainRemove { .. }
             | Request::DomainDefault { .. }
             | Request::DomainTemplate { .. } => self.domain(request).await,
+            Request::DomainSet { domain, rules } => self.set_rules(&domain, *rules).await,
+            Request::DomainShow { domain } => self.show_rules(&domain).await,
+            Request::Handler { request } => self.handler(request).await,
             Request::AccountChange { request } => self.change_account(request).await,
             Request::Address { request } => self.address(request).await,
             Request::List { request } => self.list(request).await,
@@ -294,18 +297,9 @@ pub(super) fn parse_domain(text: &str) -> Result<Domain, String> {
     Domain::parse(text).map_err(|error| format!("\"{text}\": {error}"))
 }
 
-/// `host`, `host:port`, `192.0.2.1:2525`, `[2001:db8::1]:2525`.
+/// The host that a domain is relayed to, as [`HostRoute`] writes it.
 fn parse_relay(text: &str) -> Result<DomainKind, String> {
-    let (host, port) = match (text.parse::<IpAddr>(), text.rsplit_once(':')) {
-        (Err(_), Some((host, port))) => (host, port),
-        _ => (text, "25"),
-    };
-    let port = port.parse().ok().filter(|port| *port > 0);
-    let port = port.ok_or_else(|| format!("\"{text}\": the port must be 1 to 65535"))?;
-    let host = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(ip) => Domain::literal(ip),
-        Err(_) => parse_domain(host)?,
-    };
+    let HostRoute { host, port, .. } = text.parse().map_err(words)?;
     Ok(DomainKind::Relay { host, port })
 }
 
@@ -320,23 +314,4 @@ fn secret(Password(text): Password) -> Result<Secret, String> {
         ));
     }
     Ok(Secret::new(text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_relay_is_a_host_or_address_with_or_without_port() {
-        let read = |text| match parse_relay(text) {
-            Ok(DomainKind::Relay { host, port }) => format!("{host} {port}"),
-            other => format!("{other:?}"),
-        };
-        assert_eq!(read("mx.example.net"), "mx.example.net 25");
-        assert_eq!(read("mx.example.net:2525"), "mx.example.net 2525");
-        assert_eq!(read("192.0.2.1:26"), "[192.0.2.1] 26");
-        assert_eq!(read("2001:db8::1"), "[IPv6:2001:db8::1] 25");
-        assert_eq!(read("[2001:db8::1]:26"), "[IPv6:2001:db8::1] 26");
-        assert!(parse_relay("mx.example.net:0").is_err());
-    }
 }

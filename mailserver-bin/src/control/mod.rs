@@ -12,9 +12,11 @@ pub(crate) mod admin;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod groups;
+pub(crate) mod handlers;
 pub(crate) mod lists;
 pub(crate) mod offline;
 pub(crate) mod queue;
+pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod server;
 
@@ -48,6 +50,16 @@ pub(crate) enum Request {
     DomainList,
     DomainRemove {
         domain: String,
+    },
+    DomainSet {
+        domain: String,
+        rules: Box<rules::Rules>,
+    },
+    DomainShow {
+        domain: String,
+    },
+    Handler {
+        request: handlers::HandlerRequest,
     },
     AccountAdd {
         address: String,

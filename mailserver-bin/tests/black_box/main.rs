@@ -7,6 +7,7 @@ mod commands;
 mod directory;
 mod log;
 mod queue;
+mod routing;
 mod schedule;
 mod server;
 mod support;

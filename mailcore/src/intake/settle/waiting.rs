@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Leg, Settlement};
+use super::{Entry, Leg, Settlement};
 use crate::batch::SpoolChange;
 use crate::envelope::Recipient;
 use crate::event::EventName;
@@ -23,10 +23,13 @@ impl Settlement<'_> {
         let Some(recipient) = self.envelope.recipients.get(index) else {
             return;
         };
-        self.queued
-            .entry((prefix, false))
-            .or_default()
-            .push(recipient.clone());
+        let entry = Entry {
+            prefix,
+            held: false,
+            sender: None,
+        };
+        let queued = self.queued.entry(entry).or_default();
+        queued.push(recipient.clone());
         self.take(index);
         if let Some(share) = self.shares.get_mut(index) {
             let addresses = targets.iter().map(|target| target.address().clone());
@@ -43,10 +46,12 @@ impl Settlement<'_> {
             address: leg.address.clone(),
             ..recipient.clone()
         };
-        self.queued
-            .entry((leg.prefix.clone(), leg.held))
-            .or_default()
-            .push(recipient);
+        let entry = Entry {
+            prefix: leg.prefix.clone(),
+            held: leg.held,
+            sender: leg.sender.clone(),
+        };
+        self.queued.entry(entry).or_default().push(recipient);
         if let Some(share) = self.shares.get_mut(leg.index) {
             share.taken = true;
             share.pending.push(leg.address.clone());
@@ -55,11 +60,13 @@ impl Settlement<'_> {
 
     /// Makes queue entries of what is queued.
     pub(super) fn enqueue(&mut self) {
-        for ((prefix, held), recipients) in std::mem::take(&mut self.queued) {
+        for (common, recipients) in std::mem::take(&mut self.queued) {
             for recipients in recipients.chunks(RECIPIENTS_PER_ENTRY) {
-                let entry = self.entry(prefix.clone(), recipients);
+                let entry = self.entry(common.prefix.clone(), recipients);
+                let sender = common.sender.clone();
                 let entry = QueueEntry {
-                    progress: match held {
+                    reverse_path: sender.unwrap_or_else(|| entry.reverse_path.clone()),
+                    progress: match common.held {
                         true => entry.progress.in_state(EntryState::Held),
                         false => entry.progress,
                     },
@@ -70,7 +77,7 @@ impl Settlement<'_> {
                     .with("queue", entry.id)
                     .with("to", named(recipients))
                     .with("recipients", recipients.len());
-                let event = if held {
+                let event = if common.held {
                     event.with("held", "yes")
                 } else {
                     event

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::destination::PutOff;
 use super::destinations::{Claim, Finding, HopKey};
-use super::expand::{Routed, no_agent};
+use super::expand::{Errand, Routed, no_agent};
 use super::held::LeaseCell;
 use super::line::Rank;
 use super::slots::Lane;
@@ -122,8 +122,8 @@ impl QueueRunner {
         };
         let mut running = JoinSet::new();
         let mut pending = HashMap::new();
-        for (key, recipients) in jobs {
-            let claim = match self.claim(entry, &key) {
+        for (errand, recipients) in jobs {
+            let claim = match self.claim(entry, &errand.hop) {
                 Ok(claim) => claim,
                 Err(put_off) => {
                     round.put_off(recipients, &put_off);
@@ -131,7 +131,7 @@ impl QueueRunner {
                 }
             };
             let job = Job {
-                key,
+                errand,
                 recipients: recipients.clone(),
                 claim,
                 deadline,
@@ -171,11 +171,12 @@ impl QueueRunner {
 
     async fn job(&self, entry: &QueueEntry, job: Job) -> JobEnd {
         let Job {
-            key,
+            errand,
             recipients,
             mut claim,
             deadline,
         } = job;
+        let key = errand.hop;
         let Some(agent) = self.seams.agents.get(&key.0).cloned() else {
             return JobEnd::Done(defer_all(recipients, &no_agent(&key.0)), None);
         };
@@ -200,7 +201,7 @@ impl QueueRunner {
         let began = clock.monotonic();
         let job = DeliveryJob {
             trace: entry.trace,
-            reverse_path: entry.reverse_path.clone(),
+            reverse_path: errand.reverse_path,
             params: entry.params.clone(),
             recipients: recipients.clone(),
             next_hop: key.1.clone(),
@@ -250,7 +251,7 @@ fn gather(entry: &QueueEntry, ended: Ended, pending: &mut Pending, round: &mut R
 
 /// What one job needs.
 struct Job {
-    key: HopKey,
+    errand: Errand,
     recipients: Vec<Recipient>,
     claim: Claim,
     deadline: Monotonic,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::QueueRunner;
 use super::destinations::HopKey;
-use crate::address::Address;
+use crate::address::{Address, ReversePath};
 use crate::envelope::Recipient;
 use crate::queue::QueueEntry;
 use crate::seams::{NextHop, Route, RouteQuery};
@@ -24,9 +24,19 @@ const MAILBOX_AGENT: &str = "mailbox";
 pub(super) struct Routed {
     /// Those that an agent takes, by where they go. Ordered, so that a run under
     /// test repeats.
-    pub(super) jobs: BTreeMap<HopKey, Vec<Recipient>>,
+    pub(super) jobs: BTreeMap<Errand, Vec<Recipient>>,
     /// Those that need no agent.
     pub(super) done: Vec<(Recipient, Outcome)>,
+}
+
+/// What one job has in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Errand {
+    /// Where it goes.
+    pub(super) hop: HopKey,
+    /// From whom: another sender than the entry's where an address of ours
+    /// sends a message on to another host.
+    pub(super) reverse_path: ReversePath,
 }
 
 /// An address still to be routed and the aliases that led to it.
@@ -65,17 +75,48 @@ impl QueueRunner {
                     continue;
                 }
             };
+            // Copies are made where a message is filed, so that who has one does
+            // not get another each time that the first place is tried again.
+            let route = match route {
+                Route::Copied { route, .. } => *route,
+                other => other,
+            };
+            let errand = |hop| Errand {
+                hop,
+                reverse_path: entry.reverse_path.clone(),
+            };
             match route {
                 Route::Mailbox { .. } => {
-                    routed.add((MAILBOX_AGENT.into(), NextHop::Local), leg.recipient);
+                    let hop = (MAILBOX_AGENT.into(), NextHop::Local);
+                    routed.add(errand(hop), leg.recipient);
+                }
+                Route::Remote { agent, next_hop } if !leg.through.is_empty() => {
+                    let router = &self.seams.router;
+                    match router.forwarded_sender(&entry.reverse_path).await {
+                        Ok(reverse_path) => {
+                            let hop = (agent, next_hop);
+                            routed.add(Errand { hop, reverse_path }, leg.recipient);
+                        }
+                        Err(error) => {
+                            let status = Status::transient(3, 0, error.to_string());
+                            routed.fail(leg.recipient, status);
+                        }
+                    }
                 }
                 Route::Agent { agent, next_hop } | Route::Remote { agent, next_hop } => {
-                    routed.add((agent, next_hop), leg.recipient);
+                    routed.add(errand((agent, next_hop)), leg.recipient);
                 }
+                Route::Refused { status } => routed.fail(leg.recipient, status),
+                Route::Discarded => routed.done.push((leg.recipient, Outcome::Delivered)),
                 Route::Unknown => {
                     routed.fail(leg.recipient, Status::permanent(1, 1, "no such user here"));
                 }
                 Route::Expand { to } => routed.expand(leg, to, &mut legs),
+                // Within a copy there is one place and nothing more.
+                Route::Copied { .. } => {
+                    let status = Status::transient(3, 5, "the router copies copies");
+                    routed.fail(leg.recipient, status);
+                }
             }
         }
         routed
@@ -83,8 +124,8 @@ impl QueueRunner {
 }
 
 impl Routed {
-    fn add(&mut self, key: HopKey, recipient: Recipient) {
-        self.jobs.entry(key).or_default().push(recipient);
+    fn add(&mut self, errand: Errand, recipient: Recipient) {
+        self.jobs.entry(errand).or_default().push(recipient);
     }
 
     fn fail(&mut self, recipient: Recipient, status: Status) {

@@ -1,0 +1,56 @@
+//! Commands on how mail is taken, with and without a running server.
+
+use crate::support::Home;
+
+#[test]
+fn a_domain_is_given_rules_that_hold_at_once_and_survive() {
+    let home = Home::new();
+    let server = home.start();
+    let set = home.ok(&["domain", "set", "example.test", "--max-size", "1kB"]);
+    assert!(set.contains("max size  1000"), "{set}");
+    let mut smtp = server.dial("smtp");
+    smtp.line();
+    smtp.ask("EHLO x");
+    smtp.ask("MAIL FROM:<a@b.test> SIZE=2000");
+    let reply = smtp.ask("RCPT TO:<admin@example.test>");
+    assert!(reply.starts_with("552 5.3.4"), "{reply}");
+    server.stop();
+    let shown = home.ok(&["domain", "show", "example.test"]);
+    assert!(shown.contains("example.test: mailboxes here"), "{shown}");
+    assert!(shown.contains("max size  1000"), "{shown}");
+    for (args, said) in [
+        (["--max-size", "big"], "not a size"),
+        (["--unknown-to", "a b"], "HOST:PORT"),
+        (["--callout", "yes"], "for relayed domains"),
+        (["--separator", "ab"], "write one sign"),
+    ] {
+        let done = home.run(&[&["domain", "set", "example.test"], &args[..]].concat());
+        assert_eq!(done.code, 1, "{done:?}");
+        assert!(done.stderr.contains(said), "{done:?}");
+    }
+}
+
+#[test]
+fn an_address_is_given_a_handler() {
+    let home = Home::new();
+    let server = home.start();
+    let words = "write to sales@example.test";
+    home.ok(&[
+        "address",
+        "handler",
+        "set",
+        "old@example.test",
+        "--refuse",
+        words,
+    ]);
+    let reply = server
+        .dial("smtp")
+        .mail("a@b.test", "old@example.test", "Subject: x\r\n\r\nx");
+    assert!(reply.starts_with("550 5.7.1 write to sales"), "{reply}");
+    let listed = home.ok(&["address", "handler", "list"]);
+    assert_eq!(listed, format!("old@example.test  refuse {words}\n"));
+    home.ok(&["address", "handler", "remove", "old@example.test"]);
+    let gone = home.run(&["address", "handler", "show", "old@example.test"]);
+    assert_eq!(gone.code, 1);
+    server.stop();
+}
