@@ -8,6 +8,7 @@
 mod directory_router;
 mod handler;
 mod host;
+mod masked;
 pub mod mx;
 mod onward;
 mod rule_book;
@@ -17,6 +18,7 @@ mod smart_hosts;
 pub use directory_router::DirectoryRouter;
 pub use handler::{AddressHandler, Delivery, HandlerError};
 pub use host::{HostError, HostRoute, Protocol};
+pub use masked::masked_local_part;
 pub(crate) use onward::onward;
 pub use rules::{Callout, DomainRules, Recipients, RuleError, SubAddresses, handler_key, keys};
 pub use smart_hosts::{SmartHost, SmartHostRule, SmartHostRules, SmartHosts};

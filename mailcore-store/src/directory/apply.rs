@@ -2,10 +2,12 @@
 //! for live use, for loading a file, and for the memory directory.
 
 use mailcore::address::{Address, Domain};
+use mailcore::route::keys;
 use mailcore::seams::{AddressState, Role, Scope, ScriptKind};
 use std::sync::Arc;
 
 use super::keep::{AccountRow, Change, ScriptKey};
+use super::patterns::Lookup;
 use super::table::{
     Account, AccountSecrets, Alias, Group, List, Script, Served, Table, domain_key,
 };
@@ -57,12 +59,15 @@ impl Table {
             | Change::AddToGroup(..)
             | Change::RemoveFromGroup(..)) => self.apply_to_group(group),
             Change::PutSetting(scope, key, value) => {
-                self.settings.entry(scope).or_default().insert(key, value);
+                let values = self.settings.entry(scope.clone()).or_default();
+                values.insert(Arc::clone(&key), value);
+                self.look_again(scope, &key);
             }
             Change::RemoveSetting(scope, key) => {
                 if let Some(values) = self.settings.get_mut(&scope) {
                     values.remove(&key);
                 }
+                self.look_again(scope, &key);
             }
             script @ (Change::PutScript(..)
             | Change::RenameScript(..)
@@ -70,6 +75,16 @@ impl Table {
             | Change::RemoveScript(_)) => self.apply_to_script(script),
             secret => self.apply_to_secret(secret),
         }
+    }
+
+    /// Reads what a scope's settings say of addresses, when one of those that
+    /// do has changed.
+    fn look_again(&mut self, scope: Scope, key: &str) {
+        if ![keys::SEPARATOR, keys::CATCH_ALL, keys::PATTERNS].contains(&key) {
+            return;
+        }
+        let lookup = self.settings.get(&scope).map(Lookup::new);
+        self.lookups.insert(scope, lookup.unwrap_or_default());
     }
 
     /// Numbers up to this one are taken.
@@ -101,6 +116,7 @@ impl Table {
 
     fn forget_scope(&mut self, scope: &Scope) {
         self.settings.remove(scope);
+        self.lookups.remove(scope);
         for kind in [ScriptKind::Sieve, ScriptKind::Rules] {
             self.scripts.remove(&(scope.clone(), kind));
         }

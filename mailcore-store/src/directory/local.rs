@@ -306,7 +306,8 @@ impl<K: Keep> Shared<K> {
         let mut settings = false;
         let mut table = self.table_mut();
         for change in changes {
-            settings |= change.section() == Section::Settings;
+            // A domain that comes or goes takes what was set for it along.
+            settings |= matches!(change.section(), Section::Settings | Section::Domains);
             let script = match &change {
                 Change::PutScript(key, text) if K::HOLDS_SCRIPTS => {
                     Some((key.clone(), text.len() as u64))
@@ -345,11 +346,18 @@ impl<K: Keep> Directory for LocalDirectory<K> {
     }
 
     async fn resolve(&self, address: &Address) -> Result<Resolution, DirectoryError> {
-        self.read(|table| match table.resolve(address) {
-            Resolution::Unknown => table.check_names().map(|()| Resolution::Unknown),
+        self.read(|table| match table.listed(address) {
             // Some of its targets may be missing.
-            alias @ Resolution::Alias(_) => table.check_writable(Section::Aliases).map(|()| alias),
-            found => Ok(found),
+            Some(alias @ Resolution::Alias(_)) => {
+                table.check_writable(Section::Aliases).map(|()| alias)
+            }
+            Some(found) if found != Resolution::Unknown => Ok(found),
+            unknown => {
+                // Nor may a pattern take what is another's and can't be read.
+                table.check_names()?;
+                let found = unknown.or_else(|| table.by_pattern(address));
+                Ok(found.unwrap_or(Resolution::Unknown))
+            }
         })
         .await?
     }

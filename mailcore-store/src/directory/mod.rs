@@ -19,6 +19,7 @@ mod keep;
 mod lists;
 mod local;
 mod passwords;
+mod patterns;
 mod scripts;
 mod seal;
 mod secrets;
@@ -36,7 +37,7 @@ pub use local::{LocalDirectory, MemoryDirectory};
 pub use passwords::PasswordHashing;
 pub use scripts::ScriptLimits;
 pub use seal::StoreKey;
-pub use settings::{MAX_SETTING_VALUE, MAX_SETTINGS};
+pub use settings::{MAX_DOMAIN_SETTINGS, MAX_SETTING_VALUE, MAX_SETTINGS};
 #[cfg(feature = "sqlite-directory")]
 pub use sqlite::{Database, SqliteDirectory};
 pub use table::Table;

@@ -5,16 +5,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mailcore::account::AccountId;
 use mailcore::address::Domain;
+use mailcore::route::{DomainRules, keys};
 use mailcore::seams::{DirectoryError, MAX_SETTING_KEY, Scope, Settings};
 use tokio::sync::watch;
 
 use super::keep::{Change, Keep, Section};
 use super::local::LocalDirectory;
+use super::patterns::Lookup;
 
 /// Octets allowed in a setting's value.
 pub const MAX_SETTING_VALUE: usize = 64 * 1024;
 /// Settings allowed at one scope.
 pub const MAX_SETTINGS: usize = 1_000;
+/// Settings allowed for a domain: among them is one for each address with a
+/// handler.
+pub const MAX_DOMAIN_SETTINGS: usize = 100_000;
 
 #[async_trait]
 impl<K: Keep> Settings for LocalDirectory<K> {
@@ -57,15 +62,20 @@ impl<K: Keep> Settings for LocalDirectory<K> {
         value: Option<&str>,
     ) -> Result<(), DirectoryError> {
         check(key, value)?;
+        check_rule(key, value)?;
         let (scope, key): (Scope, Arc<str>) = (scope.clone(), key.into());
         let value: Option<Arc<str>> = value.map(Into::into);
         self.change(move |table| {
             let scope = table.expect_scope(&scope)?;
             let values = table.settings.get(&scope);
             let known = values.is_some_and(|it| it.contains_key(&key));
-            if !known && values.is_some_and(|it| it.len() >= MAX_SETTINGS) {
+            let most = match scope {
+                Scope::Domain(_) => MAX_DOMAIN_SETTINGS,
+                _ => MAX_SETTINGS,
+            };
+            if !known && values.is_some_and(|it| it.len() >= most) {
                 return Err(DirectoryError::Invalid(format!(
-                    "up to {MAX_SETTINGS} settings are kept at one scope"
+                    "up to {most} settings are kept at one scope"
                 )));
             }
             Ok(match value {
@@ -79,6 +89,19 @@ impl<K: Keep> Settings for LocalDirectory<K> {
 
     fn watch(&self) -> Option<watch::Receiver<u64>> {
         Some(self.settings_changes())
+    }
+}
+
+/// Refuses rules that could not be read: all of a domain's mail would wait.
+fn check_rule(key: &str, value: Option<&str>) -> Result<(), DirectoryError> {
+    let Some(value) = value else {
+        return Ok(());
+    };
+    let set = DomainRules::default().set(key, value);
+    set.map_err(|error| DirectoryError::Invalid(error.to_string()))?;
+    match key {
+        keys::PATTERNS => Lookup::check(value).map_err(DirectoryError::Invalid),
+        _ => Ok(()),
     }
 }
 

@@ -12,12 +12,11 @@ use mailcore::seams::{
 };
 
 use super::keep::{AccountRow, AppPasswordRow, Damage, Extent, Section};
+use super::patterns::Lookup;
 
 /// Aliases of aliases followed to see whether an account may send as one, and
 /// domains that stand for another.
 const MAX_ALIAS_DEPTH: usize = 8;
-/// Separates a user from a detail (RFC 5233 section 1).
-const SUB_ADDRESS: char = '+';
 /// The sections that addresses are in.
 const NAMES: [Section; 5] = [
     Section::Domains,
@@ -41,6 +40,8 @@ pub struct Table {
     pub(super) groups: BTreeMap<GroupName, Group>,
     pub(super) groups_of: HashMap<AccountId, BTreeSet<GroupName>>,
     pub(super) settings: HashMap<Scope, BTreeMap<Arc<str>, Arc<str>>>,
+    /// What the settings say of addresses, where they say something.
+    pub(super) lookups: HashMap<Scope, Lookup>,
     pub(super) scripts: HashMap<(Scope, ScriptKind), BTreeMap<Arc<str>, Script>>,
     pub(super) last_seq: u64,
     pub(super) damage: Vec<Damage>,
@@ -107,12 +108,6 @@ pub(super) fn key(address: &Address) -> Address {
         return folded;
     }
     Address::new(folded.local_part(), domain_key(folded.domain())).unwrap_or(folded)
-}
-
-/// The address without its detail, when it has one.
-fn without_detail(address: &Address) -> Option<Address> {
-    let (user, _) = address.local_part().split_once(SUB_ADDRESS)?;
-    Address::new(user, address.domain().clone()).ok()
 }
 
 /// Addresses that every domain answers (RFC 2142 sections 4 and 5, RFC 5321
@@ -199,23 +194,53 @@ impl Table {
             .collect()
     }
 
-    /// What an address stands for: itself, else without its detail, else by
-    /// duty.
+    /// What an address stands for.
     pub(super) fn resolve(&self, address: &Address) -> Resolution {
+        let found = self.listed(address);
+        let found = found.or_else(|| self.by_pattern(address));
+        found.unwrap_or(Resolution::Unknown)
+    }
+
+    /// What is listed under an address: itself, else without its detail, else
+    /// by duty. One that is switched off is unknown, and stays so whatever a
+    /// pattern says.
+    pub(super) fn listed(&self, address: &Address) -> Option<Resolution> {
         let address = self.canonical(address);
         if let Some(found) = self.switched_on(&address) {
-            return found;
+            return Some(found);
         }
-        let user = without_detail(&address);
+        let user = self.without_detail(&address);
         if let Some(found) = user.as_ref().and_then(|user| self.switched_on(user)) {
-            return found;
+            return Some(found);
         }
+        let off = self.exact(&address).is_some();
         let user = user.unwrap_or(address);
-        if !is_duty(user.local_part()) {
-            return Resolution::Unknown;
+        if is_duty(user.local_part()) {
+            return self.in_charge(user.domain()).map(Resolution::Account);
         }
-        self.in_charge(user.domain())
-            .map_or(Resolution::Unknown, Resolution::Account)
+        (off || self.exact(&user).is_some()).then_some(Resolution::Unknown)
+    }
+
+    /// What an address that is not listed stands for by a pattern or because
+    /// everything else goes there.
+    pub(super) fn by_pattern(&self, address: &Address) -> Option<Resolution> {
+        if self.lookups.is_empty() {
+            return None;
+        }
+        let address = self.canonical(address);
+        let lookup = self.lookups.get(&Scope::Domain(address.domain().clone()))?;
+        lookup.find(address.local_part()).map(Resolution::Alias)
+    }
+
+    /// The address without its detail, when it has one.
+    fn without_detail(&self, address: &Address) -> Option<Address> {
+        let domain = Scope::Domain(address.domain().clone());
+        let separator = [domain, Scope::Global]
+            .iter()
+            .find_map(|scope| self.lookups.get(scope)?.separator)
+            .unwrap_or_default();
+        let user = separator.user_of(address.local_part())?;
+        Address::new(user, address.domain().clone()).ok()
     }
 
     fn switched_on(&self, key: &Address) -> Option<Resolution> {

@@ -4,11 +4,15 @@ use clap::Subcommand;
 
 use super::CliError;
 use crate::control::accounts::AccountRequest;
+use crate::control::masked::MaskedRequest;
 use crate::control::{Password, Request};
 use crate::password::{self, Source};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Made up addresses of an account, one for each purpose
+    #[command(subcommand)]
+    Masked(MaskedRequest),
     /// Adds an account; asks for its password
     Add {
         /// `ann@example.com`
@@ -66,6 +70,7 @@ impl Input {
 impl Command {
     pub(super) fn request(self) -> Result<Request, CliError> {
         Ok(match self {
+            Self::Masked(request) => Request::Masked { request },
             Self::Change(request) => Request::AccountChange { request },
             Self::Add { address, input } => Request::AccountAdd {
                 address,

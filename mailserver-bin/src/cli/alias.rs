@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use crate::control::Request;
+use crate::control::masked::PatternRequest;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -14,6 +15,9 @@ pub(super) enum Command {
         #[arg(required = true)]
         targets: Vec<String>,
     },
+    /// Aliases for every address that fits a pattern
+    #[command(subcommand)]
+    Pattern(PatternRequest),
     /// Lists aliases and their targets
     List,
     /// Removes an alias
@@ -27,6 +31,7 @@ impl Command {
     pub(super) fn request(self) -> Request {
         match self {
             Self::Add { alias, targets } => Request::AliasAdd { alias, targets },
+            Self::Pattern(request) => Request::Pattern { request },
             Self::List => Request::AliasList,
             Self::Remove { alias } => Request::AliasRemove { alias },
         }

@@ -70,6 +70,8 @@ impl Admin {
             | Request::DomainTemplate { .. } => self.domain(request).await,
             Request::DomainSet { domain, rules } => self.set_rules(&domain, *rules).await,
             Request::DomainShow { domain } => self.show_rules(&domain).await,
+            Request::Pattern { request } => self.pattern(request).await,
+            Request::Masked { request } => self.masked(request).await,
             Request::Handler { request } => self.handler(request).await,
             Request::AccountChange { request } => self.change_account(request).await,
             Request::Address { request } => self.address(request).await,

@@ -14,6 +14,7 @@ pub(crate) mod client;
 pub(crate) mod groups;
 pub(crate) mod handlers;
 pub(crate) mod lists;
+pub(crate) mod masked;
 pub(crate) mod offline;
 pub(crate) mod queue;
 pub(crate) mod rules;
@@ -57,6 +58,12 @@ pub(crate) enum Request {
     },
     DomainShow {
         domain: String,
+    },
+    Pattern {
+        request: masked::PatternRequest,
+    },
+    Masked {
+        request: masked::MaskedRequest,
     },
     Handler {
         request: handlers::HandlerRequest,

@@ -31,6 +31,52 @@ fn a_domain_is_given_rules_that_hold_at_once_and_survive() {
 }
 
 #[test]
+fn aliases_by_pattern_and_masked_addresses_come_and_go() {
+    let home = Home::new();
+    let server = home.start();
+    let mail = |to: &str| {
+        server
+            .dial("smtp")
+            .mail("a@b.test", to, "Subject: x\r\n\r\nx")
+    };
+    let add = ["alias", "pattern", "add", "example.test"];
+    home.ok(&[&add[..], &["sales-*", "admin@example.test"]].concat());
+    home.ok(&[&add[..], &["/(.+)-ops/", "$1@example.test"]].concat());
+    assert!(mail("sales-eu@example.test").starts_with("250"));
+    assert!(mail("admin-ops@example.test").starts_with("250"));
+    assert!(mail("nobody-ops@example.test").starts_with("550"));
+    let list = ["alias", "pattern", "list", "example.test"];
+    assert_eq!(home.ok(&list).lines().count(), 2);
+    home.ok(&["alias", "pattern", "remove", "example.test", "sales-*"]);
+    assert!(mail("sales-eu@example.test").starts_with("550"));
+    let masked = home.ok(&[
+        "account",
+        "masked",
+        "add",
+        "admin@example.test",
+        "--note",
+        "a shop",
+    ]);
+    let masked = masked.trim();
+    assert!(mail(masked).starts_with("250"));
+    home.ok(&["account", "masked", "disable", masked]);
+    home.ok(&[
+        "domain",
+        "set",
+        "example.test",
+        "--catch-all",
+        "admin@example.test",
+    ]);
+    assert!(mail("anybody@example.test").starts_with("250"));
+    assert!(mail(masked).starts_with("550"));
+    let listed = home.ok(&["account", "masked", "list", "admin@example.test"]);
+    assert_eq!(listed, format!("{masked}  off  a shop\n"));
+    home.ok(&["account", "masked", "remove", "admin@example.test", masked]);
+    assert!(mail(masked).starts_with("250"));
+    server.stop();
+}
+
+#[test]
 fn an_address_is_given_a_handler() {
     let home = Home::new();
     let server = home.start();
