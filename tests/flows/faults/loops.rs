@@ -41,7 +41,7 @@ async fn a_circle_of_aliases_with_nobody_on_it_is_refused() {
     scene.office.alias("y", &["x@a.test"]).await;
     let mut smtp = scene.office.smtp("smtp").await;
     smtp.ask("MAIL FROM:<x@else.test>", "250").await;
-    smtp.ask("RCPT TO:<x@a.test>", "550").await;
+    smtp.ask("RCPT TO:<x@a.test>", "554 5.4.6").await;
     assert!(scene.office.submit(&["x@a.test"]).await.is_err());
 }
 
