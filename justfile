@@ -34,7 +34,12 @@ kill-nine ROUNDS="20":
     cargo build --release
     python3 tests/crash/kill_nine.py --rounds {{ROUNDS}}
 
-# The same with power cuts on an ext4 image; needs root.
+# Two weeks of mail in virtual time among hosts, name servers, lines and disks that
+# fail, with restarts: LIVES times.
+faults LIVES="20":
+    MAILCORE_FAULT_LIVES={{LIVES}} cargo test -p mailcore-tests --test flows faults::long -- --ignored --nocapture
+
+# As kill-nine, with power cuts on an ext4 image; needs root.
 power-cut ROUNDS="20":
     cargo build --release
     sudo python3 tests/crash/power_cut.py --rounds {{ROUNDS}}

@@ -5,12 +5,16 @@
 
 Each round IMAP clients append, flag, copy, move and expunge messages and make,
 rename, delete and subscribe mailboxes; others send by SMTP to one or several
-accounts, and through the queue to a host that fails at random while an operator
-holds, releases, retries, returns and deletes entries. The server is killed,
+accounts, and through the queue, with priorities and release times, to three hosts
+while an operator holds, releases, retries, returns and deletes entries. The hosts
+fail at random (421 at once, some recipients, cuts in the content and after its
+dot, 451, slowness) and for whole rounds. The server is killed,
 sometimes again as it starts, checked, started, and compared with what each
 client was told. Compared are: every mailbox exactly (octets, flags, UIDs,
 UIDVALIDITY, HIGHESTMODSEQ), every message by SMTP (once per recipient), every
 entry of the queue (held, deleted; in the end sent, returned once, or deleted).
+Copies sent twice are counted by cause: a reply that was lost, a kill between reply
+and record; any other is a problem.
 
 A kill takes nothing from the page cache; power_cut.py does."""
 

@@ -1,16 +1,15 @@
 """Mail that goes in by SMTP: to mailboxes, which it must reach once, and through
-the queue to a host that fails at random, under an operator's commands."""
+the queue to hosts that fail at random, under an operator's commands."""
 
 import collections
 import random
 import re
 import smtplib
-import socketserver
 import subprocess
-import threading
 import time
 
 from client import GONE, PASSWORD, TLS, Imap, Refused, is_whole, name_in, octets, quoted, uid_set
+from sink import repeats
 
 SMTP_GONE = (*GONE, smtplib.SMTPException)
 
@@ -90,87 +89,15 @@ class Locals:
         return problems
 
 
-class Sink:
-    """The next host. Addresses with `dead` it never takes, others mostly."""
-
-    def __init__(self):
-        self.calm, self.life = False, 0
-        # Address: when and in which life of the server it was taken.
-        self.taken = collections.defaultdict(list)
-        sink = self
-
-        class Session(socketserver.StreamRequestHandler):
-            timeout = 60
-
-            def handle(self):
-                try:
-                    sink.talk(self.rfile, self.wfile)
-                except OSError:
-                    pass
-
-        class Threads(socketserver.ThreadingTCPServer):
-            daemon_threads, allow_reuse_address, request_queue_size = True, True, 200
-
-            def handle_error(self, *_):
-                pass
-
-        self.listener = Threads(("127.0.0.1", 0), Session)
-        self.port = self.listener.server_address[1]
-        threading.Thread(target=self.listener.serve_forever, daemon=True).start()
-
-    def talk(self, rfile, wfile):
-        life = self.life
-        wfile.write(b"220 sink.test\r\n")
-        to = []
-        for line in rfile:
-            verb, whim = line[:4].upper(), 1.0 if self.calm else random.random()
-            address = re.search(rb"<(.*)>", line)
-            if verb == b"MAIL":
-                to = []
-            if verb == b"QUIT":
-                return
-            if verb == b"RCPT" and b"-dead" in line:
-                wfile.write(b"550 5.1.1 no such user\r\n")
-            elif verb == b"RCPT" and whim < 0.15:
-                wfile.write(b"451 4.2.0 not now\r\n")
-            elif verb == b"DATA" and not to:
-                wfile.write(b"554 5.5.1 no recipient\r\n")
-            elif verb == b"DATA":
-                wfile.write(b"354 go on\r\n")
-                body = []
-                for line in rfile:
-                    if line == b".\r\n":
-                        break
-                    body.append(line)
-                    if whim < 0.05:
-                        return
-                else:
-                    return
-                if whim < 0.15:
-                    wfile.write(b"451 4.3.0 not now\r\n")
-                    continue
-                # From here on the sender can't take it back, whenever it is told.
-                at = time.monotonic()
-                if whim < 0.25:
-                    time.sleep(random.uniform(0, 0.3))
-                message = b"".join(body)
-                for taken in to:
-                    self.taken[taken].append((at, life, is_whole(message, name_in(message))))
-                wfile.write(b"250 2.0.0 taken\r\n")
-            else:
-                if verb == b"RCPT":
-                    to.append(address[1].decode())
-                wfile.write(b"250 ok\r\n")
-
-
 class Relayed:
     """Messages through the queue. In the end every recipient's message was taken
-    by the sink, or returned to the sender once, or deleted by the operator."""
+    by its sink, or returned to the sender once, or deleted by the operator."""
 
-    def __init__(self, sink):
-        self.sink = sink
+    def __init__(self, sinks):
+        self.sinks = sinks  # by domain
         self.told, self.deleted, self.perhaps_deleted = set(), set(), set()
         self.held = {}  # entry: (its addresses, since when, in which life)
+        self.not_before, self.hurried = {}, set()  # addresses: when the sender lets them go
         self.returned, self.cache, self.commands = collections.Counter(), set(), collections.Counter()
         self.counter, self.problems = 0, []
 
@@ -183,12 +110,31 @@ class Relayed:
                     self.counter += 1
                     name = f"f{who}-{self.counter}"
                     kinds = chance.choice([[""], [""], ["", "-b"], ["-dead"], ["", "-dead"]])
-                    to = [f"{name}{kind}@far.test" for kind in kinds]
-                    refused = smtp.sendmail(f"sender@{server.domain}", to, octets(name))
+                    to = [f"{name}{kind}@{chance.choice(list(self.sinks))}" for kind in kinds]
+                    options, wait = self.options(smtp, chance)
+                    self.not_before.update(dict.fromkeys(to, time.monotonic() + wait))
+                    refused = smtp.sendmail(f"sender@{server.domain}", to, octets(name), options)
                     self.told.update(set(to) - set(refused))
                     time.sleep(chance.uniform(0, pause))
         except SMTP_GONE:
             pass
+
+    def options(self, smtp, chance):
+        """Parameters of MAIL, where the server has them, and the seconds that it
+        keeps the message for (RFC 4865)."""
+        options, wait = [], 0
+        if smtp.has_extn("mt-priority") and chance.random() < 0.3:
+            options.append(f"MT-PRIORITY={chance.randint(-4, 4)}")
+            self.commands["with a priority"] += 1
+        if smtp.has_extn("futurerelease") and chance.random() < 0.2:
+            wait = chance.randint(1, 4)
+            options.append(f"HOLDFOR={wait}")
+            self.commands["with a release time"] += 1
+        return options, wait
+
+    def taken(self, address):
+        """Its copies, in order."""
+        return sorted(self.sinks[address.rpartition("@")[2]].taken.get(address, ()))
 
     def listed(self, server):
         """Entry, true when it is held, addresses."""
@@ -210,16 +156,21 @@ class Relayed:
                     self.held.pop(entry, None)
                 if verb == "delete":
                     self.perhaps_deleted |= to
+                if verb in ("release", "retry"):
+                    self.hurried |= to
                 server.command("queue", verb, entry)
                 self.commands[verb] += 1
                 if verb == "hold":
-                    self.held[entry] = (to, time.monotonic(), self.sink.life)
+                    self.held[entry] = (to, time.monotonic(), self.life())
                 elif verb == "delete":
                     # Some of them may have been taken before; no one is from now on.
                     self.deleted |= to
-                    self.held["deleted " + entry] = (to, time.monotonic(), self.sink.life)
+                    self.held["deleted " + entry] = (to, time.monotonic(), self.life())
             except (AssertionError, subprocess.SubprocessError):
                 pass
+
+    def life(self):
+        return next(iter(self.sinks.values())).life
 
     def look(self, server):
         """Reads what came back to the sender."""
@@ -242,24 +193,30 @@ class Relayed:
             elif not entries[entry][0]:
                 problems.append(f"held {entry} is no longer held")
             problems += [f"{entry}: sent all the same to {address}" for address in to
-                         if any(at > since and begun >= life for at, begun, _ in self.sink.taken.get(address, ()))]
+                         if any(copy.at > since and copy.life >= life for copy in self.taken(address))]
         for address in self.told - waiting - self.perhaps_deleted:
-            if not self.sink.taken.get(address) and not self.returned[address]:
-                problems.append(f"{address}: neither waiting nor sent nor returned")
-        for address, taken in list(self.sink.taken.items()):
-            lives = collections.Counter(life for _, life, _ in taken)
-            problems += [f"{address}: sent {count} times in one life" for count in lives.values() if count > 1]
-            problems += [f"{address}: sent with other octets" for _, _, whole in taken if not whole]
+            if not any(copy.told for copy in self.taken(address)) and not self.returned[address]:
+                problems.append(f"{address}: neither waiting nor taken nor returned")
+        for address in [address for sink in self.sinks.values() for address in list(sink.taken)]:
+            copies = self.taken(address)
+            problems += [f"{address}: sent again {why}" for why in repeats(copies) if why == "for no reason"]
+            problems += [f"{address}: sent with other octets" for copy in copies if not copy.whole]
+            early = self.not_before.get(address, 0) - 1
+            if address not in self.hurried and copies and copies[0].at < early:
+                problems.append(f"{address}: sent {early - copies[0].at:.1f} s before its time")
         problems += [f"{address}: returned {count} times" for address, count in self.returned.items() if count > 1]
         return problems
 
     def repeats(self):
-        """Sent again since the kill came between the sink's 250 and its record."""
-        return sum(len(taken) - 1 for taken in self.sink.taken.values() if taken)
+        """Copies sent again, by cause."""
+        addresses = [address for sink in self.sinks.values() for address in sink.taken]
+        return collections.Counter(why for address in addresses for why in repeats(self.taken(address)))
 
-    def drain(self, server, patience=60):
+    def drain(self, server, patience=240):
         """Lets everything go; what is left over is a problem."""
-        self.sink.calm = True
+        for sink in self.sinks.values():
+            sink.change("calm")
+        self.hurried |= self.told
         self.held = {entry: it for entry, it in self.held.items() if entry.startswith("deleted ")}
         deadline = time.monotonic() + patience
         while entries := self.listed(server):
@@ -270,8 +227,7 @@ class Relayed:
             time.sleep(0.2)
         problems = self.verify(server)
         for address in self.told - self.perhaps_deleted:
-            ways = bool(self.sink.taken.get(address)) + bool(self.returned[address])
+            ways = any(copy.told for copy in self.taken(address)) + bool(self.returned[address])
             if ways != 1 and not (self.commands["bounce"] and ways == 2):
                 problems.append(f"{address}: ended {ways} ways")
-        self.sink.calm = False
         return problems

@@ -7,33 +7,44 @@ import time
 
 from actor import Actor
 
-from mail import Locals, Relayed, Sink
+from mail import Locals, Relayed
 from server import Server
+from sink import Sink
 
 ACTORS = ["ann", "bea", "cat"]
 LOCALS = ["tom", "udo", "vic"]
+DOMAINS = ["far.test", "near.test", "poor.test"]
 LIVES = itertools.count(1)
 
 
 class World:
     def __init__(self, binary, seed, pause=0.03, **options):
         self.seed, self.pause = seed, pause
-        self.sink = Sink()
+        self.sinks = {domain: Sink() for domain in DOMAINS}
         self.server = Server(binary, "a.test", ACTORS + LOCALS + ["sender"], retry='["1s"]', **options)
-        self.server.command("domain", "add", "far.test", "--relay", f"127.0.0.1:{self.sink.port}")
+        for domain, sink in self.sinks.items():
+            self.server.command("domain", "add", domain, "--relay", f"127.0.0.1:{sink.port}")
         self.actors = [Actor(user, f"{seed}-{user}") for user in ACTORS]
-        self.locals, self.relayed = Locals(LOCALS), Relayed(self.sink)
+        self.locals, self.relayed = Locals(LOCALS), Relayed(self.sinks)
+
+    def begin_life(self):
+        """Another life of the server, among hosts of other moods."""
+        life = next(LIVES)
+        for sink in self.sinks.values():
+            sink.life = life
+            if sink.mood != "calm":
+                sink.change()
 
     def start(self):
         """Seconds until every listener answers."""
-        self.sink.life = next(LIVES)
+        self.begin_life()
         begun = time.monotonic()
         self.server.start()
         return time.monotonic() - begun
 
     def launch(self):
         """Starts the server without waiting for it."""
-        self.sink.life = next(LIVES)
+        self.begin_life()
         self.server.launch()
 
     def load(self):
@@ -82,7 +93,13 @@ class World:
         done["sorted"] = sum(map(len, self.locals.moved.values()))
         done["relayed"] = len(self.relayed.told)
         done.update({f"queue {verb}": count for verb, count in self.relayed.commands.items()})
-        done["sent again"] = self.relayed.repeats()
+        for why, count in self.relayed.repeats().items():
+            done[f"sent again: {why}"] = count
+        for sink in self.sinks.values():
+            for way, count in sink.faults.items():
+                done[f"sink: {way}"] = done.get(f"sink: {way}", 0) + count
+            for mood, count in sink.moods.items():
+                done[f"sink {mood}, rounds"] = done.get(f"sink {mood}, rounds", 0) + count
         return done
 
 

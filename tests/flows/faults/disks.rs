@@ -1,5 +1,7 @@
 //! Disks that are full when mail comes in, and when it has gone out.
 
+use mailcore_tests::rough::Manner;
+
 use super::{STORES, Scene, once};
 use mailcore::testing::faults::StoreFault;
 
@@ -87,6 +89,22 @@ async fn what_was_delivered_and_could_not_be_written_down_is_not_delivered_again
         assert_eq!(scene.world.plan.record().len(), 5);
         assert_eq!(scene.fate("x@far.test").await, once());
         assert_eq!(scene.fate("y@far.test").await, once());
+        assert!(scene.office.queue().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_for_a_day_does_not_have_the_queue_send_twice() {
+    for store in STORES {
+        let scene = Scene::new(store).await;
+        scene.host.then(Manner::busy());
+        scene.send(&["x@far.test"]).await;
+        scene.world.wait(60).await;
+        scene.office.commit.fill();
+        scene.world.days(1).await;
+        scene.office.commit.free();
+        scene.world.days(1).await;
+        assert_eq!(scene.fate("x@far.test").await, once());
         assert!(scene.office.queue().await.is_empty());
     }
 }

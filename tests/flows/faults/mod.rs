@@ -5,6 +5,7 @@
 
 mod crowds;
 mod disks;
+mod long;
 mod loops;
 mod names;
 mod peers;

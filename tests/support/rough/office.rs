@@ -195,6 +195,9 @@ impl Rough {
             office.interrupted.extend(names);
         }
         self.streets.settle(office.ip, Resident::Nobody);
+        // So that a connection which ends with the server is not taken for one
+        // that broke with its last reply.
+        self.plan.clock().advance(Duration::from_millis(1));
         office.server = None;
         self.plan.rest().await;
         let cabinet = std::mem::replace(&mut office.cabinet, Cabinet::Memory);
@@ -298,7 +301,12 @@ impl Office {
 
     /// Everything that happened.
     pub async fn events(&self) -> Vec<StoredEvent> {
-        let (mut all, mut cursor) = (Vec::new(), EventCursor::default());
+        self.events_after(EventCursor::default()).await
+    }
+
+    /// What happened after a cursor.
+    pub async fn events_after(&self, mut cursor: EventCursor) -> Vec<StoredEvent> {
+        let mut all = Vec::new();
         loop {
             let page = self.stores.outbox.read(cursor, 1_000).await;
             let page = page.expect("the events");
