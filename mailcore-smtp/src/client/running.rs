@@ -82,6 +82,9 @@ pub(super) struct Running {
     protocol: Protocol,
     pipelining: bool,
     chunks: bool,
+    /// MAIL was taken: what does not end in content must end in RSET, or the
+    /// next MAIL is out of order (RFC 5321 section 4.1.4).
+    begun: bool,
     /// A chunk was refused: no more is sent, and RSET ends it.
     given_up: bool,
     /// One for each recipient: not known yet, accepted by RCPT, or over.
@@ -113,6 +116,7 @@ impl Running {
             chunks: binary
                 || config.chunking == Chunking::WhereOffered
                     && offered.offers(&Extension::Chunking),
+            begun: false,
             given_up: false,
             content: None,
         };
@@ -178,7 +182,7 @@ impl Running {
                 // What was pipelined is answered too; what was not is not sent.
                 self.commands.clear();
             }
-            Awaited::Mail => {}
+            Awaited::Mail => self.begun = true,
             Awaited::Rcpt(at) => self.on_rcpt(at, reply),
             Awaited::Data if reply.code() == ReplyCode::START_INPUT => {
                 return self.begin_data(output);
@@ -189,9 +193,8 @@ impl Running {
                 return Progress::Broken(SessionError::NotSmtp(text));
             }
             Awaited::Data => {
-                let anyone = self.anyone_accepted();
                 self.refuse_the_rest(&reply, Stage::Data);
-                if anyone {
+                if self.begun {
                     self.send(Awaited::Rset, &Command::Rset, output);
                 }
             }

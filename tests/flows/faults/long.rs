@@ -199,6 +199,9 @@ impl Life {
             problems.push("mail that was refused went out".to_owned());
         }
         problems.extend(self.unfinished());
+        problems
+            .iter_mut()
+            .for_each(|problem| self.explain(problem));
         let (delivered, returned, _) = fates.count();
         let told = Told {
             recipients: self.taken.len(),
@@ -210,6 +213,24 @@ impl Life {
             faults: self.world.plan.record().len(),
         };
         (problems, told)
+    }
+
+    /// Adds what is known of the recipient whose name begins the problem.
+    fn explain(&self, problem: &mut String) {
+        let name = problem.split(": ").next().unwrap_or_default().to_owned();
+        for stored in &self.events {
+            let event = &stored.event;
+            if event.field("to") == Some(&name) {
+                let (at, status) = (event.at.millis(), event.field("status"));
+                problem.push_str(&format!("\n  {at} {:?} {status:?}", event.name));
+            }
+        }
+        for taken in self.hosts.iter().flat_map(|host| host.taken()) {
+            if taken.to.contains(&name) {
+                let (at, told) = (taken.at.millis(), taken.told);
+                problem.push_str(&format!("\n  {at} taken, told: {told}"));
+            }
+        }
     }
 
     /// Recipients whose last event is not their last.

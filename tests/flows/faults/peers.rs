@@ -180,3 +180,20 @@ async fn promises_that_a_host_does_not_keep_lose_nothing() {
         assert!(scene.office.queue().await.is_empty());
     }
 }
+
+/// RFC 5321 section 4.1.4: a transaction of which nobody was taken is still open
+/// when DATA was pipelined, and the next MAIL would be out of order.
+#[tokio::test]
+async fn mail_after_one_that_nobody_was_taken_of_goes_over_the_same_connection_and_is_not_refused()
+{
+    let scene = Scene::new(StoreKind::Memory).await;
+    let picky = Manner::refuses_recipients("never", "550 5.1.1 nobody");
+    scene.host.always(picky);
+    scene.send(&["never@far.test"]).await;
+    scene.world.wait(5).await;
+    scene.send(&["x@far.test"]).await;
+    scene.world.wait(5).await;
+    assert_eq!(scene.fate("never@far.test").await, returned());
+    assert_eq!(scene.fate("x@far.test").await, once());
+    assert_eq!((scene.host.connections(), scene.host.heard("RSET")), (1, 1));
+}
