@@ -35,7 +35,9 @@ def octets(name):
     chance = random.Random(name)
     lines = chance.choice(LINES)
     start = chance.randrange(len(TEXT) // LINE - lines) * LINE
-    head = f"From: <x@else.test>\r\nSubject: {name}\r\n\r\n".encode()
+    # Names with f are of mail that `sender` submits, and must be from there.
+    author = "sender@a.test" if name.startswith("f") else "x@else.test"
+    head = f"From: <{author}>\r\nSubject: {name}\r\n\r\n".encode()
     return head + TEXT[start:start + lines * LINE]
 
 

@@ -116,6 +116,9 @@ class Relayed:
                     refused = smtp.sendmail(f"sender@{server.domain}", to, octets(name), options)
                     self.told.update(set(to) - set(refused))
                     time.sleep(chance.uniform(0, pause))
+        except smtplib.SMTPResponseException as error:
+            if error.smtp_code >= 500:
+                self.problems.append(f"submission refused: {error}")
         except SMTP_GONE:
             pass
 
@@ -182,7 +185,8 @@ class Relayed:
                 self.returned.update(re.findall(r"Final-Recipient: *rfc822; *(\S+)", body.decode(errors="replace")))
 
     def verify(self, server):
-        problems, entries = [], {entry: (held, to) for entry, held, to in self.listed(server)}
+        problems, self.problems = self.problems, []
+        entries = {entry: (held, to) for entry, held, to in self.listed(server)}
         waiting = set().union(*(to for _, to in entries.values()))
         self.look(server)
         for entry, (to, since, life) in self.held.items():
