@@ -8,7 +8,7 @@ use mailcore::route::{SmartHost as RuleHost, SmartHostRules, SmartHosts};
 use mailcore::seams::{NextHop, Resolver, RouteQuery, Router, State};
 use mailcore_smtp::client::{
     Credentials, HostSettings, LmtpPlace, PasswordUse, Protocol, RemoteAgent, RemoteConfig,
-    RemoteSeams, RouteSettings, TlsPolicy, opportunistic_config, verified_config,
+    RemoteSeams, RouteSettings, TlsPolicy, TlsReport, opportunistic_config, verified_config,
 };
 
 use crate::config::{Config, OutgoingRoute, RoutePlace, SmartHost};
@@ -23,8 +23,9 @@ pub(crate) fn agents(
     config: &Config,
     resolver: Arc<dyn Resolver>,
     state: &Arc<dyn State>,
+    report: Arc<TlsReport>,
 ) -> Result<Vec<(String, Arc<RemoteAgent>)>, TlsError> {
-    let agent = agent(config, Arc::clone(&resolver), state)?;
+    let agent = agent(config, Arc::clone(&resolver), state, report)?;
     let mut agents = vec![(AGENT.to_owned(), Arc::clone(&agent))];
     for route in &config.outgoing.routes {
         let agent = match &route.place {
@@ -45,8 +46,9 @@ fn agent(
     config: &Config,
     resolver: Arc<dyn Resolver>,
     state: &Arc<dyn State>,
+    report: Arc<TlsReport>,
 ) -> Result<Arc<RemoteAgent>, TlsError> {
-    let policies = outgoing_tls::policies(config, &resolver, state)?;
+    let policies = outgoing_tls::policies(config, &resolver, state, report)?;
     let seams = RemoteSeams::system(resolver);
     let mut remote = RemoteConfig::default();
     remote.own.names.push(config.hostname.clone());

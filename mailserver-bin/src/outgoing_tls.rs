@@ -40,10 +40,10 @@ pub(crate) fn policies(
     config: &Config,
     resolver: &Arc<dyn Resolver>,
     state: &Arc<dyn State>,
+    report: Arc<TlsReport>,
 ) -> Result<Arc<TlsPolicies>, TlsError> {
     let settings = &config.outgoing_tls;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let report = TlsReport::new(Arc::clone(state), Arc::clone(&clock));
     let roots = roots(config)?;
     let mut policies = TlsPolicies::new(provider(), roots.clone())
         .map_err(|error| rustls::Error::General(error.to_string()))?

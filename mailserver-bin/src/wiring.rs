@@ -10,11 +10,13 @@ use mailcore::net::{HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerConfig, RunnerSeams};
 use mailcore::route::DirectoryRouter;
 use mailcore::seams::{
-    Authenticator, Directory, Journal, JournalRetention, OsEntropy, Resolver, SystemClock, Trust,
+    Authenticator, Directory, Journal, JournalRetention, OsEntropy, Resolver, State, SystemClock,
+    Trust,
 };
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
+use mailcore_smtp::client::TlsReport;
 use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
 use mailcore_store::MemoryStore;
 use mailcore_store::directory::{PasswordHashing, SqliteDirectory, StoreKey};
@@ -185,6 +187,11 @@ pub(crate) fn idle_queue(
     QueueRunner::new(config.hostname.clone(), seams, settings)
 }
 
+/// How TLS to other hosts went, counted.
+pub(crate) fn tls_report(state: &Arc<dyn State>) -> Arc<TlsReport> {
+    TlsReport::new(Arc::clone(state), Arc::new(SystemClock::new()))
+}
+
 /// Everything that a server is put together from.
 pub(crate) struct Wiring<'a> {
     pub(crate) config: &'a Config,
@@ -193,6 +200,8 @@ pub(crate) struct Wiring<'a> {
     pub(crate) journal: Option<Arc<SqliteJournal>>,
     pub(crate) directory: Arc<SqliteDirectory>,
     pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) tls_report: Arc<TlsReport>,
 }
 
 impl Wiring<'_> {
@@ -205,8 +214,9 @@ impl Wiring<'_> {
         if let Some(host) = &config.smart_host {
             router = router.with_smart_host(host.host.clone(), host.port);
         }
-        let resolver = resolver(config)?;
-        let agents = outgoing::agents(config, Arc::clone(&resolver), &self.stores.state)?;
+        let resolver = self.resolver;
+        let (state, report) = (&self.stores.state, self.tls_report);
+        let agents = outgoing::agents(config, Arc::clone(&resolver), state, report)?;
         let tools = Tools {
             stores: self.stores.clone(),
             embedded: self.embedded,

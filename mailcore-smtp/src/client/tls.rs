@@ -108,8 +108,8 @@ pub(super) async fn connect(
     info.version = session
         .protocol_version()
         .and_then(|version| version.as_str())
-        .unwrap_or_default()
-        .to_owned();
+        .map(|name| name.replace('_', "."))
+        .unwrap_or_default();
     info.cipher = session
         .negotiated_cipher_suite()
         .and_then(|suite| suite.suite().as_str())

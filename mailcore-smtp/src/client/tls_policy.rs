@@ -192,16 +192,19 @@ impl TlsPolicies {
     }
 
     fn refused(&self, why: Refusal, target: &Target, domain: &Domain) -> Failure {
-        let (kind, count) = match &why {
-            Refusal::Dns { .. } => (PolicyKind::Tlsa(Vec::new()), SessionCount::DnssecInvalid),
-            Refusal::NoDane => (PolicyKind::Tlsa(Vec::new()), SessionCount::DaneRequired),
-            Refusal::NotInPolicy(policy) => (
+        let counted = match &why {
+            Refusal::Dns { .. } => {
+                Some((PolicyKind::Tlsa(Vec::new()), SessionCount::DnssecInvalid))
+            }
+            Refusal::NoDane => Some((PolicyKind::Tlsa(Vec::new()), SessionCount::DaneRequired)),
+            Refusal::NotInPolicy(policy) => Some((
                 PolicyKind::Sts(policy.lines().to_vec()),
                 SessionCount::ValidationFailure,
-            ),
-            Refusal::NotSecured => (PolicyKind::None, SessionCount::ValidationFailure),
+            )),
+            // The message asked for more than the domain promises.
+            Refusal::NotSecured => None,
         };
-        if let Some(report) = &self.report {
+        if let (Some(report), Some((kind, count))) = (&self.report, counted) {
             let session = Session::new(domain.clone(), target.host.clone(), kind);
             report.count(&session, count);
         }

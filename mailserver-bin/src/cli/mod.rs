@@ -85,6 +85,14 @@ enum Command {
     /// The server's own work at set times
     #[command(subcommand)]
     Schedule(schedule::Command),
+    /// How TLS to the hosts of a domain went on one day, as JSON (RFC 8460)
+    TlsReport {
+        /// The domain that mail went to
+        domain: String,
+        /// "2026-11-22" (UTC), or "1d" ago; today unless given
+        #[arg(long, value_name = "DAY")]
+        day: Option<String>,
+    },
     /// What happened: mail, logins, changes; from the journal
     Log(log::Args),
     /// Verifies all stored data
@@ -146,6 +154,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Queue(command)) => queue::run(&place, command),
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
+        Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),
         Some(Command::Log(args)) => log::run(&place.config()?, &args),
         Some(Command::Check) => place.ask(Request::Check),
     }

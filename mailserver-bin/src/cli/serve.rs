@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mailcore::seams::{Directory, OsEntropy};
 use mailcore::server::{RunningServer, StartError};
+use mailcore_smtp::client::TlsReport;
 use mailcore_store::directory::SqliteDirectory;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -69,6 +70,8 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
         tracing::warn!("{finding}");
     }
     let begin = *store.stores.outbox.watch().borrow();
+    let resolver = wiring::resolver(config).map_err(CliError::failed)?;
+    let tls_report = wiring::tls_report(&store.stores.state);
     let wiring = Wiring {
         config,
         stores: store.stores.clone(),
@@ -78,6 +81,8 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
         tls: Arc::clone(&keys)
             .server_config()
             .map_err(CliError::failed)?,
+        resolver,
+        tls_report: Arc::clone(&tls_report),
     };
     let builder = wiring.builder().map_err(CliError::failed)?;
     let running = builder.start().await.map_err(explained)?;
@@ -88,6 +93,7 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
         keys: Some(keys),
         queue: running.queue().cloned(),
         scheduler: Some(Arc::clone(running.scheduler())),
+        tls_report: Some((config.hostname.clone(), Arc::clone(&tls_report))),
     };
     // Data that can't be written has no place for a socket, and nothing to change.
     let control = match lock.is_read_only() {
@@ -103,14 +109,29 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
     if let Some(control) = control {
         control.abort();
     }
-    tokio::select! {
-        () = running.shutdown() => {}
-        () = signals.wait() => tracing::warn!("stopped without waiting for sessions"),
+    stop(running, &mut signals).await;
+    if !lock.is_read_only() {
+        keep(&tls_report).await;
     }
     // Only a socket file: the next start removes it, too.
     let _ = std::fs::remove_file(data.control());
     out::lines(&["stopped"]);
     Ok(())
+}
+
+/// Lets open sessions finish, unless another signal comes.
+async fn stop(running: RunningServer, signals: &mut Signals) {
+    tokio::select! {
+        () = running.shutdown() => {}
+        () = signals.wait() => tracing::warn!("stopped without waiting for sessions"),
+    }
+}
+
+/// Writes the counts that wait in memory, as they do for up to a minute.
+async fn keep(counts: &TlsReport) {
+    if let Err(error) = counts.flush().await {
+        tracing::warn!(%error, "the last counts for TLS reports can't be kept");
+    }
 }
 
 /// Without a configuration and without data there is nobody to serve: then the

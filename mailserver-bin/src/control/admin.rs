@@ -11,11 +11,12 @@ use mailcore::route::HostRoute;
 use mailcore::schedule::Scheduler;
 use mailcore::seams::{AccountTemplate, Administration, Directory, DirectoryWrite, DomainKind};
 use mailcore::server::Stores;
+use mailcore_smtp::client::TlsReport;
 use mailcore_store::directory::SqliteDirectory;
 use mailcore_store::embedded::EmbeddedStore;
 
 use super::accounts::{Options, rows};
-use super::{Password, Request, Response, aligned, check, queue, schedule};
+use super::{Password, Request, Response, aligned, check, queue, schedule, tls_report};
 use crate::tls::Keys;
 
 /// Octets that a password has at least.
@@ -35,6 +36,8 @@ pub(crate) struct Admin {
     pub(crate) queue: Option<Arc<QueueRunner>>,
     /// The server's own jobs; `None` where there are no stores.
     pub(crate) scheduler: Option<Arc<Scheduler>>,
+    /// Who reports, and what was counted; `None` where there are no stores.
+    pub(crate) tls_report: Option<(Domain, Arc<TlsReport>)>,
 }
 
 impl Request {
@@ -42,7 +45,11 @@ impl Request {
     pub(crate) fn needs_store(&self) -> bool {
         matches!(
             self,
-            Self::Queue { .. } | Self::ScheduleList | Self::ScheduleRun { .. } | Self::Check
+            Self::Queue { .. }
+                | Self::ScheduleList
+                | Self::ScheduleRun { .. }
+                | Self::TlsReport { .. }
+                | Self::Check
         )
     }
 }
@@ -82,6 +89,10 @@ impl Admin {
             }
             Request::ScheduleList => schedule::list(self.scheduler()?).await,
             Request::ScheduleRun { name } => schedule::run(self.scheduler()?, &name).await,
+            Request::TlsReport { domain, day } => {
+                let (from, counts) = self.tls_report.as_ref().ok_or("the store is not open")?;
+                tls_report::show(counts, from, &parse_domain(&domain)?, day.as_deref()).await
+            }
             Request::Reload => self.reload(),
             Request::Check => self.check().await,
             account => self.account(account).await,

@@ -20,6 +20,7 @@ pub(crate) mod queue;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod server;
+pub(crate) mod tls_report;
 
 use std::fmt;
 
@@ -108,6 +109,11 @@ pub(crate) enum Request {
     ScheduleList,
     ScheduleRun {
         name: String,
+    },
+    TlsReport {
+        domain: String,
+        /// `None` for today.
+        day: Option<String>,
     },
     Check,
     Reload,

@@ -46,6 +46,9 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             )?),
             None => None,
         };
+        let tls_report = stores
+            .as_ref()
+            .map(|stores| (config.hostname.clone(), wiring::tls_report(&stores.state)));
         let (scheduler, _switch) = scheduler.unzip();
         let admin = Admin {
             scheduler,
@@ -56,6 +59,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             stores,
             embedded,
             keys: None,
+            tls_report,
         };
         Ok(admin.run(request).await)
     })
