@@ -39,8 +39,9 @@ maillog_file_prefixes = {folder}
 smtpd_tls_cert_file = {folder}/cert.pem
 smtpd_tls_key_file = {folder}/key.pem
 smtpd_tls_security_level = may
-smtpd_relay_restrictions = permit
-smtpd_recipient_restrictions = check_recipient_access inline:{{no@pf.test=REJECT, later@pf.test=DEFER}}, permit
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_recipient_restrictions = check_recipient_access inline:{{no@pf.test=REJECT, later@pf.test=DEFER}}, permit_mynetworks, reject
 virtual_mailbox_domains = pf.test
 virtual_mailbox_base = {folder}/mail
 virtual_mailbox_maps = static:box/
@@ -100,10 +101,13 @@ class Postfix:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return self
+                with socket.create_connection(("127.0.0.1", self.port), 5) as peer:
+                    if peer.recv(3) == b"220":
+                        return self
             except OSError:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
+        self.run("stop")
         raise AssertionError(f"Postfix does not listen:\n{self.log()}")
 
     def __exit__(self, kind, *_):
@@ -113,8 +117,10 @@ class Postfix:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, word):
-        subprocess.run(["postfix", "-c", str(self.folder), word], check=True, capture_output=True, timeout=60,
-                       stdin=subprocess.DEVNULL)
+        # A pipe would stay open as long as the daemon lives.
+        with open(self.folder / "out", "ab") as out:
+            subprocess.run(["postfix", "-c", str(self.folder), word], check=True, stdout=out, stderr=out,
+                           stdin=subprocess.DEVNULL, timeout=60)
 
     def log(self):
         path = self.folder / "log"
@@ -171,7 +177,7 @@ HEADER = b"From: <alice@a.test>\r\nSubject: %s\r\nMIME-Version: 1.0\r\n"
 
 def test_relay_test_prints_the_dialogue(server, postfix):
     said = server.command("relay", "test", "--from", "alice@a.test", "--to", "bob@pf.test")
-    for line in ("-- connecting to [127.0.0.1]", "C: EHLO mx.a.test", "C: STARTTLS", "-- TLSv1.3 with ",
+    for line in ("-- connecting to [127.0.0.1]", "C: EHLO mx.a.test", "C: STARTTLS", "-- TLSv1_3 with ",
                  "S: 250 CHUNKING", "C: BDAT ", "taken by "):
         assert line in said, said
     by_host = ["--host", "127.0.0.1", "--port", str(postfix.port), "--from", "alice@a.test", "--to"]
