@@ -20,5 +20,5 @@ pub use handler::{AddressHandler, Delivery, HandlerError};
 pub use host::{HostError, HostRoute, Protocol};
 pub use masked::masked_local_part;
 pub(crate) use onward::onward;
-pub use rules::{Callout, DomainRules, Recipients, RuleError, SubAddresses, handler_key, keys};
+pub use rules::{DomainRules, Recipients, RuleError, SubAddresses, handler_key, keys};
 pub use smart_hosts::{SmartHost, SmartHostRule, SmartHostRules, SmartHosts};

@@ -28,12 +28,7 @@ impl Intake {
     }
 
     /// What can be said before the message is here (RFC 1870 section 6.1).
-    pub(super) async fn check_demands(
-        &self,
-        _address: &Address,
-        demands: &Demands,
-        stated: Option<u64>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn check_demands(demands: &Demands, stated: Option<u64>) -> Result<(), Refusal> {
         match stated.and_then(|size| demands.refuse_size(size)) {
             Some(status) => Err(status.into()),
             None => Ok(()),

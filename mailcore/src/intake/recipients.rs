@@ -56,38 +56,21 @@ impl Intake {
         address: &Address,
         relay: Relay,
     ) -> Result<Vec<Target>, Refusal> {
-        let mut open = vec![(address.clone(), 0)];
-        let mut seen = HashSet::from([address.folded()]);
+        let mut walk = Walk::from(address);
         let (mut targets, mut dead) = (Vec::new(), Vec::new());
-        let mut circle = false;
-        while let Some((current, depth)) = open.pop() {
+        while let Some((current, depth)) = walk.open.pop() {
             let query = RouteQuery::new(&current).from_sender(reverse_path);
-            match self.parts.router.route(&query).await.map_err(no_route)? {
-                Route::Expand { to } => {
-                    if depth >= MAX_DEPTH || seen.len() + to.len() > MAX_EXPANSION {
-                        return Err(too_far());
-                    }
-                    let before = open.len();
-                    let fresh = to.into_iter().filter(|to| seen.insert(to.folded()));
-                    open.extend(fresh.map(|to| (to, depth + 1)));
-                    circle |= open.len() == before;
-                }
-                Route::Refused { status } if depth == 0 => return Err(status.into()),
+            let route = self.parts.router.route(&query).await.map_err(no_route)?;
+            if let Some(status) = forbidden(&route, &current, depth, relay) {
+                return Err(status.into());
+            }
+            match route {
+                Route::Expand { to } => walk.follow(to, depth)?,
                 // One dead address within an alias does not stop the others; the
                 // queue tells the sender of it.
                 Route::Unknown | Route::Refused { .. } if depth > 0 => {
                     tracing::warn!(%address, %current, "an alias leads to nobody");
                     dead.push(Target::queue(current));
-                }
-                // An alias of ours may lead anywhere: the owner of the alias
-                // relays, not the peer.
-                Route::Remote { .. } if depth == 0 && relay == Relay::Denied => {
-                    let why = "relaying denied; authenticate to send to other domains";
-                    return Err(Status::permanent(7, 1, why).into());
-                }
-                Route::Remote { .. } if depth == 0 && relay == Relay::WithinServer => {
-                    let why = "your account may send to addresses of this server only";
-                    return Err(Status::permanent(7, 1, why).into());
                 }
                 // What goes on from here is in the name of an address of ours.
                 Route::Remote { agent, .. } if depth > 0 && self.has_agent(&agent) => {
@@ -99,28 +82,13 @@ impl Intake {
                     });
                 }
                 Route::Copied { route, to } => {
-                    let mut target = match self.target(current, *route)? {
-                        Ok(target) => target,
-                        Err(target) => target,
-                    };
+                    let (Ok(mut target) | Err(mut target)) = self.target(current, *route)?;
                     match &mut target {
-                        // Only once it is filed: see the queue's mailbox agent.
+                        // Only once it is filed, as the mailbox agent does.
                         Target::Mailbox(mailbox) => mailbox.copies = to,
-                        _ if seen.len() + to.len() > MAX_EXPANSION => return Err(too_far()),
-                        _ => {
-                            let fresh = to.into_iter().filter(|to| seen.insert(to.folded()));
-                            open.extend(fresh.map(|to| (to, depth + 1)));
-                        }
+                        _ => walk.follow(to, depth)?,
                     }
                     targets.push(target);
-                }
-                Route::Agent { next_hop, .. }
-                    if relay == Relay::Denied
-                        && next_hop != NextHop::Local
-                        && names_a_route(&current) =>
-                {
-                    let why = "relaying denied; the local part names another host";
-                    return Err(Status::permanent(7, 1, why).into());
                 }
                 route => match self.target(current, route)? {
                     Ok(target) => targets.push(target),
@@ -128,12 +96,8 @@ impl Intake {
                 },
             }
         }
-        if targets.is_empty() && dead.is_empty() && circle {
-            let why = "this address stands for itself; tell its postmaster";
-            return Err(Status::permanent(4, 6, why).into());
-        }
         if targets.is_empty() {
-            return Err(Status::permanent(1, 1, "this address leads to nobody").into());
+            return Err(walk.nobody(dead.is_empty()).into());
         }
         let keeps = self.parts.commit.is_some();
         if keeps {
@@ -237,6 +201,66 @@ impl Target {
     fn needs_store(&self) -> bool {
         !matches!(self, Self::Hook { .. } | Self::Nowhere(_))
     }
+}
+
+/// The addresses that one recipient stands for, as they are followed.
+struct Walk {
+    /// Still to be routed, and how many aliases led to each.
+    open: Vec<(Address, usize)>,
+    seen: HashSet<Address>,
+    /// An alias led to nothing new.
+    circle: bool,
+}
+
+impl Walk {
+    fn from(address: &Address) -> Self {
+        Self {
+            open: vec![(address.clone(), 0)],
+            seen: HashSet::from([address.folded()]),
+            circle: false,
+        }
+    }
+
+    fn follow(&mut self, to: Vec<Address>, depth: usize) -> Result<(), Refusal> {
+        if depth >= MAX_DEPTH || self.seen.len() + to.len() > MAX_EXPANSION {
+            return Err(too_far());
+        }
+        let before = self.open.len();
+        let fresh = to.into_iter().filter(|to| self.seen.insert(to.folded()));
+        self.open.extend(fresh.map(|to| (to, depth + 1)));
+        self.circle |= self.open.len() == before;
+        Ok(())
+    }
+
+    /// Why nobody was found.
+    fn nobody(&self, none_dead: bool) -> Status {
+        match self.circle && none_dead {
+            true => Status::permanent(4, 6, "this address stands for itself; tell its postmaster"),
+            false => Status::permanent(1, 1, "this address leads to nobody"),
+        }
+    }
+}
+
+/// Why mail may not take this route, when it may not. An alias of ours may lead
+/// anywhere: the owner of the alias relays, not the peer.
+fn forbidden(route: &Route, address: &Address, depth: usize, relay: Relay) -> Option<Status> {
+    let why = match (route, relay) {
+        (Route::Refused { status }, _) if depth == 0 => return Some(status.clone()),
+        (Route::Copied { route, .. }, _) => return forbidden(route, address, depth, relay),
+        (Route::Remote { .. }, Relay::Denied) if depth == 0 => {
+            "relaying denied; authenticate to send to other domains"
+        }
+        (Route::Remote { .. }, Relay::WithinServer) if depth == 0 => {
+            "your account may send to addresses of this server only"
+        }
+        (Route::Agent { next_hop, .. }, Relay::Denied)
+            if *next_hop != NextHop::Local && names_a_route(address) =>
+        {
+            "relaying denied; the local part names another host"
+        }
+        _ => return None,
+    };
+    Some(Status::permanent(7, 1, why))
 }
 
 /// True when a host that still follows `user%other@here`, `other!user@here` or

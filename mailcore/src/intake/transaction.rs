@@ -177,8 +177,7 @@ impl Transaction {
             .ask_rcpt(&self.session.filter, &self.envelope.reverse_path, address)
             .await?;
         let demands = self.intake.demands(address, &targets).await?;
-        let size = self.envelope.params.size;
-        self.intake.check_demands(address, &demands, size).await?;
+        Intake::check_demands(&demands, self.envelope.params.size)?;
         Ok((targets, demands))
     }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::handler::{AddressHandler, Delivery};
 use super::host::HostRoute;
 use super::rule_book::RuleBook;
-use super::rules::{Callout, DomainRules, Recipients};
+use super::rules::{DomainRules, Recipients};
 use crate::account::AccountId;
 use crate::address::{Address, Domain, ReversePath};
 use crate::mailbox::MailboxName;
@@ -290,23 +290,15 @@ impl Router for DirectoryRouter {
     async fn demands(&self, address: &Address) -> Result<Demands, RouteError> {
         let domain = address.domain();
         let served = self.directory.domain(domain).await.map_err(unavailable)?;
-        let Some(served) = served else {
+        if served.is_none() {
             return Ok(Demands::default());
-        };
+        }
         let rules = self.book.rules(domain).await?;
         let handler = rules.handler(address);
         let mut demands = Demands::default()
             .at_most(rules.max_size)
             .at_most(handler.and_then(|it| it.max_size));
         demands.attachments = handler.map(|it| it.attachments).unwrap_or_default();
-        // Who has a place of its own is not asked for.
-        let elsewhere = handler.is_some_and(|it| it.delivery.is_some());
-        if let DomainKind::Relay { host, port } = served.kind
-            && rules.callout == Callout::On
-            && !elsewhere
-        {
-            demands.known_to = Some(NextHop::Host { host, port });
-        }
         Ok(demands)
     }
 }

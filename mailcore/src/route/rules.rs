@@ -26,8 +26,6 @@ pub mod keys {
     pub const LISTED_ONLY: &str = "route.listed-only";
     /// Octets that a message may have.
     pub const MAX_SIZE: &str = "route.max-size";
-    /// `yes`: a relay domain's host is asked whether a recipient is there.
-    pub const CALLOUT: &str = "route.callout";
     /// `smtp` or `lmtp`: what a relay domain's host speaks.
     pub const PROTOCOL: &str = "route.protocol";
     /// The host by which mail from this domain to others leaves.
@@ -61,8 +59,6 @@ pub struct DomainRules {
     pub recipients: Recipients,
     /// Octets that a message may have.
     pub max_size: Option<u64>,
-    /// Whether a relay domain's host is asked for each recipient.
-    pub callout: Callout,
     /// What a relay domain's host speaks.
     pub protocol: Protocol,
     /// The host by which mail from this domain to others leaves.
@@ -81,16 +77,6 @@ pub enum Recipients {
     Any,
     /// Those with a handler.
     Listed,
-}
-
-/// Whether the next host is asked before a recipient is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Callout {
-    /// It is not.
-    #[default]
-    Off,
-    /// It is.
-    On,
 }
 
 /// What separates a user from a detail (RFC 5233 section 1).
@@ -172,7 +158,6 @@ impl DomainRules {
             keys::LISTED_ONLY => {
                 self.recipients = yes_or_no(value, Recipients::Listed, Recipients::Any)?;
             }
-            keys::CALLOUT => self.callout = yes_or_no(value, Callout::On, Callout::Off)?,
             keys::PROTOCOL => {
                 self.protocol = match value {
                     "smtp" => Protocol::Smtp,
@@ -239,10 +224,13 @@ mod tests {
         let address = |text: &str| text.parse::<Address>().unwrap();
         assert!(rules.handler(&address("Ann-list@x.test")).is_some());
         assert!(rules.handler(&address("anna@x.test")).is_none());
-        let error = rules.set(keys::CALLOUT, "maybe").unwrap_err().to_string();
+        let error = rules
+            .set(keys::LISTED_ONLY, "maybe")
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             error,
-            "the setting route.callout can't be \"maybe\"; write yes or no"
+            "the setting route.listed-only can't be \"maybe\"; write yes or no"
         );
         assert!(rules.set(keys::SEPARATOR, "@").is_err());
         assert_eq!(SubAddresses::parse("none"), Some(SubAddresses::Off));

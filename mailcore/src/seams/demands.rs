@@ -1,7 +1,6 @@
 //! [`Demands`]: what a message must be like to be taken for an address.
 
 use crate::message::{PartKind, Summary};
-use crate::seams::NextHop;
 use crate::status::Status;
 
 /// What is demanded of mail for one address. The default demands nothing.
@@ -12,9 +11,6 @@ pub struct Demands {
     pub max_size: Option<u64>,
     /// Whether parts may be attached.
     pub attachments: Attachments,
-    /// The host that knows whether the address is there, to be asked before
-    /// the address is accepted.
-    pub known_to: Option<NextHop>,
 }
 
 /// Whether messages may have attachments.
@@ -38,7 +34,7 @@ impl Demands {
         self
     }
 
-    /// Both these demands and others. Only one host can be asked: the first.
+    /// Both these demands and others.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let attachments = match (self.attachments, other.attachments) {
@@ -47,7 +43,6 @@ impl Demands {
         };
         Self {
             attachments,
-            known_to: self.known_to.clone().or(other.known_to),
             ..self.at_most(other.max_size)
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admin::{Admin, parse_address, parse_domain, said, words};
 use super::aligned;
+use super::rules::speaks_smtp;
 use crate::config::parse_size;
 
 /// What can be asked of handlers.
@@ -78,6 +79,9 @@ impl Handler {
             let size = parse_size(&text);
             size.ok_or_else(|| format!("\"{text}\" is not a size"))
         });
+        if let Some(host) = &self.host {
+            speaks_smtp(host)?;
+        }
         let mut lines: Vec<String> = Vec::new();
         let mut add = |word: &str, values: &mut dyn Iterator<Item = String>| {
             // A line is one word and its value: nothing may add another.

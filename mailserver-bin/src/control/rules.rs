@@ -13,13 +13,11 @@ use crate::config::parse_size;
 /// What takes a rule away.
 const NONE: &str = "none";
 /// Rules as they are shown.
-const SHOWN: [(&str, &str); 9] = [
+const SHOWN: [(&str, &str); 7] = [
     ("max size", keys::MAX_SIZE),
     ("catch-all", keys::CATCH_ALL),
     ("unknown to", keys::UNKNOWN_TO),
     ("listed only", keys::LISTED_ONLY),
-    ("callout", keys::CALLOUT),
-    ("protocol", keys::PROTOCOL),
     ("outbound", keys::OUTBOUND),
     ("separator", keys::SEPARATOR),
     ("patterns", keys::PATTERNS),
@@ -40,12 +38,6 @@ pub(crate) struct Rules {
     /// For a relayed domain: takes mail only for addresses that have a handler
     #[arg(long)]
     listed_only: Option<YesNo>,
-    /// For a relayed domain: asks its host whether a recipient is there
-    #[arg(long)]
-    callout: Option<YesNo>,
-    /// For a relayed domain: what its host speaks
-    #[arg(long)]
-    protocol: Option<Protocol>,
     /// The host by which this domain's mail to others leaves, or `none`
     #[arg(long, value_name = "HOST[:PORT]")]
     outbound: Option<String>,
@@ -58,12 +50,6 @@ pub(crate) struct Rules {
 enum YesNo {
     Yes,
     No,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum, Serialize, Deserialize)]
-enum Protocol {
-    Smtp,
-    Lmtp,
 }
 
 impl Rules {
@@ -81,17 +67,11 @@ impl Rules {
                 .map(|size| size.to_string())
                 .ok_or_else(|| format!("\"{text}\" is not a size")),
         });
-        let protocol = self.protocol.map(|it| match it {
-            Protocol::Smtp => NONE.to_owned(),
-            Protocol::Lmtp => "lmtp".to_owned(),
-        });
         let wanted = [
             (keys::MAX_SIZE, size.transpose()?),
             (keys::CATCH_ALL, self.catch_all),
             (keys::UNKNOWN_TO, self.unknown_to),
             (keys::LISTED_ONLY, yes(self.listed_only)),
-            (keys::CALLOUT, yes(self.callout)),
-            (keys::PROTOCOL, protocol),
             (keys::OUTBOUND, self.outbound),
         ];
         let mut settings: Vec<_> = wanted
@@ -105,9 +85,20 @@ impl Rules {
         for (key, value) in &settings {
             if let Some(value) = value {
                 trial.set(key, value).map_err(words)?;
+                speaks_smtp(value)?;
             }
         }
         Ok(settings)
+    }
+}
+
+/// Refuses a host that nothing here could reach: mail for it would wait.
+pub(super) fn speaks_smtp(host: &str) -> Result<(), String> {
+    match host.starts_with("lmtp:") {
+        true => Err(format!(
+            "\"{host}\": this server reaches LMTP hosts by [[outgoing.route]] alone"
+        )),
+        false => Ok(()),
     }
 }
 
@@ -122,7 +113,7 @@ impl Admin {
         let settings = rules.settings()?;
         let relayed = matches!(self.served(&domain).await?, DomainKind::Relay { .. });
         for (key, value) in &settings {
-            let for_relays = [keys::LISTED_ONLY, keys::CALLOUT, keys::PROTOCOL].contains(key);
+            let for_relays = *key == keys::LISTED_ONLY;
             let for_local = [keys::CATCH_ALL, keys::UNKNOWN_TO, keys::SEPARATOR].contains(key);
             if value.is_some() && (for_relays && !relayed || for_local && relayed) {
                 let other = if relayed { "local" } else { "relayed" };

@@ -9,8 +9,9 @@ fn a_domain_is_given_rules_that_hold_at_once_and_survive() {
     let set = home.ok(&["domain", "set", "example.test", "--max-size", "1kB"]);
     assert!(set.contains("max size  1000"), "{set}");
     let mut smtp = server.dial("smtp");
-    smtp.line();
-    smtp.ask("EHLO x");
+    smtp.until("220 ");
+    smtp.send("EHLO client.test");
+    smtp.until("250 ");
     smtp.ask("MAIL FROM:<a@b.test> SIZE=2000");
     let reply = smtp.ask("RCPT TO:<admin@example.test>");
     assert!(reply.starts_with("552 5.3.4"), "{reply}");
@@ -21,8 +22,9 @@ fn a_domain_is_given_rules_that_hold_at_once_and_survive() {
     for (args, said) in [
         (["--max-size", "big"], "not a size"),
         (["--unknown-to", "a b"], "HOST:PORT"),
-        (["--callout", "yes"], "for relayed domains"),
+        (["--listed-only", "yes"], "for relayed domains"),
         (["--separator", "ab"], "write one sign"),
+        (["--unknown-to", "lmtp:inner.test"], "[[outgoing.route]]"),
     ] {
         let done = home.run(&[&["domain", "set", "example.test"], &args[..]].concat());
         assert_eq!(done.code, 1, "{done:?}");

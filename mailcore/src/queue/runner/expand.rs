@@ -81,45 +81,54 @@ impl QueueRunner {
                 Route::Copied { route, .. } => *route,
                 other => other,
             };
-            let errand = |hop| Errand {
-                hop,
-                reverse_path: entry.reverse_path.clone(),
-            };
-            match route {
-                Route::Mailbox { .. } => {
-                    let hop = (MAILBOX_AGENT.into(), NextHop::Local);
-                    routed.add(errand(hop), leg.recipient);
-                }
-                Route::Remote { agent, next_hop } if !leg.through.is_empty() => {
-                    let router = &self.seams.router;
-                    match router.forwarded_sender(&entry.reverse_path).await {
-                        Ok(reverse_path) => {
-                            let hop = (agent, next_hop);
-                            routed.add(Errand { hop, reverse_path }, leg.recipient);
-                        }
-                        Err(error) => {
-                            let status = Status::transient(3, 0, error.to_string());
-                            routed.fail(leg.recipient, status);
-                        }
-                    }
-                }
-                Route::Agent { agent, next_hop } | Route::Remote { agent, next_hop } => {
-                    routed.add(errand((agent, next_hop)), leg.recipient);
-                }
-                Route::Refused { status } => routed.fail(leg.recipient, status),
-                Route::Discarded => routed.done.push((leg.recipient, Outcome::Delivered)),
-                Route::Unknown => {
-                    routed.fail(leg.recipient, Status::permanent(1, 1, "no such user here"));
-                }
-                Route::Expand { to } => routed.expand(leg, to, &mut legs),
-                // Within a copy there is one place and nothing more.
-                Route::Copied { .. } => {
-                    let status = Status::transient(3, 5, "the router copies copies");
-                    routed.fail(leg.recipient, status);
-                }
+            if let Route::Expand { to } = route {
+                routed.expand(leg, to, &mut legs);
+            } else {
+                self.place(entry, leg, route, &mut routed).await;
             }
         }
         routed
+    }
+
+    /// Gives a recipient whose route ends to its job.
+    async fn place(&self, entry: &QueueEntry, leg: Leg, route: Route, routed: &mut Routed) {
+        let Leg { recipient, through } = leg;
+        let errand = |hop| Errand {
+            hop,
+            reverse_path: entry.reverse_path.clone(),
+        };
+        match route {
+            Route::Mailbox { .. } => {
+                let hop = (MAILBOX_AGENT.into(), NextHop::Local);
+                routed.add(errand(hop), recipient);
+            }
+            Route::Remote { agent, next_hop } if !through.is_empty() => {
+                let router = &self.seams.router;
+                match router.forwarded_sender(&entry.reverse_path).await {
+                    Ok(reverse_path) => {
+                        let hop = (agent, next_hop);
+                        routed.add(Errand { hop, reverse_path }, recipient);
+                    }
+                    Err(error) => {
+                        let status = Status::transient(3, 0, error.to_string());
+                        routed.fail(recipient, status);
+                    }
+                }
+            }
+            Route::Agent { agent, next_hop } | Route::Remote { agent, next_hop } => {
+                routed.add(errand((agent, next_hop)), recipient);
+            }
+            Route::Refused { status } => routed.fail(recipient, status),
+            Route::Discarded => routed.done.push((recipient, Outcome::Delivered)),
+            Route::Unknown => {
+                routed.fail(recipient, Status::permanent(1, 1, "no such user here"));
+            }
+            // Within a copy there is one place and nothing more.
+            Route::Copied { .. } | Route::Expand { .. } => {
+                let status = Status::transient(3, 5, "the router copies what is no place");
+                routed.fail(recipient, status);
+            }
+        }
     }
 }
 
