@@ -9,6 +9,7 @@
 mod accept;
 mod demands;
 mod file;
+mod forged;
 mod head;
 mod hook;
 mod policy;

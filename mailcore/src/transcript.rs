@@ -70,6 +70,19 @@ impl Transcript {
         text
     }
 
+    /// The last `count` lines, as [`Self::text`] has them.
+    pub fn last(&self, count: usize) -> String {
+        let text = self.text();
+        let from = text.len()
+            - text
+                .split_inclusive('\n')
+                .rev()
+                .take(count)
+                .map(str::len)
+                .sum::<usize>();
+        text.get(from..).unwrap_or_default().to_owned()
+    }
+
     /// True when nothing was written.
     pub fn is_empty(&self) -> bool {
         self.lines().head.is_empty()
@@ -135,6 +148,8 @@ mod tests {
         assert!(text.ends_with("C: line 49  \nS: 250 taken\n"), "{text}");
         assert!(text.contains(" lines left out\n"), "{text}");
         assert!(text.len() < 130, "{text}");
+        assert_eq!(transcript.last(2), "C: line 49  \nS: 250 taken\n");
+        assert_eq!(transcript.last(1_000), text);
         transcript.clear();
         assert!(transcript.is_empty() && transcript.text().is_empty());
     }

@@ -137,3 +137,76 @@ async fn mail_from_others_claims_nothing_that_this_server_says() {
     assert!(reply.starts_with("552 5.3.4"), "{reply}");
     house.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_header_of_binary_content_has_lines_that_all_read_alike() {
+    let (_world, house) = house().await;
+    for forged in [
+        &b"From: alice@a.test\rFrom: bob@a.test\r\n\r\nbody\r\n"[..],
+        b"From: alice@a.test\nFrom: bob@a.test\r\n\r\nbody\r\n",
+        b"From: alice@a.test\r\nX: a\r\rFrom: bob@a.test\r\n\r\nbody\r\n",
+        b"From: alice@a.test\r\nX: a\n\nFrom: bob@a.test\r\n\r\nbody\r\n",
+        b"From: alice@a.test\r\nX: \0\r\n\r\nbody\r\n",
+    ] {
+        let mut submission = alice(&house).await;
+        let mut smtp = house.smtp("smtp").await;
+        for dialogue in [&mut submission, &mut smtp] {
+            dialogue
+                .ask("MAIL FROM:<alice@a.test> BODY=BINARYMIME", "250")
+                .await;
+            dialogue.ask("RCPT TO:<bob@a.test>", "250").await;
+            dialogue.send(&format!("BDAT {} LAST", forged.len())).await;
+            dialogue.send_raw(forged).await;
+            let reply = dialogue.line().await;
+            assert!(reply.starts_with("550 5.6.0"), "{forged:?}: {reply}");
+        }
+    }
+    let mut submission = alice(&house).await;
+    let binary = b"From: alice@a.test\r\nResent-Bcc: hidden@a.test\r\n\r\na\rb\nc\0";
+    submission
+        .ask("MAIL FROM:<alice@a.test> BODY=BINARYMIME", "250")
+        .await;
+    submission.ask("RCPT TO:<bob@a.test>", "250").await;
+    submission.send("BDAT 10").await;
+    submission.send_raw(&binary[..10]).await;
+    assert!(submission.line().await.starts_with("250"));
+    submission
+        .send(&format!("BDAT {} LAST", binary.len() - 10))
+        .await;
+    submission.send_raw(&binary[10..]).await;
+    assert!(submission.line().await.starts_with("250"));
+    let mut pop3 = house.pop3("bob").await;
+    pop3.ask("STAT", "+OK 1 ").await;
+    house.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_message_without_a_header_gets_one_and_keeps_its_body() {
+    let (_world, house) = house().await;
+    let mut submission = alice(&house).await;
+    let cases: [(&[u8], &str); 4] = [
+        (b"", "From: <alice@a.test>\r\n"),
+        (b"\r\n", "From: <alice@a.test>\r\n\r\n"),
+        (
+            b"\r\nFrom: bob@a.test\r\n",
+            "From: <alice@a.test>\r\n\r\nFrom: bob@a.test\r\n",
+        ),
+        (
+            b"From: alice@a.test\r\nBcc: x@y.test\r\n",
+            "From: alice@a.test\r\n",
+        ),
+    ];
+    for (number, (message, end)) in (1..).zip(cases) {
+        let reply = submission
+            .send_mail("alice@a.test", &["bob@a.test"], message)
+            .await;
+        assert!(reply.starts_with("250"), "{message:?}: {reply}");
+        let text = bobs(&house, number).await;
+        assert!(
+            text.trim_end().ends_with(end.trim_end()),
+            "{message:?}: {text}"
+        );
+        assert!(!text.contains("Bcc"), "{text}");
+    }
+    house.shutdown().await;
+}

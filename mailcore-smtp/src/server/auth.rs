@@ -126,8 +126,7 @@ impl Session {
     /// Says at last that AUTH failed; the last failure allowed is a 421.
     pub(super) fn fail_auth(&mut self, reply: &Reply) -> State {
         if self.counters.auth_failures >= self.config.limits.auth_failures {
-            self.close_with(&wording::too_many_errors());
-            return State::Closing;
+            return self.turn_away(&wording::too_many_errors());
         }
         self.fail(Phase::Idle, reply)
     }

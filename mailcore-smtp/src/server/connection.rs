@@ -166,8 +166,7 @@ impl Session {
         // What came with STARTTLS could be taken for something that came under
         // TLS: whoever put it there is not to be talked with.
         if !self.input.is_empty() {
-            self.close_with(&wording::pipelined_past(Verb::StartTls));
-            return State::Closing;
+            return self.turn_away(&wording::pipelined_past(Verb::StartTls));
         }
         self.say(&wording::ready_for_tls());
         State::StartTls

@@ -1,7 +1,7 @@
 //! Answers a session's questions: to intake for mail, to the authenticator for
 //! proofs. The half of the server that awaits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mailcore::event::SessionEvents;
@@ -9,6 +9,7 @@ use mailcore::intake::{self, Intake, Refusal, SessionInfo, SessionKind};
 use mailcore::net::Host;
 use mailcore::seams::{AuthRequest, Authenticator, Clock, FilterSession, Trust};
 use mailcore::status::{Status, StatusClass};
+use mailcore::transcript::Transcript;
 
 use super::config::Kind;
 use super::question::{Answer, NewTransaction, Question};
@@ -27,6 +28,34 @@ pub(super) struct SessionHost {
     pub(super) transaction: Option<intake::Transaction>,
     /// Tells who logged in.
     pub(super) events: SessionEvents,
+    /// For whom the filters know the peer.
+    pub(super) known: Known,
+    /// What is said, where it is kept.
+    pub(super) transcript: Option<Transcript>,
+}
+
+/// The peer as the filters were told of it last; they are told of its end as
+/// well.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known(Arc<Mutex<Option<FilterSession>>>);
+
+impl Known {
+    fn replace(&self, facts: &FilterSession) -> Option<FilterSession> {
+        self.lock().replace(facts.clone())
+    }
+
+    fn last(&self) -> Option<FilterSession> {
+        self.lock().clone()
+    }
+
+    /// The last one, once.
+    pub(super) fn take(&self) -> Option<FilterSession> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<FilterSession>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
@@ -36,6 +65,7 @@ impl Host<Session> for SessionHost {
             Question::Connect(facts) => return self.connect(&facts).await,
             Question::Greet(facts) => {
                 self.transaction = None;
+                self.known.replace(&facts);
                 self.intake.helo(&facts).await
             }
             Question::Authenticate { request, facts } => {
@@ -53,8 +83,10 @@ impl Host<Session> for SessionHost {
             },
             Question::Finish => return self.finish().await,
             Question::Abort(refused) => {
-                if let (Some(transaction), Some(status)) = (self.transaction.take(), refused) {
-                    transaction.refused(&status);
+                match (self.transaction.take(), refused) {
+                    (Some(transaction), Some(status)) => transaction.refused(&status),
+                    (None, Some(status)) => self.tell_refused(&status),
+                    (_, None) => {}
                 }
                 Ok(())
             }
@@ -88,6 +120,10 @@ impl SessionHost {
     /// A peer has connected, or a proxy has said for whom it speaks.
     async fn connect(&mut self, facts: &FilterSession) -> Answer {
         self.transaction = None;
+        let before = self.known.replace(facts);
+        if let Some(before) = before {
+            self.intake.disconnect(&before).await;
+        }
         self.events.speak_for(facts.peer);
         let trust = match (self.peers, facts.peer) {
             (Trust::Trusted, _) => Trust::Trusted,
@@ -96,19 +132,50 @@ impl SessionHost {
         };
         let mut facts = facts.clone();
         facts.trust = trust;
-        match self.intake.connect(&facts).await {
+        match self.welcome(&facts).await {
             Ok(()) => Answer::Welcome(trust),
             Err(refusal) => self.refuse(refusal).await,
         }
     }
 
-    async fn mail(&mut self, new: NewTransaction) -> Result<(), Refusal> {
-        self.transaction = None;
-        let kind = match self.kind {
+    /// A client that has proved to its proxy who it is logs in with that.
+    async fn welcome(&mut self, facts: &FilterSession) -> Result<(), Refusal> {
+        self.intake.connect(facts).await?;
+        if let Some(identity) = &facts.identity {
+            self.intake.auth(facts).await?;
+            self.events.logged_in(identity);
+        }
+        Ok(())
+    }
+
+    /// The session has refused what came, outside of a transaction.
+    fn tell_refused(&self, status: &Status) {
+        let Some(filter) = self.known.last() else {
+            return;
+        };
+        let session = SessionInfo {
+            filter,
+            with: match self.kind {
+                Kind::Mx | Kind::Submission => "SMTP",
+                Kind::Lmtp => "LMTP",
+            },
+            kind: self.session_kind(),
+            transcript: self.transcript.clone(),
+        };
+        self.intake.tell_session_refused(&session, status);
+    }
+
+    fn session_kind(&self) -> SessionKind {
+        match self.kind {
             Kind::Mx => SessionKind::Mx,
             Kind::Submission => SessionKind::Submission,
             Kind::Lmtp => SessionKind::Lmtp,
-        };
+        }
+    }
+
+    async fn mail(&mut self, new: NewTransaction) -> Result<(), Refusal> {
+        self.transaction = None;
+        let kind = self.session_kind();
         let filter = FilterSession::clone(&new.session);
         let session = SessionInfo {
             filter,

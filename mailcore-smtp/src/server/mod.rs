@@ -32,7 +32,7 @@ use mailcore::seams::{Authenticator, FilterSession};
 use mailcore::wire::Machine as _;
 
 pub use config::{AuthOffer, Doors, Kind, Limits, SmtpConfig, StartTls, Verify};
-use host::SessionHost;
+use host::{Known, SessionHost};
 pub use question::{Answer, NewTransaction, Question};
 pub use session::{Notice, Session};
 pub use smtp::Smtp;
@@ -106,16 +106,20 @@ impl Service for SmtpServer {
     async fn serve(&self, connection: Connection) {
         let peer = connection.peer;
         let facts = FilterSession::new(peer);
-        let mut session = Session::new(self.config_for(&connection), facts.clone());
+        let mut session = Session::new(self.config_for(&connection), facts);
         let clock = &connection.clock;
         session.set_time(clock.now(), clock.monotonic());
-        if let Some(transcript) = self.intake.new_transcript(peer) {
-            session.keep_transcript(transcript);
+        let transcript = self.intake.new_transcript(peer);
+        if let Some(transcript) = &transcript {
+            session.keep_transcript(transcript.clone());
         }
         if let Some(tls) = &connection.tls {
             session.tls_established(tls.clone());
         }
+        let known = Known::default();
         let host = SessionHost {
+            known: known.clone(),
+            transcript,
             kind: self.config.kind,
             peers: self.config.peers,
             intake: Arc::clone(&self.intake),
@@ -138,7 +142,9 @@ impl Service for SmtpServer {
                 "session broke off"
             ),
         }
-        self.intake.disconnect(&facts).await;
+        if let Some(facts) = known.take() {
+            self.intake.disconnect(&facts).await;
+        }
     }
 
     fn busy(&self) -> &'static [u8] {

@@ -39,8 +39,9 @@ pub enum Question {
     Chunk(Bytes),
     /// The message is whole: take responsibility for it, or refuse.
     Finish,
-    /// The transaction is over without a message; with a status when it was
-    /// refused for what came. The answer means nothing.
+    /// The transaction, if there is one, is over without a message; with a
+    /// status when the session refused it, or the peer. The answer means
+    /// nothing.
     Abort(Option<Status>),
     /// VRFY by one who may ask: is there such an address?
     Verify(String),

@@ -189,7 +189,7 @@ impl Session {
             self.say_now(&wording::greeting(&self.config.hostname, self.config.kind));
             self.state = State::Command(Phase::Idle);
         } else if !self.input.is_empty() {
-            self.close_with(&wording::early_talker());
+            self.state = self.turn_away(&wording::early_talker());
         } else if now >= until {
             self.say(&wording::greeting(&self.config.hostname, self.config.kind));
             self.state = State::Command(Phase::Idle);
@@ -302,8 +302,9 @@ impl Session {
     }
 
     fn dispatch(&mut self, phase: Phase, line: &[u8]) -> State {
-        self.note_line(&phase, line);
-        let command = match Command::parse(line) {
+        let parsed = Command::parse(line);
+        self.note_line(&phase, line, parsed.as_ref());
+        let command = match parsed {
             Ok(command) => command,
             Err(CommandError::Http) => {
                 self.close_with(&wording::not_smtp());
@@ -319,8 +320,7 @@ impl Session {
             // message taken for commands (RFC 2920 section 3.1).
             if verb == Verb::Data && !self.input.is_empty() {
                 self.say(&refusal);
-                self.close_with(&wording::pipelined_past(verb));
-                return State::Closing;
+                return self.turn_away(&wording::pipelined_past(verb));
             }
             if let Command::Bdat { size, .. } = command {
                 return self.skip_chunk(size, vec![refusal], phase);
@@ -328,20 +328,19 @@ impl Session {
             return self.fail(phase, &refusal);
         }
         if self.idles_too_long(verb) {
-            self.close_with(&wording::too_many_idle_commands());
-            return State::Closing;
+            return self.turn_away(&wording::too_many_idle_commands());
         }
         self.run(phase, command)
     }
 
-    /// A line that is no command. After a BDAT whose size is not known nothing
-    /// can be told from the chunk, so that the session ends.
+    /// A line that is no command. After a BDAT that can't be read nothing can be
+    /// told from the chunk, so that the session ends.
     fn misread(&mut self, phase: Phase, line: &[u8], error: &CommandError) -> State {
         let reply = wording::command_error(error);
         let is_bdat = line
             .get(..4)
             .is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
-        if is_bdat && matches!(error, CommandError::Usage(_)) {
+        if is_bdat && *error != CommandError::UnknownVerb {
             self.close_with(&reply);
             return State::Closing;
         }
@@ -426,8 +425,7 @@ impl Session {
         self.deadline = None;
         self.counters.errors += 1;
         if self.counters.errors >= self.config.limits.errors {
-            self.close_with(&wording::too_many_errors());
-            return State::Closing;
+            return self.turn_away(&wording::too_many_errors());
         }
         replies.iter().for_each(|reply| self.say_now(reply));
         State::Command(phase)
@@ -437,6 +435,12 @@ impl Session {
     pub(super) fn close_with(&mut self, reply: &Reply) {
         self.say(reply);
         self.state = State::Closing;
+    }
+
+    /// As [`Self::close_with`], and the log is told of it.
+    pub(super) fn turn_away(&mut self, reply: &Reply) -> State {
+        self.say(reply);
+        self.abort(Some(reply.to_status()), Vec::new(), State::Closing)
     }
 
     /// Drops the transaction on the host's side, then replies. With a status

@@ -61,6 +61,12 @@ impl Session {
         if let Some(refusal) = self.mail_refusal(&mail) {
             return self.fail(Phase::Idle, &refusal);
         }
+        let too_large = mail.params.size > Some(self.config.limits.message_size);
+        if too_large {
+            let status = wording::fault_status(DataFault::TooLarge);
+            let then = self.fail(Phase::Idle, &wording::size_over_limit());
+            return self.abort(Some(status), Vec::new(), then);
+        }
         let granted = self.grant(&mut mail);
         let utf8 = if mail.params.smtputf8 {
             Utf8::Asked
@@ -85,7 +91,6 @@ impl Session {
 
     fn mail_refusal(&self, mail: &Mail) -> Option<Reply> {
         let MailParams {
-            size,
             smtputf8,
             require_tls,
             ..
@@ -96,9 +101,6 @@ impl Session {
         }
         if let Some(refusal) = self.time_refusal(mail) {
             return Some(refusal);
-        }
-        if size.is_some_and(|size| size > self.config.limits.message_size) {
-            return Some(wording::size_over_limit());
         }
         let non_ascii = mail
             .reverse_path
@@ -157,8 +159,7 @@ impl Session {
             self.counters.unknown_recipients += 1;
         }
         if self.counters.unknown_recipients > self.config.limits.unknown_recipients {
-            self.close_with(&wording::too_many_unknown_recipients());
-            return State::Closing;
+            return self.turn_away(&wording::too_many_unknown_recipients());
         }
         self.reply(Phase::Transaction(transaction), &wording::refusal(status))
     }

@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use mailcore::seams::Trust;
+
 use super::question::{Answer, Question};
 use super::session::Session;
 use super::state::{Pending, Phase, State};
@@ -62,6 +64,8 @@ impl Session {
         facts.peer = Some(SocketAddr::new(ip, port));
         facts.helo = None;
         facts.identity = None;
+        // What the proxy may do is not what its client may.
+        facts.trust = Trust::Stranger;
         self.greeted = None;
         if let Some(told) = &asked.helo {
             self.told_helo = match told {

@@ -148,7 +148,13 @@ impl TrustedHosts {
         tokio::select! {
             biased;
             () = self.look_up(name) => {}
-            () = self.clock.sleep_until(until) => {}
+            () = self.clock.sleep_until(until) => {
+                // The next peers are not to wait as long: the name is asked for
+                // again beside them.
+                if self.recall(name).is_none() {
+                    self.remember(name, Arc::from([]), Duration::ZERO);
+                }
+            }
         }
         self.recall(name)
             .map_or_else(|| Arc::from([]), |known| known.addresses)
@@ -218,6 +224,78 @@ fn canonical(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{FixedResolver, VirtualClock};
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn hosts(peers: &[&str]) -> (Arc<FixedResolver>, VirtualClock, Arc<TrustedHosts>) {
+        let dns = Arc::new(FixedResolver::new());
+        dns.add_address("a.test", ip("192.0.2.1"))
+            .add_address("a.test", ip("2001:db8::1"))
+            .add_mx("b.test", 10, "mx.b.test")
+            .add_address("mx.b.test", ip("192.0.2.2"));
+        let clock = VirtualClock::new();
+        let peers = peers.iter().map(|peer| peer.parse().unwrap());
+        let hosts = TrustedHosts::new(
+            peers,
+            Arc::clone(&dns) as Arc<dyn Resolver>,
+            Arc::new(clock.clone()),
+        );
+        (dns, clock, hosts)
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_trusted_by_its_address_alone() {
+        let (dns, _, hosts) = hosts(&["198.51.100.0/24", "a:a.test", "mx:b.test"]);
+        dns.add_ptr(ip("203.0.113.9"), "a.test");
+        for (peer, trusted) in [
+            ("198.51.100.7", true),
+            ("::ffff:198.51.100.7", true),
+            ("192.0.2.1", true),
+            ("::ffff:192.0.2.1", true),
+            ("2001:db8::1", true),
+            ("192.0.2.2", true),
+            ("::192.0.2.2", false),
+            ("203.0.113.9", false),
+            ("0.0.0.0", false),
+            ("::", false),
+        ] {
+            assert_eq!(hosts.trusts(ip(peer)).await, trusted, "{peer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_fails_lets_nobody_in_and_keeps_whom_it_named() {
+        let (dns, clock, hosts) = hosts(&["a:a.test", "mx:b.test"]);
+        let broken = || DnsError::Temporary("timed out".into());
+        dns.fail("a.test", broken()).fail("mx.b.test", broken());
+        assert!(!hosts.trusts(ip("192.0.2.1")).await);
+        assert!(!hosts.trusts(ip("192.0.2.2")).await);
+        dns.heal("a.test").heal("mx.b.test");
+        assert!(
+            !hosts.trusts(ip("192.0.2.1")).await,
+            "asked for again too soon"
+        );
+        clock.advance(RETRY);
+        // The old answer is given while the new one is fetched.
+        assert!(!hosts.trusts(ip("192.0.2.1")).await);
+        tokio::task::yield_now().await;
+        assert!(hosts.trusts(ip("192.0.2.1")).await);
+        assert!(hosts.trusts(ip("192.0.2.2")).await);
+        dns.fail("a.test", broken());
+        clock.advance(TTL.1);
+        for _ in 0..3 {
+            assert!(hosts.trusts(ip("192.0.2.1")).await);
+            tokio::task::yield_now().await;
+        }
+        dns.heal("a.test").forget("a.test");
+        clock.advance(TTL.1);
+        hosts.trusts(ip("192.0.2.1")).await;
+        tokio::task::yield_now().await;
+        assert!(!hosts.trusts(ip("192.0.2.1")).await, "its name is gone");
+    }
 
     #[test]
     fn peers_are_networks_hosts_and_mail_hosts() {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr_iter;
 
+use super::forged::is_forged;
 use super::policy::ForeignFrom;
 use super::{Refusal, SessionKind, Transaction};
 use crate::address::{Address, Domain};
@@ -37,7 +38,11 @@ const MAX_FROM: usize = 20;
 #[derive(Debug)]
 pub(super) enum Head {
     /// Its end is not here.
-    Coming(BytesMut),
+    Coming {
+        held: BytesMut,
+        /// No line end before this octet is followed by an empty line.
+        seen: usize,
+    },
     /// It was looked at.
     Past,
 }
@@ -56,54 +61,64 @@ pub(super) enum Piece {
 
 impl Default for Head {
     fn default() -> Self {
-        Self::Coming(BytesMut::new())
+        Self::Coming {
+            held: BytesMut::new(),
+            seen: 0,
+        }
     }
 }
 
 impl Head {
-    /// Takes the next octets of a message whose header may have `limit`.
+    /// Takes the next octets of a message whose header may have `limit`. Each
+    /// octet is looked at and copied a bounded number of times, however small
+    /// the pieces are.
     pub(super) fn take(&mut self, octets: Bytes, limit: u64) -> Piece {
-        let Self::Coming(held) = self else {
+        let Self::Coming { held, seen } = self else {
             return Piece::Body(octets);
         };
-        let joined = if held.is_empty() {
-            octets
-        } else {
-            held.extend_from_slice(&octets);
-            held.split().freeze()
-        };
         let within = |octets: usize| octets as u64 <= limit;
-        match end(&joined) {
+        if held.is_empty()
+            && let Some(at) = end(&octets, 0)
+            && within(at)
+        {
+            *self = Self::Past;
+            return Piece::Header(octets, at);
+        }
+        held.extend_from_slice(&octets);
+        match end(held, *seen) {
             Some(at) if within(at) => {
+                let held = std::mem::take(held).freeze();
                 *self = Self::Past;
-                Piece::Header(joined, at)
+                Piece::Header(held, at)
             }
-            None if within(joined.len()) => {
-                // Mostly the buffer that was split off a moment ago.
-                *held = BytesMut::from(joined);
+            None if within(held.len()) => {
+                // What follows the last two octets was not all here.
+                *seen = held.len().saturating_sub(2);
                 Piece::Held
             }
             _ => Piece::TooLong,
         }
     }
 
-    /// The message is over: all that is held is header.
+    /// The message is over: all that is held is header, and may be empty.
     pub(super) fn finish(&mut self) -> Option<Bytes> {
         match std::mem::replace(self, Self::Past) {
-            Self::Coming(held) if !held.is_empty() => Some(held.freeze()),
-            Self::Coming(_) | Self::Past => None,
+            Self::Coming { held, .. } => Some(held.freeze()),
+            Self::Past => None,
         }
     }
 }
 
-/// Where the body starts: behind the first empty line.
-fn end(octets: &[u8]) -> Option<usize> {
+/// Where the body starts: behind the first empty line, of which no line end
+/// before `from` is the beginning.
+fn end(octets: &[u8], from: usize) -> Option<usize> {
     let blank = |at: usize| match octets.get(at..).unwrap_or_default() {
         [b'\n', ..] => Some(at + 1),
         [b'\r', b'\n', ..] => Some(at + 2),
         _ => None,
     };
-    blank(0).or_else(|| memchr_iter(b'\n', octets).find_map(|at| blank(at + 1)))
+    let rest = octets.get(from..).unwrap_or_default();
+    blank(0).or_else(|| memchr_iter(b'\n', rest).find_map(|at| blank(from + at + 1)))
 }
 
 /// Lines taken out of a header and put before it.
@@ -136,12 +151,18 @@ impl Transaction {
         let header = Header::new(octets);
         let mut edits = Edits::default();
         let kind = self.session.kind;
+        // Binary content may hold any octets, its header not (RFC 3030 section
+        // 3): others could read other fields in it.
+        if kind != SessionKind::Local && !is_of_lines(octets) {
+            let why = "the header holds a NUL, or a line that does not end with CRLF";
+            return Err(Status::permanent(6, 0, why).into());
+        }
+        let hostname = &self.intake.parts.hostname;
         for field in header.fields() {
-            if self.is_forged(&field) {
-                edits.removed.push(field.range);
-            } else if field.is("Bcc") && kind.is_of_the_house() {
-                // Whoever reads the message must not see it (RFC 5322 section
-                // 3.6.3); the envelope has the recipients.
+            // Whoever reads the message must not see who had a blind copy (RFC
+            // 5322 sections 3.6.3 and 3.6.6); the envelope has the recipients.
+            let blind = field.is("Bcc") || field.is("Resent-Bcc");
+            if is_forged(&field, kind, hostname) || (blind && kind.is_of_the_house()) {
                 edits.removed.push(field.range);
             }
         }
@@ -154,23 +175,6 @@ impl Transaction {
             SessionKind::Mx | SessionKind::Lmtp | SessionKind::Local => {}
         }
         Ok(edits.apply(octets))
-    }
-
-    /// Fields that only this server writes: Return-Path at final delivery (RFC
-    /// 5321 section 4.4), results under its own name (RFC 8601 section 5).
-    fn is_forged(&self, field: &Field<'_>) -> bool {
-        if field.is("Return-Path") {
-            return true;
-        }
-        if self.session.kind == SessionKind::Local || !field.is("Authentication-Results") {
-            return false;
-        }
-        let value = field.value();
-        let id = value
-            .split(|octet| matches!(octet, b';' | b' ' | b'\t'))
-            .next();
-        let hostname = self.intake.parts.hostname.as_str();
-        id.is_some_and(|id| id.eq_ignore_ascii_case(hostname.as_bytes()))
     }
 
     async fn check_submitted(&mut self, octets: &[u8], edits: &mut Edits) -> Result<(), Refusal> {
@@ -275,6 +279,19 @@ impl SessionKind {
     }
 }
 
+/// True when every CR is followed by LF and every LF preceded by CR, and there
+/// is no NUL.
+fn is_of_lines(octets: &[u8]) -> bool {
+    let mut before = 0;
+    for octet in octets {
+        if (before == b'\r') != (*octet == b'\n') || *octet == 0 {
+            return false;
+        }
+        before = *octet;
+    }
+    before != b'\r'
+}
+
 /// The addresses of a field; at least one.
 fn mailboxes(field: &Field<'_>) -> Result<Vec<Option<Address>>, Refusal> {
     let all = parse_addresses(field.raw, 2 * MAX_FROM + 2);
@@ -335,6 +352,39 @@ mod tests {
         assert!(Edits::default().apply(header).is_none());
     }
 
+    #[test]
+    fn a_header_that_comes_octet_by_octet_is_searched_once() {
+        let mut head = Head::default();
+        let lines = "a\r\n".repeat(100_000);
+        for octet in lines.into_bytes() {
+            let piece = head.take(Bytes::from(vec![octet]), 1_000_000);
+            assert!(matches!(piece, Piece::Held));
+        }
+        let Head::Coming { held, seen } = &head else {
+            panic!("{head:?}");
+        };
+        assert_eq!(held.len() - seen, 2);
+        let piece = head.take(Bytes::from_static(b"\r\nbody"), 1_000_000);
+        assert!(matches!(piece, Piece::Header(all, 300_002) if all.ends_with(b"\r\n\r\nbody")));
+    }
+
+    #[test]
+    fn only_crlf_ends_the_lines_of_a_header() {
+        for (text, of_lines) in [
+            (&b""[..], true),
+            (b"a\r\nb\r\n\r\n", true),
+            (b"a", true),
+            (b"a\r\nb\n\r\n", false),
+            (b"\n", false),
+            (b"a\rb\r\n", false),
+            (b"a\r\r\n", false),
+            (b"a\r", false),
+            (b"a\0\r\n", false),
+        ] {
+            assert_eq!(is_of_lines(text), of_lines, "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_header_ends_where_its_reader_says_at_any_split(
@@ -352,7 +402,7 @@ mod tests {
                 }
             }
             let whole = Header::new(text.as_bytes()).section_len();
-            prop_assert_eq!(ends.or(head.finish().map(|held| held.len())).unwrap_or(0), whole);
+            prop_assert_eq!(ends.or(head.finish().map(|held| held.len())), Some(whole));
         }
     }
 }

@@ -25,6 +25,10 @@ const HELO: usize = 100;
 /// Octets of a session's transcript that an event holds.
 const TRANSCRIPT: usize = 3 * 1_024;
 
+/// Lines of it that a refused recipient's event holds: the message's own event
+/// has the others.
+const RECIPIENT_LINES: usize = 3;
+
 /// Whether events tell the subjects of messages, which belong to the users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Subjects {
@@ -38,6 +42,7 @@ pub enum Subjects {
 /// Where in a transaction a message was refused.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RefusedAt {
+    Session,
     Mail,
     Data,
     Content,
@@ -46,6 +51,7 @@ pub(super) enum RefusedAt {
 impl RefusedAt {
     fn as_str(self) -> &'static str {
         match self {
+            Self::Session => "session",
             Self::Mail => "mail",
             Self::Data => "data",
             Self::Content => "content",
@@ -74,8 +80,17 @@ pub(crate) fn named(recipients: &[Recipient]) -> String {
 }
 
 impl SessionInfo {
+    /// An event with who brought the message, and what was said.
+    pub(super) fn describe(&self, event: Event) -> Event {
+        let event = self.name(event);
+        match &self.transcript {
+            Some(transcript) => event.with("transcript", transcript.text()),
+            None => event,
+        }
+    }
+
     /// An event with who brought the message: protocol, peer, login.
-    pub(super) fn describe(&self, mut event: Event) -> Event {
+    fn name(&self, mut event: Event) -> Event {
         let filter = &self.filter;
         event = event.with("with", self.with);
         if let Some(peer) = filter.peer {
@@ -87,9 +102,6 @@ impl SessionInfo {
         if let Some(identity) = &filter.identity {
             event.account = Some(identity.account.clone());
             event = event.with("login", &identity.login);
-        }
-        if let Some(transcript) = &self.transcript {
-            event = event.with("transcript", transcript.text());
         }
         event
     }
@@ -156,6 +168,20 @@ impl Intake {
         self.recorder.record(event);
     }
 
+    /// A peer is turned away, or a message for its size, by the session itself
+    /// while there is no transaction.
+    pub fn tell_session_refused(&self, session: &SessionInfo, status: &Status) {
+        let Some(mut event) = self.refusal(EventName::MessageRefused, session) else {
+            return;
+        };
+        event.trace = Some(TraceId(self.parts.entropy.id(event.at)));
+        let event = session
+            .describe(event)
+            .with("stage", RefusedAt::Session.as_str())
+            .with("status", status);
+        self.recorder.record(event);
+    }
+
     fn refusal(&self, name: EventName, session: &SessionInfo) -> Option<Event> {
         let peer = session.filter.peer.map(|peer| peer.ip());
         self.recorder.refusal(name, peer)
@@ -175,11 +201,14 @@ impl Transaction {
             return;
         };
         event.trace = Some(self.trace);
-        let event = self
+        let mut event = self
             .session
-            .describe(event.with("from", &self.envelope.reverse_path))
+            .name(event.with("from", &self.envelope.reverse_path))
             .with("to", to)
             .with("status", status);
+        if let Some(transcript) = &self.session.transcript {
+            event = event.with("transcript", transcript.last(RECIPIENT_LINES));
+        }
         self.intake.recorder.record(event);
     }
 
