@@ -143,6 +143,56 @@ def test_relaying(server):
     assert "else.test" not in server.command("queue", "list")
 
 
+def test_trust_and_proxies(binary):
+    """Whoever may not name another client is nobody but itself."""
+    proxied = lambda source, family="TCP4": f"PROXY {family} {source} {'::1' if family == 'TCP6' else '192.0.2.1'} 4711 25\r\n".encode()
+    extra = '\n[smtp]\ntrusted = ["198.51.100.0/24", "a:nowhere.invalid"]\nxclient = ["203.0.113.1"]\n'
+    with Server(binary, "a.test", ["alice"], extra=extra, smtp_keys='proxy = ["127.0.0.1"]\n') as server:
+        for header, code in ((proxied("198.51.100.9"), b"250"), (proxied("::ffff:198.51.100.9", "TCP6"), b"250"),
+                             (proxied("198.51.101.9"), b"550"), (proxied("127.0.0.1"), b"550"), (proxied("::198.51.100.9", "TCP6"), b"550"),
+                             (b"PROXY UNKNOWN\r\n", b"550")):
+            with Peer(server, "smtp", greeting=False) as peer:
+                peer.send(header)
+                assert peer.reply().startswith(b"220"), header
+                hello = peer.reply(b"EHLO client.test")
+                assert b"XCLIENT" not in hello
+                for claim in (b"XCLIENT ADDR=198.51.100.9", b"XCLIENT LOGIN=alice@a.test"):
+                    assert peer.reply(claim).startswith(b"550"), (header, claim)
+                assert peer.reply(header.rstrip()).startswith(b"500"), "a second header is a command like others"
+                peer.reply(b"MAIL FROM:<x@else.test>")
+                answer = peer.reply(b"RCPT TO:<y@else.test>")
+                assert answer.startswith(code), (header, answer)
+        with Peer(server, "smtp", greeting=False) as peer:
+            peer.send(proxied("203.0.113.1"))
+            peer.reply()
+            peer.reply(b"EHLO proxy.test")
+            assert peer.reply(b"XCLIENT ADDR=[UNAVAILABLE]").startswith(b"220")
+            peer.reply(b"EHLO proxy.test")
+            peer.reply(b"MAIL FROM:<x@else.test>")
+            assert peer.reply(b"XCLIENT ADDR=198.51.100.9").startswith(b"503"), "not within a transaction"
+            assert peer.reply(b"RCPT TO:<y@else.test>").startswith(b"550"), "an unknown client is not trusted"
+        for bad in (b"EHLO client.test\r\n", b"PROXY TCP4 198.51.100.9\r\n\r\n" + b"x" * 200, b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff",
+                    b"PROXY TCP4 198.51.100.9 1.1.1.1 1 65536\r\n", b"PROXY " + b"x" * 10_000):
+            with Peer(server, "smtp", greeting=False) as peer:
+                peer.send(bad)
+                assert peer.end().replace(b"<reset>", b"") == b"", bad
+    with Server(binary, "a.test", ["alice"], smtp_keys='proxy = ["192.0.2.1"]\n') as server:
+        with Peer(server, "smtp", greeting=False) as peer:
+            peer.send(proxied("192.0.2.1"))
+            assert peer.end().replace(b"<reset>", b"") == b"", "not a proxy that is named"
+
+
+def test_nobody_learns_who_is_here(server):
+    """VRFY, EXPN and ETRN say the same of all names to strangers (RFC 5321 section 7.3)."""
+    for verb in (b"VRFY", b"EXPN", b"ETRN", b"HELP"):
+        answers = set()
+        for name in (b"bob", b"bob@a.test", b"<bob@a.test>", b"nobody", b"nobody@a.test", b"postmaster", b"a.test", b"else.test"):
+            with Peer(server, "smtp") as peer:
+                peer.reply(b"EHLO client.test")
+                answers.add(peer.reply(verb + b" " + name))
+        assert len(answers) == 1, (verb, answers)
+
+
 def test_header_injection(server):
     commands = [
         b"EHLO a\rX-Evil: 1", b"EHLO a\nX-Evil: 1", b"EHLO a\0b", b"EHLO a\x01b", b"HELO a\tX-Evil: 1", b"EHLO a X-Evil: 1",
@@ -233,6 +283,19 @@ def test_chunks(server):
     for text in (b"A: b\n\nx\r\n", b"A: b\r\rx\r\n", b"A: b\0x\r\n"):
         with ready(server) as peer:
             assert peer.reply(b"BDAT %d LAST\r\n" % len(text) + text.removesuffix(b"\r\n")).startswith(b"550")
+    for line in (b"BDAT %d LAST\x01", b"BDAT\t%d LAST", b"BDAT %d LAST\xff"):
+        with ready(server) as peer:
+            peer.send(line % len(inner) + b"\r\n" + inner)
+            answer = peer.end()
+            assert answer.count(b"\r\n") == 1 and answer[:1] == b"5", ("a chunk was taken for commands", line, answer)
+    for header in (b"From: a@else.test\rFrom: b@else.test\r\n", b"From: a@else.test\nFrom: b@else.test\r\n", b"X: \0\r\n"):
+        with Peer(server, "smtp") as peer:
+            peer.reply(b"EHLO client.test")
+            peer.reply(b"MAIL FROM:<x@else.test> BODY=BINARYMIME")
+            peer.reply(b"RCPT TO:<bob@a.test>")
+            text = header + b"\r\nbody"
+            peer.send(b"BDAT %d LAST\r\n" % len(text) + text)
+            assert peer.reply().startswith(b"550 5.6.0"), header
 
 
 def test_floods_end_with_a_goodbye(server):
