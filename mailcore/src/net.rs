@@ -12,6 +12,7 @@ mod http_client;
 mod listener;
 mod meter;
 mod network;
+mod own_name;
 mod proxy_protocol;
 mod shutdown;
 #[cfg(feature = "tls")]
@@ -31,6 +32,7 @@ pub use listener::{Gate, Listener, Place};
 pub(crate) use listener::{ListenerParts, finish, peer_group};
 pub use meter::Meter;
 pub use network::{Network, NetworkError};
+pub use own_name::{NameFinding, check_own_name};
 pub use shutdown::{Shutdown, ShutdownSwitch};
 #[cfg(feature = "tls")]
 pub use tls::{FixedCertificate, TlsAcceptor, server_config};

@@ -12,6 +12,7 @@ mod logging;
 mod out;
 mod outgoing;
 mod outgoing_tls;
+mod own_name;
 mod password;
 mod tls;
 mod when;

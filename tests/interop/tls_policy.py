@@ -30,6 +30,8 @@ TLS = ssl.create_default_context()
 TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
 DNS, WEB = "127.0.0.1", "127.0.0.8"
+# Our server by its name; resolvers answer for addresses of loopback themselves.
+OWN = "192.0.2.9"
 # Each smtpd of Postfix by what it has: a certificate of the authority, one of
 # nobody's, none.
 GOOD, UNTRUSTED, PLAIN = "127.0.0.5", "127.0.0.6", "127.0.0.7"
@@ -181,8 +183,8 @@ class World:
     def names(self):
         right = {GOOD: self.tlsa("good"), UNTRUSTED: self.tlsa("untrusted"), PLAIN: self.tlsa("good")}
         start = "$TTL 300\n@ SOA ns.test. hostmaster.test. 1 3600 600 86400 60\n@ NS ns.test.\n"
-        root = start + f"ns.test. A {DNS}\nmx.own.test. A {DNS}\nown.test. MX 10 mx.own.test.\n"
-        root += "1.0.0.127.in-addr.arpa. PTR mx.own.test.\n"
+        root = start + f"ns.test. A {DNS}\nmx.own.test. A {OWN}\nown.test. MX 10 mx.own.test.\n"
+        root += "9.2.0.192.in-addr.arpa. PTR mx.own.test.\n"
         for domain, (address, tlsa, sts) in DOMAINS.items():
             records = f"{domain}. MX 10 mx.{domain}.\nmx.{domain}. A {address}\n"
             if tlsa:
@@ -368,10 +370,23 @@ def test_a_host_that_asks_for_nothing(world, server):
     delivered(world, server, "insecure.test")
 
 
+def test_the_server_s_own_name(world, server):
+    assert "DNS knows this server by its name" in server.command("check-config", "--dns")
+    assert "the server's name in DNS" not in server.log()
+    server.command("domain", "add", "stray.test")
+    try:
+        told = server.command("check-config", "--dns")
+    except AssertionError as error:
+        told = str(error)
+    assert "stray.test has no MX record; add one with mx.own.test" in told, told
+
+
 def test_counts_that_wait_at_a_shutdown(world, server):
     server.stop()
     kept = counts(server, "insecure.test")
     server.start()
+    until("a warning of the domain that leads elsewhere",
+          lambda: "the server's name in DNS: stray.test has no MX record" in server.log())
     assert kept["no-policy-found"] == (0, {"starttls-not-supported": 1}), kept
 
 
@@ -389,6 +404,7 @@ TESTS = [
     test_a_message_that_asks_for_tls,
     test_a_message_that_asks_for_no_tls,
     test_a_host_that_asks_for_nothing,
+    test_the_server_s_own_name,
     test_counts_that_wait_at_a_shutdown,
 ]
 

@@ -1,12 +1,33 @@
 //! `mailserver check-config`: what a start would find wrong, without one.
 
-use super::CliError;
+use mailcore::address::Domain;
+use mailcore::net::check_own_name;
+
+use super::{CliError, Place};
 use crate::config::Config;
-use crate::{out, tls};
+use crate::control::{Request, Response};
+use crate::data::DataDir;
+use crate::{out, tls, wiring};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Ask DNS whether it knows this server by its name, too
+    #[arg(long)]
+    dns: bool,
+}
 
 /// Reports that a configuration is sound. What is wrong inside the file was
 /// reported when it was read.
-pub(super) fn config(config: &Config) -> Result<(), CliError> {
+pub(super) fn config(place: &Place, args: &Args) -> Result<(), CliError> {
+    let config = place.config()?;
+    told(&config)?;
+    if args.dns {
+        own_name(place, &config)?;
+    }
+    Ok(())
+}
+
+fn told(config: &Config) -> Result<(), CliError> {
     if let Some(files) = &config.tls {
         tls::read(files).map_err(|error| CliError::Usage(error.to_string()))?;
     }
@@ -27,4 +48,30 @@ pub(super) fn config(config: &Config) -> Result<(), CliError> {
     }
     out::lines(&lines);
     Ok(())
+}
+
+/// Says what of the server's name does not fit in DNS; without data that is the
+/// name alone, since no domain is known.
+fn own_name(place: &Place, config: &Config) -> Result<(), CliError> {
+    let mut domains = Vec::new();
+    if DataDir::new(&config.data).exists()
+        && let Response::Done(names) = place.answer(config, &Request::DomainNames)?
+    {
+        domains.extend(names.iter().filter_map(|name| Domain::parse(name).ok()));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::failed)?;
+    let findings = runtime.block_on(async {
+        // Its connections belong to the runtime that it is made in.
+        let resolver = wiring::resolver(config).map_err(CliError::failed)?;
+        Ok::<_, CliError>(check_own_name(&*resolver, &config.hostname, &domains).await)
+    })?;
+    if findings.is_empty() {
+        out::lines(&["DNS knows this server by its name"]);
+        return Ok(());
+    }
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    Err(CliError::Failed(lines.join("\n")))
 }

@@ -55,7 +55,7 @@ enum Command {
     /// Makes the data directory, a first domain and an administrator
     Init(init::Args),
     /// Reads the configuration and reports everything that is wrong with it
-    CheckConfig,
+    CheckConfig(check::Args),
     /// Has the running server read its certificate anew, as SIGHUP does
     Reload,
     /// The domains served
@@ -143,7 +143,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         None => serve::run(place.config()?, &serve::Args::default()),
         Some(Command::Serve(args)) => serve::run(place.config()?, &args),
         Some(Command::Init(args)) => init::run(&place, args),
-        Some(Command::CheckConfig) => check::config(&place.config()?),
+        Some(Command::CheckConfig(args)) => check::config(&place, &args),
         Some(Command::Reload) => place.ask(Request::Reload),
         Some(Command::Domain(command)) => place.ask(command.request()),
         Some(Command::Account(command)) => place.ask(command.request()?),

@@ -19,7 +19,7 @@ use crate::control::server;
 use crate::data::{DataDir, DataLock};
 use crate::tls::Keys;
 use crate::wiring::{self, Wiring};
-use crate::{logging, out};
+use crate::{logging, out, own_name};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
@@ -72,6 +72,7 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
     let begin = *store.stores.outbox.watch().borrow();
     let resolver = wiring::resolver(config).map_err(CliError::failed)?;
     let tls_report = wiring::tls_report(&store.stores.state);
+    let name = own_name::watch(config.clone(), directory.clone(), Arc::clone(&resolver));
     let wiring = Wiring {
         config,
         stores: store.stores.clone(),
@@ -101,6 +102,7 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
         false => Some(listen_for_commands(data, admin)?),
     };
     out::lines(&banner(config, data, &running, setup.as_ref()));
+    tokio::spawn(name);
     tokio::select! {
         () = logging::follow(&running, begin) => signals.wait().await,
         () = signals.wait() => {}

@@ -46,6 +46,7 @@ pub(crate) struct Config {
     /// Where it came from; `None` when there was no file.
     pub(crate) file: Option<PathBuf>,
     pub(crate) hostname: Domain,
+    pub(crate) name_check: NameCheck,
     /// Holds the store, the directory, the control socket and the self-made
     /// certificate.
     pub(crate) data: PathBuf,
@@ -79,6 +80,14 @@ pub(crate) struct Config {
     pub(crate) journal: JournalConfig,
     /// A filter for tracing-subscriber.
     pub(crate) log: String,
+}
+
+/// Whether DNS is asked after a start about the server's own name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum NameCheck {
+    #[default]
+    On,
+    Off,
 }
 
 /// How long mail stays in some mailboxes; `None` for ever.

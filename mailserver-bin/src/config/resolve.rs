@@ -14,8 +14,8 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    Config, DnsConfig, JournalConfig, Listener, OutgoingConfig, OutgoingTls, Peers, PlaintextLogin,
-    Protocol, Retention, SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
+    Config, DnsConfig, JournalConfig, Listener, NameCheck, OutgoingConfig, OutgoingTls, Peers,
+    PlaintextLogin, Protocol, Retention, SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
 };
 use super::{dns, journal, outgoing, outgoing_tls, queue, schedule, smtp};
 
@@ -69,6 +69,7 @@ pub(super) fn defaults() -> Config {
     Config {
         file: None,
         hostname: Domain::parse(DEFAULT_HOSTNAME).expect("the default host name is a domain"),
+        name_check: NameCheck::default(),
         data: PathBuf::from(DEFAULT_DATA),
         listeners: default_listeners(),
         tls: None,
@@ -166,6 +167,9 @@ fn server(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
             0,
             "[server] is missing; it names this host: hostname = \"mail.example.com\"",
         );
+    }
+    if server.flag("check_name") == Some(false) {
+        config.name_check = NameCheck::Off;
     }
     config.data = folder.join(server.string("data").map_or(DEFAULT_DATA, |at| at.value));
     if let Some(level) = server.string("log") {

@@ -17,6 +17,7 @@ use mailcore_store::embedded::EmbeddedStore;
 
 use super::accounts::{Options, rows};
 use super::{Password, Request, Response, aligned, check, queue, schedule, tls_report};
+use crate::own_name;
 use crate::tls::Keys;
 
 /// Octets that a password has at least.
@@ -70,6 +71,11 @@ impl Admin {
 
     async fn attempt(&self, request: Request) -> Result<Vec<String>, String> {
         match request {
+            Request::DomainNames => {
+                let domains = own_name::local_domains(&*self.directory).await;
+                let domains = domains.map_err(words)?;
+                Ok(domains.iter().map(ToString::to_string).collect())
+            }
             Request::DomainAdd { .. }
             | Request::DomainList
             | Request::DomainRemove { .. }

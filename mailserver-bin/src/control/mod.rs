@@ -50,6 +50,8 @@ pub(crate) enum Request {
         options: Box<accounts::Options>,
     },
     DomainList,
+    /// The domains with mailboxes here, a name a line.
+    DomainNames,
     DomainRemove {
         domain: String,
     },
