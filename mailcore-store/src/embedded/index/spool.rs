@@ -123,7 +123,19 @@ pub(crate) fn page(
     after: Option<u128>,
     limit: usize,
 ) -> rusqlite::Result<Vec<SpoolRow>> {
-    const KEPT: &str = "NOT INDEXED WHERE state = 3";
+    let (question, state, start) = page_question(query);
+    let after = after.map_or(start, |id| id.to_be_bytes().to_vec());
+    conn.prepare_cached(&question)?
+        .query_map(params![state, after, signed(limit as u64)], spool_row)?
+        .collect()
+}
+
+/// The words of [`page`], the state to ask for in them, and what is before all
+/// ids in the order asked for.
+fn page_question(query: &SpoolQuery) -> (String, Option<u8>, Vec<u8>) {
+    // The sign keeps SQLite from the index by state, which would sort all copies
+    // for each page (sqlite.org/optoverview.html, "Manual Control").
+    const KEPT: &str = "WHERE +state = 3";
     const QUEUED: &str = "INDEXED BY spool_queued WHERE state < 3";
     let (from, state) = match query.state {
         Some(EntryStateKind::Kept) => (KEPT, None),
@@ -135,13 +147,11 @@ pub(crate) fn page(
         // Longer than any id, and so after all.
         SpoolOrder::NewestFirst => ("<", "DESC", vec![u8::MAX; 17]),
     };
-    let after = after.map_or(start, |id| id.to_be_bytes().to_vec());
-    conn.prepare_cached(&format!(
-        "SELECT id, body, fixed, progress FROM spool {from} AND state = ifnull(?, state)
+    let question = format!(
+        "SELECT id, body, fixed, progress FROM spool {from} AND +state = ifnull(?, state)
          AND id {beyond} ? ORDER BY id {direction} LIMIT ?"
-    ))?
-    .query_map(params![state, after, signed(limit as u64)], spool_row)?
-    .collect()
+    );
+    (question, state, start)
 }
 
 pub(crate) fn counts(conn: &Connection) -> rusqlite::Result<SpoolCounts> {
@@ -154,4 +164,27 @@ pub(crate) fn counts(conn: &Connection) -> rusqlite::Result<SpoolCounts> {
         }
     }
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_page_is_sorted_however_many_copies_are_kept() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(include_str!("schema.sql")).unwrap();
+        for state in EntryStateKind::ALL.map(Some).into_iter().chain([None]) {
+            for order in [SpoolOrder::OldestFirst, SpoolOrder::NewestFirst] {
+                let mut query = SpoolQuery::default();
+                (query.state, query.order) = (state, order);
+                let (question, ..) = page_question(&query);
+                let plan = format!("EXPLAIN QUERY PLAN {question}");
+                let mut plan = conn.prepare(&plan).unwrap();
+                let steps = plan.query_map(params![None::<u8>, [0u8; 16], 10], |row| row.get(3));
+                let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
+                assert!(steps.len() == 1 && steps[0].contains("(id"), "{steps:?}");
+            }
+        }
+    }
 }
