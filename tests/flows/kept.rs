@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mailcore::plan::Action;
 use mailcore::queue::{Ended, EntryState, EntryStateKind, QueueEntry, remove_outlived};
-use mailcore::seams::{Clock, Spool, SpoolQuery};
+use mailcore::seams::{Clock, Rules, RulesInput, Spool, SpoolQuery};
 use mailcore_tests::Desk;
 
 const DAY: u64 = 24 * 3_600;
@@ -102,4 +103,27 @@ async fn a_kept_copy_is_sent_once_more() {
     assert_eq!(desk.messages("ann", "INBOX").await.len(), 2);
     assert_eq!(desk.messages("bob", "INBOX").await.len(), 1);
     assert_eq!(kept(&desk).await.len(), 3);
+}
+
+/// Throws everything away.
+#[derive(Debug)]
+struct Nothing;
+
+impl Rules for Nothing {
+    fn evaluate(&self, _: &RulesInput<'_>) -> Vec<Action> {
+        vec![Action::Discard]
+    }
+}
+
+#[tokio::test]
+async fn no_copy_is_kept_of_what_rules_throw_away() {
+    let keep_for = Some(Duration::from_secs(14 * DAY));
+    let desk = Desk::new(&["ann", "sender"], |it| {
+        it.keep_delivered(keep_for).rules(Arc::new(Nothing))
+    })
+    .await;
+    let reply = send(&desk, &["ann@a.test"]).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    assert_eq!(desk.messages("ann", "INBOX").await.len(), 0);
+    assert_eq!(kept(&desk).await.len(), 0);
 }

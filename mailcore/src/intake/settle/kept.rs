@@ -14,11 +14,14 @@ impl Settlement<'_> {
     /// content once.
     pub(super) fn keep_copy(&mut self) {
         let parts = &self.intake.parts;
-        let (Some(keep_for), Some(first)) = (parts.keep_delivered, self.filing.first()) else {
+        // Rules that file nothing deliver nothing: what somebody had thrown away
+        // is not kept behind their back.
+        let mut filing = self.filing.iter().filter(|copy| copy.appends > 0);
+        let (Some(keep_for), Some(first)) = (parts.keep_delivered, filing.next()) else {
             return;
         };
         let now = parts.clock.now();
-        let served = self.filing.iter().filter_map(|copy| {
+        let served = std::iter::once(first).chain(filing).filter_map(|copy| {
             let asked = self.envelope.recipients.get(copy.leg.index)?;
             let recipient = Recipient {
                 address: copy.leg.address.clone(),
