@@ -99,9 +99,10 @@ pub struct SpoolQuery {
     pub state: Option<EntryStateKind>,
     /// Only those with this sender.
     pub sender: Option<ReversePath>,
-    /// Only those with this recipient, served or not.
+    /// Only those with this recipient: of kept copies one that was served, of
+    /// others one that was not yet.
     pub recipient: Option<Address>,
-    /// Only those with a recipient in this domain, served or not.
+    /// Only those with a recipient in this domain, likewise.
     pub domain: Option<Domain>,
     /// Only those accepted before.
     pub received_before: Option<Timestamp>,
@@ -138,7 +139,13 @@ impl SpoolQuery {
     /// Whether an entry of the right state is asked for. Reads no content.
     pub fn takes(&self, entry: &QueueEntry) -> bool {
         let progress = &entry.progress;
-        let served = progress.done.iter().map(|it| &it.recipient.address);
+        // What is on its way is asked for to be worked on: who was served already
+        // must not draw the mail of the others in.
+        let served = match progress.state.kind() {
+            EntryStateKind::Kept => &progress.done[..],
+            _ => &[],
+        };
+        let served = served.iter().map(|it| &it.recipient.address);
         let waiting = progress.recipients.iter().map(|it| &it.recipient.address);
         let mut to = waiting.chain(served);
         let wanted = |address: &Address| {

@@ -48,8 +48,10 @@ pub(super) async fn run(
             change(stores, queue, which, operation).await?
         }
         QueueRequest::Reroute { id, to, recipient } => {
+            let from = recipient.as_deref().map(parse_address).transpose()?;
+            has_recipient(stores, &id, from.as_ref()).await?;
             let operation = Operation::Reroute {
-                from: recipient.as_deref().map(parse_address).transpose()?,
+                from,
                 to: parse_address(&to)?,
             };
             change(stores, queue, Which::only(id), operation).await?
@@ -163,11 +165,12 @@ async fn change(
             Err(error) => Err(error.to_string()),
         };
     }
-    let (mut changed, mut running) = (0, 0);
+    let (mut changed, mut running, mut gone) = (0, 0, 0);
     let mut operate = async |ids: Vec<QueueId>| {
         let operated = queue.operate_all(&ids, &operation).await.map_err(words)?;
         changed += operated.changed;
         running += operated.running;
+        gone += operated.gone;
         Ok::<_, String>(())
     };
     if which.ids.is_empty() {
@@ -185,7 +188,27 @@ async fn change(
             "{running} left alone: being delivered now, try again in a moment"
         ));
     }
+    if gone > 0 && !which.ids.is_empty() {
+        lines.push(format!("{gone} not in the queue"));
+    }
     Ok(lines)
+}
+
+/// An entry has the recipient, if one is named, still to be served.
+async fn has_recipient(stores: &Stores, id: &str, address: Option<&Address>) -> Result<(), String> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let id = parse(id)?;
+    let entry = stores.spool.entry(id).await.map_err(words)?;
+    let entry = entry.ok_or_else(|| absent(id))?;
+    let mut left = entry.progress.recipients.iter();
+    match left.any(|it| it.recipient.address == *address) {
+        true => Ok(()),
+        false => Err(format!(
+            "{address} is not among those whom {id} waits for; see `mailserver queue show {id}`"
+        )),
+    }
 }
 
 fn done(operation: &Operation) -> &'static str {

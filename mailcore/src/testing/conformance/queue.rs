@@ -378,7 +378,8 @@ async fn listing_takes_one_state_and_either_order(subject: &Subject) {
     entries[5].received_at = now.after(Duration::from_secs(1));
     let recipient = Recipient::new("served@y.test".parse().expect("an address"));
     let done = DoneRecipient::of(recipient.clone(), &Outcome::Delivered, now);
-    entries[7].progress.done.extend(done);
+    entries[7].progress.done.extend(done.clone());
+    entries[0].progress.done.extend(done);
     subject.enqueue(entries).await;
     let list = async |query: SpoolQuery| {
         let found = subject.stores.spool.list(&query).await.expect("list");
@@ -418,7 +419,12 @@ async fn listing_takes_one_state_and_either_order(subject: &Subject) {
         recipient: Some(recipient.address),
         ..all()
     };
-    assert_eq!(list(served).await, [8]);
+    assert_eq!(list(served.clone()).await, [8]);
+    let on_its_way = SpoolQuery {
+        state: None,
+        ..served
+    };
+    assert!(list(on_its_way).await.is_empty(), "nothing is left to do");
 }
 
 async fn watchers_are_told(subject: &Subject) {
