@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 use crate::address::Domain;
 use crate::batch::{Batch, Precondition};
 use crate::queue::{QueueEntry, QueueId};
-use crate::seams::{CommitError, StoreError};
+use crate::seams::{CommitError, Lease, StoreError};
 use crate::time::Timestamp;
 
 use destination::{PutOff, part_of};
@@ -212,8 +212,8 @@ impl QueueRunner {
         }
     }
 
-    /// One attempt, from route to settled batch.
-    async fn work_on(self: Arc<Self>, entry: Arc<QueueEntry>, lease: LeaseCell) {
+    /// One attempt, from route to settled batch; the lease it was settled under.
+    async fn work_on(self: Arc<Self>, entry: Arc<QueueEntry>, lease: LeaseCell) -> Lease {
         let _loaded = self.load.add(entry.progress.attempts);
         let clock = &self.seams.clock;
         let deadline = clock
@@ -221,13 +221,13 @@ impl QueueRunner {
             .after(self.config.lease_for.mul_f64(ATTEMPT_SHARE));
         let round = self.clone().attempt(&entry, &lease, deadline).await;
         let batch = self.settlement(&entry, round).await;
-        self.commit_held(entry.id, &lease, batch).await;
+        self.commit_held(entry.id, &lease, batch).await
     }
 
     /// Commits what an attempt changes, however long the store refuses: what is
     /// done must be written down before it can be done again. An entry that is
-    /// gone needs nothing written.
-    async fn commit_held(&self, id: QueueId, lease: &LeaseCell, mut batch: Batch) {
+    /// gone needs nothing written. Gives back the lease it was done under.
+    async fn commit_held(&self, id: QueueId, lease: &LeaseCell, mut batch: Batch) -> Lease {
         let clock = &self.seams.clock;
         let mut pause = Duration::from_secs(1);
         let mut lapsed = None;
@@ -235,7 +235,7 @@ impl QueueRunner {
             let held = lease.lease();
             batch.preconditions = vec![Precondition::LeaseHeld { id, lease: held }];
             let error = match self.seams.commit.commit(batch.clone()).await {
-                Ok(_) => return,
+                Ok(_) => return held,
                 Err(error) => error,
             };
             if matches!(error, CommitError::Precondition(_)) {
@@ -243,7 +243,7 @@ impl QueueRunner {
                     continue;
                 }
                 if matches!(self.seams.spool.entry(id).await, Ok(None)) {
-                    return;
+                    return held;
                 }
                 tracing::warn!(%id, "a lease ended before its attempt was settled; it is taken anew");
                 lapsed = Some(self.load.lapse());
@@ -277,16 +277,25 @@ impl QueueRunner {
     }
 
     async fn forget(&self, tasks: &mut Tasks, ended: Option<Ended>) {
-        let (task, failed) = match ended {
-            Some(Ok((task, ()))) => (task, false),
-            Some(Err(error)) => (error.id(), true),
+        let (task, settled) = match ended {
+            Some(Ok((task, settled))) => (task, Some(settled)),
+            Some(Err(error)) => (error.id(), None),
             None => return,
         };
-        let Some((id, _)) = tasks.held.remove(&task) else {
+        let Some((id, cell)) = tasks.held.remove(&task) else {
             return;
         };
-        self.active.lock().await.remove(&id);
-        if failed {
+        let mut active = self.active.lock().await;
+        active.remove(&id);
+        // An entry that was due again as it was settled may have been given out
+        // before its attempt was known to be over: nobody works under that lease.
+        if settled.is_some_and(|settled| settled != cell.lease())
+            && let Err(error) = self.seams.spool.release(id, cell.lease()).await
+        {
+            tracing::warn!(%id, %error, "a lease can't be given back; it ends by itself");
+        }
+        drop(active);
+        if settled.is_none() {
             // What was done is not known: the lease keeps the entry from a
             // second attempt until it ends by itself.
             tracing::error!(%id, "an attempt ended by a panic; the entry waits for its lease to end");
@@ -316,12 +325,12 @@ impl QueueRunner {
     }
 }
 
-type Ended = Result<(tokio::task::Id, ()), tokio::task::JoinError>;
+type Ended = Result<(tokio::task::Id, Lease), tokio::task::JoinError>;
 
 /// The attempts that run. Dropping it ends them.
 #[derive(Default)]
 struct Tasks {
-    set: JoinSet<()>,
+    set: JoinSet<Lease>,
     held: HashMap<tokio::task::Id, (QueueId, LeaseCell)>,
     /// When leases end that nobody works under any more.
     lost: Vec<Timestamp>,

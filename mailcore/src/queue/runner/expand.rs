@@ -14,7 +14,7 @@ use crate::status::{Failure, Outcome, Status};
 
 /// Aliases of aliases that are followed.
 const MAX_DEPTH: usize = 10;
-/// Addresses that the recipients of one entry may become.
+/// Addresses that the recipients of one entry may become, besides themselves.
 const MAX_LEGS: usize = 10_000;
 /// The agent that files mail here.
 const MAILBOX_AGENT: &str = "mailbox";
@@ -57,14 +57,10 @@ impl QueueRunner {
                 through: Vec::new(),
             })
             .collect();
+        let most = legs.len() + MAX_LEGS;
         while let Some(leg) = legs.pop() {
             // Two aliases may lead to one address: it gets one copy.
             if !seen.insert(leg.recipient.address.clone()) {
-                continue;
-            }
-            if seen.len() > MAX_LEGS {
-                let status = Status::permanent(5, 3, "the aliases lead to too many recipients");
-                routed.fail(leg.recipient, status);
                 continue;
             }
             let query = RouteQuery::new(&leg.recipient.address).from_sender(&entry.reverse_path);
@@ -81,10 +77,15 @@ impl QueueRunner {
                 Route::Copied { route, .. } => *route,
                 other => other,
             };
-            if let Route::Expand { to } = route {
-                routed.expand(leg, to, &mut legs);
-            } else {
-                self.place(entry, leg, route, &mut routed).await;
+            match route {
+                // Each failure of its own would make what is written down of the
+                // entry larger than a store takes.
+                Route::Expand { to } if seen.len() + legs.len() + to.len() > most => {
+                    let status = Status::permanent(5, 3, "the aliases lead to too many recipients");
+                    routed.fail(leg.recipient, status);
+                }
+                Route::Expand { to } => routed.expand(leg, to, &mut legs),
+                route => self.place(entry, leg, route, &mut routed).await,
             }
         }
         routed

@@ -61,6 +61,9 @@ pub struct Operated {
 
 /// Entries changed by one batch.
 const AT_ONCE: usize = 200;
+/// Recipients of the entries in one batch, from which on another one is begun:
+/// a store takes no batch of any size.
+const RECIPIENTS_AT_ONCE: usize = 3_000;
 
 /// Why an operation was not done.
 #[derive(Debug, Clone, Error)]
@@ -121,6 +124,7 @@ impl QueueRunner {
             // so the change cannot end the lease of one.
             let active = self.active.lock().await;
             let mut batch = Batch::default();
+            let mut recipients = 0;
             for id in ids {
                 if active.contains(id) {
                     operated.running += 1;
@@ -136,6 +140,16 @@ impl QueueRunner {
                         }
                         self.operation(&entry, operation, &mut batch).await;
                         operated.changed += 1;
+                        let QueueProgress {
+                            recipients: left,
+                            done,
+                            ..
+                        } = &entry.progress;
+                        recipients += left.len() + done.len();
+                        if recipients >= RECIPIENTS_AT_ONCE {
+                            recipients = 0;
+                            self.seams.commit.commit(std::mem::take(&mut batch)).await?;
+                        }
                     }
                     None => operated.gone += 1,
                 }

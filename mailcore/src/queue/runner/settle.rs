@@ -244,9 +244,10 @@ impl QueueRunner {
                 return deadline::in_time(entry, *now, next);
             }
         };
-        let moments = [Some(again_at), Some(expires_at), self.notice_at(entry)];
-        let to_come = moments.into_iter().flatten().filter(|at| at > now);
-        let next = to_come.min().unwrap_or(again_at).max(*now);
+        // What is to come back at once does, and does not wait for a notice.
+        let moments = [Some(expires_at), self.notice_at(entry)];
+        let to_tell = moments.into_iter().flatten().filter(|at| at > now).min();
+        let next = again_at.min(to_tell.unwrap_or(again_at)).max(*now);
         deadline::in_time(entry, *now, next)
     }
 }

@@ -29,6 +29,11 @@ impl QueueStart for QueueRunner {
             let count = page.len();
             for line in page {
                 query.after = Some(line.entry.id);
+                // RFC 4865 section 4: whoever asks is not who wants it held.
+                let hold_until = line.entry.params.hold_until;
+                if hold_until.is_some_and(|at| at > self.seams.clock.now()) {
+                    continue;
+                }
                 // One that is tried just now needs no start.
                 if !line.leased && self.retry_now(line.entry.id).await.is_err() {
                     continue;

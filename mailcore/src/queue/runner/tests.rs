@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::{DestinationLimits, OperateError, Operation, QueueRunner, RunnerConfig, RunnerSeams};
 use crate::account::AccountId;
 use crate::address::ReversePath;
-use crate::envelope::{ByMode, DeliverBy, MailParams, Notify, Recipient};
+use crate::envelope::{ByMode, DeliverBy, MailParams, Notify, Priority, Recipient};
 use crate::event::{EventName, TraceId};
 use crate::mailbox::MailboxName;
 use crate::message::Message;
@@ -51,6 +51,11 @@ impl Router for ByDomain {
             },
             ("alias.test", "both") => expand(&["a@local.test", "b@slow.test", "a@local.test"]),
             ("alias.test", _) => expand(&["both@alias.test"]),
+            ("crowd.test", _) => Route::Expand {
+                to: (0..10_001)
+                    .map(|n| format!("{n}@local.test").parse().unwrap())
+                    .collect(),
+            },
             ("loop.test", "x") => expand(&["y@loop.test"]),
             ("loop.test", _) => expand(&["x@loop.test"]),
             ("unknown.test", _) => Route::Unknown,
@@ -299,6 +304,20 @@ async fn aliases_are_followed_once_and_loops_are_cut() {
 }
 
 #[tokio::test]
+async fn an_alias_of_too_many_fails_as_one_and_others_are_served() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    let to = ["a@fine.test", "all@crowd.test", "b@fine.test"];
+    bench.send(1, "s@local.test", &to).await;
+    let notices = bench.notices().await;
+    assert!(notices[0].contains("Final-Recipient: rfc822; all@crowd.test\r\n"));
+    assert_eq!(notices[0].matches("Final-Recipient:").count(), 1);
+    assert_eq!(
+        bench.recipients_of_jobs(),
+        ["a@fine.test", "b@fine.test", "s@local.test"]
+    );
+}
+
+#[tokio::test]
 async fn success_is_told_when_asked_for() {
     let bench = Bench::new(RunnerConfig::default()).start();
     let mut entry = bench.entry(1, "s@ok.test", &["both@alias.test", "c@local.test"]);
@@ -410,6 +429,42 @@ async fn operators_retry_hold_and_return() {
     bench.send(2, "s@ok.test", &["a@stuck.test"]).await;
     let running = bench.runner.retry_now(QueueId(2)).await;
     assert!(matches!(running, Err(OperateError::Running)));
+}
+
+#[tokio::test]
+async fn what_is_due_again_as_its_attempt_ends_is_tried_again_at_once() {
+    let config = RunnerConfig {
+        max_jobs: 1,
+        ..RunnerConfig::default()
+    };
+    let bench = Bench::new(config).start();
+    bench.send(1, "", &["a@stuck.test"]).await;
+    let others: Vec<String> = (2..30).map(|id| format!("a@{id}.test")).collect();
+    for (id, to) in (2..).zip(&others) {
+        bench.send(id, "", &[to.as_str()]).await;
+    }
+    bench.clock.run_for(HOUR / 2).await;
+    // Takes the slot before the others, whose attempts end without one.
+    let mut urgent = bench.entry(100, "", &["a@stuck.test"]);
+    urgent.params.priority = Priority::new(9).unwrap();
+    bench.queue.put(urgent);
+    bench.clock.run_for(HOUR * 3 / 4 + HOUR / 60).await;
+    assert_eq!(bench.queue.ids(), [QueueId(1), QueueId(100)]);
+}
+
+#[tokio::test]
+async fn an_operator_changes_large_entries_in_batches_that_a_store_takes() {
+    let bench = Bench::new(RunnerConfig::default());
+    let to: Vec<String> = (0..500).map(|n| format!("{n}@slow.test")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    for id in 0..20 {
+        bench.queue.put(bench.entry(id, "s@ok.test", &to));
+    }
+    let ids: Vec<QueueId> = (0..25).map(QueueId).collect();
+    let operated = bench.runner.operate_all(&ids, &Operation::Hold).await;
+    let operated = operated.unwrap();
+    assert_eq!((operated.changed, operated.gone), (20, 5));
+    assert!(bench.queue.largest.load(Ordering::SeqCst) <= 4_000);
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub(super) struct FakeQueue {
     pub(super) enqueued: Mutex<Vec<Arc<QueueEntry>>>,
     /// Commits that fail before one succeeds.
     pub(super) failures: AtomicUsize,
+    /// Recipients in the largest batch so far.
+    pub(super) largest: AtomicUsize,
     leases: AtomicUsize,
 }
 
@@ -41,6 +43,7 @@ impl FakeQueue {
             events: Mutex::default(),
             enqueued: Mutex::default(),
             failures: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
             leases: AtomicUsize::new(0),
         })
     }
@@ -158,6 +161,11 @@ impl Commit for FakeQueue {
                 return Err(CommitError::Precondition(at));
             }
         }
+        let recipients = batch.spool.iter().map(|change| match change {
+            SpoolChange::Update { progress, .. } => progress.recipients.len(),
+            _ => 0,
+        });
+        self.largest.fetch_max(recipients.sum(), Ordering::SeqCst);
         for change in batch.spool {
             match change {
                 SpoolChange::Enqueue(entry) => {
