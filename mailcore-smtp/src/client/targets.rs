@@ -18,6 +18,7 @@ pub(super) struct Target {
     /// Where it is.
     pub(super) address: SocketAddr,
     /// What DNS vouches for of it.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "TLS alone asks"))]
     pub(super) trust: Trust,
     /// How it is spoken to, where that is set.
     pub(super) settings: Option<Arc<HostSettings>>,

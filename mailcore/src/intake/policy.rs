@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::access::TrustedHosts;
 
 /// Octets of a header unless another limit is set.
-const HEADER: u64 = 1_000_000;
+const HEADER: u64 = 256 * 1_024;
 
 /// Decisions about mail on its way in, each with a safe default.
 #[derive(Debug, Clone)]

@@ -60,7 +60,7 @@ fn change(home: &Home, args: &[&str]) -> String {
             return done.stdout;
         }
     }
-    panic!("an attempt does not end");
+    unreachable!("an attempt does not end");
 }
 
 #[test]
