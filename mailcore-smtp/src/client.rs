@@ -16,6 +16,7 @@ mod dane;
 mod delivery;
 mod downgrade;
 mod error;
+mod in_time;
 mod lmtp_agent;
 #[cfg(feature = "tls")]
 mod mta_sts;
@@ -39,8 +40,8 @@ mod tls_report;
 mod transaction;
 
 pub use config::{
-    Chunking, Credentials, HostSettings, PasswordUse, PoolLimits, Protocol, RemoteConfig,
-    RouteSettings, SessionConfig, SourceAddress, Timeouts, TlsPolicy,
+    Chunking, Credentials, HostSettings, LoopbackHosts, PasswordUse, PoolLimits, Protocol,
+    RemoteConfig, RouteSettings, SessionConfig, SourceAddress, Timeouts, TlsPolicy,
 };
 pub use error::{SessionError, TlsFault, TlsFaultKind};
 pub use lmtp_agent::LmtpPlace;

@@ -56,6 +56,7 @@ fn agent(
     remote.sources.clone_from(&config.outgoing.sources);
     remote.address_order = config.outgoing.address_order;
     remote.chunking = config.outgoing.chunking;
+    remote.loopback = config.outgoing.loopback;
     // A host found dead must be called again by the next attempt of the same
     // message, however short the schedule.
     remote.suspend_for = remote.suspend_for.min(config.schedule.shortest_wait() / 2);

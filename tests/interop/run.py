@@ -285,7 +285,8 @@ def test_mail_for_another_domain(binary):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         there = Server(binary, "b.test", ["carol"], host="127.0.0.2", smtp_port=25)
-        with Server(binary, "a.test", ["alice"], dns=f"127.0.0.1:{port}", retry='["2s"]', expire="15s") as here:
+        with Server(binary, "a.test", ["alice"], dns=f"127.0.0.1:{port}", retry='["2s"]', expire="15s",
+                    extra="\n[outgoing]\nloopback = true\n") as here:
             def send(to):
                 with smtplib.SMTP_SSL(here.host, here.ports["submissions"], context=TLS) as smtp:
                     smtp.login("alice@a.test", PASSWORD)

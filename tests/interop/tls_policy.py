@@ -124,6 +124,9 @@ postlog   unix-dgram n  -  n  -  1  postlogd
 """
 
 OURS = """
+[outgoing]
+loopback = true
+
 [outgoing_tls]
 own_network = true
 roots = "{base}/ca.pem"

@@ -12,6 +12,8 @@ use mailcore::transcript::Transcript;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
+    /// DNS: finding the hosts, and what one of them must show.
+    pub lookup: Duration,
     /// The connection itself.
     pub connect: Duration,
     /// The connection itself, while another address can be tried: a dead IPv6
@@ -41,6 +43,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         Self {
+            lookup: minutes(1),
             connect: Duration::from_secs(30),
             connect_early: Duration::from_secs(5),
             greeting: minutes(5),
@@ -239,6 +242,18 @@ impl Default for PoolLimits {
     }
 }
 
+/// Whether hosts that a domain's DNS records place on this machine are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LoopbackHosts {
+    /// They are this server: a stranger's records must not lead it to call
+    /// itself, from an address that it trusts. Hosts that a route names are
+    /// called nevertheless.
+    #[default]
+    Refused,
+    /// They are other hosts: for tests.
+    Allowed,
+}
+
 /// How the remote agent behaves.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -251,6 +266,8 @@ pub struct RemoteConfig {
     pub address_order: AddressOrder,
     /// This server's names and addresses, so that it does not send to itself.
     pub own: OwnNames,
+    /// Whether a domain's hosts may be on this machine.
+    pub loopback: LoopbackHosts,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// Connections kept open.
@@ -280,6 +297,7 @@ impl Default for RemoteConfig {
             tls: TlsPolicy::default(),
             address_order: AddressOrder::default(),
             own: OwnNames::default(),
+            loopback: LoopbackHosts::default(),
             timeouts: Timeouts::default(),
             pool: PoolLimits::default(),
             chunking: Chunking::default(),

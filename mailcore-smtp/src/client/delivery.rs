@@ -34,6 +34,8 @@ pub(super) struct Delivery<'a> {
     host_failures: Vec<Failure>,
     /// Sessions that got as far as a transaction.
     sessions: usize,
+    /// Those of them whose host does not offer what the message needs.
+    unfit: usize,
 }
 
 impl<'a> Delivery<'a> {
@@ -47,6 +49,7 @@ impl<'a> Delivery<'a> {
             refusals: vec![None; job.recipients.len()],
             host_failures: Vec::new(),
             sessions: 0,
+            unfit: 0,
         }
     }
 
@@ -86,7 +89,8 @@ impl<'a> Delivery<'a> {
                 false => Wait::Long,
             };
             self.try_one(target, wait).await;
-            if self.is_done() || self.sessions >= self.agent.config.max_sessions {
+            let refused = self.sessions.saturating_sub(self.unfit);
+            if self.is_done() || refused >= self.agent.config.max_sessions {
                 return;
             }
         }
@@ -184,6 +188,8 @@ impl<'a> Delivery<'a> {
             let transaction = self.transaction(&batch, optional);
             let notifies = transaction.passes_duty_on(connection.extensions());
             let results = self.transact(&mut connection, transaction).await;
+            let unfit = |result: &Result<_, Unsent>| matches!(result, Err(unsent) if unsent.stage == Stage::Before);
+            self.unfit += usize::from(!counted && results.iter().all(unfit));
             // A kept connection that breaks before it took anything says
             // nothing about the host: it is dialled afresh.
             if origin == Origin::Pool && !connection.is_open() && nothing_was_said(&results) {
@@ -302,14 +308,20 @@ impl<'a> Delivery<'a> {
                 Err(unsent) if said.may_repeat && is_about_params(&unsent) => again.push(*at),
                 Err(Unsent { mut failure, stage }) => {
                     failure.remote = Some(said.host.clone());
-                    let too_many = failure.reply_code == Some(ReplyCode::NO_STORAGE.number());
+                    let full = [ReplyCode::NO_STORAGE, ReplyCode::EXCEEDED_STORAGE];
+                    let mut full = full.iter().map(|code| code.number());
+                    let too_many = full.any(|code| failure.reply_code == Some(code));
                     if too_many && anyone_taken && stage == Stage::Recipient {
                         // RFC 5321 section 4.5.3.1.10: not a refusal, only a
-                        // full envelope.
+                        // full envelope; old hosts say 552 for it.
                         again.push(*at);
-                        *refusal = Some(failure);
+                        *refusal = Some(failure).filter(|known| known.status.is_transient());
                     } else if failure.status.is_transient() && stage < Stage::Content {
                         *refusal = Some(failure);
+                    } else if stage == Stage::Before {
+                        // What one host does not offer another may (RFC 8689
+                        // section 4.2.1).
+                        refusal.get_or_insert(failure);
                     } else {
                         *outcome = Some(Outcome::from_failure(failure));
                     }

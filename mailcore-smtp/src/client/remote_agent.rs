@@ -17,6 +17,7 @@ use super::config::{
 };
 use super::connection::TlsConfigs;
 use super::delivery::Delivery;
+use super::in_time::InTime;
 use super::pool::Pool;
 use super::targets::{self, Target};
 
@@ -139,9 +140,21 @@ impl RemoteAgent {
         self.routes.get(&way.agent).or(self.every_route.as_ref())
     }
 
+    /// The resolver for one step of a delivery, from now on.
+    pub(super) fn resolver(&self) -> InTime<'_> {
+        let RemoteSeams {
+            resolver, clock, ..
+        } = &self.seams;
+        InTime::new(
+            resolver.as_ref(),
+            clock.as_ref(),
+            self.config.timeouts.lookup,
+        )
+    }
+
     /// Where to call for a job, in order.
     pub(super) async fn targets(&self, way: &Way) -> Result<Vec<Target>, Failure> {
-        let resolver = self.seams.resolver.as_ref();
+        let resolver = &self.resolver();
         let route = self.route(way);
         if let Some(route) = route.filter(|route| !route.hosts.is_empty()) {
             return targets::of_route(&route.hosts, &self.config, resolver).await;

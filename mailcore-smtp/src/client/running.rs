@@ -200,9 +200,13 @@ impl Running {
             }
             Awaited::Chunk if reply.is_completed() => {}
             Awaited::Chunk => self.give_up(&reply),
-            Awaited::End => self.verdicts.iter_mut().for_each(|verdict| {
-                end(verdict, &reply);
-            }),
+            Awaited::End => {
+                // Whether a refused BDAT LAST ends the transaction is nowhere
+                // said (RFC 3030 section 2).
+                self.given_up |= self.chunks && !reply.is_completed();
+                let verdicts = self.verdicts.iter_mut();
+                verdicts.for_each(|verdict| end(verdict, &reply));
+            }
             Awaited::EndFor(at) => {
                 if let Some(verdict) = self.verdicts.get_mut(at) {
                     end(verdict, &reply);

@@ -8,7 +8,7 @@ use mailcore::route::mx::{self, MAX_TARGETS};
 use mailcore::seams::{Alias, DnsError, DnssecStatus, Entropy, NextHop, Resolver};
 use mailcore::status::{Failure, Status};
 
-use super::config::{HostSettings, RemoteConfig};
+use super::config::{HostSettings, LoopbackHosts, RemoteConfig};
 
 /// An address to call and whose it is.
 #[derive(Debug, Clone)]
@@ -215,8 +215,16 @@ fn nowhere(domain: &Domain, implicit: bool) -> Failure {
 }
 
 fn is_own(found: &Found, config: &RemoteConfig) -> bool {
+    let refused = config.loopback == LoopbackHosts::Refused;
     let mut addresses = found.addresses.iter();
-    addresses.any(|ip| config.own.is_own_address(*ip))
+    addresses.any(|ip| config.own.is_own_address(*ip) || refused && is_loopback(*ip))
+}
+
+/// Whether a connection to the address stays on this machine: the unspecified
+/// address leads to loopback, too.
+fn is_loopback(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || ip.is_unspecified()
 }
 
 async fn addresses(

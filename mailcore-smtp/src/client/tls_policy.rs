@@ -13,7 +13,6 @@ use mailcore::address::Domain;
 use mailcore::message::READ_CHUNK;
 use mailcore::seams::{DeliveryJob, DnsError, DnssecStatus, Resolver, Tlsa};
 use mailcore::status::{Failure, Status};
-use mailcore::transcript::Transcript;
 use memchr::memmem;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -104,7 +103,8 @@ impl TlsPolicies {
     /// Asks this of the hosts of `domain` and its subdomains.
     #[must_use]
     pub fn rule(mut self, domain: Domain, rule: TlsRule) -> Self {
-        self.rules.insert(domain, rule);
+        // Hosts are found by the ASCII form of their domain.
+        self.rules.insert(domain.to_ascii().unwrap_or(domain), rule);
         self
     }
 
@@ -137,7 +137,7 @@ impl TlsPolicies {
         let rule = self.rule_of(domain);
         let found = match rule {
             Some(TlsRule::None) => Ok(Found::nothing()),
-            _ => self.find(agent.seams.resolver.as_ref(), target).await,
+            _ => self.find(&agent.resolver(), target).await,
         };
         let decided = found.and_then(|found| decide(found, rule, job.params.require_tls, target));
         let unmet = match &decided {
@@ -164,7 +164,7 @@ impl TlsPolicies {
                 decided.level.words()
             }
         ));
-        self.secured(agent, target, decided, (job.transcript.clone(), lifted))
+        self.secured(agent, target, decided, lifted)
     }
 
     /// What the domain says about its hosts.
@@ -216,14 +216,12 @@ impl TlsPolicies {
         agent: &RemoteAgent,
         target: &Target,
         decided: Decided,
-        (transcript, lifted): (Transcript, bool),
+        lifted: bool,
     ) -> Result<Secured, Failure> {
         let mut configs: TlsConfigs = agent.tls.clone();
         let mut watch = Watch {
             report: self.report.clone(),
             session: Some(decided.session(target)),
-            words: decided.level.words(),
-            transcript: Some(transcript),
             lifted,
             observed: None,
         };
@@ -509,13 +507,11 @@ fn says_no_tls(octets: &[u8]) -> bool {
     })
 }
 
-/// Tells what came of a session: to the transcript and to the counts.
+/// Tells the counts what came of a session.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     report: Option<Arc<TlsReport>>,
     session: Option<Session>,
-    words: &'static str,
-    transcript: Option<Transcript>,
     lifted: bool,
     observed: Option<Arc<Observation>>,
 }
@@ -525,12 +521,8 @@ impl Watch {
         if self.lifted {
             connection.keep_for_no_other();
         }
-        let Some(tls) = connection.tls() else {
+        if connection.tls().is_none() {
             return self.count(SessionCount::StarttlsNotSupported);
-        };
-        if let Some(transcript) = &self.transcript {
-            let (version, cipher) = (&tls.version, &tls.cipher);
-            transcript.note(format_args!("{version} {cipher}, {}", self.words));
         }
         let fault = self.observed.as_ref().and_then(|verdict| verdict.fault());
         self.count(fault.map_or(SessionCount::Success, count_of));

@@ -95,8 +95,10 @@ impl Transaction {
             let text = "the next host takes no addresses or header fields in UTF-8";
             return Some(Status::permanent(6, 7, text));
         }
-        if self.params.require_tls && !(verified_tls && offers(Extension::RequireTls)) {
-            // RFC 8689 section 4.2.1.
+        // RFC 8689 sections 4.2.1 and 5: a notice is worth more than its
+        // protection beyond the next host.
+        let protects = offers(Extension::RequireTls) || self.reverse_path.address().is_none();
+        if self.params.require_tls && !(verified_tls && protects) {
             let text = "the way to the next host is not secured as REQUIRETLS asks";
             return Some(Status::permanent(7, 30, text));
         }
@@ -125,7 +127,8 @@ impl Transaction {
                 let text = "the next host takes no deadline (DELIVERBY), and one was asked for";
                 Some(Status::permanent(3, 3, text))
             }
-            Some(least) if by.seconds < i64::try_from(least).unwrap_or(i64::MAX) => {
+            // RFC 2852 section 4: BY=0;R is no valid parameter.
+            Some(least) if by.seconds < i64::try_from(least.max(1)).unwrap_or(i64::MAX) => {
                 let text = "the deadline is too near for the next host";
                 Some(Status::permanent(4, 7, text))
             }
@@ -166,7 +169,8 @@ impl Transaction {
         mail.params.size = self.size.filter(|_| offers(Extension::Size(None)));
         mail.params.body = self.needs.body;
         mail.params.smtputf8 = self.needs_smtputf8();
-        mail.params.require_tls = self.params.require_tls;
+        let requires = self.params.require_tls && offered.offers(&Extension::RequireTls);
+        mail.params.require_tls = requires;
         if offers(Extension::MtPriority(None)) {
             mail.params.priority = self.params.priority;
         }

@@ -27,7 +27,7 @@ use crate::seams::{BoxStream, Clock, DialError, Dialer, DnsError, Resolver};
 
 const PORT: u16 = 443;
 /// Addresses of a host that are tried.
-const MAX_ADDRESSES: usize = 4;
+const MAX_ADDRESSES: u32 = 4;
 /// Octets of a response's header.
 const MAX_HEADER: usize = 16 * 1024;
 const AGENT: &str = "mailcore";
@@ -210,10 +210,21 @@ impl HttpsClient {
         let found = found.map_err(|error| HttpError::Dns(host.clone(), error))?;
         let allowed = |ip: &&IpAddr| self.own_network == OwnNetwork::Allowed || is_public(**ip);
         let mut failure = HttpError::NotPublic(host.clone());
-        for ip in found.records.iter().filter(allowed).take(MAX_ADDRESSES) {
-            match self.dialer.connect(SocketAddr::new(*ip, PORT)).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = error.into(),
+        for ip in found
+            .records
+            .iter()
+            .filter(allowed)
+            .take(MAX_ADDRESSES as usize)
+        {
+            // One that is dead must leave time for the next.
+            let wait = self.limits.time / (MAX_ADDRESSES + 1);
+            let until = self.clock.monotonic().after(wait);
+            tokio::select! {
+                dialled = self.dialer.connect(SocketAddr::new(*ip, PORT)) => match dialled {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => failure = error.into(),
+                },
+                () = self.clock.sleep_until(until) => failure = HttpError::TimedOut(wait),
             }
         }
         Err(failure)

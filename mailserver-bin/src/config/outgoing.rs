@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mailcore::address::{Address, Domain};
 use mailcore::route::SmartHostRule;
 use mailcore::route::mx::AddressOrder;
-use mailcore_smtp::client::{Chunking, Protocol, SourceAddress, TlsPolicy};
+use mailcore_smtp::client::{Chunking, LoopbackHosts, Protocol, SourceAddress, TlsPolicy};
 
 use super::SmartHost;
 use super::file::{At, Section};
@@ -40,6 +40,7 @@ pub(crate) struct OutgoingConfig {
     pub(crate) sources: Vec<SourceAddress>,
     pub(crate) address_order: AddressOrder,
     pub(crate) chunking: Chunking,
+    pub(crate) loopback: LoopbackHosts,
     pub(crate) routes: Vec<OutgoingRoute>,
 }
 
@@ -73,6 +74,9 @@ pub(super) fn outgoing(root: &Section<'_, '_>, folder: &Path, config: &mut Outgo
     if let Some(text) = section.string("chunking") {
         let chunking = section.word("chunking", text, &CHUNKING);
         config.chunking = chunking.unwrap_or_default();
+    }
+    if section.flag("loopback") == Some(true) {
+        config.loopback = LoopbackHosts::Allowed;
     }
     let routes = section.sections("route", "[[outgoing.route]]");
     for section in routes.unwrap_or_default() {
