@@ -227,6 +227,7 @@ struct World {
     state: Arc<Memory>,
     rule: Option<TlsRule>,
     require_tls: bool,
+    from: &'static str,
     content: &'static str,
 }
 
@@ -287,6 +288,7 @@ impl World {
             state: Arc::default(),
             rule: None,
             require_tls: false,
+            from: "<s@me.test>",
             content: "Subject: x\r\n\r\n",
         }
     }
@@ -349,7 +351,7 @@ impl World {
         let transcript = Transcript::default();
         let job = DeliveryJob {
             trace: TraceId(1),
-            reverse_path: ReversePath::Null,
+            reverse_path: ReversePath::parse(self.from).unwrap(),
             params,
             recipients: vec![Recipient::new("a@x.test".parse().unwrap())],
             next_hop: NextHop::Mx("x.test".parse().unwrap()),
@@ -600,6 +602,9 @@ async fn a_message_that_requires_tls_needs_a_way_that_is_vouched_for() {
     assert!(world.send().await.relayed_within_tls());
     world.offers = "SIZE";
     assert_eq!(world.send().await.refused(), "5.7.30");
+    // A notice goes to who does not promise to protect it further.
+    world.from = "<>";
+    assert!(world.send().await.relayed_within_tls());
 }
 
 #[tokio::test]

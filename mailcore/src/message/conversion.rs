@@ -55,6 +55,10 @@ pub enum CannotConvert {
     /// sections 5.2.2.1 and 5.2.3.1).
     #[error("a part is a fragment of a message, which can't be converted")]
     Fragment,
+    /// A multipart without delimiters: no encoding may stand in its header (RFC
+    /// 2045 section 6.4).
+    #[error("a multipart holds no parts but text, which can't be encoded there")]
+    Composite,
     /// Deeper or of more parts than is looked at.
     #[error("the message has too many parts to be converted")]
     TooManyParts,

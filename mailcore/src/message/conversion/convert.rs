@@ -6,6 +6,7 @@ use super::plan::Work;
 
 /// Octets of `content-transfer-encoding`, the longest name that is looked for.
 const NAME: usize = 25;
+const MULTIPART: &[u8] = b"multipart/";
 
 /// Writes a message anew, in pieces of any size.
 #[derive(Debug)]
@@ -195,6 +196,10 @@ impl HeaderEdit {
 pub(super) struct HeaderNames {
     pub(super) mime_version: bool,
     pub(super) content_type: bool,
+    /// The type says that the body holds parts.
+    pub(super) composite: bool,
+    /// How much of `multipart/` the type has been so far.
+    of_multipart: Option<usize>,
     /// The line so far, in lower case.
     name: [u8; NAME],
     length: usize,
@@ -203,13 +208,17 @@ pub(super) struct HeaderNames {
 impl HeaderNames {
     pub(super) fn push(&mut self, octets: &[u8]) {
         for &octet in octets {
+            self.push_type(octet);
             match octet {
                 b'\n' => self.length = 0,
                 b' ' | b'\t' if self.length > 0 && self.length < NAME => {}
                 b':' if self.length < NAME => {
                     let name = self.name.get(..self.length).unwrap_or_default();
                     self.mime_version |= name == b"mime-version";
-                    self.content_type |= name == b"content-type";
+                    if name == b"content-type" {
+                        self.content_type = true;
+                        self.of_multipart = Some(0);
+                    }
                     self.length = NAME;
                 }
                 _ => {
@@ -219,6 +228,20 @@ impl HeaderNames {
                     }
                 }
             }
+        }
+    }
+
+    /// An octet that belongs to the type's value, if one is being read.
+    fn push_type(&mut self, octet: u8) {
+        let Some(so_far) = self.of_multipart.take() else {
+            return;
+        };
+        let wanted = MULTIPART.get(so_far).copied();
+        if so_far == 0 && octet.is_ascii_whitespace() {
+            self.of_multipart = Some(0);
+        } else if wanted == Some(octet.to_ascii_lowercase()) {
+            self.composite |= so_far + 1 == MULTIPART.len();
+            self.of_multipart = Some(so_far + 1);
         }
     }
 }

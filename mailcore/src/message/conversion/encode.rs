@@ -134,7 +134,8 @@ impl Quoted {
     /// An octet of what is quoted-printable already.
     fn take_quoted(&mut self, octet: u8, into: &mut Vec<u8>) {
         match (self.held.take(), octet) {
-            (Some(_), b'\n') => {
+            // A bare LF ends a line too: after `=` it can be nothing else.
+            (_, b'\n') => {
                 self.escape = 0;
                 return self.end_line(into);
             }

@@ -122,10 +122,14 @@ impl<'a> PartInspector<'a> {
     /// The encoding that each part's body is put into; `None` for as it is.
     fn encodings(&self, goal: Goal) -> Result<Vec<Option<Encoding>>, CannotConvert> {
         let mut encodings = vec![None; self.summary.parts.len()];
-        let mut mime = false;
+        let (mut mime, mut composite) = (false, false);
         for (stretch, found) in self.stretches.iter().zip(&self.found) {
             match stretch.what {
-                What::Header(0) => mime = found.names.mime_version,
+                What::Header(at) => {
+                    mime |= at == 0 && found.names.mime_version;
+                    // A leaf's own header is the last one before its body.
+                    composite = found.names.composite;
+                }
                 What::Body(at) if asks_for_it(found.traits, goal) => {
                     let must = must_change(found.traits, goal);
                     if must && at == 0 && !mime && found.traits.stray {
@@ -133,6 +137,7 @@ impl<'a> PartInspector<'a> {
                     }
                     let chosen = match self.is_signed(at) {
                         true => Err(CannotConvert::Signed),
+                        false if composite => Err(CannotConvert::Composite),
                         false => self.encoding(at, found.traits),
                     };
                     // A long line alone is no reason not to send.

@@ -115,6 +115,61 @@ fn what_can_not_be_converted_is_told() {
 }
 
 #[test]
+fn a_multipart_without_parts_is_never_encoded_whole() {
+    for kind in ["multipart/mixed; boundary=b", "\r\n Multipart/Mixed"] {
+        let text = format!("MIME-Version: 1.0\r\nContent-Type: {kind}\r\n\r\né\r\n");
+        let refused = convert(text.as_bytes(), Goal::SevenBit);
+        assert_eq!(refused, Err(CannotConvert::Composite), "{kind}");
+        // Within another message's parts, too.
+        let around = format!(
+            "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n{text}\r\n--a--\r\n"
+        );
+        let refused = convert(around.as_bytes(), Goal::SevenBit);
+        assert_eq!(refused, Err(CannotConvert::Composite), "{kind}");
+    }
+}
+
+#[test]
+fn a_part_without_a_header_names_its_encoding() {
+    let before = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\né\r\n--b--\r\n";
+    let after = convert(before.as_bytes(), Goal::SevenBit).unwrap();
+    assert!(
+        after.contains("quoted-printable\r\n\r\n=C3=A9\r\n--b--"),
+        "{after}"
+    );
+    for odd in ["é\r\n", "\r\né\r\n", "no header é\r\n", "a: b"] {
+        let after = convert(odd.as_bytes(), Goal::SevenBit);
+        assert!(
+            after.is_err()
+                || after
+                    .as_ref()
+                    .is_ok_and(|text| text == odd || text == "a: b\r\n" || text.contains("quoted")),
+            "{odd:?}: {after:?}"
+        );
+        let part = format!(
+            "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{odd}\r\n--b--\r\n"
+        );
+        let after = convert(part.as_bytes(), Goal::SevenBit);
+        assert!(
+            after.is_err()
+                || after
+                    .as_ref()
+                    .is_ok_and(|text| *text == part || text.contains("quoted")),
+            "{odd:?}: {after:?}"
+        );
+    }
+}
+
+#[test]
+fn bare_line_ends_of_quoted_text_stay_line_ends() {
+    let before = "MIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\none =\nline\nnext\r\n";
+    assert_eq!(
+        convert(before.as_bytes(), Goal::SevenBit).unwrap(),
+        before.replace("=\n", "=\r\n").replace("line\n", "line\r\n")
+    );
+}
+
+#[test]
 fn stray_line_ends_and_long_lines_are_encoded_where_they_are() {
     let part = |body: &str| format!("MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n{body}");
     let stray = convert(part("a\nb\0").as_bytes(), Goal::EightBit).unwrap();
