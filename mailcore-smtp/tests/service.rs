@@ -1,16 +1,31 @@
 //! The service as a host embeds it: over streams, through intake, to code.
 
-#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a step that fails is a test that fails"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::account::{AccountId, Identity};
+use mailcore::address::ReversePath;
+use mailcore::envelope::{MailParams, Recipient};
+use mailcore::event::TraceId;
 use mailcore::intake::HookError;
-use mailcore::seams::{AuthError, AuthRequest, Authenticator, Proof};
+use mailcore::message::Message;
+use mailcore::seams::{
+    AuthError, AuthRequest, Authenticator, DeliveryAgent, DeliveryJob, NextHop, Proof,
+};
 use mailcore::server::{RunningServer, Server};
+use mailcore::status::Outcome;
+use mailcore::testing::FixedResolver;
+use mailcore::time::Timestamp;
+use mailcore::transcript::Transcript;
 use mailcore_smtp::Smtp;
+use mailcore_smtp::client::{LmtpPlace, RemoteAgent, RemoteSeams};
 use mailcore_smtp::server::AuthOffer;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -177,6 +192,69 @@ async fn lmtp_answers_for_each_recipient() {
     // Who is named twice is answered twice and gets one copy.
     assert_eq!(taken.lock().unwrap().len(), 1);
     server.shutdown().await;
+}
+
+/// Sends one message to the two by LMTP as a client; what became of each.
+async fn hand_over(agent: &RemoteAgent, to: [&str; 2]) -> Vec<Outcome> {
+    let job = DeliveryJob {
+        trace: TraceId(1),
+        reverse_path: ReversePath::Null,
+        params: MailParams::default(),
+        recipients: to.map(|to| Recipient::new(to.parse().unwrap())).into(),
+        next_hop: NextHop::Local,
+        message: Message::from_bytes("Subject: four\r\n\r\n.\r\nhi\r\n"),
+        received_at: Timestamp::EPOCH,
+        agent: "lmtp".into(),
+        transcript: Transcript::default(),
+    };
+    agent.deliver(job).await
+}
+
+/// Connects each call to the server's LMTP.
+#[cfg(unix)]
+async fn socket_to(server: &Arc<RunningServer>, path: &std::path::Path) {
+    let listener = tokio::net::UnixListener::bind(path).unwrap();
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut service = server.connect("lmtp").unwrap();
+            tokio::spawn(
+                async move { tokio::io::copy_bidirectional(&mut stream, &mut service).await },
+            );
+        }
+    });
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn our_own_client_hands_over_by_lmtp_through_a_socket() {
+    let (server, taken) = server().await;
+    let server = Arc::new(server);
+    let folder = std::env::temp_dir().join(format!("mailcore-lmtp-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    let _ = std::fs::remove_file(&path);
+    socket_to(&server, &path).await;
+    let seams = RemoteSeams::system(Arc::new(FixedResolver::new()));
+    let place = LmtpPlace::Socket(path);
+    let agent = RemoteAgent::lmtp("me.test".parse().unwrap(), seams, place).build();
+    // The second message goes over the kept connection.
+    for count in 1..=2 {
+        let to = ["orders@example.com", "nobody@example.com"];
+        let outcomes = hand_over(&agent, to).await;
+        let [Outcome::Relayed { .. }, Outcome::Failed(unknown)] = outcomes.as_slice() else {
+            panic!("{outcomes:?}")
+        };
+        assert_eq!(unknown.status.code.to_string(), "5.1.1");
+        let taken = taken.lock().unwrap();
+        assert_eq!(taken.len(), count);
+        assert!(
+            taken
+                .iter()
+                .all(|mail| mail.ends_with("\r\n\r\n.\r\nhi\r\n"))
+        );
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[tokio::test]
