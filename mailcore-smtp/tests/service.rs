@@ -1,10 +1,6 @@
 //! The service as a host embeds it: over streams, through intake, to code.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a step that fails is a test that fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
