@@ -9,6 +9,7 @@
 //!
 //! When to try again, and what the sender is told, is the queue's duty.
 
+mod callout;
 mod config;
 mod connection;
 #[cfg(feature = "tls")]

@@ -7,6 +7,7 @@
 //! comes the same way.
 
 mod accept;
+mod callout;
 mod demands;
 mod file;
 mod forged;
@@ -39,6 +40,7 @@ use crate::status::Status;
 use crate::transcript::Transcript;
 
 pub use accept::Accepted;
+pub use callout::{Callout, CalloutConfig};
 pub use file::{Filed, Filing, Mail, MailboxTarget, delivery_id};
 pub use hook::{HookAgent, HookError, HookRouter, ReceivedMail};
 pub use policy::{ForeignFrom, IntakePolicy, Transcripts};
@@ -71,6 +73,8 @@ pub struct IntakeParts {
     pub agents: HashMap<Arc<str>, Arc<dyn DeliveryAgent>>,
     /// In the order in which they are asked.
     pub filters: Vec<Arc<dyn Filter>>,
+    /// Asks relayed domains' hosts for recipients; without one nobody is asked.
+    pub callout: Option<Callout>,
     /// The recipients' own rules.
     pub rules: Option<Arc<dyn Rules>>,
     /// When queued mail is tried again.

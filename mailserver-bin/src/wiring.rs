@@ -232,8 +232,13 @@ impl Wiring<'_> {
             .retry_schedule(config.schedule.clone())
             .keep_delivered(config.keep_delivered)
             .limits(config.limits.clone())
+            .callout(config.callout.clone())
             .tls(self.tls);
         for (name, agent) in agents {
+            if name == outgoing::AGENT {
+                // Relayed domains' mail leaves by this one.
+                builder = builder.recipient_check(Arc::clone(&agent) as _);
+            }
             builder = builder.agent(&name, agent);
         }
         builder = builder

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod callout;
 mod expiry;
 mod faults;
 mod idle;

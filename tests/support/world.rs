@@ -158,7 +158,8 @@ impl World {
             .stores(stores.clone())
             .directory(Arc::new(plan.directory.clone()))
             .authenticator(Arc::new(plan.directory.clone()))
-            .agent("smtp", agent)
+            .agent("smtp", Arc::clone(&agent) as _)
+            .recipient_check(agent)
             .clock(Arc::clone(&self.clock))
             .serve(Smtp::mx())
             .serve(Smtp::submission())
@@ -277,6 +278,11 @@ impl House {
             .change_account(&address.parse().expect("an address"), &change)
             .await
             .expect("the quota");
+    }
+
+    /// Who is served.
+    pub fn directory(&self) -> &MemoryDirectory {
+        &self.plan.directory
     }
 
     /// Where what happened is kept.

@@ -168,6 +168,15 @@ impl Connection {
         self.session.take_result().unwrap_or(unsent)
     }
 
+    /// Asks for the transaction's recipients, and sends nothing.
+    pub(super) async fn check(&mut self, transaction: Transaction) -> TransactionResult {
+        self.messages = self.messages.saturating_add(1);
+        let unsent = transaction.all_unsent(&super::transaction::unreadable());
+        self.session.answer(Answer::Check(Box::new(transaction)));
+        self.run(None).await;
+        self.session.take_result().unwrap_or(unsent)
+    }
+
     /// True while the session can take another transaction.
     pub(super) fn is_open(&self) -> bool {
         self.stream.is_some() && self.session.error().is_none()

@@ -113,7 +113,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    async fn connect(&self, target: &Target, wait: Wait) -> Result<Connection, Failure> {
+    pub(super) async fn connect(&self, target: &Target, wait: Wait) -> Result<Connection, Failure> {
         let mut config = self.agent.session_config(&self.way, target);
         config.transcript = Some(self.job.transcript.clone());
         let secured = secured::plan(self.agent, target, self.job, config.tls).await;
@@ -392,7 +392,7 @@ enum Ended {
 
 /// How long a connection is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
+pub(super) enum Wait {
     /// There is no other address to try.
     Long,
     UntilTheNext,

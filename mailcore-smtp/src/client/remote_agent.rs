@@ -194,7 +194,7 @@ impl RemoteAgent {
         config
     }
 
-    fn suspended(&self, way: &Way) -> Option<Failure> {
+    pub(super) fn suspended(&self, way: &Way) -> Option<Failure> {
         let memory = self.memory();
         let known = memory.get(way)?;
         let holds = known.until > self.seams.clock.monotonic();

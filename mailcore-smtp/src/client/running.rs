@@ -34,6 +34,15 @@ pub(super) enum Progress {
     Broken(SessionError),
 }
 
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A message is sent.
+    Delivery,
+    /// Recipients are asked for, and it ends before DATA.
+    Check,
+}
+
 /// What the next octets of a message are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -76,6 +85,7 @@ struct Content {
 #[derive(Debug)]
 pub(super) struct Running {
     transaction: Transaction,
+    purpose: Purpose,
     /// Commands not sent yet, the next one first.
     commands: VecDeque<(Awaited, Command)>,
     awaited: VecDeque<Awaited>,
@@ -96,6 +106,7 @@ impl Running {
     /// Writes the first commands to `output`.
     pub(super) fn start(
         transaction: Transaction,
+        purpose: Purpose,
         config: &SessionConfig,
         offered: &Extensions,
         output: &mut Output,
@@ -104,11 +115,15 @@ impl Running {
         for (at, recipient) in transaction.recipients.iter().enumerate() {
             commands.push_back((Awaited::Rcpt(at), transaction.rcpt(recipient, offered)));
         }
-        commands.push_back((Awaited::Data, Command::Data));
+        commands.push_back(match purpose {
+            Purpose::Delivery => (Awaited::Data, Command::Data),
+            Purpose::Check => (Awaited::Rset, Command::Rset),
+        });
         let binary = transaction.needs.body == BodyType::BinaryMime && takes_binary(offered);
         let mut running = Self {
             verdicts: vec![None; transaction.recipients.len()],
             transaction,
+            purpose,
             commands,
             awaited: VecDeque::new(),
             protocol: config.protocol,
@@ -239,7 +254,8 @@ impl Running {
             return;
         };
         *verdict = Some(if reply.is_completed() {
-            Ok(None)
+            // For a check this is the end.
+            Ok((self.purpose == Purpose::Check).then_some(reply))
         } else {
             Err(refused(&reply, Stage::Recipient))
         });

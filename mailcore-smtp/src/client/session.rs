@@ -19,7 +19,7 @@ use mailcore::wire::{Input, Machine, Step, TlsInfo};
 use super::config::{Credentials, PasswordUse, Protocol, SessionConfig, TlsPolicy};
 use super::error::SessionError;
 use super::output::Output;
-use super::running::{Piece, Progress, Running};
+use super::running::{Piece, Progress, Purpose, Running};
 use super::transaction::{Transaction, TransactionResult};
 use crate::command::{Auth, Command};
 use crate::extension::{Extension, Extensions};
@@ -43,6 +43,8 @@ pub enum Question {
 pub enum Answer {
     /// Send this.
     Transaction(Box<Transaction>),
+    /// Ask for this one's recipients, and send no content: MAIL, RCPT, RSET.
+    Check(Box<Transaction>),
     /// Say goodbye.
     Quit,
     /// The next octets of the message; more come.
@@ -312,7 +314,7 @@ impl Session {
         self.state = next;
     }
 
-    fn start(&mut self, transaction: Transaction) {
+    fn start(&mut self, transaction: Transaction, purpose: Purpose) {
         if !self.input.is_empty() || !self.parser.is_idle() {
             // Replies would no longer stand for the commands they answer.
             let error = SessionError::NotSmtp("a reply came that answers nothing".to_owned());
@@ -327,6 +329,7 @@ impl Session {
         }
         let running = Running::start(
             transaction,
+            purpose,
             &self.config,
             &self.extensions,
             &mut self.output,
@@ -411,7 +414,12 @@ impl Machine for Session {
 
     fn answer(&mut self, answer: Answer) {
         match (&mut self.state, answer) {
-            (State::Ready, Answer::Transaction(transaction)) => self.start(*transaction),
+            (State::Ready, Answer::Transaction(transaction)) => {
+                self.start(*transaction, Purpose::Delivery);
+            }
+            (State::Ready, Answer::Check(transaction)) => {
+                self.start(*transaction, Purpose::Check);
+            }
             (State::Running(running), Answer::Octets(octets)) => {
                 let progress = running.on_content(&octets, Piece::Middle, &mut self.output);
                 self.after(progress);

@@ -1,6 +1,7 @@
 //! Sessions by transcript, and the agent against hosts made up.
 
 mod agent;
+mod callout;
 mod faults;
 mod forms;
 mod host;

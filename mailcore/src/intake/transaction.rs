@@ -173,10 +173,13 @@ impl Transaction {
             let why = "too many recipients; send to the rest in a message of their own";
             return Err(Status::transient(5, 3, why).into());
         }
-        self.intake
-            .ask_rcpt(&self.session.filter, &self.envelope.reverse_path, address)
-            .await?;
         let demands = self.intake.demands(address, &targets).await?;
+        self.intake
+            .ask_host(&self.session, sender, address, (&targets, &demands))
+            .await?;
+        self.intake
+            .ask_rcpt(&self.session.filter, sender, address)
+            .await?;
         Intake::check_demands(&demands, self.envelope.params.size)?;
         Ok((targets, demands))
     }

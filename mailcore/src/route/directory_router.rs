@@ -290,14 +290,18 @@ impl Router for DirectoryRouter {
     async fn demands(&self, address: &Address) -> Result<Demands, RouteError> {
         let domain = address.domain();
         let served = self.directory.domain(domain).await.map_err(unavailable)?;
-        if served.is_none() {
+        let Some(record) = served else {
             return Ok(Demands::default());
-        }
+        };
         let rules = self.book.rules(domain).await?;
         let handler = rules.handler(address);
         let mut demands = Demands::default()
             .at_most(rules.max_size)
             .at_most(handler.and_then(|it| it.max_size));
+        // A rule for everybody says nothing of mailboxes that are here.
+        if matches!(record.kind, DomainKind::Relay { .. }) {
+            demands.host_check = rules.host_check;
+        }
         demands.attachments = handler.map(|it| it.attachments).unwrap_or_default();
         Ok(demands)
     }

@@ -15,6 +15,7 @@ use thiserror::Error;
 use super::handler::AddressHandler;
 use super::host::{HostRoute, Protocol};
 use crate::address::Address;
+use crate::seams::HostCheck;
 
 /// The keys of the settings that rules are made of.
 pub mod keys {
@@ -24,6 +25,8 @@ pub mod keys {
     pub const UNKNOWN_TO: &str = "route.unknown-to";
     /// `yes`: a relay domain takes mail for addresses with a handler only.
     pub const LISTED_ONLY: &str = "route.listed-only";
+    /// `yes`: a relay domain's host is asked for each recipient.
+    pub const CALLOUT: &str = "route.callout";
     /// Octets that a message may have.
     pub const MAX_SIZE: &str = "route.max-size";
     /// `smtp` or `lmtp`: what a relay domain's host speaks.
@@ -57,6 +60,8 @@ pub struct DomainRules {
     pub unknown_to: Option<HostRoute>,
     /// Which addresses of a relay domain are taken.
     pub recipients: Recipients,
+    /// Whether a relay domain's host is asked for recipients.
+    pub host_check: HostCheck,
     /// Octets that a message may have.
     pub max_size: Option<u64>,
     /// What a relay domain's host speaks.
@@ -158,6 +163,9 @@ impl DomainRules {
             keys::LISTED_ONLY => {
                 self.recipients = yes_or_no(value, Recipients::Listed, Recipients::Any)?;
             }
+            keys::CALLOUT => {
+                self.host_check = yes_or_no(value, HostCheck::Asked, HostCheck::NotAsked)?;
+            }
             keys::PROTOCOL => {
                 self.protocol = match value {
                     "smtp" => Protocol::Smtp,
@@ -213,6 +221,7 @@ mod tests {
         for (key, value) in [
             (keys::UNKNOWN_TO, "inner.test:2525"),
             (keys::LISTED_ONLY, "yes"),
+            (keys::CALLOUT, "yes"),
             (keys::MAX_SIZE, "1000"),
             (keys::SEPARATOR, "-"),
             ("handler.ann", "discard"),
@@ -221,6 +230,7 @@ mod tests {
             rules.set(key, value).unwrap();
         }
         assert_eq!(rules.recipients, Recipients::Listed);
+        assert_eq!(rules.host_check, HostCheck::Asked);
         let address = |text: &str| text.parse::<Address>().unwrap();
         assert!(rules.handler(&address("Ann-list@x.test")).is_some());
         assert!(rules.handler(&address("anna@x.test")).is_none());

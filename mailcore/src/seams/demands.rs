@@ -11,6 +11,8 @@ pub struct Demands {
     pub max_size: Option<u64>,
     /// Whether parts may be attached.
     pub attachments: Attachments,
+    /// Whether the host that the mail goes to is asked for the recipient first.
+    pub host_check: HostCheck,
 }
 
 /// Whether messages may have attachments.
@@ -21,6 +23,17 @@ pub enum Attachments {
     Allowed,
     /// They may not.
     Refused,
+}
+
+/// Whether a relayed domain's host is asked for a recipient before mail for it
+/// is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HostCheck {
+    /// It is not.
+    #[default]
+    NotAsked,
+    /// It is.
+    Asked,
 }
 
 impl Demands {
@@ -34,7 +47,7 @@ impl Demands {
         self
     }
 
-    /// Both these demands and others.
+    /// Both these demands and those of the address that this one leads to.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let attachments = match (self.attachments, other.attachments) {
@@ -43,6 +56,7 @@ impl Demands {
         };
         Self {
             attachments,
+            host_check: other.host_check,
             ..self.at_most(other.max_size)
         }
     }

@@ -19,6 +19,7 @@ mod filter;
 mod journal;
 mod outbox;
 mod queue_start;
+mod recipient_check;
 mod resolver;
 mod router;
 mod rules;
@@ -33,7 +34,7 @@ pub use certificates::Certificates;
 pub use clock::{Clock, SystemClock};
 pub use commit::{Commit, CommitError, Stage};
 pub use delivery_agent::{DeliveryAgent, DeliveryJob};
-pub use demands::{Attachments, Demands};
+pub use demands::{Attachments, Demands, HostCheck};
 pub use dialer::{BoxStream, DialError, Dialer, Stream, TcpDialer};
 pub use directory::{
     AccountChange, AccountOptions, AccountRecord, AccountSummary, AccountTemplate, AddressLine,
@@ -50,6 +51,7 @@ pub use journal::{
 };
 pub use outbox::Outbox;
 pub use queue_start::QueueStart;
+pub use recipient_check::{RecipientCheck, RecipientQuery, Standing};
 pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};

@@ -12,7 +12,8 @@ use crate::address::{Address, Domain};
 use crate::deliver::MailboxAgent;
 use crate::event::{FollowerConfig, Recorder, RecorderConfig, RecorderTask};
 use crate::intake::{
-    HookAgent, HookError, HookRouter, Intake, IntakeParts, IntakePolicy, ReceivedMail, Subjects,
+    Callout, CalloutConfig, HookAgent, HookError, HookRouter, Intake, IntakeParts, IntakePolicy,
+    ReceivedMail, Subjects,
 };
 use crate::limits::Limits;
 use crate::net::{Gate, Network, ShutdownSwitch};
@@ -20,8 +21,8 @@ use crate::queue::{QueueRunner, RetrySchedule, RunnerConfig, RunnerSeams};
 use crate::route::DirectoryRouter;
 use crate::schedule::{Job, JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
 use crate::seams::{
-    Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, Journal, OsEntropy, Router,
-    Rules, SystemClock,
+    Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, Journal, OsEntropy,
+    RecipientCheck, Router, Rules, SystemClock,
 };
 
 /// The name under which mailboxes are an agent of the queue.
@@ -48,6 +49,8 @@ impl Server {
             agents: HashMap::new(),
             hooks: Vec::new(),
             filters: Vec::new(),
+            recipient_check: None,
+            callout: CalloutConfig::default(),
             rules: None,
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
@@ -80,6 +83,8 @@ pub struct Builder {
     agents: Agents,
     hooks: Vec<(String, HookAgent)>,
     filters: Vec<Arc<dyn Filter>>,
+    recipient_check: Option<Arc<dyn RecipientCheck>>,
+    callout: CalloutConfig,
     rules: Option<Arc<dyn Rules>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -160,6 +165,21 @@ impl Builder {
     /// submitted mail must look like.
     pub fn intake_policy(mut self, policy: IntakePolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Asks the hosts of relayed domains for recipients, where a domain's rules
+    /// say so ([`keys::CALLOUT`](crate::route::keys::CALLOUT)): the agent that
+    /// takes the mail there. Needs stores, which keep what was said.
+    pub fn recipient_check(mut self, check: Arc<dyn RecipientCheck>) -> Self {
+        self.recipient_check = Some(check);
+        self
+    }
+
+    /// How long what hosts say of recipients is believed, and how many are asked
+    /// at a time.
+    pub fn callout(mut self, config: CalloutConfig) -> Self {
+        self.callout = config;
         self
     }
 
@@ -429,6 +449,7 @@ impl Builder {
                 .map(|stores| Arc::clone(&stores.commit)),
             agents: agents.clone(),
             filters: std::mem::take(&mut self.filters),
+            callout: self.callouts(),
             rules: self.rules.clone(),
             schedule: self.schedule.clone(),
             keep_delivered: self.keep_delivered,
@@ -448,6 +469,16 @@ impl Builder {
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
         }
+    }
+
+    fn callouts(&self) -> Option<Callout> {
+        let (check, stores) = self.recipient_check.as_ref().zip(self.stores.as_ref())?;
+        Some(Callout::new(
+            Arc::clone(check),
+            Arc::clone(&stores.state),
+            Arc::clone(&self.clock),
+            self.callout.clone(),
+        ))
     }
 
     fn services(&mut self, parts: &Parts) -> Result<Vec<Arc<ServiceHandle>>, StartError> {

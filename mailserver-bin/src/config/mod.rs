@@ -3,6 +3,7 @@
 //!
 //! Domains, accounts and aliases are not here: they live in the directory.
 
+mod callout;
 mod dns;
 mod file;
 mod journal;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use mailcore::account::Secret;
 use mailcore::address::Domain;
+use mailcore::intake::CalloutConfig;
 use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
 use mailcore_filter::AccessList;
@@ -71,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) outgoing_tls: OutgoingTls,
     pub(crate) limits: Limits,
     pub(crate) smtp: SmtpSettings,
+    /// How hosts are asked for recipients, where a domain's rules say so.
+    pub(crate) callout: CalloutConfig,
     /// Who is let in and who is not, before anything else is asked.
     pub(crate) access_list: Option<AccessList>,
     /// When the server's own work is done.

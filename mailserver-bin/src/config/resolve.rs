@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mailcore::account::Secret;
 use mailcore::address::Domain;
+use mailcore::intake::CalloutConfig;
 use mailcore::limits::Limits;
 use mailcore::queue::RetrySchedule;
 use mailcore_filter::AccessList;
@@ -17,7 +18,7 @@ use super::{
     Config, DnsConfig, JournalConfig, Listener, NameCheck, OutgoingConfig, OutgoingTls, Peers,
     PlaintextLogin, Protocol, Retention, SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
 };
-use super::{dns, journal, outgoing, outgoing_tls, queue, schedule, smtp};
+use super::{callout, dns, journal, outgoing, outgoing_tls, queue, schedule, smtp};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -85,6 +86,7 @@ pub(super) fn defaults() -> Config {
         outgoing_tls: OutgoingTls::default(),
         limits: Limits::default(),
         smtp: SmtpSettings::default(),
+        callout: CalloutConfig::default(),
         access_list: None,
         housekeeping: schedule::defaults(),
         retention: Retention::default(),
@@ -137,6 +139,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     schedule::schedule(&root, &mut config.housekeeping);
     schedule::retention(&root, &mut config.retention);
     smtp::smtp(&root, &mut config.smtp);
+    callout::callout(&root, &mut config.callout);
     journal::journal(&root, folder, &mut config.journal);
     let store = root.section("store", "[store]");
     if let Some(text) = store.string("kind") {

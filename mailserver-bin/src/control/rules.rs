@@ -13,11 +13,12 @@ use crate::config::parse_size;
 /// What takes a rule away.
 const NONE: &str = "none";
 /// Rules as they are shown.
-const SHOWN: [(&str, &str); 7] = [
+const SHOWN: [(&str, &str); 8] = [
     ("max size", keys::MAX_SIZE),
     ("catch-all", keys::CATCH_ALL),
     ("unknown to", keys::UNKNOWN_TO),
     ("listed only", keys::LISTED_ONLY),
+    ("callout", keys::CALLOUT),
     ("outbound", keys::OUTBOUND),
     ("separator", keys::SEPARATOR),
     ("patterns", keys::PATTERNS),
@@ -38,6 +39,9 @@ pub(crate) struct Rules {
     /// For a relayed domain: takes mail only for addresses that have a handler
     #[arg(long)]
     listed_only: Option<YesNo>,
+    /// For a relayed domain: asks its host for each recipient before taking mail
+    #[arg(long)]
+    callout: Option<YesNo>,
     /// The host by which this domain's mail to others leaves, or `none`
     #[arg(long, value_name = "HOST[:PORT]")]
     outbound: Option<String>,
@@ -72,6 +76,7 @@ impl Rules {
             (keys::CATCH_ALL, self.catch_all),
             (keys::UNKNOWN_TO, self.unknown_to),
             (keys::LISTED_ONLY, yes(self.listed_only)),
+            (keys::CALLOUT, yes(self.callout)),
             (keys::OUTBOUND, self.outbound),
         ];
         let mut settings: Vec<_> = wanted
@@ -113,7 +118,7 @@ impl Admin {
         let settings = rules.settings()?;
         let relayed = matches!(self.served(&domain).await?, DomainKind::Relay { .. });
         for (key, value) in &settings {
-            let for_relays = *key == keys::LISTED_ONLY;
+            let for_relays = [keys::LISTED_ONLY, keys::CALLOUT].contains(key);
             let for_local = [keys::CATCH_ALL, keys::UNKNOWN_TO, keys::SEPARATOR].contains(key);
             if value.is_some() && (for_relays && !relayed || for_local && relayed) {
                 let other = if relayed { "local" } else { "relayed" };

@@ -20,7 +20,7 @@ pub(super) struct Bench {
     pub(super) hosts: Arc<Hosts>,
     pub(super) resolver: Arc<FixedResolver>,
     pub(super) clock: VirtualClock,
-    agent: Arc<RemoteAgent>,
+    pub(super) agent: Arc<RemoteAgent>,
     trace: AtomicU64,
     pub(super) job: DeliveryJob,
 }
