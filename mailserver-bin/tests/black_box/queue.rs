@@ -98,6 +98,15 @@ fn a_relayed_domain_is_taken_from_anybody_and_handed_on() {
     // Nobody else's mail is passed on.
     let refused = sending.dial("smtp").mail("a@b.test", "c@other.test", "");
     assert!(refused.starts_with("550"), "{refused}");
+    // And nobody's mail is taken whom the host does not know, once it is asked.
+    let shown = here.ok(&["domain", "set", "far.test", "--callout", "yes"]);
+    assert!(shown.contains("callout  yes"), "{shown}");
+    let refused = sending.dial("smtp").mail("a@b.test", "no@far.test", "");
+    assert!(refused.starts_with("550 5.1.1"), "{refused}");
+    let taken = sending
+        .dial("smtp")
+        .mail("a@b.test", "bob@far.test", "Subject: y\r\n\r\ny");
+    assert!(taken.starts_with("250"), "{taken}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn a_domain_is_given_rules_that_hold_at_once_and_survive() {
         (["--max-size", "big"], "not a size"),
         (["--unknown-to", "a b"], "HOST:PORT"),
         (["--listed-only", "yes"], "for relayed domains"),
+        (["--callout", "yes"], "for relayed domains"),
         (["--separator", "ab"], "write one sign"),
         (["--unknown-to", "lmtp:inner.test"], "[[outgoing.route]]"),
     ] {

@@ -71,8 +71,11 @@ password = \"secret\"
 servers = [\"127.0.0.1\", \"[::1]:5353\"]
 [limits]
 message_size = \"10MB\"
+[callout]
+unknown = \"5m\"
 ";
     let config = resolve(Path::new("/etc/mail/m.toml"), text).unwrap();
+    assert_eq!(config.callout.unknown_for.as_secs(), 300);
     assert_eq!(config.data, Path::new("/etc/mail/d"));
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.limits.message_size, 10_000_000);
