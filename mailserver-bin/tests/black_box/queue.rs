@@ -164,6 +164,8 @@ fn entries_are_chosen_summed_up_printed_and_sent_elsewhere() {
     let server = home.start();
     for to in ["bob@one.test", "carol@one.test", "dave@two.test"] {
         submit(&home, &server, to);
+        // All go by one host: what comes after the first waits for it untried.
+        change(&home, &["retry", "--to", to]);
         server.wait_for(&["deferred", &format!("to={to}")]);
     }
     let queue = |args: &[&str]| home.ok(&[&["queue"], args].concat());
