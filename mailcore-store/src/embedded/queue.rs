@@ -117,10 +117,20 @@ impl Spool for EmbeddedStore {
     }
 
     async fn outlived(&self, now: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError> {
-        let due = self
+        let over = self.shared.read(move |conn, _| {
+            let of = |state, limit| spool::due(conn, state, (now, limit), &|_| false);
+            let mut over = of(EntryStateKind::Kept, limit)?;
+            over.append(&mut of(EntryStateKind::Bad, limit - over.len().min(limit))?);
+            Ok(over)
+        });
+        Ok(over.await?.into_iter().map(QueueId).collect())
+    }
+
+    async fn due_after(&self, after: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError> {
+        let found = self
             .shared
-            .read(move |conn, _| spool::due(conn, EntryStateKind::Kept, (now, limit), &|_| false));
-        Ok(due.await?.into_iter().map(QueueId).collect())
+            .read(move |conn, _| spool::due_after(conn, after, limit));
+        Ok(found.await?.into_iter().map(QueueId).collect())
     }
 
     async fn counts(&self) -> Result<SpoolCounts, StoreError> {

@@ -105,8 +105,8 @@ impl SpoolTable {
                 let due = self.due.entry(entry.params.priority).or_default();
                 due.insert(place);
             }
-            EntryStateKind::Kept => drop(self.kept.insert(place)),
-            EntryStateKind::Held | EntryStateKind::Bad => {}
+            EntryStateKind::Kept | EntryStateKind::Bad => drop(self.kept.insert(place)),
+            EntryStateKind::Held => {}
         }
         self.entries.insert(entry.id, Held { entry, charge });
     }
@@ -122,8 +122,8 @@ impl SpoolTable {
                     due.remove(&place);
                 }
             }
-            EntryStateKind::Kept => drop(self.kept.remove(&place)),
-            EntryStateKind::Held | EntryStateKind::Bad => {}
+            EntryStateKind::Kept | EntryStateKind::Bad => drop(self.kept.remove(&place)),
+            EntryStateKind::Held => {}
         }
         Some(held)
     }

@@ -33,6 +33,10 @@ pub struct Report<'a> {
     pub id: u128,
     /// About whom; at least one.
     pub recipients: Vec<ReportedRecipient>,
+    /// Who it is from; `None` for `postmaster` at `hostname`.
+    pub from: Option<&'a Address>,
+    /// Messages up to so many octets are given back whole.
+    pub returned_in_full: u64,
 }
 
 /// One field group of a report.
@@ -103,7 +107,9 @@ pub async fn write(report: &Report<'_>, sender: &Address) -> Notice {
         .iter()
         .any(|of| of.action == ReportedAction::Failed);
     let returned = match params.ret {
-        Some(Ret::Full) if any_failed => returned::full(&report.entry.message).await,
+        Some(Ret::Full) if any_failed => {
+            returned::full(&report.entry.message, report.returned_in_full).await
+        }
         _ => returned::header(&report.entry.message).await,
     };
     let addresses_ascii = report
@@ -172,7 +178,11 @@ impl Writer<'_> {
         let Report {
             hostname, at, id, ..
         } = self.report;
-        let from = format!("\"Mail Delivery System\" <MAILER-DAEMON@{hostname}>");
+        let from = match self.report.from {
+            Some(address) => address.to_string(),
+            None => format!("postmaster@{hostname}"),
+        };
+        let from = format!("Mail Delivery System <{from}>");
         push_field("From", &from, out);
         push_field("To", &format!("<{}>", self.sender), out);
         push_field("Subject", self.subject(), out);

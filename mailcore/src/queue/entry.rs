@@ -79,6 +79,8 @@ pub enum EntryState {
     Bad {
         /// Why, for the operator.
         reason: String,
+        /// When it goes if the operator does nothing.
+        until: Timestamp,
     },
     /// Done with: a copy of what was delivered, for those who look it up.
     Kept {
@@ -161,6 +163,8 @@ pub struct QueueProgress {
     pub expires_at: Timestamp,
     /// Attempts made.
     pub attempts: u32,
+    /// The last attempts that ended in a panic, one after the other.
+    pub broken: u32,
     /// What is to become of it.
     pub state: EntryState,
     /// True once the sender was told of the delay.
@@ -180,6 +184,7 @@ impl QueueProgress {
             next_attempt,
             expires_at,
             attempts: 0,
+            broken: 0,
             state: EntryState::Waiting,
             delay_told: false,
         }
@@ -191,10 +196,10 @@ impl QueueProgress {
     }
 
     /// The moment by which stores sort it within its state: when it is due, or
-    /// when a copy goes.
+    /// when it goes.
     pub fn due(&self) -> Timestamp {
         match self.state {
-            EntryState::Kept { until } => until,
+            EntryState::Kept { until } | EntryState::Bad { until, .. } => until,
             _ => self.next_attempt,
         }
     }
@@ -240,6 +245,8 @@ pub struct DoneRecipient {
     pub status: Status,
     /// The host that said it, if one did.
     pub remote: Option<Domain>,
+    /// That host's reply code.
+    pub reply_code: Option<u16>,
 }
 
 /// How a recipient ended.
@@ -291,6 +298,10 @@ impl DoneRecipient {
             at,
             status,
             remote,
+            reply_code: match outcome {
+                Outcome::Failed(failure) => failure.reply_code,
+                _ => None,
+            },
         })
     }
 }

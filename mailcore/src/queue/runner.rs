@@ -2,18 +2,22 @@
 //! routed and served, and settles the entry in one batch.
 //!
 //! How mail reaches a mailbox or another host is the agents' duty; what a
-//! notice looks like is [`dsn`](super::dsn)'s. Nothing here polls: the runner
-//! wakes when the spool changes, when an entry falls due, when an attempt ends.
+//! notice looks like is [`dsn`](super::dsn)'s. The spool is not polled: the runner
+//! wakes when it changes, when an entry falls due, when an attempt ends, and once
+//! a minute to see whether the clock was set back.
 
 mod attempt;
+mod broken;
 mod config;
 mod deadline;
 mod destination;
 mod destinations;
 mod expand;
 mod held;
+mod jolt;
 mod kept;
 mod line;
+mod notes;
 mod operate;
 mod settle;
 mod slots;
@@ -39,6 +43,7 @@ use crate::time::Timestamp;
 use destination::{PutOff, part_of};
 use destinations::Destinations;
 use held::{Active, LeaseCell, Load};
+use jolt::Pace;
 use slots::Slots;
 
 pub use config::{RunnerConfig, RunnerSeams};
@@ -48,6 +53,8 @@ pub use operate::{OperateError, Operated, Operation};
 
 /// Wait before the spool is asked again after it failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
+/// How often the wall clock is compared with the steady one.
+const COMPARED: Duration = Duration::from_secs(60);
 /// Wait before an entry is asked for again that is due and was not given.
 const DUE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait between two tries to settle an entry.
@@ -126,8 +133,20 @@ impl QueueRunner {
 
     async fn work(self: &Arc<Self>, tasks: &mut Tasks) {
         let mut changes = self.seams.spool.watch();
+        let clock = &self.seams.clock;
+        let mut pace = Pace::new(clock.now(), clock.monotonic());
+        // The clock may have been set back while the server was down.
+        let mut false_waits = true;
         loop {
             changes.borrow_and_update();
+            false_waits |= pace.went_back(clock.now(), clock.monotonic());
+            if false_waits {
+                match self.end_false_waits().await {
+                    Ok(()) => false_waits = false,
+                    Err(error) => tracing::error!(%error, "the queue can't be looked through"),
+                }
+            }
+            let compare_at = clock.monotonic().after(COMPARED);
             let wake_at = match self.take_due(tasks).await {
                 Ok(wake_at) => wake_at,
                 Err(error) => {
@@ -151,6 +170,7 @@ impl QueueRunner {
                 }
                 () = self.sleep_until(wake_at), if !full => {}
                 () = self.lapsed.notified() => {}
+                () = clock.sleep_until(compare_at) => {}
             }
         }
     }
@@ -295,10 +315,12 @@ impl QueueRunner {
             tracing::warn!(%id, %error, "a lease can't be given back; it ends by itself");
         }
         drop(active);
-        if settled.is_none() {
-            // What was done is not known: the lease keeps the entry from a
-            // second attempt until it ends by itself.
-            tracing::error!(%id, "an attempt ended by a panic; the entry waits for its lease to end");
+        if settled.is_some() {
+            return;
+        }
+        tracing::error!(%id, "an attempt ended by a panic");
+        if let Err(error) = self.count_broken(id, cell.lease()).await {
+            tracing::error!(%id, %error, "that can't be written down; the entry waits for its lease to end");
             let until = self.seams.clock.now().after(self.config.lease_for);
             tasks.lost.push(until);
         }

@@ -70,6 +70,11 @@ impl RetrySchedule {
         self.waits.iter().min().copied().unwrap_or(HOUR)
     }
 
+    /// The longest wait between two attempts.
+    pub fn longest_wait(&self) -> Duration {
+        self.waits.iter().max().copied().unwrap_or(HOUR)
+    }
+
     /// When a message received at `received_at` is given up.
     pub fn expires_at(&self, received_at: Timestamp) -> Timestamp {
         received_at.after(self.expire_after)

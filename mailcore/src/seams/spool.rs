@@ -42,9 +42,34 @@ pub trait Spool: Debug + Send + Sync {
     /// Entries by id, after `query.after`.
     async fn list(&self, query: &SpoolQuery) -> Result<Vec<SpoolSummary>, StoreError>;
 
-    /// Up to `limit` kept copies whose time is over, those first whose time was
-    /// over first.
+    /// Up to `limit` kept copies and bad entries whose time is over; of each kind
+    /// those first whose time was over first.
     async fn outlived(&self, now: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError>;
+
+    /// Up to `limit` waiting entries that are due later than `after`. A store
+    /// that knows them better than by looking at all says so itself.
+    async fn due_after(&self, after: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError> {
+        let mut query = SpoolQuery {
+            state: Some(EntryStateKind::Waiting),
+            ..SpoolQuery::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = self.list(&query).await?;
+            let Some(last) = page.last() else {
+                return Ok(found);
+            };
+            query.after = Some(last.entry.id);
+            for line in page {
+                if line.entry.progress.next_attempt > after {
+                    found.push(line.entry.id);
+                }
+                if found.len() >= limit {
+                    return Ok(found);
+                }
+            }
+        }
+    }
 
     /// How many entries there are in each state.
     async fn counts(&self) -> Result<SpoolCounts, StoreError>;

@@ -86,6 +86,28 @@ pub(crate) fn due(
     Ok(found.into_iter().map(|(_, id)| id).collect())
 }
 
+/// Up to `limit` waiting entries that are due later than `after`.
+pub(crate) fn due_after(
+    conn: &Connection,
+    after: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Vec<u128>> {
+    let state = EntryStateKind::Waiting;
+    let mut query = conn.prepare_cached(
+        "SELECT id FROM spool WHERE state = ? AND priority = ? AND due > ? ORDER BY due DESC LIMIT ?",
+    )?;
+    let mut found = Vec::new();
+    each_priority(conn, state, |priority| {
+        let room = signed(limit.saturating_sub(found.len()) as u64);
+        let mut rows = query.query(params![state.number(), priority, after.millis(), room])?;
+        while let Some(row) = rows.next()? {
+            found.push(id(row, 0)?);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// When the first waiting entry not `leased` is due.
 pub(crate) fn next_due(
     conn: &Connection,

@@ -7,8 +7,6 @@ use memchr::memmem;
 use super::text::{is_clean, is_plain, push_field};
 use crate::message::Message;
 
-/// Octets of a message that are returned in full; of a larger one, the header.
-const MAX_FULL: u64 = 48 * 1024;
 /// Octets of header that are returned.
 const MAX_HEADER: usize = 32 * 1024;
 /// Octets in a line of quoted-printable (RFC 2045 section 6.7).
@@ -24,8 +22,8 @@ pub(super) enum Returned {
 }
 
 /// The message if it is small enough and fit to be sent again, else its header.
-pub(super) async fn full(message: &Message) -> Option<Returned> {
-    match message.read_all(MAX_FULL).await {
+pub(super) async fn full(message: &Message, limit: u64) -> Option<Returned> {
+    match message.read_all(limit).await {
         Ok(octets) if is_clean(&octets) => Some(Returned::Full(octets)),
         _ => header(message).await,
     }

@@ -23,6 +23,10 @@ pub(super) fn write(report: &Report<'_>, international: bool, out: &mut String) 
     }
     let reporter = form.host(report.hostname.to_string());
     push_field("Reporting-MTA", &format!("dns; {reporter}"), out);
+    if let Some(from) = received_from(report.entry.message.prefix()) {
+        let from = form.host(from.to_owned());
+        push_field("Received-From-MTA", &format!("dns; {from}"), out);
+    }
     let arrival = DateTime::utc(report.entry.received_at);
     push_field("Arrival-Date", &arrival.to_string(), out);
     for recipient in &report.recipients {
@@ -30,6 +34,19 @@ pub(super) fn write(report: &Report<'_>, international: bool, out: &mut String) 
         form.recipient(report, recipient, out);
     }
     out.push_str("\r\n");
+}
+
+/// What the host called itself that gave us the message, as the trace field says
+/// that was put on top when it was taken (RFC 3464 section 2.2.4).
+fn received_from(prefix: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(prefix).ok()?;
+    let field = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Received: from "))?;
+    field
+        .split_whitespace()
+        .next()
+        .filter(|name| *name != "unknown")
 }
 
 /// How texts are written: as they are, or kept to ASCII.

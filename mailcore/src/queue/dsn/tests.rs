@@ -16,7 +16,8 @@ fn entry(params: MailParams, message: impl Into<Bytes>) -> QueueEntry {
         params,
         origin: Origin::Received,
         received_at: Timestamp::from_secs(1_767_225_600),
-        message: Message::from_bytes(message),
+        message: Message::from_bytes(message)
+            .with_prefix("Received: from host.there.test ([192.0.2.1])\r\n\tby mx.here.test\r\n"),
         progress: QueueProgress::new([], Timestamp::EPOCH, Timestamp::EPOCH),
     }
 }
@@ -42,6 +43,8 @@ async fn notice(entry: &QueueEntry, recipients: Vec<ReportedRecipient>) -> (Stri
         at: Timestamp::from_secs(1_767_229_200),
         id: 0xabc,
         recipients,
+        from: None,
+        returned_in_full: 48 * 1_024,
     };
     let sender = entry.reverse_path.address().unwrap();
     let notice = write(&report, sender).await;
@@ -97,7 +100,10 @@ async fn the_whole_message_is_returned_when_asked_for_and_small() {
     };
     let small = "Subject: hi\r\n\r\nпривет\r\n";
     let (text, params) = notice(&entry(params.clone(), small), vec![failed("b@bad.test")]).await;
-    assert!(text.contains("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: hi\r\n\r\nпривет\r\n\r\n--="));
+    assert!(text.contains(
+        "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\nReceived: "
+    ));
+    assert!(text.contains("\r\nSubject: hi\r\n\r\nпривет\r\n\r\n--="));
     assert_eq!(params.body, BodyType::EightBitMime);
     assert!(!params.smtputf8);
 
@@ -131,7 +137,10 @@ async fn utf8_stays_where_the_sender_takes_it_and_is_encoded_elsewhere() {
     let (text, params) = notice(&entry(params, message), vec![failed("юзер@bad.test")]).await;
     assert!(text.contains("Content-Type: message/global-delivery-status\r\n"));
     assert!(text.contains("Final-Recipient: utf-8; юзер@bad.test\r\n"));
-    assert!(text.contains("Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: привет"));
+    assert!(text.contains(
+        "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\nReceived: "
+    ));
+    assert!(text.contains("\r\nSubject: привет"));
     assert!(params.smtputf8 && params.body == BodyType::EightBitMime);
 }
 

@@ -15,8 +15,12 @@ use crate::time::Timestamp;
 
 /// 2: `hold_until`, `deliver_by`, `priority`.
 const ENTRY_VERSION: u8 = 2;
-/// 2: `state` in place of a mark, `done`.
-const PROGRESS_VERSION: u8 = 2;
+/// 2: `state` in place of a mark, `done`. 3: `broken`, when bad ones go, reply
+/// codes of those done with.
+const PROGRESS_VERSION: u8 = 3;
+
+/// The end of the year 9999.
+const FAR: Timestamp = Timestamp::from_secs(253_402_300_799);
 
 impl QueueEntry {
     /// Everything but content and progress, in the form in which stores keep it.
@@ -49,10 +53,14 @@ impl QueueProgress {
         out.u64(u64::from(self.state.kind().number()));
         match &self.state {
             EntryState::Waiting | EntryState::Held => {}
-            EntryState::Bad { reason } => out.text(reason),
+            EntryState::Bad { reason, until } => {
+                out.text(reason);
+                out.i64(until.millis());
+            }
             EntryState::Kept { until } => out.i64(until.millis()),
         }
         out.list(&self.done, encode_done);
+        out.u64(u64::from(self.broken));
         out.finish()
     }
 }
@@ -111,14 +119,21 @@ pub fn decode_progress(octets: &[u8]) -> Result<QueueProgress, PackError> {
     let state = match version {
         1 if bits & 1 != 0 => EntryState::Held,
         1 => EntryState::Waiting,
-        _ => decode_state(&mut from)?,
+        _ => decode_state(&mut from, version)?,
+    };
+    let done = match version {
+        1 => Vec::new(),
+        2 => from.list(decode_done_2)?,
+        _ => from.list(decode_done)?,
+    };
+    let broken = match version {
+        1 | 2 => 0,
+        _ => u32::try_from(from.u64()?).map_err(|_| PackError::Damaged)?,
     };
     Ok(QueueProgress {
         recipients,
-        done: match version {
-            1 => Vec::new(),
-            _ => from.list(decode_done)?,
-        },
+        done,
+        broken,
         next_attempt,
         expires_at,
         attempts,
@@ -127,12 +142,17 @@ pub fn decode_progress(octets: &[u8]) -> Result<QueueProgress, PackError> {
     })
 }
 
-fn decode_state(from: &mut Unpacker<'_>) -> Result<EntryState, PackError> {
+fn decode_state(from: &mut Unpacker<'_>, version: u8) -> Result<EntryState, PackError> {
     Ok(match from.u64()? {
         0 => EntryState::Waiting,
         1 => EntryState::Held,
         2 => EntryState::Bad {
             reason: from.text()?.to_owned(),
+            until: match version {
+                // Nobody said when: an operator does.
+                2 => FAR,
+                _ => Timestamp::from_millis(from.i64()?),
+            },
         },
         3 => EntryState::Kept {
             until: Timestamp::from_millis(from.i64()?),
@@ -235,8 +255,7 @@ fn decode_recipient(from: &mut Unpacker<'_>) -> Result<QueueRecipient, PackError
     let last_failure = from.option(|from| {
         let status = decode_status(from)?;
         let remote = decode_host(from)?;
-        let reply_code =
-            from.option(|from| u16::try_from(from.u64()?).map_err(|_| PackError::Damaged))?;
+        let reply_code = decode_reply_code(from)?;
         Ok(Failure {
             status,
             remote,
@@ -260,9 +279,18 @@ fn encode_done(out: &mut Packer, done: &DoneRecipient) {
     out.i64(done.at.millis());
     encode_status(out, &done.status);
     encode_host(out, done.remote.as_ref());
+    out.option(done.reply_code, |out, code| out.u64(u64::from(code)));
 }
 
 fn decode_done(from: &mut Unpacker<'_>) -> Result<DoneRecipient, PackError> {
+    let done = decode_done_2(from)?;
+    Ok(DoneRecipient {
+        reply_code: decode_reply_code(from)?,
+        ..done
+    })
+}
+
+fn decode_done_2(from: &mut Unpacker<'_>) -> Result<DoneRecipient, PackError> {
     Ok(DoneRecipient {
         recipient: decode_whom(from)?,
         ended: match from.u64()? {
@@ -275,7 +303,12 @@ fn decode_done(from: &mut Unpacker<'_>) -> Result<DoneRecipient, PackError> {
         at: Timestamp::from_millis(from.i64()?),
         status: decode_status(from)?,
         remote: decode_host(from)?,
+        reply_code: None,
     })
+}
+
+fn decode_reply_code(from: &mut Unpacker<'_>) -> Result<Option<u16>, PackError> {
+    from.option(|from| u16::try_from(from.u64()?).map_err(|_| PackError::Damaged))
 }
 
 fn encode_whom(out: &mut Packer, recipient: &Recipient) {

@@ -33,7 +33,7 @@ fn progress() -> QueueProgress {
         },
         last_failure: Some(failure),
     });
-    progress.attempts = 3;
+    (progress.attempts, progress.broken) = (3, 2);
     progress.done = [
         Outcome::Delivered,
         Outcome::Relayed {
@@ -42,7 +42,10 @@ fn progress() -> QueueProgress {
             notifies: true,
         },
         Outcome::Expanded { to: Vec::new() },
-        Outcome::Failed(Failure::local(Status::permanent(1, 1, "nobody"))),
+        Outcome::Failed(Failure {
+            reply_code: Some(550),
+            ..Failure::local(Status::permanent(1, 1, "nobody"))
+        }),
     ]
     .iter()
     .filter_map(|outcome| DoneRecipient::of(recipient("w@c.test"), outcome, at(12)))
@@ -78,6 +81,7 @@ fn an_entry_reads_back_as_it_was_written() {
     };
     let bad = EntryState::Bad {
         reason: "too many hops".into(),
+        until: at(1_000),
     };
     for state in [
         EntryState::Waiting,
@@ -117,6 +121,38 @@ fn progress_of_the_first_version_is_read() {
         expected.delay_told = bits & 2 != 0;
         assert_eq!(decode_progress(&out.finish()).unwrap(), expected);
     }
+}
+
+#[test]
+fn bad_entries_of_the_second_version_stay_until_an_operator_decides() {
+    let mut out = Packer::new(2);
+    out.i64(10_000);
+    out.i64(99_000);
+    out.u64(2);
+    out.u64(0);
+    out.list(&[0; 0], |_, _| {});
+    out.u64(2);
+    out.text("a loop");
+    out.list(&["w@c.test"], |out, address| {
+        out.text(address);
+        out.u64(6);
+        out.option(None, |_, ()| {});
+        out.u64(3);
+        out.i64(12_000);
+        out.text("5.1.1");
+        out.text("nobody");
+        out.option(None, |_, ()| {});
+    });
+    let failed = Outcome::Failed(Failure::local(Status::permanent(1, 1, "nobody")));
+    let mut expected = QueueProgress::new([], at(10), at(99)).in_state(EntryState::Bad {
+        reason: "a loop".into(),
+        until: at(253_402_300_799),
+    });
+    expected.attempts = 2;
+    expected.done = DoneRecipient::of(recipient("w@c.test"), &failed, at(12))
+        .into_iter()
+        .collect();
+    assert_eq!(decode_progress(&out.finish()).unwrap(), expected);
 }
 
 #[test]

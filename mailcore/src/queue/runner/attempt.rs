@@ -11,6 +11,7 @@ use super::destinations::{Claim, Finding, HopKey};
 use super::expand::{Errand, Routed, no_agent};
 use super::held::LeaseCell;
 use super::line::Rank;
+use super::notes::Notes;
 use super::slots::Lane;
 use super::{QueueRunner, deadline};
 use crate::envelope::Recipient;
@@ -36,6 +37,8 @@ pub(super) struct Round {
     pub(super) asked: Vec<Asked>,
     /// True when an agent was given a job.
     pub(super) asked_any: bool,
+    /// True when an agent panicked.
+    pub(super) broke: bool,
 }
 
 /// A job that an agent was given.
@@ -53,6 +56,18 @@ pub(super) struct Asked {
 enum JobEnd {
     Done(Outcomes, Option<Asked>),
     PutOff(Vec<Recipient>, PutOff),
+}
+
+impl JobEnd {
+    /// Recipients that got the message.
+    fn served(&self) -> usize {
+        let Self::Done(outcomes, _) = self else {
+            return 0;
+        };
+        let served =
+            |outcome: &Outcome| matches!(outcome, Outcome::Delivered | Outcome::Relayed { .. });
+        outcomes.iter().filter(|(_, it)| served(it)).count()
+    }
 }
 
 impl Round {
@@ -122,6 +137,8 @@ impl QueueRunner {
         };
         let mut running = JoinSet::new();
         let mut pending = HashMap::new();
+        let clock = &self.seams.clock;
+        let mut notes = Notes::new(jobs.len(), clock.monotonic());
         for (errand, recipients) in jobs {
             let claim = match self.claim(entry, &errand.hop) {
                 Ok(claim) => claim,
@@ -140,13 +157,19 @@ impl QueueRunner {
             let task = running.spawn(async move { runner.job(&entry, job).await });
             pending.insert(task.id(), recipients);
         }
-        while let Some(ended) = running.join_next_with_id().await {
-            gather(entry, ended, &mut pending, &mut round);
+        loop {
+            tokio::select! {
+                ended = running.join_next_with_id() => match ended {
+                    None => break,
+                    Some(ended) => notes.add(gather(entry, ended, &mut pending, &mut round)),
+                },
+                () = clock.sleep_until(notes.due_at()), if notes.any() => {}
+            }
             // All that ended while the last ones were written down.
             while let Some(ended) = running.try_join_next_with_id() {
-                gather(entry, ended, &mut pending, &mut round);
+                notes.add(gather(entry, ended, &mut pending, &mut round));
             }
-            if running.is_empty() {
+            if running.is_empty() || !notes.take_due(clock.monotonic()) {
                 continue;
             }
             let still: Vec<&[Recipient]> = pending.values().map(Vec::as_slice).collect();
@@ -233,18 +256,22 @@ type Pending = HashMap<tokio::task::Id, Vec<Recipient>>;
 
 /// Adds what a job did to its round. The other jobs' outcomes are known and must
 /// be settled, so of one that panicked the recipients are deferred, not the
-/// entry.
-fn gather(entry: &QueueEntry, ended: Ended, pending: &mut Pending, round: &mut Round) {
+/// entry. Gives back how many got the message.
+fn gather(entry: &QueueEntry, ended: Ended, pending: &mut Pending, round: &mut Round) -> usize {
     match ended {
         Ok((id, end)) => {
             pending.remove(&id);
+            let served = end.served();
             round.add(end);
+            served
         }
         Err(error) => {
             tracing::error!(id = %entry.id, %error, "a delivery agent panicked");
             let status = Status::transient(3, 0, "the delivery was broken off");
             let recipients = pending.remove(&error.id()).unwrap_or_default();
+            round.broke = true;
             round.add(JobEnd::Done(defer_all(recipients, &status), None));
+            0
         }
     }
 }

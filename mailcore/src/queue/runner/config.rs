@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::destinations::DestinationLimits;
+use crate::address::Address;
 use crate::queue::RetrySchedule;
 use crate::seams::{Clock, Commit, DeliveryAgent, Entropy, Router, Spool};
 
@@ -35,6 +36,13 @@ pub struct RunnerConfig {
     /// For how long a copy of an entry that is done with is kept; `None` for not
     /// at all.
     pub keep_delivered: Option<Duration>,
+    /// For how long an entry that is bad waits for an operator.
+    pub keep_bad: Duration,
+    /// Who notices are from; `None` for `postmaster` at this server.
+    pub notices_from: Option<Address>,
+    /// Messages up to so many octets are given back whole in a notice, where
+    /// their sender asked for that; of others the header (RFC 3461 section 6.2).
+    pub returned_in_full: u64,
     /// Jobs that run at once. Retries to other hosts use three quarters of them
     /// at most, all jobs to other hosts nine tenths.
     pub max_jobs: usize,
@@ -54,6 +62,9 @@ impl Default for RunnerConfig {
         Self {
             schedule: RetrySchedule::default(),
             keep_delivered: None,
+            keep_bad: Duration::from_secs(30 * 24 * 3_600),
+            notices_from: None,
+            returned_in_full: 48 * 1_024,
             max_jobs: 100,
             destinations: DestinationLimits::default(),
             max_leased: 1_000,

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::QueueRunner;
 use super::attempt::Round;
+use super::broken::{BREAKS, MOST_BROKEN};
 use super::deadline;
 use super::destination::PutOff;
 use crate::address::{Address, ReversePath};
@@ -14,7 +15,7 @@ use crate::envelope::{Notify, Recipient};
 use crate::event::EventName;
 use crate::intake::tell::named;
 use crate::queue::dsn::{ReportedAction, ReportedRecipient};
-use crate::queue::{DoneRecipient, Ended, EntryState, QueueEntry, QueueProgress, QueueRecipient};
+use crate::queue::{DoneRecipient, Ended, QueueEntry, QueueProgress, QueueRecipient};
 use crate::status::{Failure, Outcome, Status};
 use crate::time::Timestamp;
 
@@ -29,6 +30,8 @@ struct Settlement<'a> {
     delay_told: bool,
     /// True when an agent was asked, or none was needed.
     attempted: bool,
+    /// True when an agent panicked.
+    broke: bool,
     /// When those that were put off are to be tried.
     again_at: Option<Timestamp>,
     left: Vec<QueueRecipient>,
@@ -135,6 +138,7 @@ impl QueueRunner {
             tell_delay: notice_at.is_some_and(|at| now >= at),
             delay_told: false,
             attempted: round.asked_any || round.put_off.is_empty(),
+            broke: round.broke,
             again_at: until.map(|at| now.after(at.since(steady))),
             left: Vec::new(),
             done: Vec::new(),
@@ -201,12 +205,18 @@ impl QueueRunner {
     fn what_is_left(&self, settlement: Settlement<'_>, next: Timestamp) -> SpoolChange {
         let entry = settlement.entry;
         let counted = u32::from(settlement.attempted);
+        let round_broke = settlement.broke;
         let mut progress = QueueProgress {
             recipients: settlement.left,
             done: [&entry.progress.done[..], &settlement.done[..]].concat(),
             next_attempt: next,
             expires_at: entry.progress.expires_at,
             attempts: entry.progress.attempts.saturating_add(counted),
+            broken: match round_broke {
+                true => entry.progress.broken.saturating_add(1),
+                false if counted == 0 => entry.progress.broken,
+                false => 0,
+            },
             state: entry.progress.state.clone(),
             delay_told: entry.progress.delay_told || settlement.delay_told,
         };
@@ -217,9 +227,9 @@ impl QueueRunner {
             if progress.recipients.is_empty() {
                 return self.done_with(entry.id, progress);
             }
-            progress.state = EntryState::Bad {
-                reason: "it failed, and there is no return path to tell".to_owned(),
-            };
+            progress.state = self.bad("it failed, and there is no return path to tell");
+        } else if progress.broken >= MOST_BROKEN {
+            progress.state = self.bad(BREAKS);
         }
         SpoolChange::Update {
             id: entry.id,
@@ -400,7 +410,7 @@ fn untold(entry: &QueueEntry, done: &mut Vec<DoneRecipient>) -> Vec<QueueRecipie
             last_failure: Some(Failure {
                 status: it.status,
                 remote: it.remote,
-                reply_code: None,
+                reply_code: it.reply_code,
             }),
         })
         .collect()

@@ -35,6 +35,8 @@ impl QueueRunner {
             at: now,
             id: entropy.id(now),
             recipients: told,
+            from: self.config.notices_from.as_ref(),
+            returned_in_full: self.config.returned_in_full,
         };
         let notice = dsn::write(&report, sender).await;
         let recipient = Recipient {

@@ -27,12 +27,13 @@ use crate::seams::{
 };
 use crate::status::{Failure, Outcome, Status};
 use crate::testing::{SeededEntropy, VirtualClock};
+use crate::time::Timestamp;
 use fake_queue::FakeQueue;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Routes by domain: `local.test` here, `alias.test` and `loop.test` expand,
-/// `unknown.test` is nobody, the rest is remote.
+/// `unknown.test` is nobody, `bug.test` panics, the rest is remote.
 #[derive(Debug)]
 struct ByDomain;
 
@@ -59,6 +60,7 @@ impl Router for ByDomain {
             ("loop.test", "x") => expand(&["y@loop.test"]),
             ("loop.test", _) => expand(&["x@loop.test"]),
             ("unknown.test", _) => Route::Unknown,
+            ("bug.test", _) => panic!("a router with a bug"),
             ("directory.test", _) => return Err(RouteError("down".into())),
             _ => Route::Remote {
                 agent: "smtp".into(),
@@ -160,6 +162,19 @@ impl Bench {
         self.stop = Some(stop);
         self.task = Some(tokio::spawn(run));
         self
+    }
+
+    /// Ends the runner at once, as a crash does, and has another one go on.
+    async fn crash(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = task.await;
+        }
+        self.queue.end_leases();
+        let (seams, config) = (self.runner.seams.clone(), self.runner.config.clone());
+        self.runner = QueueRunner::new(self.runner.hostname.clone(), seams, config);
+        let run = self.runner.clone().run(std::future::pending());
+        self.task = Some(tokio::spawn(run));
     }
 
     async fn send(&self, id: u128, from: &str, to: &[&str]) {
@@ -352,6 +367,45 @@ async fn what_an_agent_breaks_is_tried_again_and_the_rest_stays_done() {
 }
 
 #[tokio::test]
+async fn what_breaks_every_attempt_waits_for_an_operator_and_then_goes() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@ok.test", &["a@panic.test"]).await;
+    bench.send(2, "s@ok.test", &["a@bug.test"]).await;
+    bench.clock.run_for(HOUR * 160).await;
+    let to = bench.recipients_of_jobs();
+    assert_eq!(to.iter().filter(|to| *to == "a@panic.test").count(), 5);
+    for id in [1, 2] {
+        let entry = bench.queue.entry(QueueId(id)).await.unwrap().unwrap();
+        let EntryState::Bad { until, .. } = entry.progress.state else {
+            panic!("{:?}", entry.progress)
+        };
+        assert_eq!(entry.progress.recipients.len(), 1);
+        assert_eq!(entry.progress.attempts, 5);
+        assert!(until > bench.clock.now().after(HOUR * 24 * 20));
+    }
+}
+
+#[tokio::test]
+async fn a_clock_set_back_leaves_nothing_waiting_for_the_old_time() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@ok.test", &["a@slow.test"]).await;
+    let jobs = || bench.agent.jobs.lock().unwrap().len();
+    assert_eq!(jobs(), 1);
+    let mut held = bench.entry(2, "s@ok.test", &["a@ok.test"]);
+    let tomorrow = bench.clock.now().after(HOUR * 24);
+    held.params.hold_until = Some(tomorrow);
+    held.progress.next_attempt = tomorrow;
+    bench.queue.put(held);
+    let yesterday = Timestamp::from_millis(bench.clock.now().millis() - 24 * 3_600_000);
+    bench.clock.set_wall(yesterday);
+    bench.clock.run_for(HOUR / 30).await;
+    assert_eq!(jobs(), 2, "tried within two minutes");
+    bench.clock.run_for(HOUR).await;
+    assert_eq!(jobs(), 3, "and then by the schedule");
+    assert_eq!(bench.queue.ids().len(), 2, "what its sender holds is held");
+}
+
+#[tokio::test]
 async fn a_stuck_agent_is_given_up_before_the_lease_ends_and_holds_up_no_outcome() {
     let bench = Bench::new(RunnerConfig::default()).start();
     bench
@@ -367,6 +421,25 @@ async fn a_stuck_agent_is_given_up_before_the_lease_ends_and_holds_up_no_outcome
     bench.clock.run_for(HOUR * 3 / 4).await;
     assert_eq!(bench.events(EventName::RecipientDelivered), 1);
     assert_eq!(bench.events(EventName::RecipientDeferred), 1);
+}
+
+#[tokio::test]
+async fn five_hundred_hosts_are_written_down_in_parts_not_one_by_one() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    let to: Vec<String> = (0..500).map(|n| format!("u@h{n}.test")).collect();
+    let mut to: Vec<&str> = to.iter().map(String::as_str).collect();
+    to.push("a@stuck.test");
+    let entry = bench.entry(1, "s@ok.test", &to);
+    let once = entry.progress.encode().len();
+    bench.queue.put(entry);
+    bench.clock.run_for(Duration::from_secs(2)).await;
+    let left = bench.queue.entry(QueueId(1)).await.unwrap().unwrap();
+    assert_eq!(left.progress.recipients.len(), 1, "all but the stuck one");
+    let written = bench.queue.written.load(Ordering::SeqCst);
+    assert!(
+        (once..once * 40).contains(&written),
+        "{written} octets for an entry of {once}"
+    );
 }
 
 #[tokio::test]

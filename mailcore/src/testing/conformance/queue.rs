@@ -37,6 +37,7 @@ pub async fn spool(make: &impl AsyncFn(VirtualClock) -> Stores) {
         only_waiting_entries_are_leased,
         the_urgent_are_leased_first,
         copies_are_kept_until_their_time_is_over,
+        what_is_due_far_ahead_is_found,
         listing_pages_and_filters,
         listing_takes_one_state_and_either_order,
         watchers_are_told,
@@ -320,6 +321,14 @@ async fn copies_are_kept_until_their_time_is_over(subject: &Subject) {
         .await;
     assert_eq!(outlived(10).await, [1]);
     assert_eq!(subject.counts().await, (1, 0, 0, 2));
+    let bad = EntryState::Bad {
+        reason: "a loop".to_owned(),
+        until: subject.now().after(Duration::from_secs(5)),
+    };
+    subject.enqueue([in_state(5, now, &bad)]).await;
+    assert_eq!(outlived(10).await, [1], "a bad entry has its time");
+    subject.clock.advance(Duration::from_secs(5));
+    assert_eq!(outlived(10).await, [1, 5]);
 }
 
 /// One of each.
@@ -328,7 +337,7 @@ fn states(until: Timestamp) -> [EntryState; 4] {
     [
         EntryState::Waiting,
         EntryState::Held,
-        EntryState::Bad { reason },
+        EntryState::Bad { reason, until },
         EntryState::Kept { until },
     ]
 }
@@ -337,6 +346,26 @@ fn in_state(id: u128, due: Timestamp, state: &EntryState) -> QueueEntry {
     let mut entry = entry(id, "a@x.test", due);
     entry.progress.state = state.clone();
     entry
+}
+
+async fn what_is_due_far_ahead_is_found(subject: &Subject) {
+    let at = |seconds| subject.now().after(Duration::from_secs(seconds));
+    let mut urgent = entry(1, "a@x.test", at(900));
+    urgent.params.priority = Priority::new(4).expect("in range");
+    subject
+        .enqueue([
+            urgent,
+            entry(2, "a@x.test", at(800)),
+            entry(3, "a@x.test", at(700)),
+            in_state(4, at(900), &EntryState::Held),
+        ])
+        .await;
+    let spool = &subject.stores.spool;
+    let mut found = spool.due_after(at(700), 10).await.expect("due_after");
+    found.sort_unstable();
+    assert_eq!(found, [QueueId(1), QueueId(2)]);
+    let found = spool.due_after(at(0), 2).await.expect("due_after");
+    assert_eq!(found.len(), 2);
 }
 
 async fn listing_pages_and_filters(subject: &Subject) {

@@ -116,6 +116,7 @@ fn any_state(dice: &Dice, now: Timestamp) -> EntryState {
         0 => EntryState::Held,
         1 => EntryState::Bad {
             reason: "a loop".into(),
+            until: now.after(Duration::from_secs(dice.below(90))),
         },
         2 => EntryState::Kept {
             until: now.after(Duration::from_secs(dice.below(90))),

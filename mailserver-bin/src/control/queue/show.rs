@@ -48,7 +48,10 @@ pub(super) fn lines(entry: &QueueEntry) -> Vec<String> {
     lines.put("state", progress.state.kind());
     match &progress.state {
         EntryState::Waiting | EntryState::Held => {}
-        EntryState::Bad { reason } => lines.put("reason", reason),
+        EntryState::Bad { reason, until } => {
+            lines.put("reason", reason);
+            lines.put("kept until", when::shown(*until));
+        }
         EntryState::Kept { until } => lines.put("kept until", when::shown(*until)),
     }
     lines.put("from", format_args!("<{}>", entry.reverse_path));
@@ -149,13 +152,13 @@ pub(super) fn entry_json(entry: &QueueEntry) -> Value {
             "address": done.recipient.address.to_string(),
             "result": done.ended.as_str(),
             "status": done.status.to_string(),
-            "reply": null,
+            "reply": done.reply_code,
             "remote": done.remote.as_ref().map(ToString::to_string),
             "at": at(done.at),
         })
     });
     let (reason, until) = match &progress.state {
-        EntryState::Bad { reason } => (Some(reason), None),
+        EntryState::Bad { reason, until } => (Some(reason), Some(at(*until))),
         EntryState::Kept { until } => (None, Some(at(*until))),
         EntryState::Waiting | EntryState::Held => (None, None),
     };

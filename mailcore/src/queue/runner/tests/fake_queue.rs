@@ -32,6 +32,8 @@ pub(super) struct FakeQueue {
     /// Recipients in the largest batch so far.
     pub(super) largest: AtomicUsize,
     leases: AtomicUsize,
+    /// Octets of progress written.
+    pub(super) written: AtomicUsize,
 }
 
 impl FakeQueue {
@@ -45,6 +47,7 @@ impl FakeQueue {
             failures: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
             leases: AtomicUsize::new(0),
+            written: AtomicUsize::new(0),
         })
     }
 
@@ -127,6 +130,15 @@ impl Spool for FakeQueue {
         Err(StoreError::Unsupported("outlived"))
     }
 
+    async fn due_after(&self, after: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError> {
+        let entries = self.entries.lock().unwrap();
+        let late = entries.values().map(|held| &held.0.progress);
+        let late = entries.keys().zip(late).filter(|(_, progress)| {
+            progress.state == EntryState::Waiting && progress.next_attempt > after
+        });
+        Ok(late.map(|(id, _)| *id).take(limit).collect())
+    }
+
     async fn counts(&self) -> Result<SpoolCounts, StoreError> {
         let mut counts = SpoolCounts::default();
         for (entry, _) in self.entries.lock().unwrap().values() {
@@ -177,6 +189,8 @@ impl Commit for FakeQueue {
                     progress,
                     lease,
                 } => {
+                    let octets = progress.encode().len();
+                    self.written.fetch_add(octets, Ordering::SeqCst);
                     if let Some(held) = entries.get_mut(&id) {
                         let entry = QueueEntry {
                             progress,
