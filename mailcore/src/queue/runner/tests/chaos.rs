@@ -80,7 +80,7 @@ async fn run(seed: u64, fate: Fate) {
         let chance = chaos.dice.random_u64();
         bench.queue.failures.store(3, Ordering::SeqCst);
         bench.clock.run_for(HOUR * 4).await;
-        if chance % 3 == 0 {
+        if chance.is_multiple_of(3) {
             bench.queue.end_leases();
         }
         // Often enough in the middle of an attempt that can't be settled.
