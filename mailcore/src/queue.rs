@@ -8,7 +8,7 @@ mod schedule;
 
 pub use entry::{
     DoneRecipient, Ended, EntryState, EntryStateKind, Origin, QueueEntry, QueueId, QueueProgress,
-    QueueRecipient, decode_entry, decode_params, decode_progress, lease_rank,
+    QueueRecipient, Urgency, decode_entry, decode_params, decode_progress,
 };
 pub use runner::{
     DestinationLimits, DestinationState, OperateError, Operated, Operation, QueueRunner, Rate,

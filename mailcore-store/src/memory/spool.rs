@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::batch::{AfterUpdate, SpoolChange};
-use mailcore::envelope::Priority;
-use mailcore::queue::{EntryStateKind, QueueEntry, QueueId, lease_rank};
+use mailcore::queue::{EntryStateKind, QueueEntry, QueueId, Urgency};
 use mailcore::seams::{
     Lease, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary, StoreError,
 };
@@ -22,8 +21,8 @@ use super::content::{Budget, Charge};
 #[derive(Default)]
 pub(super) struct SpoolTable {
     entries: BTreeMap<QueueId, Held>,
-    /// Waiting entries, by priority and next attempt.
-    due: BTreeMap<Priority, BTreeSet<(Timestamp, QueueId)>>,
+    /// Waiting entries, by urgency and next attempt.
+    due: BTreeMap<Urgency, BTreeSet<(Timestamp, QueueId)>>,
     /// Copies, by when they go.
     kept: BTreeSet<(Timestamp, QueueId)>,
     leases: HashMap<QueueId, (Lease, Timestamp)>,
@@ -34,6 +33,10 @@ pub(super) struct SpoolTable {
 struct Held {
     entry: Arc<QueueEntry>,
     charge: Arc<Charge>,
+}
+
+fn urgency(entry: &QueueEntry) -> Urgency {
+    Urgency::new(entry.params.priority, entry.progress.attempts)
 }
 
 impl SpoolTable {
@@ -102,7 +105,7 @@ impl SpoolTable {
         let place = (entry.progress.due(), entry.id);
         match entry.progress.state.kind() {
             EntryStateKind::Waiting => {
-                let due = self.due.entry(entry.params.priority).or_default();
+                let due = self.due.entry(urgency(&entry)).or_default();
                 due.insert(place);
             }
             EntryStateKind::Kept | EntryStateKind::Bad => drop(self.kept.insert(place)),
@@ -118,7 +121,7 @@ impl SpoolTable {
         let place = (held.entry.progress.due(), id);
         match held.entry.progress.state.kind() {
             EntryStateKind::Waiting => {
-                if let Some(due) = self.due.get_mut(&held.entry.params.priority) {
+                if let Some(due) = self.due.get_mut(&urgency(&held.entry)) {
                     due.remove(&place);
                 }
             }
@@ -136,10 +139,10 @@ impl SpoolTable {
     ) -> Vec<(Arc<QueueEntry>, Lease)> {
         self.leases.retain(|_, (_, until)| *until > now);
         let mut free: Vec<(i64, QueueId)> = Vec::new();
-        for (priority, due) in &self.due {
+        for (urgency, due) in &self.due {
             let due = due.iter().take_while(|(at, _)| *at <= now);
             let due = due.filter(|(_, id)| !self.leases.contains_key(id));
-            let ranked = due.map(|(at, id)| (lease_rank(*priority, *at), *id));
+            let ranked = due.map(|(at, id)| (urgency.rank(*at), *id));
             free.extend(ranked.take(limit));
         }
         free.sort_unstable();

@@ -17,6 +17,10 @@ pub use codec::{decode_entry, decode_params, decode_progress};
 /// One of the lowest priority so waits three hours at most for a flood of the
 /// highest (RFC 6710 section 1: priority orders a queue, it starves nobody).
 const PRIORITY_STEP_MS: i64 = 10 * 60 * 1_000;
+/// By how much an entry never tried passes those that were: these waited for
+/// hours mostly for hosts that do not answer, and a crowd of them falls due at
+/// once when a server starts.
+const FIRST_AHEAD_MS: i64 = 4 * 60 * 60 * 1_000;
 
 /// Names an entry; later entries have greater ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -205,12 +209,35 @@ impl QueueProgress {
     }
 }
 
-/// The place of a waiting entry among those that are due: the least goes first.
-/// The more urgent passes the less urgent, but not one that has been due much
-/// longer.
-pub fn lease_rank(priority: Priority, due: Timestamp) -> i64 {
-    let ahead = i64::from(priority.value()).saturating_mul(PRIORITY_STEP_MS);
-    due.millis().saturating_sub(ahead)
+/// What besides its time decides about the turn of a waiting entry: its priority,
+/// and whether it was tried before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Urgency(i8);
+
+impl Urgency {
+    /// Of an entry of this priority after so many attempts.
+    pub fn new(priority: Priority, attempts: u32) -> Self {
+        // -18 to 19: a priority is -9 to 9.
+        Self(priority.value() * 2 + i8::from(attempts == 0))
+    }
+
+    /// The number in which stores keep it; the greater goes first.
+    pub const fn number(self) -> i8 {
+        self.0
+    }
+
+    /// Undoes [`Urgency::number`].
+    pub const fn from_number(number: i8) -> Self {
+        Self(number)
+    }
+
+    /// The place among those that are due: the least goes first. The more urgent
+    /// passes the less urgent, but not one that has been due much longer.
+    pub fn rank(self, due: Timestamp) -> i64 {
+        let first = i64::from(self.0.rem_euclid(2)) * FIRST_AHEAD_MS;
+        let ahead = i64::from(self.0.div_euclid(2)) * PRIORITY_STEP_MS;
+        due.millis().saturating_sub(ahead.saturating_add(first))
+    }
 }
 
 /// A recipient and what its last attempt said.

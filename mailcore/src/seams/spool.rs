@@ -21,8 +21,8 @@ use crate::time::Timestamp;
 #[async_trait]
 pub trait Spool: Debug + Send + Sync {
     /// Takes up to `limit` entries that wait, are due and are not leased, in the
-    /// order of [`lease_rank`](crate::queue::lease_rank): the urgent first, then
-    /// those due longest. A lease not ended in `lease_for` ends by itself.
+    /// order of [`Urgency::rank`](crate::queue::Urgency::rank): the urgent first,
+    /// then those due longest. A lease not ended in `lease_for` ends by itself.
     async fn lease(
         &self,
         now: Timestamp,

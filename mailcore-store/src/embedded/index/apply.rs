@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use mailcore::envelope::Priority;
 use mailcore::mailbox::{Flags, SystemFlag};
-use mailcore::queue::{EntryStateKind, decode_params, decode_progress};
+use mailcore::queue::{EntryStateKind, Urgency, decode_params, decode_progress};
 use rusqlite::{OptionalExtension, params};
 
 use super::cache::MailboxState;
@@ -121,12 +122,20 @@ impl Index {
                 progress,
             } => self.apply_enqueue(*id, *body, fixed, progress),
             Effect::Progress { id, progress } => {
-                let (state, due) = state_and_due(progress);
+                let Place { state, due, tried } = Place::of(progress);
+                // An odd urgency is one before the first attempt.
                 self.conn
                     .prepare_cached(
-                        "UPDATE spool SET state = ?, due = ?, progress = ? WHERE id = ?",
+                        "UPDATE spool SET state = ?, due = ?, progress = ?,
+                         priority = priority - (priority & ?) WHERE id = ?",
                     )?
-                    .execute(params![state, due, progress, &id.to_be_bytes()[..]])
+                    .execute(params![
+                        state,
+                        due,
+                        progress,
+                        i64::from(tried),
+                        &id.to_be_bytes()[..]
+                    ])
                     .map(drop)
             }
             Effect::Dequeue { id } => self.apply_dequeue(*id),
@@ -426,15 +435,16 @@ impl Index {
         fixed: &[u8],
         progress: &[u8],
     ) -> rusqlite::Result<()> {
-        let (state, due) = state_and_due(progress);
-        let priority = decode_params(fixed).map_or(0, |params| params.priority.value());
+        let Place { state, due, tried } = Place::of(progress);
+        let priority = decode_params(fixed).map_or(Priority::NORMAL, |params| params.priority);
+        let urgency = Urgency::new(priority, u32::from(tried));
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?, ?, ?)")?
             .execute(params![
                 &id.to_be_bytes()[..],
                 signed(body),
                 state,
-                priority,
+                urgency.number(),
                 due,
                 fixed,
                 progress
@@ -458,11 +468,28 @@ pub(crate) fn content_sum(id: u64, prefix: &[u8], summary: &[u8]) -> u32 {
     crc32c::crc32c_append(sum, summary)
 }
 
-/// In which state an entry is and when it is due. One whose progress cannot be
-/// read is not tried: an operator has to look at it.
-fn state_and_due(progress: &[u8]) -> (u8, i64) {
-    match decode_progress(progress) {
-        Ok(progress) => (progress.state.kind().number(), progress.due().millis()),
-        Err(_) => (EntryStateKind::Bad.number(), i64::MAX),
+/// Where an entry stands: in which state, when it is due, whether it was tried.
+struct Place {
+    state: u8,
+    due: i64,
+    tried: bool,
+}
+
+impl Place {
+    /// One whose progress cannot be read is not tried: an operator has to look at
+    /// it.
+    fn of(progress: &[u8]) -> Self {
+        match decode_progress(progress) {
+            Ok(progress) => Self {
+                state: progress.state.kind().number(),
+                due: progress.due().millis(),
+                tried: progress.attempts > 0,
+            },
+            Err(_) => Self {
+                state: EntryStateKind::Bad.number(),
+                due: i64::MAX,
+                tried: true,
+            },
+        }
     }
 }

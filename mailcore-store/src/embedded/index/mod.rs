@@ -33,7 +33,7 @@ use super::log::{Lsn, Place, SegmentId, StoreId};
 use cache::Cache;
 
 /// The layout of the tables. An index of another version is built anew.
-pub(crate) const INDEX_VERSION: i64 = 4;
+pub(crate) const INDEX_VERSION: i64 = 5;
 /// Where SQLite's VFS for databases in memory has its names; the same name is
 /// the same database within the process (sqlite.org/uri.html, `vfs=memdb`).
 pub(crate) const IN_MEMORY: &str = "file:";

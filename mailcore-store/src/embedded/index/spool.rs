@@ -3,8 +3,7 @@
 //! Kept copies may be many times what waits, so every question about what waits
 //! is a range of an index that has its state first, or no copies at all.
 
-use mailcore::envelope::Priority;
-use mailcore::queue::{EntryStateKind, lease_rank};
+use mailcore::queue::{EntryStateKind, Urgency};
 use mailcore::seams::{SpoolCounts, SpoolOrder, SpoolQuery};
 use mailcore::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -33,9 +32,10 @@ fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<u128> {
     row.get(at).map(u128::from_be_bytes)
 }
 
-/// Takes each priority that entries of a state have, the highest first: what is
-/// due is a range of the index only within one.
-fn each_priority(
+/// Takes each urgency that entries of a state have, the highest first: what is
+/// due is a range of the index only within one. The column is called after the
+/// priority, the greater part of it.
+fn each_urgency(
     conn: &Connection,
     state: EntryStateKind,
     mut take: impl FnMut(i8) -> rusqlite::Result<()>,
@@ -66,8 +66,8 @@ pub(crate) fn due(
         "SELECT id, due FROM spool WHERE state = ? AND priority = ? AND due <= ? ORDER BY due, id",
     )?;
     let mut found = Vec::new();
-    each_priority(conn, state, |value| {
-        let priority = Priority::new(value).unwrap_or_default();
+    each_urgency(conn, state, |value| {
+        let urgency = Urgency::from_number(value);
         let mut rows = query.query(params![state.number(), value, now.millis()])?;
         let mut room = limit;
         while room > 0
@@ -75,7 +75,7 @@ pub(crate) fn due(
         {
             let (id, due) = (id(row, 0)?, Timestamp::from_millis(row.get(1)?));
             if !passed(id) {
-                found.push((lease_rank(priority, due), id));
+                found.push((urgency.rank(due), id));
                 room -= 1;
             }
         }
@@ -97,7 +97,7 @@ pub(crate) fn due_after(
         "SELECT id FROM spool WHERE state = ? AND priority = ? AND due > ? ORDER BY due DESC LIMIT ?",
     )?;
     let mut found = Vec::new();
-    each_priority(conn, state, |priority| {
+    each_urgency(conn, state, |priority| {
         let room = signed(limit.saturating_sub(found.len()) as u64);
         let mut rows = query.query(params![state.number(), priority, after.millis(), room])?;
         while let Some(row) = rows.next()? {
@@ -118,7 +118,7 @@ pub(crate) fn next_due(
         "SELECT id, due FROM spool WHERE state = ? AND priority = ? ORDER BY due",
     )?;
     let mut first: Option<Timestamp> = None;
-    each_priority(conn, state, |priority| {
+    each_urgency(conn, state, |priority| {
         let mut rows = query.query(params![state.number(), priority])?;
         while let Some(row) = rows.next()? {
             if !leased(id(row, 0)?) {

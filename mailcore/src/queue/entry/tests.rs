@@ -157,8 +157,15 @@ fn bad_entries_of_the_second_version_stay_until_an_operator_decides() {
 
 #[test]
 fn the_urgent_go_first_and_nobody_waits_for_ever() {
-    let priority = |value| Priority::new(value).unwrap();
-    let urgent = lease_rank(priority(9), at(1_000));
-    assert!(urgent < lease_rank(Priority::NORMAL, at(0)));
-    assert!(lease_rank(priority(-9), at(0)) < lease_rank(priority(9), at(4 * 3_600)));
+    let rank = |priority, attempts, due| {
+        Urgency::new(Priority::new(priority).unwrap(), attempts).rank(at(due))
+    };
+    assert!(rank(9, 0, 1_000) < rank(0, 0, 0));
+    assert!(rank(-9, 0, 0) < rank(9, 0, 4 * 3_600));
+    assert!(rank(0, 0, 3 * 3_600) < rank(0, 1, 0), "first attempts");
+    assert!(rank(-9, 3, 0) < rank(9, 0, 8 * 3_600), "not for ever");
+    for value in -9..=9 {
+        let urgency = Urgency::new(Priority::new(value).unwrap(), 0);
+        assert_eq!(Urgency::from_number(urgency.number()), urgency);
+    }
 }

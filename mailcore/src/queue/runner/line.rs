@@ -5,8 +5,7 @@ use std::collections::BinaryHeap;
 
 use tokio::sync::oneshot;
 
-use crate::envelope::Priority;
-use crate::queue::{QueueEntry, lease_rank};
+use crate::queue::{QueueEntry, Urgency};
 use crate::time::Timestamp;
 
 /// How urgent an entry is; the lesser goes first.
@@ -17,11 +16,13 @@ impl Rank {
     /// As the spool orders what is due: what waits long enough comes before
     /// anything urgent that came later.
     pub(super) fn of(entry: &QueueEntry) -> Self {
-        Self::new(entry.progress.next_attempt, entry.params.priority)
+        let progress = &entry.progress;
+        let urgency = Urgency::new(entry.params.priority, progress.attempts);
+        Self::new(progress.next_attempt, urgency)
     }
 
-    pub(super) fn new(due: Timestamp, priority: Priority) -> Self {
-        Self(lease_rank(priority, due))
+    pub(super) fn new(due: Timestamp, urgency: Urgency) -> Self {
+        Self(urgency.rank(due))
     }
 }
 

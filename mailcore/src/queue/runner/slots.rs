@@ -136,11 +136,12 @@ impl Drop for SlotPermit {
 mod tests {
     use super::*;
     use crate::envelope::Priority;
+    use crate::queue::Urgency;
     use crate::time::Timestamp;
 
     fn rank(minute: i64, priority: i8) -> Rank {
         let due = Timestamp::from_secs(minute * 60);
-        Rank::new(due, Priority::new(priority).unwrap())
+        Rank::new(due, Urgency::new(Priority::new(priority).unwrap(), 1))
     }
 
     #[tokio::test]

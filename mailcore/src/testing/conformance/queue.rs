@@ -289,6 +289,19 @@ async fn the_urgent_are_leased_first(subject: &Subject) {
     assert_eq!(subject.leased_ids(10).await, [4, 1, 6]);
     let next = subject.stores.spool.next_due().await.expect("next due");
     assert_eq!(next, Some(later));
+
+    // Those tried before come after those that were not, for hours.
+    let tried = QueueProgress {
+        attempts: 1,
+        ..with(1, 0, since(10)).progress
+    };
+    for id in [1, 4] {
+        subject
+            .update(id, tried.clone(), AfterUpdate::EndLease)
+            .await;
+    }
+    subject.enqueue([with(7, 0, now)]).await;
+    assert_eq!(subject.leased_ids(2).await, [7, 1]);
 }
 
 async fn copies_are_kept_until_their_time_is_over(subject: &Subject) {
