@@ -121,23 +121,7 @@ impl Index {
                 fixed,
                 progress,
             } => self.apply_enqueue(*id, *body, fixed, progress),
-            Effect::Progress { id, progress } => {
-                let Place { state, due, tried } = Place::of(progress);
-                // An odd urgency is one before the first attempt.
-                self.conn
-                    .prepare_cached(
-                        "UPDATE spool SET state = ?, due = ?, progress = ?,
-                         priority = priority - (priority & ?) WHERE id = ?",
-                    )?
-                    .execute(params![
-                        state,
-                        due,
-                        progress,
-                        i64::from(tried),
-                        &id.to_be_bytes()[..]
-                    ])
-                    .map(drop)
-            }
+            Effect::Progress { id, progress } => self.apply_progress(*id, progress),
             Effect::Dequeue { id } => self.apply_dequeue(*id),
             Effect::Put {
                 namespace,
@@ -450,6 +434,24 @@ impl Index {
                 progress
             ])?;
         self.count_body(body, 1)
+    }
+
+    fn apply_progress(&mut self, id: u128, progress: &[u8]) -> rusqlite::Result<()> {
+        let Place { state, due, tried } = Place::of(progress);
+        // An odd urgency is one before the first attempt.
+        self.conn
+            .prepare_cached(
+                "UPDATE spool SET state = ?, due = ?, progress = ?,
+                 priority = priority - (priority & ?) WHERE id = ?",
+            )?
+            .execute(params![
+                state,
+                due,
+                progress,
+                i64::from(tried),
+                &id.to_be_bytes()[..]
+            ])
+            .map(drop)
     }
 
     fn apply_dequeue(&mut self, id: u128) -> rusqlite::Result<()> {
