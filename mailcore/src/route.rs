@@ -1,7 +1,7 @@
 //! Where mail goes: the [`DirectoryRouter`] decides from the directory and the
 //! rules kept there ([`DomainRules`], [`AddressHandler`]), [`SmartHosts`] sends
-//! some mail by hosts of its own, and [`mx`] orders the
-//! hosts that DNS names.
+//! some mail by hosts of its own, [`SrsRouter`] gives mail that is sent on a
+//! sender of ours ([`srs`]), and [`mx`] orders the hosts that DNS names.
 //!
 //! Connections are made elsewhere, by the delivery agents.
 
@@ -14,6 +14,8 @@ mod onward;
 mod rule_book;
 mod rules;
 mod smart_hosts;
+pub mod srs;
+mod srs_router;
 
 pub use directory_router::DirectoryRouter;
 pub use handler::{AddressHandler, Delivery, HandlerError};
@@ -22,3 +24,4 @@ pub use masked::masked_local_part;
 pub(crate) use onward::onward;
 pub use rules::{DomainRules, Recipients, RuleError, SubAddresses, handler_key, keys};
 pub use smart_hosts::{SmartHost, SmartHostRule, SmartHostRules, SmartHosts};
+pub use srs_router::{SrsRouter, SrsSeams};

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod control;
 mod data;
+mod forwarding;
 mod housekeeping;
 mod logging;
 mod out;

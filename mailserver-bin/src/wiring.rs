@@ -29,6 +29,7 @@ use crate::config::{
     Config, Dnssec, JournalMode, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode,
 };
 use crate::data::{DataDir, DataLock};
+use crate::forwarding;
 use crate::housekeeping::Tools;
 use crate::outgoing;
 
@@ -170,13 +171,12 @@ pub(crate) fn idle_queue(
     stores: &Stores,
     directory: Arc<dyn Directory>,
 ) -> Arc<QueueRunner> {
+    let router = DirectoryRouter::new(Arc::clone(&directory), config.hostname.clone());
+    let router = outgoing::routes(config, Arc::new(router));
     let seams = RunnerSeams {
         spool: Arc::clone(&stores.spool),
         commit: Arc::clone(&stores.commit),
-        router: outgoing::routes(
-            config,
-            Arc::new(DirectoryRouter::new(directory, config.hostname.clone())),
-        ),
+        router: forwarding::routes(config, stores, directory, router),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(OsEntropy),
         agents: HashMap::new(),
@@ -224,11 +224,13 @@ impl Wiring<'_> {
             retention: config.retention,
             journal: kept(config, self.journal.as_ref()),
         };
+        let router = outgoing::routes(config, Arc::new(router));
+        let router = forwarding::routes(config, &self.stores, Arc::clone(&directory), router);
         let mut builder = Server::builder(config.hostname.as_str())
             .stores(self.stores)
             .directory(directory)
             .authenticator(self.directory as Arc<dyn Authenticator>)
-            .router(outgoing::routes(config, Arc::new(router)))
+            .router(router)
             .retry_schedule(config.schedule.clone())
             .keep_delivered(config.keep_delivered)
             .limits(config.limits.clone())

@@ -12,6 +12,7 @@
 mod callout;
 mod expiry;
 mod faults;
+mod forwarding;
 mod idle;
 mod journal;
 mod kept;

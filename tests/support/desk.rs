@@ -34,9 +34,25 @@ pub struct Desk {
     store: Arc<MemoryStore>,
 }
 
+/// What stands behind a desk that is being made.
+#[derive(Debug)]
+pub struct Behind {
+    /// Who is served.
+    pub directory: MemoryDirectory,
+    /// What is kept.
+    pub store: Arc<MemoryStore>,
+    /// Its time.
+    pub clock: VirtualClock,
+}
+
 impl Desk {
     /// A desk for these users; `furnish` adds to the builder.
     pub async fn new(users: &[&str], furnish: impl FnOnce(Builder) -> Builder) -> Self {
+        Self::over(users, |builder, _| furnish(builder)).await
+    }
+
+    /// As [`Desk::new`], for what is made of the seams.
+    pub async fn over(users: &[&str], furnish: impl FnOnce(Builder, Behind) -> Builder) -> Self {
         let clock = VirtualClock::new();
         let seam = Arc::new(clock.clone());
         let entropy = Arc::new(OsEntropy);
@@ -62,7 +78,15 @@ impl Desk {
             .stores(Arc::clone(&store))
             .serve(Smtp::mx())
             .serve(Smtp::lmtp());
-        let server = furnish(builder).start().await.expect("the server starts");
+        let behind = Behind {
+            directory: directory.clone(),
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+        };
+        let server = furnish(builder, behind)
+            .start()
+            .await
+            .expect("the server starts");
         Self {
             server,
             directory,

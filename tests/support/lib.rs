@@ -5,6 +5,6 @@ mod dialogue;
 pub mod rough;
 mod world;
 
-pub use desk::Desk;
+pub use desk::{Behind, Desk};
 pub use dialogue::{Dialogue, base64};
 pub use world::{House, PASSWORD, StoreKind, World};

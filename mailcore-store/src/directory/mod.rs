@@ -18,6 +18,7 @@ mod groups;
 mod keep;
 mod lists;
 mod local;
+mod mac;
 mod passwords;
 mod patterns;
 mod scripts;
@@ -34,6 +35,7 @@ pub use keep::{
 };
 pub use lists::MAX_LIST_MEMBERS;
 pub use local::{LocalDirectory, MemoryDirectory};
+pub use mac::mac;
 pub use passwords::PasswordHashing;
 pub use scripts::ScriptLimits;
 pub use seal::StoreKey;

@@ -93,7 +93,7 @@ impl QueueRunner {
             hostname,
             slots: Slots::new(config.max_jobs),
             destinations: Destinations::new(
-                config.destinations.clone(),
+                config.destinations.clone().within(&config.schedule),
                 Arc::clone(&seams.clock),
                 Arc::clone(&seams.entropy),
             ),

@@ -6,6 +6,7 @@
 mod callout;
 mod dns;
 mod file;
+mod forwarding;
 mod journal;
 mod outgoing;
 mod outgoing_tls;
@@ -33,6 +34,7 @@ use crate::housekeeping::Schedule;
 
 pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use file::{parse_duration, parse_size};
+pub(crate) use forwarding::{ForwardedSender, ForwardingConfig};
 pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use outgoing::{OutgoingConfig, OutgoingRoute, RoutePlace, host};
 pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
@@ -69,6 +71,7 @@ pub(crate) struct Config {
     /// Where all mail for others goes; `None` for their MX hosts.
     pub(crate) smart_host: Option<SmartHost>,
     pub(crate) outgoing: OutgoingConfig,
+    pub(crate) forwarding: ForwardingConfig,
     pub(crate) dns: DnsConfig,
     pub(crate) outgoing_tls: OutgoingTls,
     pub(crate) limits: Limits,

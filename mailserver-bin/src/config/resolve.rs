@@ -15,10 +15,11 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    Config, DnsConfig, JournalConfig, Listener, NameCheck, OutgoingConfig, OutgoingTls, Peers,
-    PlaintextLogin, Protocol, Retention, SmartHost, SmtpSettings, StoreKind, TlsFiles, TlsMode,
+    Config, DnsConfig, ForwardingConfig, JournalConfig, Listener, NameCheck, OutgoingConfig,
+    OutgoingTls, Peers, PlaintextLogin, Protocol, Retention, SmartHost, SmtpSettings, StoreKind,
+    TlsFiles, TlsMode,
 };
-use super::{callout, dns, journal, outgoing, outgoing_tls, queue, schedule, smtp};
+use super::{callout, dns, forwarding, journal, outgoing, outgoing_tls, queue, schedule, smtp};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -82,6 +83,7 @@ pub(super) fn defaults() -> Config {
         keep_delivered: Some(queue::KEEP_DELIVERED),
         smart_host: None,
         outgoing: OutgoingConfig::default(),
+        forwarding: ForwardingConfig::default(),
         dns: DnsConfig::default(),
         outgoing_tls: OutgoingTls::default(),
         limits: Limits::default(),
@@ -132,6 +134,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     listeners(&root, &mut config);
     queue(&root, folder, &mut config);
     outgoing::outgoing(&root, folder, &mut config.outgoing);
+    forwarding::forwarding(&root, &mut config.forwarding);
     dns::dns(&root, folder, &mut config.dns);
     outgoing_tls::outgoing_tls(&root, folder, &mut config.outgoing_tls);
     limits(&root, &mut config.limits);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::destination::{Destination, PutOff};
 use super::line::{Line, Rank};
 use crate::address::Domain;
+use crate::queue::RetrySchedule;
 use crate::seams::{Clock, Entropy, NextHop};
 use crate::status::{Failure, Outcome};
 use crate::time::{Monotonic, Timestamp};
@@ -70,6 +71,15 @@ impl Default for DestinationLimits {
 }
 
 impl DestinationLimits {
+    /// With pauses that leave the schedule its say: mail is not held up for a
+    /// host longer than it would wait by itself.
+    pub(super) fn within(mut self, schedule: &RetrySchedule) -> Self {
+        let shortest = schedule.shortest_wait();
+        self.first_pause = self.first_pause.min(shortest);
+        self.longest_pause = self.longest_pause.min(shortest * 2);
+        self
+    }
+
     /// How long a destination is left alone after so many earlier failures.
     pub(super) fn pause(&self, trials: u32) -> Duration {
         let factor = 1u32.checked_shl(trials).unwrap_or(u32::MAX);

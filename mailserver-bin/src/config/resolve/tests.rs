@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Dnssec, MtaStsUse};
+use crate::config::{Dnssec, ForwardedSender, MtaStsUse};
 use mailcore_smtp::client::TlsRule;
 
 fn problems(text: &str) -> String {
@@ -187,4 +187,15 @@ require = \"verified\"
     let problems = resolve(Path::new("m.toml"), wrong).unwrap_err().to_string();
     assert!(problems.contains("trust_anchor"), "{problems}");
     assert!(problems.contains("\"verified\""), "{problems}");
+}
+
+#[test]
+fn forwarded_senders_are_rewritten_unless_the_file_says_otherwise() {
+    let text = "[server]\nhostname = \"mx.example.com\"\n";
+    let read = |more: &str| resolve(Path::new("m.toml"), &format!("{text}{more}")).unwrap();
+    assert_eq!(read("").forwarding.sender, ForwardedSender::Rewritten);
+    let off = read("[forwarding]\nsrs = false\n");
+    assert_eq!(off.forwarding.sender, ForwardedSender::Kept);
+    let named = read("[forwarding]\nsrs_domain = \"example.com\"\n");
+    assert_eq!(named.forwarding.domain, Domain::parse("example.com").ok());
 }
