@@ -177,7 +177,7 @@ HEADER = b"From: <alice@a.test>\r\nSubject: %s\r\nMIME-Version: 1.0\r\n"
 
 def test_relay_test_prints_the_dialogue(server, postfix):
     said = server.command("relay", "test", "--from", "alice@a.test", "--to", "bob@pf.test")
-    for line in ("-- connecting to [127.0.0.1]", "C: EHLO mx.a.test", "C: STARTTLS", "-- TLSv1_3 with ",
+    for line in ("-- connecting to [127.0.0.1]", "C: EHLO mx.a.test", "C: STARTTLS", "TLSv1.3",
                  "S: 250 CHUNKING", "C: BDAT ", "taken by "):
         assert line in said, said
     by_host = ["--host", "127.0.0.1", "--port", str(postfix.port), "--from", "alice@a.test", "--to"]
@@ -224,10 +224,11 @@ def test_notices_are_asked_of_the_next_host(server, postfix):
 
 
 def test_addresses_in_utf8(server, postfix):
-    before = len(postfix.mail())
     submit(server, ["ящик@pf.test"], HEADER % "тема".encode() + "\r\nтело\r\n".encode(), ["SMTPUTF8", "BODY=8BITMIME"])
-    got = until("the mail arrives", lambda: postfix.mail()[before:])[0]
-    assert "Subject: тема".encode() in got and "тело".encode() in got, got
+    # The mail of the test before may still be on its way.
+    subject = "Subject: тема".encode()
+    got = until("the mail arrives", lambda: [mail for mail in postfix.mail() if subject in mail])[0]
+    assert "тело".encode() in got, got
 
 
 def test_eight_bit_content_is_converted_for_an_old_host(server, postfix):
