@@ -274,3 +274,27 @@ async fn a_relayed_domain_takes_listed_addresses_only_where_it_is_told_so() {
     set(&desk, "relay.test", "handler.listed", "").await;
     smtp.ask("RCPT TO:<listed@relay.test>", "250").await;
 }
+
+#[tokio::test]
+async fn a_copy_is_made_where_the_queue_is_to_tell_of_success_too() {
+    let (desk, gateway) = desk(&["ann", "eve"], |it| it).await;
+    handle(&desk, "inner", "host inner.test:2525\ncopy eve@a.test").await;
+    let inner = Desk::address("inner");
+    desk.directory
+        .add_alias(&Desk::address("way"), &[inner])
+        .await
+        .unwrap();
+    for (count, to) in [(1, "inner@a.test"), (2, "way@a.test")] {
+        let mut smtp = desk.smtp().await;
+        smtp.ask("MAIL FROM:<x@b.test>", "250").await;
+        smtp.ask(&format!("RCPT TO:<{to}> NOTIFY=SUCCESS"), "250")
+            .await;
+        smtp.ask("DATA", "354").await;
+        smtp.ask("From: x@b.test\r\n\r\nhi\r\n.", "250").await;
+        desk.wait(10).await;
+        assert_eq!(desk.messages("eve", "INBOX").await.len(), count, "{to}");
+    }
+    let sent = gateway.sent().await;
+    let inner = |line: &&String| line.ends_with("> inner@a.test");
+    assert_eq!(sent.iter().filter(inner).count(), 2, "{sent:?}");
+}

@@ -23,6 +23,7 @@ impl Settlement<'_> {
         let Some(recipient) = self.envelope.recipients.get(index) else {
             return;
         };
+        self.queue_copies(index, targets, &prefix);
         let entry = Entry {
             prefix,
             held: false,
@@ -34,6 +35,39 @@ impl Settlement<'_> {
         if let Some(share) = self.shares.get_mut(index) {
             let addresses = targets.iter().map(|target| target.address().clone());
             share.pending.extend(addresses);
+        }
+    }
+
+    /// Queues what goes to others beside a recipient that is no alias: an alias
+    /// never stands for itself, so that these are copies, and the runner makes
+    /// none for an address that it is given.
+    fn queue_copies(&mut self, index: usize, targets: &[Target], prefix: &Bytes) {
+        let Some(recipient) = self.envelope.recipients.get(index) else {
+            return;
+        };
+        let own = recipient.address.folded();
+        let is_own = |target: &&Target| target.address().folded() == own;
+        if !targets.iter().any(|target| is_own(&target)) {
+            return;
+        }
+        let mut notify = recipient.notify;
+        notify.success = false;
+        for target in targets.iter().filter(|target| !is_own(target)) {
+            let sender = match target {
+                Target::Queue { sender, .. } => sender.clone(),
+                _ => None,
+            };
+            let entry = Entry {
+                prefix: prefix.clone(),
+                held: false,
+                sender,
+            };
+            let copy = Recipient {
+                address: target.address().clone(),
+                notify,
+                original: recipient.original.clone(),
+            };
+            self.queued.entry(entry).or_default().push(copy);
         }
     }
 

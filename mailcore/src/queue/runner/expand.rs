@@ -45,6 +45,34 @@ struct Leg {
     through: Vec<Address>,
 }
 
+impl Leg {
+    /// True when an alias led here in this attempt. What was left of an earlier
+    /// one stands in the entry by itself: who has a copy then does not get
+    /// another each time that the place is tried again. Where the place is a
+    /// mailbox, copies are made once the message is filed.
+    fn leads_here_first(&self) -> bool {
+        !self.through.is_empty()
+    }
+
+    /// The same message for others. Nobody is told of their success: it is the
+    /// place's that was asked for.
+    fn copies(&self, to: Vec<Address>) -> Vec<Leg> {
+        let mut through = self.through.clone();
+        through.push(self.recipient.address.clone());
+        let mut notify = self.recipient.notify;
+        notify.success = false;
+        let copy = |address| Leg {
+            recipient: Recipient {
+                address,
+                notify,
+                original: self.recipient.original.clone(),
+            },
+            through: through.clone(),
+        };
+        to.into_iter().map(copy).collect()
+    }
+}
+
 impl QueueRunner {
     /// Routes every recipient that is left.
     pub(super) async fn route_all(&self, entry: &QueueEntry) -> Routed {
@@ -71,10 +99,13 @@ impl QueueRunner {
                     continue;
                 }
             };
-            // Copies are made where a message is filed, so that who has one does
-            // not get another each time that the first place is tried again.
             let route = match route {
-                Route::Copied { route, .. } => *route,
+                Route::Copied { route, to } => {
+                    if leg.leads_here_first() && !matches!(*route, Route::Mailbox { .. }) {
+                        legs.extend(leg.copies(to));
+                    }
+                    *route
+                }
                 other => other,
             };
             match route {
