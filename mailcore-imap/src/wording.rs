@@ -145,6 +145,12 @@ pub fn wrong_state() -> Status {
     Status::bad("Command not allowed in this state")
 }
 
+/// A command by message number after UIDONLY (RFC 9586 section 3).
+pub fn uid_required() -> Status {
+    Status::bad("Messages have no numbers after ENABLE UIDONLY; use the UID command")
+        .with(ResponseCode::UidRequired)
+}
+
 /// A sequence number beyond the mailbox.
 pub fn no_such_message() -> Status {
     Status::bad("No message has that sequence number")

@@ -62,7 +62,7 @@ fn arguments(cursor: &mut Cursor<'_>) -> Result<Arguments, ParseError> {
 /// Looks whether the announced literal is an APPEND's message, and if so takes
 /// the command over from the framer.
 pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Option<(Tag, Started)> {
-    if !Legal::LoggedIn.holds(&cx.state) {
+    if Legal::LoggedIn.refusal(cx).is_some() {
         return None;
     }
     let tag = cx.framer.pending_tag()?;

@@ -17,6 +17,7 @@ mod expunge;
 mod fetch;
 mod id;
 mod idle;
+mod legal;
 mod list;
 mod login;
 mod logout;
@@ -34,13 +35,12 @@ mod subscribe;
 use std::fmt;
 use std::time::Duration;
 
-use mailcore::seams::Abilities;
-
 use crate::codec::{Cursor, ParseError};
-use crate::session::{Answer, Context, Expunges, Question, State};
+use crate::session::{Answer, Context, Expunges, Question, is_announced};
 use crate::types::Capability;
 use crate::wording::{self, Status};
 
+pub(crate) use legal::Legal;
 pub(crate) use messages::{Addressing, Targets};
 
 /// A command's own machine: called first without an answer, then with the
@@ -152,30 +152,6 @@ pub(crate) fn failure(answer: &Answer) -> Status {
     }
 }
 
-/// In which states a command is legal (RFC 9051 section 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Legal {
-    Always,
-    NotAuthenticated,
-    /// Authenticated or selected.
-    LoggedIn,
-    Selected,
-}
-
-impl Legal {
-    /// True when such a command may be given in `state`.
-    pub(crate) fn holds(self, state: &State) -> bool {
-        match (self, state) {
-            (Self::Always, _) => true,
-            (Self::NotAuthenticated, state) => matches!(state, State::NotAuthenticated { .. }),
-            (Self::LoggedIn, state) => {
-                matches!(state, State::Authenticated(_) | State::Selected(..))
-            }
-            (Self::Selected, state) => matches!(state, State::Selected(..)),
-        }
-    }
-}
-
 /// What is told of the selected mailbox before a command's tagged response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SyncRule {
@@ -273,51 +249,43 @@ static TABLE: &[Spec] = &[
     spec("CLOSE", Legal::Selected, NUMBERS_STAY, close::start),
     extension(Capability::Unselect, spec("UNSELECT", Legal::Selected, NUMBERS_STAY, close::start_unselect)),
     spec("EXPUNGE", Legal::Selected, CHANGES, expunge::start),
-    spec("SEARCH", Legal::Selected, NUMBERS_STAY, search::start),
-    spec("FETCH", Legal::Selected, NUMBERS_STAY, fetch::start),
-    spec("STORE", Legal::Selected, NUMBERS_STAY_CHANGES, store::start),
-    spec("COPY", Legal::Selected, CHANGES, copy::start),
-    extension(Capability::Move, spec("MOVE", Legal::Selected, CHANGES, copy::start_move)),
+    spec("SEARCH", Legal::Numbered, NUMBERS_STAY, search::start),
+    spec("FETCH", Legal::Numbered, NUMBERS_STAY, fetch::start),
+    spec("STORE", Legal::Numbered, NUMBERS_STAY_CHANGES, store::start),
+    spec("COPY", Legal::Numbered, CHANGES, copy::start),
+    extension(Capability::Move, spec("MOVE", Legal::Numbered, CHANGES, copy::start_move)),
     spec("UID FETCH", Legal::Selected, QUIET, fetch::start_uid),
     spec("UID STORE", Legal::Selected, CHANGES, store::start_uid),
     spec("UID SEARCH", Legal::Selected, QUIET, search::start_uid),
     spec("UID COPY", Legal::Selected, CHANGES, copy::start_uid),
-    spec("UID MOVE", Legal::Selected, CHANGES, copy::start_uid_move),
+    extension(Capability::Move, spec("UID MOVE", Legal::Selected, CHANGES, copy::start_uid_move)),
     extension(Capability::UidPlus, spec("UID EXPUNGE", Legal::Selected, CHANGES, expunge::start_uid)),
 ];
 
-/// Capabilities that are no command.
-const WITHOUT_COMMAND: [Capability; 7] = [
-    Capability::ListExtended,
-    Capability::ListStatus,
-    Capability::CondStore,
-    Capability::CreateSpecialUse,
-    Capability::Children,
-    Capability::SpecialUse,
-    Capability::StatusSize,
-];
-
-/// What the table and a store of these abilities can do together.
-pub(crate) fn capabilities(abilities: Abilities) -> impl Iterator<Item = Capability> {
-    let announced = TABLE.iter().filter_map(|spec| spec.capability);
-    announced
-        .chain(WITHOUT_COMMAND)
-        .filter(move |capability| match capability {
-            // Always there, and named first.
-            Capability::Id => false,
-            Capability::Move => abilities.atomic_move,
-            Capability::SpecialUse | Capability::CreateSpecialUse => abilities.special_use,
-            Capability::CondStore => abilities.mod_seq,
-            _ => true,
+/// The extensions that commands belong to.
+pub(crate) fn capabilities() -> impl Iterator<Item = Capability> {
+    let mut told = Vec::new();
+    TABLE
+        .iter()
+        .filter_map(|spec| spec.capability)
+        .filter(move |capability| {
+            let is_new = !told.contains(capability);
+            told.extend(is_new.then_some(*capability));
+            is_new
         })
 }
 
-/// Reads a command's name, `UID` and the name after it being one.
-pub(crate) fn find(cursor: &mut Cursor<'_>) -> Option<&'static Spec> {
+/// Reads a command's name, `UID` and the name after it being one. A command
+/// whose extension is not announced is not found.
+pub(crate) fn find(cursor: &mut Cursor<'_>, cx: &Context) -> Option<&'static Spec> {
     let mut name = cursor.atom().ok()?.to_ascii_uppercase();
     if name == "UID" {
         cursor.space().ok()?;
         name = format!("UID {}", cursor.atom().ok()?.to_ascii_uppercase());
     }
-    TABLE.iter().find(|spec| spec.name == name)
+    let spec = TABLE.iter().find(|spec| spec.name == name)?;
+    let served = spec
+        .capability
+        .is_none_or(|capability| is_announced(capability, cx));
+    served.then_some(spec)
 }

@@ -1,4 +1,7 @@
-//! SELECT (RFC 3501 section 6.3.1), and EXAMINE's common part.
+//! SELECT (RFC 9051 section 6.3.2, RFC 3501 section 6.3.1), and EXAMINE's
+//! common part.
+
+use mailcore::mailbox::MailboxName;
 
 use super::{Started, failure};
 use crate::codec::{Cursor, ParseError};
@@ -26,11 +29,19 @@ pub(super) fn begin(
     if condstore {
         cx.enable_condstore();
     }
+    if cx.state.selected().is_some() && cx.revision().tells_closed(cx.enabled) {
+        // Before anything that is about the next mailbox.
+        cx.out
+            .untagged_ok(&ResponseCode::Closed, "Previous mailbox is closed");
+    }
     cx.state.select(None);
-    let question = Question::Open { name, access };
+    let question = Question::Open {
+        name: name.clone(),
+        access,
+    };
     Started::ask(question, move |cx, answer| match answer {
         Answer::Opened(opened) => {
-            let code = select(cx, &opened);
+            let code = select(cx, &name, &opened);
             match access {
                 Access::ReadWrite => Status::ok("SELECT completed").with(code),
                 Access::ReadOnly => Status::ok("EXAMINE completed").with(code),
@@ -55,11 +66,12 @@ fn parameters(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
 }
 
 /// Tells what is in the mailbox; the code says what may be done with it.
-fn select(cx: &mut Context, opened: &Opened) -> ResponseCode {
+fn select(cx: &mut Context, name: &MailboxName, opened: &Opened) -> ResponseCode {
+    let revision = cx.revision();
     let access = opened.access;
     let status = &opened.status;
     let mut view = View::new(&opened.uids);
-    if let Some(from) = opened.recent_from {
+    if let Some(from) = opened.recent_from.filter(|_| revision.tells_recent()) {
         view.claim_recent(from);
     }
     let uid_next = match (view.last_uid(), status.uid_next) {
@@ -70,14 +82,14 @@ fn select(cx: &mut Context, opened: &Opened) -> ResponseCode {
     let selected = Box::new(Selected::new(access, view, status.highest_modseq));
     let mut out = cx.out.encoder();
     write_flags_list(&mut out, &selected);
-    write_counts(&mut out, &selected);
+    write_counts(&mut out, &selected, revision);
     out.raw(match access {
         Access::ReadWrite => {
             "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags are kept\r\n"
         }
         Access::ReadOnly => "* OK [PERMANENTFLAGS ()] No flags are kept\r\n",
     });
-    if let Some(seq) = first_unseen {
+    if let Some(seq) = first_unseen.filter(|_| revision.tells_unseen()) {
         cx.out
             .untagged_ok(&ResponseCode::Unseen(seq), "First unseen message");
     }
@@ -94,6 +106,13 @@ fn select(cx: &mut Context, opened: &Opened) -> ResponseCode {
         false => ResponseCode::NoModSeq,
     };
     cx.out.untagged_ok(&modseq, "Highest ModSeq");
+    if revision.lists_selected() {
+        cx.out
+            .encoder()
+            .raw("* LIST () \"/\" ")
+            .mailbox(name)
+            .crlf();
+    }
     cx.state.select(Some(selected));
     match access {
         Access::ReadWrite => ResponseCode::ReadWrite,

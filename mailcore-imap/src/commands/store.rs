@@ -8,8 +8,8 @@ use super::messages::Batches;
 use super::{Addressing, Done, Progress, Run, Started, Targets, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::render::message::{write_flags_list, write_row};
-use crate::session::{Access, Answer, CondStore, Context, Question};
-use crate::types::{FetchItem, ResponseCode};
+use crate::session::{Access, Answer, Context, Question};
+use crate::types::{Enabled, Extension, FetchItem, ResponseCode};
 use crate::wording::{self, Status};
 
 /// Messages changed by one question: each is one durable write.
@@ -53,7 +53,7 @@ fn begin(
     };
     let mut store = Store {
         change,
-        items: reported(report, addressing, cx.condstore),
+        items: reported(report, addressing, cx.enabled),
         addressing,
         unchanged_since: None,
         batches: Batches::new(&uids),
@@ -126,10 +126,12 @@ enum Report {
 
 /// What is told of each message. A client that knows ModSeq is always told the
 /// new one, or it could not tell its own change from another's.
-fn reported(report: Report, addressing: Addressing, condstore: CondStore) -> Vec<FetchItem> {
+fn reported(report: Report, addressing: Addressing, enabled: Enabled) -> Vec<FetchItem> {
     let uid = (addressing == Addressing::Uid).then_some(FetchItem::Uid);
     let flags = (report == Report::Flags).then_some(FetchItem::Flags);
-    let modseq = (condstore == CondStore::On).then_some(FetchItem::ModSeq);
+    let modseq = enabled
+        .has(Extension::CondStore)
+        .then_some(FetchItem::ModSeq);
     if flags.is_none() && modseq.is_none() {
         return Vec::new();
     }

@@ -27,6 +27,8 @@ pub struct Config {
     pub max_errors: u32,
     /// Octets of a message that APPEND takes.
     pub append_limit: u64,
+    /// Which literals need not wait for leave.
+    pub literals: Literals,
 }
 
 /// Where passwords may be sent (RFC 8314 section 4).
@@ -37,6 +39,17 @@ pub enum PlaintextLogin {
     WithinTls,
     /// Anywhere: for tests and trusted networks.
     Anywhere,
+}
+
+/// Which literals a client may send without waiting for leave (RFC 7888).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Literals {
+    /// LITERAL+: of any size. A message comes a round trip sooner; one that is
+    /// over a limit comes all the same, to be read over.
+    #[default]
+    Plus,
+    /// LITERAL-: of at most 4096 octets, so that no message comes unasked for.
+    Minus,
 }
 
 impl Config {
@@ -52,6 +65,7 @@ impl Config {
             max_failed_logins: 5,
             max_errors: 20,
             append_limit: 64 * 1024 * 1024,
+            literals: Literals::Plus,
         }
     }
 }

@@ -3,16 +3,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mailcore::sasl::Mechanism;
 use mailcore::seams::Abilities;
 use mailcore::time::Monotonic;
 use mailcore::wire::Input;
 
+use super::announce;
 use super::config::{Config, PlaintextLogin};
 use super::output::Output;
+use super::revision::Revision;
 use super::state::State;
 use crate::codec::framer::{FrameLimits, Framer};
-use crate::types::{Capability, FetchItem};
+use crate::types::{Capability, Enabled, Extension, FetchItem};
 
 /// Octets of input kept while a command runs: one line of the greatest length
 /// and its CRLF.
@@ -40,13 +41,6 @@ pub struct Peer {
     pub transport: Transport,
 }
 
-/// Whether a client has shown that it knows ModSeq (RFC 7162 section 3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CondStore {
-    Off,
-    On,
-}
-
 /// The parts of a session that commands work on.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -57,8 +51,8 @@ pub(crate) struct Context {
     pub(crate) input: Input,
     pub(crate) framer: Framer,
     pub(crate) out: Output,
-    /// Whether changes are told with their ModSeq.
-    pub(crate) condstore: CondStore,
+    /// What the client turned on.
+    pub(crate) enabled: Enabled,
     /// The moment of this step.
     pub(crate) now: Monotonic,
 }
@@ -74,7 +68,7 @@ impl Context {
             input: Input::with_limit(INPUT_BEFORE_LOGIN),
             framer: Framer::new(FrameLimits::BEFORE_LOGIN),
             out: Output::default(),
-            condstore: CondStore::Off,
+            enabled: Enabled::default(),
             now: Monotonic::default(),
         }
     }
@@ -87,17 +81,26 @@ impl Context {
 
     /// What a change of flags is told with.
     pub(crate) fn change_items(&self) -> &'static [FetchItem] {
-        match self.condstore {
-            CondStore::Off => &[FetchItem::Uid, FetchItem::Flags],
-            CondStore::On => &[FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq],
+        match self.enabled.has(Extension::CondStore) {
+            false => &[FetchItem::Uid, FetchItem::Flags],
+            true => &[FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq],
         }
     }
 
-    /// Takes note that the client knows ModSeq, if the store does.
+    /// Turns `extension` on, if it is announced; true when it was off.
+    pub(crate) fn enable(&mut self, extension: Extension) -> bool {
+        announce::is_announced(extension.capability(), self) && self.enabled.insert(extension)
+    }
+
+    /// Takes note that the client knows ModSeq, if the store does: some
+    /// commands say so without ENABLE (RFC 7162 section 3.1).
     pub(crate) fn enable_condstore(&mut self) {
-        if self.abilities.mod_seq {
-            self.condstore = CondStore::On;
-        }
+        self.enable(Extension::CondStore);
+    }
+
+    /// The revision that is spoken.
+    pub(crate) fn revision(&self) -> Revision {
+        Revision::of(self.enabled)
     }
 
     /// True when a password may be sent over this connection.
@@ -108,24 +111,6 @@ impl Context {
 
     /// What this server can do in this state (RFC 9051 section 6.1.1).
     pub(crate) fn capabilities(&self) -> Vec<Capability> {
-        let mut names = vec![
-            Capability::Imap4Rev1,
-            Capability::LiteralPlus,
-            Capability::Id,
-        ];
-        if let State::NotAuthenticated { .. } = self.state {
-            names.push(Capability::SaslIr);
-            if self.peer.transport == Transport::PlainWithStartTls {
-                names.push(Capability::StartTls);
-            }
-            if self.takes_passwords() {
-                names.extend(Mechanism::ALL.map(|mechanism| Capability::Auth(mechanism.as_str())));
-            } else {
-                names.push(Capability::LoginDisabled);
-            }
-        }
-        names.extend(crate::commands::capabilities(self.abilities));
-        names.push(Capability::AppendLimit(self.config.append_limit));
-        names
+        announce::capabilities(self)
     }
 }

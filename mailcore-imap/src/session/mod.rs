@@ -4,10 +4,12 @@
 //! No IO, clock or store here: [`crate::server`] answers, `mailcore::net`
 //! drives.
 
+mod announce;
 mod config;
 mod context;
 mod output;
 mod question;
+mod revision;
 mod state;
 mod sync;
 
@@ -17,11 +19,12 @@ use mailcore::seams::Abilities;
 use mailcore::time::Monotonic;
 use mailcore::wire::{Input, Machine, Step, TlsInfo};
 
-pub use config::{Config, PlaintextLogin};
+pub use config::{Config, Literals, PlaintextLogin};
 pub use context::{Peer, Transport};
 pub use question::{Access, Answer, News, Notice, Opened, Question};
 
-pub(crate) use context::{CondStore, Context};
+pub(crate) use announce::is_announced;
+pub(crate) use context::Context;
 pub(crate) use state::{Selected, State};
 pub(crate) use sync::{Expunges, Sync, SyncStep, write_counts};
 
@@ -220,13 +223,13 @@ impl Session {
         let mut cursor = Cursor::new(command.get(tag.as_str().len()..).unwrap_or_default());
         let Some(spec) = cursor
             .eat(b' ')
-            .then(|| commands::find(&mut cursor))
+            .then(|| commands::find(&mut cursor, &self.cx))
             .flatten()
         else {
             return self.complete(Some(&tag), wording::unknown_command().into());
         };
-        if !spec.legal.holds(&self.cx.state) {
-            return self.complete(Some(&tag), wording::wrong_state().into());
+        if let Some(refusal) = spec.legal.refusal(&self.cx) {
+            return self.complete(Some(&tag), refusal.into());
         }
         match (spec.start)(&mut cursor, &mut self.cx) {
             Ok(started) => self.started(tag, spec.sync, started),

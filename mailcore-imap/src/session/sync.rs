@@ -7,6 +7,7 @@ use mailcore::mailbox::{MessageInfo, ModSeq, UidSet};
 
 use super::context::Context;
 use super::question::{Access, Answer, News, Question};
+use super::revision::Revision;
 use super::state::Selected;
 use crate::codec::Encoder;
 use crate::render::message::{write_flags_list, write_row};
@@ -63,12 +64,13 @@ impl Sync {
 
     /// Goes on.
     pub(crate) fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> SyncStep {
+        let revision = cx.revision();
         let Some(selected) = cx.state.selected() else {
             return SyncStep::Done;
         };
         match answer {
             Some(Answer::News(news)) => {
-                if let Some(question) = self.take_news(selected, *news) {
+                if let Some(question) = self.take_news(selected, *news, revision) {
                     return SyncStep::Ask(question);
                 }
             }
@@ -89,7 +91,12 @@ impl Sync {
 
     /// Takes changes into the view. Returns a question when the store no longer
     /// knows what went away, and everything must be compared.
-    fn take_news(&mut self, selected: &mut Selected, news: News) -> Option<Question> {
+    fn take_news(
+        &mut self,
+        selected: &mut Selected,
+        news: News,
+        revision: Revision,
+    ) -> Option<Question> {
         let changes = news.changes;
         if !changes.complete && self.until.is_none() {
             self.until = Some(selected.since);
@@ -110,7 +117,7 @@ impl Sync {
             .filter(|row| is_new(row))
             .map(|row| row.uid);
         self.exists |= selected.view.extend(new).is_some();
-        if let Some(from) = news.recent_from {
+        if let Some(from) = news.recent_from.filter(|_| revision.tells_recent()) {
             selected.view.claim_recent(from);
         }
         let mut changed = changes.changed;
@@ -143,11 +150,12 @@ impl Sync {
                 self.places.push((first, from - 1));
             }
         }
+        let revision = cx.revision();
         let Some(selected) = cx.state.selected() else {
             return SyncStep::Done;
         };
         if std::mem::take(&mut self.exists) {
-            write_counts(&mut cx.out.encoder(), selected);
+            write_counts(&mut cx.out.encoder(), selected, revision);
         }
         let items = cx.change_items();
         let Some(selected) = cx.state.selected() else {
@@ -167,14 +175,16 @@ impl Sync {
     }
 }
 
-/// `number SP "EXISTS"` and `number SP "RECENT"`.
-pub(crate) fn write_counts(out: &mut Encoder<'_>, selected: &Selected) {
+/// `number SP "EXISTS"` and, where it is told, `number SP "RECENT"`.
+pub(crate) fn write_counts(out: &mut Encoder<'_>, selected: &Selected, revision: Revision) {
     out.raw("* ")
         .number(u64::from(selected.view.exists()))
         .raw(" EXISTS\r\n");
-    out.raw("* ")
-        .number(u64::from(selected.view.recent()))
-        .raw(" RECENT\r\n");
+    if revision.tells_recent() {
+        out.raw("* ")
+            .number(u64::from(selected.view.recent()))
+            .raw(" RECENT\r\n");
+    }
 }
 
 fn changes_since(selected: &Selected, since: ModSeq) -> Question {

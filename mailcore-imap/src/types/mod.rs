@@ -6,6 +6,7 @@
 //! [`mailcore::mailbox`]'s.
 
 pub mod capability;
+pub mod extension;
 pub mod fetch;
 pub mod list;
 pub mod response_code;
@@ -16,6 +17,7 @@ pub mod status;
 pub mod tag;
 
 pub use capability::Capability;
+pub use extension::{Enabled, Extension};
 pub use fetch::{FetchItem, FetchItems};
 pub use list::ListPattern;
 pub use response_code::ResponseCode;

@@ -64,6 +64,8 @@ pub enum ResponseCode {
     TryCreate,
     /// `UIDNEXT`.
     UidNext(Uid),
+    /// `UIDREQUIRED` (RFC 9586 section 3).
+    UidRequired,
     /// `UIDVALIDITY`.
     UidValidity(UidValidity),
     /// `UNAVAILABLE` (RFC 5530): try again later.
@@ -109,6 +111,7 @@ impl std::fmt::Display for ResponseCode {
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
+            Self::UidRequired => "UIDREQUIRED",
             Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),
             Self::Unavailable => "UNAVAILABLE",
             Self::UseAttr => "USEATTR",

@@ -1,0 +1,74 @@
+//! Which capabilities hold in a session: derived, in this one place, from the
+//! table of commands, the state, the store's abilities and the configuration.
+//!
+//! A command of an extension that does not hold is unknown, and ENABLE passes
+//! over its name, so that nothing is served that is not announced.
+
+use mailcore::sasl::Mechanism;
+
+use super::config::Literals;
+use super::context::{Context, Transport};
+use super::state::State;
+use crate::types::Capability;
+
+/// Capabilities that no command of their own announces, in the order in which
+/// they are told.
+const WITHOUT_COMMAND: &[Capability] = &[
+    Capability::CondStore,
+    Capability::ListExtended,
+    Capability::ListStatus,
+    Capability::Children,
+    Capability::SpecialUse,
+    Capability::CreateSpecialUse,
+    Capability::StatusSize,
+];
+
+/// What this server can do in this state (RFC 9051 section 6.1.1).
+pub(crate) fn capabilities(cx: &Context) -> Vec<Capability> {
+    let first = [
+        Capability::Imap4Rev1,
+        Capability::LiteralPlus,
+        Capability::LiteralMinus,
+        Capability::SaslIr,
+        Capability::StartTls,
+        Capability::LoginDisabled,
+    ];
+    let mechanisms = Mechanism::ALL.map(|mechanism| Capability::Auth(mechanism.as_str()));
+    let all = first
+        .into_iter()
+        .chain(mechanisms)
+        .chain(crate::commands::capabilities())
+        .chain(WITHOUT_COMMAND.iter().copied())
+        .chain([Capability::AppendLimit(cx.config.append_limit)]);
+    all.filter(|capability| holds(*capability, cx)).collect()
+}
+
+/// True when `capability` is announced in this state, so that its command is
+/// served and its name can be enabled.
+pub(crate) fn is_announced(capability: Capability, cx: &Context) -> bool {
+    let known = crate::commands::capabilities().any(|it| it == capability)
+        || WITHOUT_COMMAND.contains(&capability);
+    known && holds(capability, cx)
+}
+
+/// What must be true for a capability, beside its being in the table or the
+/// list above.
+fn holds(capability: Capability, cx: &Context) -> bool {
+    let before_login = matches!(cx.state, State::NotAuthenticated { .. });
+    match capability {
+        Capability::LiteralPlus => cx.config.literals == Literals::Plus,
+        Capability::LiteralMinus => cx.config.literals == Literals::Minus,
+        Capability::SaslIr => before_login,
+        Capability::StartTls => before_login && cx.peer.transport == Transport::PlainWithStartTls,
+        Capability::Auth(_) => before_login && cx.takes_passwords(),
+        Capability::LoginDisabled => before_login && !cx.takes_passwords(),
+        Capability::Move => cx.abilities.atomic_move,
+        Capability::SpecialUse | Capability::CreateSpecialUse => cx.abilities.special_use,
+        Capability::CondStore | Capability::QResync => cx.abilities.mod_seq,
+        Capability::ObjectId => cx.abilities.object_id,
+        Capability::Replace => cx.abilities.replace,
+        Capability::MultiAppend => cx.abilities.multi_append,
+        Capability::Notify => cx.abilities.watch_account,
+        _ => true,
+    }
+}

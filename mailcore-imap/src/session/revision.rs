@@ -1,0 +1,51 @@
+//! [`Revision`]: what IMAP4rev1 and IMAP4rev2 do differently (RFC 9051
+//! Appendix E). No other place asks which of the two is spoken.
+//!
+//! Both are announced, so IMAP4rev1 is spoken until the client enables the
+//! other (RFC 9051 Appendix A). What only IMAP4rev1 has (LSUB, CHECK, `RFC822`,
+//! STATUS RECENT, SEARCH NEW) stays available: Appendix A lets a server answer
+//! what was asked for by name, and refusing it would help nobody.
+
+use crate::types::{Enabled, Extension};
+
+/// The protocol's revision that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Revision {
+    /// RFC 3501.
+    Rev1,
+    /// RFC 9051.
+    Rev2,
+}
+
+impl Revision {
+    /// What is spoken after these were enabled.
+    pub(crate) fn of(enabled: Enabled) -> Self {
+        if enabled.has(Extension::Imap4Rev2) {
+            Self::Rev2
+        } else {
+            Self::Rev1
+        }
+    }
+
+    /// True when `\Recent` and RECENT are told (Appendix E, item 12).
+    pub(crate) fn tells_recent(self) -> bool {
+        self == Self::Rev1
+    }
+
+    /// True when SELECT tells UNSEEN (Appendix E, item 11).
+    pub(crate) fn tells_unseen(self) -> bool {
+        self == Self::Rev1
+    }
+
+    /// True when SELECT says that it closed the mailbox selected before
+    /// (Appendix E, item 9). After QRESYNC it does in either revision (RFC 7162
+    /// section 3.2.11).
+    pub(crate) fn tells_closed(self, enabled: Enabled) -> bool {
+        self == Self::Rev2 || enabled.has(Extension::QResync)
+    }
+
+    /// True when SELECT lists the mailbox (Appendix E, item 10).
+    pub(crate) fn lists_selected(self) -> bool {
+        self == Self::Rev2
+    }
+}
