@@ -103,8 +103,8 @@ enum Test {
 }
 
 impl Judge {
-    /// Prepares `program` for the messages of `view`.
-    pub(crate) fn new(program: SearchProgram, view: &View) -> Self {
+    /// Prepares `program` for the messages of `view`; `$` is `saved`.
+    pub(crate) fn new(program: SearchProgram, view: &View, saved: &UidSet) -> Self {
         let mut judge = Self {
             root: Test::Always,
             needles: Vec::new(),
@@ -114,7 +114,7 @@ impl Judge {
         let tests = program
             .keys
             .into_iter()
-            .map(|key| judge.prepare(key, view))
+            .map(|key| judge.prepare(key, view, saved))
             .collect();
         judge.root = Test::And(tests);
         judge
@@ -155,7 +155,7 @@ impl Judge {
     }
 
     /// Recursion ends where the parser's did.
-    fn prepare(&mut self, key: SearchKey, view: &View) -> Test {
+    fn prepare(&mut self, key: SearchKey, view: &View, saved: &UidSet) -> Test {
         match key {
             SearchKey::All => Test::Always,
             SearchKey::Flag(flag) => Test::Flag(flag),
@@ -163,6 +163,7 @@ impl Judge {
             SearchKey::Recent => Test::Recent,
             SearchKey::Sequence(set) => Test::Uids(view.uids(&set.clamped(view.exists()))),
             SearchKey::Uid(set) => Test::Uids(view.known(&set.uids(view.last_uid()))),
+            SearchKey::Saved => Test::Uids(view.known(saved)),
             SearchKey::Received(test) => Test::Received(test),
             SearchKey::Sent(test) => {
                 self.reads = self.reads.max(Reads::Header);
@@ -180,14 +181,14 @@ impl Judge {
             }
             SearchKey::Body(text) => self.content(&text, false),
             SearchKey::Text(text) => self.content(&text, true),
-            SearchKey::Not(key) => Test::Not(Box::new(self.prepare(*key, view))),
+            SearchKey::Not(key) => Test::Not(Box::new(self.prepare(*key, view, saved))),
             SearchKey::Or(a, b) => Test::Or(
-                Box::new(self.prepare(*a, view)),
-                Box::new(self.prepare(*b, view)),
+                Box::new(self.prepare(*a, view, saved)),
+                Box::new(self.prepare(*b, view, saved)),
             ),
             SearchKey::And(keys) => Test::And(
                 keys.into_iter()
-                    .map(|key| self.prepare(key, view))
+                    .map(|key| self.prepare(key, view, saved))
                     .collect(),
             ),
         }

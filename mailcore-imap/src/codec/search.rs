@@ -4,12 +4,49 @@ use mailcore::mailbox::{Keyword, SystemFlag};
 use mailcore::message::Date;
 
 use super::{Cursor, ParseError};
-use crate::types::search::{DateTest, MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS};
-use crate::types::{SearchKey, SearchProgram};
+use crate::types::search::{DateTest, MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, SearchReturn};
+use crate::types::{MessageSet, SearchKey, SearchProgram};
 
 type Parsed<T> = Result<T, ParseError>;
 
 impl Cursor<'_> {
+    /// `[SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"]`
+    ///
+    /// # Errors
+    /// [`ParseError::Expected`], also for an option that is not known.
+    pub fn search_returns(&mut self) -> Parsed<Option<SearchReturn>> {
+        let mut ahead = self.clone();
+        if !ahead.eat(b' ') || !ahead.eat_word("RETURN") {
+            return Ok(None);
+        }
+        *self = ahead;
+        self.space()?;
+        self.expect(b'(', "return options")?;
+        let mut returns = SearchReturn::default();
+        if !self.eat(b')') {
+            self.search_return(&mut returns)?;
+            while self.eat(b' ') {
+                self.search_return(&mut returns)?;
+            }
+            self.expect(b')', "the end of the return options")?;
+        }
+        returns.all |= returns == SearchReturn::default();
+        Ok(Some(returns))
+    }
+
+    /// `search-return-opt`
+    fn search_return(&mut self, returns: &mut SearchReturn) -> Parsed<()> {
+        match self.atom()?.to_ascii_uppercase().as_str() {
+            "MIN" => returns.min = true,
+            "MAX" => returns.max = true,
+            "ALL" => returns.all = true,
+            "COUNT" => returns.count = true,
+            "SAVE" => returns.save = true,
+            _ => return Err(ParseError::Expected("a return option")),
+        }
+        Ok(())
+    }
+
     /// `["CHARSET" SP astring SP] search-key *(SP search-key)`
     ///
     /// # Errors
@@ -45,7 +82,10 @@ impl Cursor<'_> {
         }
         match self.peek() {
             Some(b'(') => self.all_of(depth, budget),
-            Some(b'*' | b'0'..=b'9') => self.sequence_set().map(SearchKey::Sequence),
+            Some(b'*' | b'0'..=b'9' | b'$') => self.message_set().map(|set| match set {
+                MessageSet::Numbers(set) => SearchKey::Sequence(set),
+                MessageSet::Saved => SearchKey::Saved,
+            }),
             _ => {
                 let name = self.atom()?.to_ascii_uppercase();
                 match name.as_str() {
@@ -97,7 +137,10 @@ impl Cursor<'_> {
             "SENTSINCE" => SearchKey::Sent(DateTest::Since(self.date()?)),
             "LARGER" => SearchKey::Larger(self.number64()?),
             "SMALLER" => SearchKey::Smaller(self.number64()?),
-            "UID" => SearchKey::Uid(self.sequence_set()?),
+            "UID" => match self.message_set()? {
+                MessageSet::Numbers(set) => SearchKey::Uid(set),
+                MessageSet::Saved => SearchKey::Saved,
+            },
             "MODSEQ" => self.modseq_key()?,
             "BODY" => SearchKey::Body(self.astring_utf8()?),
             "TEXT" => SearchKey::Text(self.astring_utf8()?),

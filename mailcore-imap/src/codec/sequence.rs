@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::{Cursor, ParseError};
-use crate::types::{SeqRange, SequenceSet};
+use crate::types::{MessageSet, SeqRange, SequenceSet};
 
 impl Cursor<'_> {
     /// `sequence-set = (seq-number / seq-range) *("," sequence-set)`
@@ -25,6 +25,17 @@ impl Cursor<'_> {
             }
         }
         SequenceSet::new(ranges).ok_or(ParseError::Expected("a sequence set"))
+    }
+
+    /// A sequence set or `$` (RFC 5182).
+    ///
+    /// # Errors
+    /// [`ParseError::Expected`].
+    pub fn message_set(&mut self) -> Result<MessageSet, ParseError> {
+        if self.eat(b'$') {
+            return Ok(MessageSet::Saved);
+        }
+        self.sequence_set().map(MessageSet::Numbers)
     }
 
     /// `seq-number = nz-number / "*"`; `None` is `*`.

@@ -4,6 +4,7 @@ use mailcore::mailbox::UidSet;
 
 use crate::codec::{Cursor, ParseError};
 use crate::session::Context;
+use crate::types::MessageSet;
 
 /// How a command names messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +25,23 @@ pub(crate) enum Targets {
 }
 
 impl Targets {
-    /// Reads `SP sequence-set` and looks it up in the view.
+    /// Reads `SP sequence-set`, or `SP "$"`, and looks it up in the view.
     pub(crate) fn parse(
         cursor: &mut Cursor<'_>,
         cx: &mut Context,
         addressing: Addressing,
     ) -> Result<Self, ParseError> {
         cursor.space()?;
-        let set = cursor.sequence_set()?;
+        let set = cursor.message_set()?;
         let Some(selected) = cx.state.selected() else {
             return Ok(Self::OutOfRange);
         };
         let view = &selected.view;
+        let set = match set {
+            MessageSet::Numbers(set) => set,
+            // What was expunged meanwhile is not in the view any more.
+            MessageSet::Saved => return Ok(Self::Messages(view.known(&selected.saved))),
+        };
         Ok(match addressing {
             Addressing::Uid => Self::Messages(view.known(&set.uids(view.last_uid()))),
             Addressing::Sequence => match set.resolve(view.exists()) {

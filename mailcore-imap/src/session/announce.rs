@@ -15,6 +15,8 @@ use crate::types::Capability;
 /// they are told.
 const WITHOUT_COMMAND: &[Capability] = &[
     Capability::CondStore,
+    Capability::ESearch,
+    Capability::SearchRes,
     Capability::ListExtended,
     Capability::ListStatus,
     Capability::Children,

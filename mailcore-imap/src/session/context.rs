@@ -13,7 +13,7 @@ use super::output::Output;
 use super::revision::Revision;
 use super::state::State;
 use crate::codec::framer::{FrameLimits, Framer};
-use crate::types::{Capability, Enabled, Extension, FetchItem};
+use crate::types::{Capability, Enabled, Extension, FetchItem, Tag};
 
 /// Octets of input kept while a command runs: one line of the greatest length
 /// and its CRLF.
@@ -53,6 +53,8 @@ pub(crate) struct Context {
     pub(crate) out: Output,
     /// What the client turned on.
     pub(crate) enabled: Enabled,
+    /// The tag of the command in progress.
+    pub(crate) tag: Option<Tag>,
     /// The moment of this step.
     pub(crate) now: Monotonic,
 }
@@ -69,6 +71,7 @@ impl Context {
             framer: Framer::new(FrameLimits::BEFORE_LOGIN),
             out: Output::default(),
             enabled: Enabled::default(),
+            tag: None,
             now: Monotonic::default(),
         }
     }

@@ -193,6 +193,7 @@ impl Session {
     /// (RFC 7888 section 4).
     fn literal(&mut self, length: u64, sync: Synchronising) -> Option<Step<Question>> {
         if let Some((tag, started)) = commands::append::begin(&mut self.cx, length, sync) {
+            self.cx.tag = Some(tag.clone());
             self.started(tag, SyncRule::append(), started);
             return None;
         }
@@ -231,6 +232,7 @@ impl Session {
         if let Some(refusal) = spec.legal.refusal(&self.cx) {
             return self.complete(Some(&tag), refusal.into());
         }
+        self.cx.tag = Some(tag.clone());
         match (spec.start)(&mut cursor, &mut self.cx) {
             Ok(started) => self.started(tag, spec.sync, started),
             Err(error) => self.complete(Some(&tag), wording::unreadable(error).into()),

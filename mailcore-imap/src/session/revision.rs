@@ -6,6 +6,7 @@
 //! STATUS RECENT, SEARCH NEW) stays available: Appendix A lets a server answer
 //! what was asked for by name, and refusing it would help nobody.
 
+use crate::types::search::SearchReturn;
 use crate::types::{Enabled, Extension};
 
 /// The protocol's revision that a client speaks.
@@ -42,6 +43,12 @@ impl Revision {
     /// section 3.2.11).
     pub(crate) fn tells_closed(self, enabled: Enabled) -> bool {
         self == Self::Rev2 || enabled.has(Extension::QResync)
+    }
+
+    /// What a SEARCH that says nothing of it returns; `None` for the older
+    /// response (Appendix E, item 4).
+    pub(crate) fn search_returns(self) -> Option<SearchReturn> {
+        (self == Self::Rev2).then_some(SearchReturn::ALL)
     }
 
     /// True when SELECT lists the mailbox (Appendix E, item 10).

@@ -65,6 +65,8 @@ pub(crate) struct Selected {
     pub(crate) noticed: ModSeq,
     /// Another session deleted it.
     pub(crate) gone: bool,
+    /// What `$` stands for (RFC 5182); may name messages that are gone.
+    pub(crate) saved: UidSet,
     /// Changes by this session that the client was told in its own command.
     own: Vec<(ModSeq, UidSet)>,
     known_keywords: BTreeSet<Keyword>,
@@ -79,6 +81,7 @@ impl Selected {
             since,
             noticed: since,
             gone: false,
+            saved: UidSet::EMPTY,
             own: Vec::new(),
             known_keywords: BTreeSet::new(),
         }

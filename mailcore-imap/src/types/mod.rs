@@ -23,6 +23,6 @@ pub use list::ListPattern;
 pub use response_code::ResponseCode;
 pub use search::{SearchKey, SearchProgram};
 pub use section::{PartPath, Partial, Section, SectionText};
-pub use sequence::{SeqNum, SeqRange, SequenceSet};
+pub use sequence::{MessageSet, SeqNum, SeqRange, SequenceSet};
 pub use status::StatusItem;
 pub use tag::Tag;

@@ -2,6 +2,7 @@
 
 use mailcore::mailbox::{ModSeq, Uid, UidSet, UidValidity};
 
+use super::sequence::display_ranges;
 use super::{Capability, SeqNum};
 
 /// `resp-text-code` (RFC 3501 section 7.1, RFC 4315, RFC 5530, RFC 7888).
@@ -48,6 +49,8 @@ pub enum ResponseCode {
     Nonexistent,
     /// `NOPERM` (RFC 5530).
     NoPerm,
+    /// `NOTSAVED` (RFC 5182): `$` is empty.
+    NotSaved,
     /// `OVERQUOTA` (RFC 5530).
     OverQuota,
     /// `PRIVACYREQUIRED` (RFC 5530): only over TLS.
@@ -100,9 +103,10 @@ impl std::fmt::Display for ResponseCode {
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
             Self::Nonexistent => "NONEXISTENT",
-            Self::Modified(ranges) => return write_ranges(f, ranges),
+            Self::Modified(ranges) => return write!(f, "MODIFIED {}", display_ranges(ranges)),
             Self::NoModSeq => "NOMODSEQ",
             Self::NoPerm => "NOPERM",
+            Self::NotSaved => "NOTSAVED",
             Self::OverQuota => "OVERQUOTA",
             Self::PrivacyRequired => "PRIVACYREQUIRED",
             Self::ReadOnly => "READ-ONLY",
@@ -119,15 +123,4 @@ impl std::fmt::Display for ResponseCode {
         };
         f.write_str(word)
     }
-}
-
-fn write_ranges(f: &mut std::fmt::Formatter<'_>, ranges: &[(u32, u32)]) -> std::fmt::Result {
-    f.write_str("MODIFIED")?;
-    for (i, (first, last)) in ranges.iter().enumerate() {
-        write!(f, "{}{first}", if i > 0 { "," } else { " " })?;
-        if last > first {
-            write!(f, ":{last}")?;
-        }
-    }
-    Ok(())
 }

@@ -14,7 +14,46 @@ pub const MAX_SEARCH_KEYS: usize = 1_000;
 pub const MAX_SEARCH_DEPTH: usize = 50;
 
 /// ```text
-/// search = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)
+/// search-return-opts = SP "RETURN" SP "(" [search-return-opt
+///                      *(SP search-return-opt)] ")"
+/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
+/// ```
+/// RFC 4731, RFC 5182.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SearchReturn {
+    /// `MIN`: the first message.
+    pub min: bool,
+    /// `MAX`: the last message.
+    pub max: bool,
+    /// `ALL`: every message; when nothing else is asked for, too.
+    pub all: bool,
+    /// `COUNT`: how many there are.
+    pub count: bool,
+    /// `SAVE`: keep the result for `$`.
+    pub save: bool,
+}
+
+impl SearchReturn {
+    /// `RETURN (ALL)`, which an empty list means.
+    pub const ALL: Self = Self {
+        min: false,
+        max: false,
+        all: true,
+        count: false,
+        save: false,
+    };
+
+    /// True when there is something to tell: SAVE alone asks for silence
+    /// (RFC 5182 section 2.1).
+    pub fn tells(self) -> bool {
+        self.min || self.max || self.all || self.count
+    }
+}
+
+/// ```text
+/// search = "SEARCH" [search-return-opts] [SP "CHARSET" SP astring]
+///          1*(SP search-key)
 /// ```
 /// The keys of which a message must match every one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +79,8 @@ pub enum SearchKey {
     Sequence(SequenceSet),
     /// `UID`.
     Uid(SequenceSet),
+    /// `$`, by itself or after `UID` (RFC 5182).
+    Saved,
     /// `BEFORE`, `ON`, `SINCE`: the internal date, time and zone left out.
     Received(DateTest),
     /// `SENTBEFORE`, `SENTON`, `SENTSINCE`: the Date field, time and zone

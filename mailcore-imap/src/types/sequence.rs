@@ -98,6 +98,31 @@ impl SequenceSet {
     }
 }
 
+/// What a command names messages by.
+///
+/// `sequence-set =/ seq-last-command`, where `seq-last-command = "$"` is the
+/// result of the last SEARCH that kept it (RFC 5182).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageSet {
+    /// Numbers.
+    Numbers(SequenceSet),
+    /// `$`.
+    Saved,
+}
+
+/// Ascending ranges as a sequence set is written.
+pub fn display_ranges(ranges: &[(u32, u32)]) -> impl fmt::Display {
+    std::fmt::from_fn(move |f| {
+        for (i, (first, last)) in ranges.iter().enumerate() {
+            write!(f, "{}{first}", if i > 0 { "," } else { "" })?;
+            if last > first {
+                write!(f, ":{last}")?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Sorts ranges and joins those that touch.
 fn merged(ranges: impl Iterator<Item = (u32, u32)>) -> Vec<(u32, u32)> {
     let mut sorted: Vec<(u32, u32)> = ranges.collect();

@@ -1,19 +1,23 @@
-//! SEARCH (RFC 3501 section 6.4.4): judges messages batch by batch, reading of
-//! each only what the program needs.
+//! SEARCH (RFC 9051 section 6.4.4, RFC 3501 section 6.4.4): judges messages batch
+//! by batch, reading of each only what the program needs.
 
-use std::ops::Range;
+mod content;
+mod respond;
+
 use std::sync::Arc;
 
-use mailcore::mailbox::{MessageInfo, ModSeq, Uid};
-use mailcore::message::decode::TextDecoder;
-use mailcore::message::{Part, PartKind, READ_CHUNK, Summary};
+use mailcore::mailbox::{MessageInfo, ModSeq, Uid, UidSet};
+use mailcore::message::Summary;
+
+use self::content::Content;
 
 use super::messages::Batches;
 use super::{Addressing, Progress, Run, Started, failure};
 use crate::codec::{Cursor, ParseError};
-use crate::search::{HeaderText, Judge, Known, Needle, Reads, fold};
+use crate::search::{HeaderText, Judge, Known, Reads};
 use crate::session::{Answer, Context, Question};
-use crate::wording::Status;
+use crate::types::search::SearchReturn;
+use crate::wording;
 
 /// Messages read at a time when their rows decide.
 const ROWS: u32 = 2_000;
@@ -35,13 +39,19 @@ fn begin(
     cx: &mut Context,
     addressing: Addressing,
 ) -> Result<Started, ParseError> {
+    let returns = cursor.search_returns()?;
     cursor.space()?;
-    let program = cursor.search_program()?;
-    cursor.end()?;
+    let program = cursor.search_program();
     let Some(selected) = cx.state.selected() else {
-        return Started::done(crate::wording::wrong_state());
+        return Started::done(wording::wrong_state());
     };
-    let judge = Judge::new(program, &selected.view);
+    if program == Err(ParseError::BadCharset) && returns.is_some_and(|it| it.save) {
+        // A SAVE that is answered NO saves nothing (RFC 9051 section 6.4.4.1).
+        selected.saved = UidSet::EMPTY;
+    }
+    let program = program?;
+    cursor.end()?;
+    let judge = Judge::new(program, &selected.view, &selected.saved);
     let batches = Batches::new(&judge.candidates(&selected.view));
     if judge.uses_modseq() {
         cx.enable_condstore();
@@ -49,6 +59,7 @@ fn begin(
     Started::run(Search {
         judge,
         addressing,
+        returns: returns.or_else(|| cx.revision().search_returns()),
         batches,
         phase: Phase::Next,
         open: Vec::new(),
@@ -79,6 +90,8 @@ struct Open {
 struct Search {
     judge: Judge,
     addressing: Addressing,
+    /// What is told; the older response when nothing says.
+    returns: Option<SearchReturn>,
     batches: Batches,
     phase: Phase,
     /// Messages of the batch that need more reading, last one first once their
@@ -203,30 +216,6 @@ impl Search {
         }
         Ok(())
     }
-
-    /// `"SEARCH" *(SP nz-number) [SP "(" "MODSEQ" SP mod-sequence-value ")"]`
-    fn respond(&mut self, cx: &mut Context) {
-        self.found.sort_unstable();
-        let Some(selected) = cx.state.selected() else {
-            return;
-        };
-        let mut out = cx.out.encoder();
-        out.raw("* SEARCH");
-        for (uid, _) in &self.found {
-            let number = match self.addressing {
-                Addressing::Uid => Some(uid.value()),
-                Addressing::Sequence => selected.view.seq(*uid).map(crate::types::SeqNum::value),
-            };
-            if let Some(number) = number {
-                out.raw(" ").number(u64::from(number));
-            }
-        }
-        let highest = self.found.iter().map(|(_, modseq)| *modseq).max();
-        if let Some(highest) = highest.filter(|_| self.judge.uses_modseq()) {
-            out.raw(" (MODSEQ ").number(highest.value()).raw(")");
-        }
-        out.crlf();
-    }
 }
 
 impl Run for Search {
@@ -234,13 +223,13 @@ impl Run for Search {
         if let Some(answer) = answer
             && let Err(other) = self.take(cx, answer)
         {
+            self.forget_saved(cx);
             return Progress::Done(failure(&other).into());
         }
         if let Some(question) = self.next_question() {
             return Progress::Ask(question);
         }
-        self.respond(cx);
-        Progress::Done(Status::ok("SEARCH completed").into())
+        Progress::Done(self.respond(cx).into())
     }
 }
 
@@ -260,120 +249,4 @@ impl Open {
             .as_ref()
             .map_or(0, |summary| summary.header_len().min(MAX_HEADER))
     }
-}
-
-/// One message's text, read piece by piece past the needles.
-#[derive(Debug)]
-struct Content {
-    found: Vec<bool>,
-    /// Index of the part being read, and what of its body is not read yet.
-    part: usize,
-    left: Range<u64>,
-    decoder: Option<TextDecoder>,
-    /// Decoded and folded text not searched yet, with the end of what was:
-    /// a needle may lie across two pieces.
-    text: String,
-    parts: Vec<(usize, Range<u64>)>,
-}
-
-impl Content {
-    fn new(message: &Open, needles: &[Needle]) -> Self {
-        let summary = message.summary.as_deref();
-        let parts = summary.map(searched_parts).unwrap_or_default();
-        let header = message
-            .header
-            .as_ref()
-            .map(HeaderText::lines)
-            .unwrap_or_default();
-        let found = needles
-            .iter()
-            .map(|needle| needle.len() == 0 || (needle.in_header() && needle.is_in(&header)));
-        Self {
-            found: found.collect(),
-            part: 0,
-            left: 0..0,
-            decoder: None,
-            text: String::new(),
-            parts,
-        }
-    }
-
-    /// What to read next; nothing when all is read or everything is found.
-    fn next_range(&mut self, needles: &[Needle]) -> Option<Range<u64>> {
-        if self.found.iter().all(|found| *found) {
-            return None;
-        }
-        while self.left.is_empty() {
-            self.end_part(needles);
-            let (part, range) = self.parts.pop()?;
-            (self.part, self.left) = (part, range);
-        }
-        let end = self.left.end.min(self.left.start + READ_CHUNK as u64);
-        Some(self.left.start..end)
-    }
-
-    fn take(&mut self, octets: &[u8], message: &Open, needles: &[Needle]) {
-        let Some(part) = message
-            .summary
-            .as_ref()
-            .and_then(|summary| summary.parts.get(self.part))
-        else {
-            self.left = 0..0;
-            return;
-        };
-        if octets.is_empty() {
-            self.left = 0..0;
-            return;
-        }
-        self.left.start = self
-            .left
-            .start
-            .saturating_add(octets.len() as u64)
-            .min(self.left.end);
-        let mut text = String::new();
-        self.decoder
-            .get_or_insert_with(|| TextDecoder::new(&part.content))
-            .push(octets, &mut text);
-        self.search(&text, needles);
-    }
-
-    fn end_part(&mut self, needles: &[Needle]) {
-        if let Some(decoder) = self.decoder.take() {
-            let mut text = String::new();
-            decoder.finish(&mut text);
-            self.search(&text, needles);
-        }
-        self.text.clear();
-    }
-
-    fn search(&mut self, text: &str, needles: &[Needle]) {
-        self.text.push_str(&fold(text));
-        for (found, needle) in self.found.iter_mut().zip(needles) {
-            *found = *found || needle.is_in(&self.text);
-        }
-        let keep = needles.iter().map(Needle::len).max().unwrap_or(0);
-        let mut cut = self.text.len().saturating_sub(keep);
-        while !self.text.is_char_boundary(cut) {
-            cut -= 1;
-        }
-        self.text.drain(..cut);
-    }
-}
-
-/// The parts whose text is searched: text, and what has no type of its own; the
-/// last comes first.
-fn searched_parts(summary: &Summary) -> Vec<(usize, Range<u64>)> {
-    // Leaves of type message, such as a notice's delivery status, are text too.
-    let is_text = |part: &Part| {
-        part.kind == PartKind::Leaf && matches!(&*part.content.media_type, "text" | "message")
-    };
-    let texts = summary
-        .parts
-        .iter()
-        .enumerate()
-        .filter(|(_, part)| is_text(part));
-    texts
-        .map(|(index, part)| (index, part.body_range()))
-        .rev()
-        .collect()
 }
