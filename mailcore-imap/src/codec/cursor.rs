@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use mailcore::mailbox::{Flags, Keyword, MailboxName, SystemFlag};
 use thiserror::Error;
 
-use super::{is_astring_char, is_atom_char, mutf7};
+use super::{TextForm, is_astring_char, is_atom_char, mutf7};
 
 /// Flags allowed in one list.
 const MAX_FLAGS: usize = 200;
@@ -40,12 +40,22 @@ type Parsed<T> = Result<T, ParseError>;
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
+    texts: TextForm,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor at the front of `command`, which has no final CRLF.
     pub fn new(command: &'a [u8]) -> Self {
-        Self { rest: command }
+        Self {
+            rest: command,
+            texts: TextForm::Ascii,
+        }
+    }
+
+    /// The same, for a client whose mailbox names come in this form.
+    #[must_use]
+    pub fn texts(self, texts: TextForm) -> Self {
+        Self { texts, ..self }
     }
 
     /// What has not been read.
@@ -212,18 +222,20 @@ impl<'a> Cursor<'a> {
         String::from_utf8(octets).map_err(|_| ParseError::Expected("UTF-8"))
     }
 
-    /// `quoted = DQUOTE *QUOTED-CHAR DQUOTE`. Octets over 127 are let through:
-    /// clients send UTF-8 (RFC 6855), and a caller that minds checks.
+    /// `quoted = DQUOTE *QUOTED-CHAR DQUOTE`. Octets over 127 must be UTF-8
+    /// (RFC 6855 section 3), whatever was enabled: clients send it early.
     fn quoted(&mut self) -> Parsed<Cow<'a, [u8]>> {
         self.expect(b'"', "a quoted string")?;
         let head = self.take_while(|b| b != b'"' && b != b'\\');
         if self.eat(b'"') {
+            utf8(head)?;
             return Ok(Cow::Borrowed(head));
         }
         let mut text = head.to_vec();
         loop {
             text.extend_from_slice(self.take_while(|b| b != b'"' && b != b'\\'));
             if self.eat(b'"') {
+                utf8(&text)?;
                 return Ok(Cow::Owned(text));
             }
             self.expect(b'\\', "the end of a quoted string")?;
@@ -253,8 +265,9 @@ impl<'a> Cursor<'a> {
         Ok(octets)
     }
 
-    /// `mailbox = "INBOX" / astring`, decoded from modified UTF-7
-    /// (RFC 3501 section 5.1.3); a name with octets over 127 is read as UTF-8.
+    /// `mailbox = "INBOX" / astring`. In ASCII it is decoded from modified UTF-7
+    /// (RFC 3501 section 5.1.3), unless the client enabled UTF-8, where `&` is a
+    /// letter like others.
     ///
     /// # Errors
     /// [`ParseError::MailboxName`] for a string that is no name.
@@ -272,7 +285,7 @@ impl<'a> Cursor<'a> {
     /// [`ParseError::MailboxName`].
     pub fn mailbox_text(&mut self) -> Parsed<String> {
         let octets = self.astring()?;
-        mutf7::decode(&octets).ok_or(ParseError::MailboxName)
+        self.decode_name(&octets)
     }
 
     /// `list-mailbox = 1*list-char / string`
@@ -285,8 +298,16 @@ impl<'a> Cursor<'a> {
         }
         match self.take_while(|b| is_astring_char(b) || matches!(b, b'%' | b'*')) {
             [] => Err(ParseError::Expected("a mailbox pattern")),
-            octets => mutf7::decode(octets).ok_or(ParseError::MailboxName),
+            octets => self.decode_name(octets),
         }
+    }
+
+    fn decode_name(&self, octets: &[u8]) -> Parsed<String> {
+        match self.texts {
+            TextForm::Ascii => mutf7::decode(octets),
+            TextForm::Utf8 => std::str::from_utf8(octets).ok().map(str::to_owned),
+        }
+        .ok_or(ParseError::MailboxName)
     }
 
     /// `flag-list = "(" [flag *(SP flag)] ")"`
@@ -334,6 +355,12 @@ impl<'a> Cursor<'a> {
             .and_then(SystemFlag::parse)
             .ok_or(ParseError::Expected("a flag that clients can set"))
     }
+}
+
+fn utf8(octets: &[u8]) -> Parsed<()> {
+    std::str::from_utf8(octets)
+        .map(drop)
+        .map_err(|_| ParseError::Expected("UTF-8 in a quoted string"))
 }
 
 #[cfg(test)]

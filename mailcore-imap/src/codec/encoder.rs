@@ -4,7 +4,7 @@
 use bytes::{BufMut, BytesMut};
 use mailcore::mailbox::{Flags, MailboxName};
 
-use super::{is_astring_char, mutf7};
+use super::{TextForm, is_astring_char, mutf7};
 
 /// The longest text written as a quoted string; longer ones are literals, for
 /// clients with line limits.
@@ -14,12 +14,22 @@ const MAX_QUOTED: usize = 1_000;
 #[derive(Debug)]
 pub struct Encoder<'a> {
     out: &'a mut BytesMut,
+    texts: TextForm,
 }
 
 impl<'a> Encoder<'a> {
     /// An encoder at the end of `out`.
     pub fn new(out: &'a mut BytesMut) -> Self {
-        Self { out }
+        Self {
+            out,
+            texts: TextForm::Ascii,
+        }
+    }
+
+    /// The same, for a client that reads this form.
+    #[must_use]
+    pub fn texts(self, texts: TextForm) -> Self {
+        Self { texts, ..self }
     }
 
     /// `text` as it is.
@@ -67,8 +77,7 @@ impl<'a> Encoder<'a> {
     /// `string = quoted / literal`. NUL has no place in either and becomes a
     /// question mark.
     pub fn string(&mut self, text: &[u8]) -> &mut Self {
-        let plain = |b: &u8| (0x20..0x7f).contains(b) || *b == b'\t';
-        if text.len() > MAX_QUOTED || !text.iter().all(plain) {
+        if text.len() > MAX_QUOTED || !self.fits_quoted(text) {
             self.raw("{").number(text.len() as u64).raw("}\r\n");
             if memchr::memchr(0, text).is_none() {
                 return self.octets(text);
@@ -93,6 +102,17 @@ impl<'a> Encoder<'a> {
         self
     }
 
+    /// True when `text` can stand between quotes.
+    fn fits_quoted(&self, text: &[u8]) -> bool {
+        let plain = |b: &u8| (0x20..0x7f).contains(b) || *b == b'\t';
+        match self.texts {
+            TextForm::Ascii => text.iter().all(plain),
+            TextForm::Utf8 => {
+                text.iter().all(|b| plain(b) || *b >= 0x80) && std::str::from_utf8(text).is_ok()
+            }
+        }
+    }
+
     /// `nstring = string / nil`
     pub fn nstring(&mut self, text: Option<&[u8]>) -> &mut Self {
         match text {
@@ -112,10 +132,11 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// `mailbox`, in modified UTF-7.
+    /// `mailbox`, in modified UTF-7 for a client that did not enable UTF-8.
     pub fn mailbox(&mut self, name: &MailboxName) -> &mut Self {
         let text = name.as_str();
-        if text.bytes().all(|b| is_astring_char(b) && b != b'&') {
+        let unchanged = text.bytes().all(|b| is_astring_char(b) && b != b'&');
+        if unchanged || self.texts == TextForm::Utf8 {
             return self.astring(text.as_bytes());
         }
         self.astring(mutf7::encode(text).as_bytes())

@@ -15,6 +15,16 @@ pub use cursor::{Cursor, ParseError};
 pub use encoder::{Encoder, Recent};
 pub use mutf7::{decode as decode_mailbox, encode as encode_mailbox};
 
+/// How texts beyond ASCII stand on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextForm {
+    /// IMAP4rev1: names in modified UTF-7, other texts as literals.
+    #[default]
+    Ascii,
+    /// IMAP4rev2 and `UTF8=ACCEPT`: UTF-8, between quotes, too.
+    Utf8,
+}
+
 /// Levels of parentheses allowed in a command.
 pub const MAX_NESTING: usize = 50;
 

@@ -32,10 +32,26 @@ struct Arguments {
     to: MailboxName,
     flags: Flags,
     internal_date: Option<Timestamp>,
+    form: Form,
 }
 
-/// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal`, up
-/// to the literal.
+/// How the message comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Literal,
+    /// `literal8`, which may hold NUL (RFC 3516 section 4.4).
+    Literal8,
+    /// `"UTF8" SP "(" literal8 ")"`: with headers in UTF-8 (RFC 6855 section 4).
+    /// Those are taken in any form: refusing them would lose mail that other
+    /// servers let in.
+    Utf8,
+}
+
+/// ```text
+/// append      = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP append-data
+/// append-data = literal / literal8 / "UTF8" SP "(" literal8 ")"
+/// ```
+/// up to the literal's braces.
 fn arguments(cursor: &mut Cursor<'_>) -> Result<Arguments, ParseError> {
     cursor.space()?;
     let to = cursor.mailbox()?;
@@ -52,10 +68,22 @@ fn arguments(cursor: &mut Cursor<'_>) -> Result<Arguments, ParseError> {
         internal_date = Some(date.timestamp());
         cursor.space()?;
     }
+    let utf8 = cursor.eat_word("UTF8");
+    if utf8 {
+        cursor.space()?;
+        cursor.expect(b'(', "a literal in parentheses")?;
+    }
+    let form = match (utf8, cursor.eat(b'~')) {
+        (true, true) => Form::Utf8,
+        (true, false) => return Err(ParseError::Expected("a literal that begins with ~")),
+        (false, true) => Form::Literal8,
+        (false, false) => Form::Literal,
+    };
     Ok(Arguments {
         to,
         flags,
         internal_date,
+        form,
     })
 }
 
@@ -66,7 +94,7 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
         return None;
     }
     let tag = cx.framer.pending_tag()?;
-    let mut cursor = Cursor::new(cx.framer.pending().get(tag.as_str().len()..)?);
+    let mut cursor = Cursor::new(cx.framer.pending().get(tag.as_str().len()..)?).texts(cx.texts());
     if !cursor.eat(b' ') || !cursor.eat_word("APPEND") {
         return None;
     }
@@ -86,8 +114,12 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
         Err(error) => Some(wording::unreadable(*error)),
     };
     cx.framer.stream();
+    let mut form = Form::Literal;
     let (phase, arguments) = match (refusal, outcome) {
-        (None, Ok(arguments)) => (Phase::Begin, Some(arguments)),
+        (None, Ok(arguments)) => {
+            form = arguments.form;
+            (Phase::Begin, Some(arguments))
+        }
         (Some(status), _) if sync == Synchronising::Yes => {
             return Some((tag, Started::Done(status.into())));
         }
@@ -102,9 +134,32 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
         left: length,
         length,
         sync,
+        form,
         phase,
     };
     Some((tag, Started::Run(Box::new(run))))
+}
+
+impl Form {
+    /// What follows the message on its line.
+    fn tail(self) -> &'static [u8] {
+        match self {
+            Self::Literal | Self::Literal8 => b"",
+            Self::Utf8 => b")",
+        }
+    }
+}
+
+fn holds_nul(octets: &[u8]) -> bool {
+    memchr::memchr(0, octets).is_some()
+}
+
+/// `BODY[]` could not tell such a message (RFC 3516 sections 4.4 and 6).
+fn binary_refused() -> Status {
+    Status::no(
+        ResponseCode::UnknownCte,
+        "Binary content is not kept; send it in base64",
+    )
 }
 
 /// Ends the session rather than read over more than is borne
@@ -166,6 +221,7 @@ struct Append {
     length: u64,
     left: u64,
     sync: Synchronising,
+    form: Form,
     phase: Phase,
 }
 
@@ -183,7 +239,7 @@ impl Append {
         let one_at_a_time = || Tail::Wrong(Status::bad("Syntax error: one message at a time"));
         match cx.framer.next(&mut cx.input) {
             Frame::Incomplete => Tail::Incomplete,
-            Frame::Command(rest) if rest.is_empty() => Tail::Empty,
+            Frame::Command(rest) if rest == self.form.tail() => Tail::Empty,
             Frame::Command(_) => one_at_a_time(),
             Frame::Literal {
                 sync: Synchronising::Yes,
@@ -207,6 +263,9 @@ impl Append {
     fn receive(&mut self, cx: &mut Context) -> Progress {
         if self.left > 0 {
             return match self.take(cx) {
+                Some(octets) if self.form != Form::Literal && holds_nul(&octets) => {
+                    self.skip(cx, binary_refused())
+                }
                 Some(octets) => {
                     self.phase = Phase::Writing;
                     Progress::Ask(Question::AppendOctets(octets))

@@ -17,6 +17,7 @@ const WITHOUT_COMMAND: &[Capability] = &[
     Capability::CondStore,
     Capability::ESearch,
     Capability::SearchRes,
+    Capability::Utf8Accept,
     Capability::ListExtended,
     Capability::ListStatus,
     Capability::Children,

@@ -12,6 +12,7 @@ use super::config::{Config, PlaintextLogin};
 use super::output::Output;
 use super::revision::Revision;
 use super::state::State;
+use crate::codec::TextForm;
 use crate::codec::framer::{FrameLimits, Framer};
 use crate::types::{Capability, Enabled, Extension, FetchItem, Tag};
 
@@ -92,13 +93,26 @@ impl Context {
 
     /// Turns `extension` on, if it is announced; true when it was off.
     pub(crate) fn enable(&mut self, extension: Extension) -> bool {
-        announce::is_announced(extension.capability(), self) && self.enabled.insert(extension)
+        if !announce::is_announced(extension.capability(), self) {
+            return false;
+        }
+        let newly = self.enabled.insert(extension);
+        self.out.texts = self.texts();
+        newly
     }
 
     /// Takes note that the client knows ModSeq, if the store does: some
     /// commands say so without ENABLE (RFC 7162 section 3.1).
     pub(crate) fn enable_condstore(&mut self) {
         self.enable(Extension::CondStore);
+    }
+
+    /// How texts beyond ASCII are told and read.
+    pub(crate) fn texts(&self) -> TextForm {
+        match self.enabled.has(Extension::Utf8Accept) {
+            true => TextForm::Utf8,
+            false => self.revision().texts(),
+        }
     }
 
     /// The revision that is spoken.

@@ -221,7 +221,8 @@ impl Session {
         let Some(tag) = tag_of(command) else {
             return self.complete(None, wording::unknown_command().into());
         };
-        let mut cursor = Cursor::new(command.get(tag.as_str().len()..).unwrap_or_default());
+        let mut cursor = Cursor::new(command.get(tag.as_str().len()..).unwrap_or_default())
+            .texts(self.cx.texts());
         let Some(spec) = cursor
             .eat(b' ')
             .then(|| commands::find(&mut cursor, &self.cx))

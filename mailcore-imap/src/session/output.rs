@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::codec::Encoder;
+use crate::codec::{Encoder, TextForm};
 use crate::types::{ResponseCode, Tag};
 use crate::wording::Status;
 
@@ -20,6 +20,8 @@ const NO_COPY: usize = 8 * 1024;
 pub(crate) struct Output {
     buffer: BytesMut,
     ready: VecDeque<Bytes>,
+    /// How texts beyond ASCII are told.
+    pub(crate) texts: TextForm,
 }
 
 impl Output {
@@ -49,7 +51,7 @@ impl Output {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(512);
         }
-        Encoder::new(&mut self.buffer)
+        Encoder::new(&mut self.buffer).texts(self.texts)
     }
 
     /// Octets of a message, as they are.

@@ -6,6 +6,7 @@
 //! STATUS RECENT, SEARCH NEW) stays available: Appendix A lets a server answer
 //! what was asked for by name, and refusing it would help nobody.
 
+use crate::codec::TextForm;
 use crate::types::search::SearchReturn;
 use crate::types::{Enabled, Extension};
 
@@ -43,6 +44,15 @@ impl Revision {
     /// section 3.2.11).
     pub(crate) fn tells_closed(self, enabled: Enabled) -> bool {
         self == Self::Rev2 || enabled.has(Extension::QResync)
+    }
+
+    /// How texts beyond ASCII are told and read (Appendix E, item 16). UTF-8 between
+    /// quotes would break a client that did not ask for it (Appendix A).
+    pub(crate) fn texts(self) -> TextForm {
+        match self {
+            Self::Rev1 => TextForm::Ascii,
+            Self::Rev2 => TextForm::Utf8,
+        }
     }
 
     /// What a SEARCH that says nothing of it returns; `None` for the older

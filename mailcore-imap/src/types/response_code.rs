@@ -73,6 +73,9 @@ pub enum ResponseCode {
     UidValidity(UidValidity),
     /// `UNAVAILABLE` (RFC 5530): try again later.
     Unavailable,
+    /// `UNKNOWN-CTE` (RFC 3516): a transfer encoding that is not known, or one
+    /// that would be needed.
+    UnknownCte,
     /// `UNSEEN`: the first unseen message's sequence number.
     Unseen(SeqNum),
     /// `USEATTR` (RFC 6154 section 3).
@@ -118,6 +121,7 @@ impl std::fmt::Display for ResponseCode {
             Self::UidRequired => "UIDREQUIRED",
             Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),
             Self::Unavailable => "UNAVAILABLE",
+            Self::UnknownCte => "UNKNOWN-CTE",
             Self::UseAttr => "USEATTR",
             Self::Unseen(number) => return write!(f, "UNSEEN {number}"),
         };

@@ -11,6 +11,7 @@
 //! ! end                     the client's side of the connection ends
 //! ! shutdown                the server goes down
 //! ```
+//! A NUL is written as its picture, U+2400.
 //! An `S:` line that is only `...` stands for any number of lines.
 
 #![allow(dead_code, reason = "each test uses its part")]
@@ -173,7 +174,7 @@ impl Client {
     fn line(&mut self) -> Option<String> {
         let end = self.received.windows(2).position(|pair| pair == b"\r\n")?;
         let line: Vec<u8> = self.received.drain(..end + 2).take(end).collect();
-        Some(String::from_utf8_lossy(&line).into_owned())
+        Some(String::from_utf8_lossy(&line).replace('\0', "\u{2400}"))
     }
 }
 
@@ -256,9 +257,8 @@ impl Play {
                 // Blessing puts each answer behind its line.
                 let block: Vec<&&str> = block.take(if bless { 1 } else { usize::MAX }).collect();
                 for line in &block {
-                    sent.extend_from_slice(
-                        line.split_once(' ').map_or("", |(_, text)| text).as_bytes(),
-                    );
+                    let text = line.split_once(' ').map_or("", |(_, text)| text);
+                    sent.extend_from_slice(text.replace('\u{2400}', "\0").as_bytes());
                     sent.extend_from_slice(b"\r\n");
                     self.say(line);
                 }

@@ -16,6 +16,7 @@ use super::{Addressing, Progress, Run, Started, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::search::{HeaderText, Judge, Known, Reads};
 use crate::session::{Answer, Context, Question};
+use crate::types::Extension;
 use crate::types::search::SearchReturn;
 use crate::wording;
 
@@ -41,6 +42,10 @@ fn begin(
 ) -> Result<Started, ParseError> {
     let returns = cursor.search_returns()?;
     cursor.space()?;
+    if cx.enabled.has(Extension::Utf8Accept) && cursor.clone().eat_word("CHARSET") {
+        // RFC 6855 section 3: two charsets could contradict each other.
+        return Err(ParseError::Expected("no CHARSET after ENABLE UTF8=ACCEPT"));
+    }
     let program = cursor.search_program();
     let Some(selected) = cx.state.selected() else {
         return Started::done(wording::wrong_state());
