@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cursor, ParseError};
-use crate::types::fetch::{BodyItem, BodyName, SetSeen};
+use crate::types::fetch::{BinaryItem, BinaryWants, BodyItem, BodyName, SetSeen};
 use crate::types::section::MAX_PART_DEPTH;
 use crate::types::{FetchItem, FetchItems, PartPath, Partial, Section, SectionText};
 
@@ -63,6 +63,9 @@ impl Cursor<'_> {
             b"BODY" if self.peek() != Some(b'[') => FetchItem::Structure,
             b"BODY" => self.body_item(SetSeen::Set)?,
             b"BODY.PEEK" => self.body_item(SetSeen::Peek)?,
+            b"BINARY" => self.binary_item(BinaryWants::Octets(SetSeen::Set))?,
+            b"BINARY.PEEK" => self.binary_item(BinaryWants::Octets(SetSeen::Peek))?,
+            b"BINARY.SIZE" => self.binary_item(BinaryWants::Size)?,
             _ => return Err(ParseError::Expected("a FETCH item")),
         })
     }
@@ -70,23 +73,46 @@ impl Cursor<'_> {
     /// `section ["<" number "." nz-number ">"]`
     fn body_item(&mut self, seen: SetSeen) -> Result<FetchItem, ParseError> {
         let section = self.section()?;
-        let mut partial = None;
-        if self.eat(b'<') {
-            let start = self.number()?;
-            self.expect(b'.', "the length of the partial")?;
-            let length = self.number()?;
-            self.expect(b'>', "the end of the partial")?;
-            if length == 0 {
-                return Err(ParseError::Expected("a length above zero"));
-            }
-            partial = Some(Partial { start, length });
-        }
+        let partial = self.partial()?;
         Ok(FetchItem::Body(Arc::new(BodyItem {
             section,
             partial,
             seen,
             name: BodyName::Body,
         })))
+    }
+
+    /// `section-binary [partial]`, where `section-binary = "[" [section-part] "]"`
+    /// (RFC 3516 section 7)
+    fn binary_item(&mut self, wants: BinaryWants) -> Result<FetchItem, ParseError> {
+        let section = self.section()?;
+        if section.text != SectionText::Whole {
+            return Err(ParseError::Expected("a part's number"));
+        }
+        let partial = match wants {
+            BinaryWants::Octets(_) => self.partial()?,
+            BinaryWants::Size => None,
+        };
+        Ok(FetchItem::Binary(Arc::new(BinaryItem {
+            section,
+            partial,
+            wants,
+        })))
+    }
+
+    /// `["<" number "." nz-number ">"]`
+    fn partial(&mut self) -> Result<Option<Partial>, ParseError> {
+        if !self.eat(b'<') {
+            return Ok(None);
+        }
+        let start = self.number()?;
+        self.expect(b'.', "the length of the partial")?;
+        let length = self.number()?;
+        self.expect(b'>', "the end of the partial")?;
+        if length == 0 {
+            return Err(ParseError::Expected("a length above zero"));
+        }
+        Ok(Some(Partial { start, length }))
     }
 
     /// `section = "[" [section-spec] "]"`

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use mailcore::message::{Header, Section as Place, Summary};
 
 use crate::codec::Encoder;
-use crate::types::fetch::{BodyItem, BodyName};
+use crate::types::fetch::{BinaryItem, BodyItem, BodyName};
 use crate::types::{Partial, Section, SectionText};
 
 /// Where a section lies in its message; `None` when there is no such section.
@@ -72,6 +72,20 @@ pub(crate) fn write_name(out: &mut Encoder<'_>, item: &BodyItem) {
         BodyName::Rfc822Header => out.raw("RFC822.HEADER"),
         BodyName::Rfc822Text => out.raw("RFC822.TEXT"),
     };
+    if let Some(partial) = item.partial {
+        out.raw("<").number(u64::from(partial.start)).raw(">");
+    }
+    out.raw(" ");
+}
+
+/// As [`write_name`], of a decoded part.
+pub(crate) fn write_binary_name(out: &mut Encoder<'_>, item: &BinaryItem) {
+    out.raw(if item.size_only() {
+        "BINARY.SIZE"
+    } else {
+        "BINARY"
+    })
+    .display(&item.section);
     if let Some(partial) = item.partial {
         out.raw("<").number(u64::from(partial.start)).raw(">");
     }

@@ -53,7 +53,8 @@ pub(crate) fn write_row_item(
         FetchItem::Envelope
         | FetchItem::Structure
         | FetchItem::ExtendedStructure
-        | FetchItem::Body(_) => out,
+        | FetchItem::Body(_)
+        | FetchItem::Binary(_) => out,
     };
 }
 

@@ -18,6 +18,7 @@ const WITHOUT_COMMAND: &[Capability] = &[
     Capability::ESearch,
     Capability::SearchRes,
     Capability::Utf8Accept,
+    Capability::Binary,
     Capability::ListExtended,
     Capability::ListStatus,
     Capability::Children,

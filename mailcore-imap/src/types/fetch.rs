@@ -32,6 +32,30 @@ pub enum FetchItem {
     ModSeq,
     /// `BODY[...]<...>` and its older forms.
     Body(Arc<BodyItem>),
+    /// `BINARY[...]<...>` and `BINARY.SIZE[...]` (RFC 3516).
+    Binary(Arc<BinaryItem>),
+}
+
+impl FetchItem {
+    /// The section whose octets it needs.
+    pub fn section(&self) -> Option<&Section> {
+        match self {
+            Self::Body(item) => Some(&item.section),
+            Self::Binary(item) => Some(&item.section),
+            _ => None,
+        }
+    }
+
+    fn seen(&self) -> Option<SetSeen> {
+        match self {
+            Self::Body(item) => Some(item.seen),
+            Self::Binary(item) => match item.wants {
+                BinaryWants::Octets(seen) => Some(seen),
+                BinaryWants::Size => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// A request for octets of the message.
@@ -45,6 +69,33 @@ pub struct BodyItem {
     pub seen: SetSeen,
     /// The name the response uses.
     pub name: BodyName,
+}
+
+/// A request for octets of a part without its transfer encoding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinaryItem {
+    /// Which part: a section without a text.
+    pub section: Section,
+    /// Which of its decoded octets.
+    pub partial: Option<Partial>,
+    /// The octets, or how many there are.
+    pub wants: BinaryWants,
+}
+
+/// What is asked of a decoded part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinaryWants {
+    /// `BINARY[...]`, `BINARY.PEEK[...]`.
+    Octets(SetSeen),
+    /// `BINARY.SIZE[...]`.
+    Size,
+}
+
+impl BinaryItem {
+    /// True for `BINARY.SIZE`.
+    pub fn size_only(&self) -> bool {
+        self.wants == BinaryWants::Size
+    }
 }
 
 /// Whether a FETCH of octets sets `\Seen`.
@@ -135,18 +186,17 @@ impl FetchItems {
     /// anything but the whole message.
     pub fn need_sections(&self) -> bool {
         self.iter()
-            .any(|item| matches!(item, FetchItem::Body(body) if !body.section.is_whole()))
+            .any(|item| item.section().is_some_and(|section| !section.is_whole()))
     }
 
     /// True when octets of the message are asked for.
     pub fn need_octets(&self) -> bool {
-        self.iter().any(|item| matches!(item, FetchItem::Body(_)))
+        self.iter().any(|item| item.section().is_some())
     }
 
     /// True when the fetch sets `\Seen`.
     pub fn set_seen(&self) -> bool {
-        self.iter()
-            .any(|item| matches!(item, FetchItem::Body(body) if body.seen == SetSeen::Set))
+        self.iter().any(|item| item.seen() == Some(SetSeen::Set))
     }
 
     /// True when FLAGS is asked for.

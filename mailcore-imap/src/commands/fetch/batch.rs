@@ -129,6 +129,7 @@ fn need(message: &Fetched, items: &FetchItems) -> u64 {
             };
             Some(body::narrow(range, partial).end)
         }
+        FetchItem::Binary(item) => Some(message.locate(&item.section)?.end),
         _ => None,
     });
     ends.filter(|end| *end <= MAX_FRONT).max().unwrap_or(0)

@@ -2,12 +2,14 @@
 //! they come; octets of messages stream through.
 
 mod batch;
+mod binary;
 mod octets;
 
 use mailcore::mailbox::{FlagChange, ModSeq, SystemFlag, UidSet};
 use mailcore::seams::StoreError;
 
 use self::batch::{Batch, Fetched, MAX_FRONT};
+use self::binary::Binary;
 use self::octets::{Octets, Stream};
 use super::messages::Batches;
 use super::{Addressing, Progress, Run, Started, Targets, failure};
@@ -96,6 +98,24 @@ enum Phase {
     Emit,
 }
 
+/// Octets on their way to the client.
+#[derive(Debug)]
+enum Source {
+    /// As they are.
+    Body(Stream),
+    /// Decoded.
+    Binary(Binary),
+}
+
+impl Source {
+    fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Octets {
+        match self {
+            Self::Body(stream) => stream.resume(cx, answer),
+            Self::Binary(binary) => binary.resume(cx, answer),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Fetch {
     items: FetchItems,
@@ -107,8 +127,10 @@ struct Fetch {
     /// The message's response is begun.
     open: bool,
     /// Octets on their way to the client.
-    stream: Option<Stream>,
+    stream: Option<Source>,
     missing: bool,
+    /// A part's transfer encoding is not known.
+    unknown_encoding: bool,
     failed: Option<StoreError>,
 }
 
@@ -123,6 +145,7 @@ impl Fetch {
             open: false,
             stream: None,
             missing: false,
+            unknown_encoding: false,
             failed: None,
         }
     }
@@ -224,6 +247,7 @@ impl Fetch {
                         return Some(Progress::Flush);
                     }
                     Octets::Done => {}
+                    Octets::UnknownEncoding => self.unknown_encoding = true,
                     Octets::Failed(error) => self.failed = Some(error),
                     Octets::Broken => return Some(Progress::Drop),
                 }
@@ -266,7 +290,11 @@ impl Fetch {
             self.at.1 += 1;
             match item {
                 FetchItem::Body(body) => {
-                    self.stream = Some(Stream::new(message, body));
+                    self.stream = Some(Source::Body(Stream::new(message, body)));
+                    return true;
+                }
+                FetchItem::Binary(item) => {
+                    self.stream = Some(Source::Binary(Binary::new(message, item)));
                     return true;
                 }
                 FetchItem::Envelope => {
@@ -310,6 +338,10 @@ impl Fetch {
     fn status(&mut self) -> Status {
         match self.failed.take() {
             Some(error) => wording::store_failed(&error),
+            None if self.unknown_encoding => Status::no(
+                ResponseCode::UnknownCte,
+                "A part has a transfer encoding that is not known",
+            ),
             None if self.missing => Status::ok("FETCH completed").with(ResponseCode::ExpungeIssued),
             None => Status::ok("FETCH completed"),
         }

@@ -25,6 +25,8 @@ pub(super) enum Octets {
     Done,
     /// The octets can't be had; NIL was written.
     Failed(StoreError),
+    /// The part's transfer encoding is not known.
+    UnknownEncoding,
     /// The octets can't be had and their number is told already.
     Broken,
 }
@@ -169,7 +171,7 @@ impl Source {
 }
 
 /// The octets at `range`, when the front holds them all.
-fn front(message: &Fetched, range: &Range<u64>) -> Option<Bytes> {
+pub(super) fn front(message: &Fetched, range: &Range<u64>) -> Option<Bytes> {
     if range.is_empty() {
         Some(Bytes::new())
     } else {
