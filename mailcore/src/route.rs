@@ -1,7 +1,8 @@
 //! Where mail goes: the [`DirectoryRouter`] decides from the directory and the
 //! rules kept there ([`DomainRules`], [`AddressHandler`]), [`SmartHosts`] sends
 //! some mail by hosts of its own, [`SrsRouter`] gives mail that is sent on a
-//! sender of ours ([`srs`]), and [`mx`] orders the hosts that DNS names.
+//! sender of ours ([`srs`]), [`SuppressionRouter`] keeps mail from those who are
+//! to get none ([`SuppressionList`]), and [`mx`] orders the hosts that DNS names.
 //!
 //! Connections are made elsewhere, by the delivery agents.
 
@@ -16,6 +17,8 @@ mod rules;
 mod smart_hosts;
 pub mod srs;
 mod srs_router;
+mod suppression;
+mod suppression_router;
 
 pub use directory_router::DirectoryRouter;
 pub use handler::{AddressHandler, Delivery, HandlerError};
@@ -25,3 +28,5 @@ pub(crate) use onward::onward;
 pub use rules::{DomainRules, Recipients, RuleError, SubAddresses, handler_key, keys};
 pub use smart_hosts::{SmartHost, SmartHostRule, SmartHostRules, SmartHosts};
 pub use srs_router::{SrsRouter, SrsSeams};
+pub use suppression::{Suppressed, Suppression, SuppressionError, SuppressionList};
+pub use suppression_router::SuppressionRouter;

@@ -8,7 +8,7 @@ use mailcore::access::TrustedHosts;
 use mailcore::intake::IntakePolicy;
 use mailcore::net::{HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerConfig, RunnerSeams};
-use mailcore::route::DirectoryRouter;
+use mailcore::route::{DirectoryRouter, SuppressionList};
 use mailcore::seams::{
     Authenticator, Directory, Journal, JournalRetention, OsEntropy, Resolver, State, SystemClock,
     Trust,
@@ -227,6 +227,7 @@ impl Wiring<'_> {
         let router = outgoing::routes(config, Arc::new(router));
         let router = forwarding::routes(config, &self.stores, Arc::clone(&directory), router);
         let mut builder = Server::builder(config.hostname.as_str())
+            .suppression(SuppressionList::new(Arc::clone(&self.stores.state)))
             .stores(self.stores)
             .directory(directory)
             .authenticator(self.directory as Arc<dyn Authenticator>)

@@ -26,3 +26,4 @@ mod routing;
 mod services;
 mod share_out;
 mod submission_duties;
+mod suppression;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::account::Secret;
+use mailcore::route::SuppressionList;
 use mailcore::seams::{
     AccountChange, Administration, BoxStream, Clock, DialError, Dialer, DirectoryWrite, DomainKind,
     Entropy, OsEntropy, QuotaLimit, SystemClock,
@@ -156,6 +157,7 @@ impl World {
         let server = Server::builder(&plan.hostname)
             .journal(Arc::new(journal))
             .stores(stores.clone())
+            .suppression(SuppressionList::new(Arc::clone(&stores.state)))
             .directory(Arc::new(plan.directory.clone()))
             .authenticator(Arc::new(plan.directory.clone()))
             .agent("smtp", Arc::clone(&agent) as _)

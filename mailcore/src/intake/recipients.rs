@@ -68,7 +68,7 @@ impl Intake {
                 Route::Expand { to } => walk.follow(to, depth)?,
                 // One dead address within an alias does not stop the others; the
                 // queue tells the sender of it.
-                Route::Unknown | Route::Refused { .. } if depth > 0 => {
+                Route::Unknown | Route::Refused { .. } | Route::Withheld { .. } if depth > 0 => {
                     tracing::warn!(%address, %current, "an alias leads to nobody");
                     dead.push(Target::queue(current));
                 }
@@ -134,7 +134,9 @@ impl Intake {
             } => Ok(Target::Hook { agent, address }),
             Route::Agent { .. } | Route::Remote { .. } => Ok(Target::queue(address)),
             Route::Discarded => Ok(Target::Nowhere(address)),
-            Route::Refused { status } => return Err(status.into()),
+            Route::Refused { status } | Route::Withheld { status } => {
+                return Err(status.into());
+            }
             // Expansions and copies are followed before this is asked.
             Route::Unknown | Route::Expand { .. } | Route::Copied { .. } => {
                 return Err(Status::permanent(1, 1, "no such user here").into());
@@ -247,10 +249,10 @@ fn forbidden(route: &Route, address: &Address, depth: usize, relay: Relay) -> Op
     let why = match (route, relay) {
         (Route::Refused { status }, _) if depth == 0 => return Some(status.clone()),
         (Route::Copied { route, .. }, _) => return forbidden(route, address, depth, relay),
-        (Route::Remote { .. }, Relay::Denied) if depth == 0 => {
+        (Route::Remote { .. } | Route::Withheld { .. }, Relay::Denied) if depth == 0 => {
             "relaying denied; authenticate to send to other domains"
         }
-        (Route::Remote { .. }, Relay::WithinServer) if depth == 0 => {
+        (Route::Remote { .. } | Route::Withheld { .. }, Relay::WithinServer) if depth == 0 => {
             "your account may send to addresses of this server only"
         }
         (Route::Agent { next_hop, .. }, Relay::Denied)

@@ -40,7 +40,9 @@ impl Intake {
         let address = self.meant(text)?;
         match self.route_of(&address).await? {
             Route::Unknown => Err(unknown()),
-            Route::Remote { .. } => Err(Status::permanent(1, 2, "not an address of ours").into()),
+            Route::Remote { .. } | Route::Withheld { .. } => {
+                Err(Status::permanent(1, 2, "not an address of ours").into())
+            }
             _ => Ok(address),
         }
     }

@@ -114,6 +114,12 @@ pub enum Route {
         /// Where it is handed over.
         next_hop: NextHop,
     },
+    /// The domain is not ours, and nothing is sent to this address: senders that
+    /// may relay are told so, others only that they may not.
+    Withheld {
+        /// In these words.
+        status: Status,
+    },
 }
 
 /// The next host of a message.

@@ -18,7 +18,7 @@ use crate::intake::{
 use crate::limits::Limits;
 use crate::net::{Gate, Network, ShutdownSwitch};
 use crate::queue::{QueueRunner, RetrySchedule, RunnerConfig, RunnerSeams};
-use crate::route::DirectoryRouter;
+use crate::route::{DirectoryRouter, SuppressionList, SuppressionRouter};
 use crate::schedule::{Job, JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
 use crate::seams::{
     Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, Journal, OsEntropy,
@@ -46,6 +46,7 @@ impl Server {
             directory: None,
             authenticator: None,
             router: None,
+            suppression: None,
             agents: HashMap::new(),
             hooks: Vec::new(),
             filters: Vec::new(),
@@ -80,6 +81,7 @@ pub struct Builder {
     directory: Option<Arc<dyn Directory>>,
     authenticator: Option<Arc<dyn Authenticator>>,
     router: Option<Arc<dyn Router>>,
+    suppression: Option<SuppressionList>,
     agents: Agents,
     hooks: Vec<(String, HookAgent)>,
     filters: Vec<Arc<dyn Filter>>,
@@ -133,6 +135,13 @@ impl Builder {
     /// Where mail goes; without one, the directory says.
     pub fn router(mut self, router: Arc<dyn Router>) -> Self {
         self.router = Some(router);
+        self
+    }
+
+    /// Sends nothing to those on this list, whatever the router says. Without
+    /// one, no list is looked at.
+    pub fn suppression(mut self, list: SuppressionList) -> Self {
+        self.suppression = Some(list);
         self
     }
 
@@ -415,6 +424,10 @@ impl Builder {
         let router: Arc<dyn Router> = match rest {
             Some(router) if routes.is_empty() => router,
             rest => Arc::new(HookRouter::new(routes, rest)),
+        };
+        let router = match self.suppression.take() {
+            Some(list) => Arc::new(SuppressionRouter::new(router, list)),
+            None => router,
         };
         if let Some(stores) = &self.stores {
             let mailboxes = MailboxAgent {

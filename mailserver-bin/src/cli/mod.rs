@@ -13,6 +13,7 @@ mod queue;
 mod relay;
 mod schedule;
 mod serve;
+mod suppress;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,6 +80,9 @@ enum Command {
     /// Mail on its way
     #[command(subcommand)]
     Queue(control_queue::QueueRequest),
+    /// Those whom nothing is sent to any more
+    #[command(subcommand)]
+    Suppress(suppress::Command),
     /// The way of mail to other hosts
     #[command(subcommand)]
     Relay(relay::Command),
@@ -152,6 +156,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Group(request)) => place.ask(Request::Group { request }),
         Some(Command::Address(command)) => place.ask(command.request()?),
         Some(Command::Queue(command)) => queue::run(&place, command),
+        Some(Command::Suppress(command)) => suppress::run(&place, command),
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),

@@ -16,7 +16,7 @@ use mailcore_store::directory::SqliteDirectory;
 use mailcore_store::embedded::EmbeddedStore;
 
 use super::accounts::{Options, rows};
-use super::{Password, Request, Response, aligned, check, queue, schedule, tls_report};
+use super::{Password, Request, Response, aligned, check, queue, schedule, suppress, tls_report};
 use crate::own_name;
 use crate::tls::Keys;
 
@@ -47,6 +47,7 @@ impl Request {
         matches!(
             self,
             Self::Queue { .. }
+                | Self::Suppress { .. }
                 | Self::ScheduleList
                 | Self::ScheduleRun { .. }
                 | Self::TlsReport { .. }
@@ -93,6 +94,7 @@ impl Admin {
             Request::AliasAdd { .. } | Request::AliasList | Request::AliasRemove { .. } => {
                 self.alias(request).await
             }
+            Request::Suppress { request } => suppress::run(self.stores()?, request).await,
             Request::ScheduleList => schedule::list(self.scheduler()?).await,
             Request::ScheduleRun { name } => schedule::run(self.scheduler()?, &name).await,
             Request::TlsReport { domain, day } => {

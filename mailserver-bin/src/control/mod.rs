@@ -20,6 +20,7 @@ pub(crate) mod queue;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod server;
+pub(crate) mod suppress;
 pub(crate) mod tls_report;
 
 use std::fmt;
@@ -107,6 +108,9 @@ pub(crate) enum Request {
     },
     Queue {
         request: queue::QueueRequest,
+    },
+    Suppress {
+        request: suppress::SuppressRequest,
     },
     ScheduleList,
     ScheduleRun {

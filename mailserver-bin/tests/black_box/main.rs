@@ -11,3 +11,4 @@ mod routing;
 mod schedule;
 mod server;
 mod support;
+mod suppression;

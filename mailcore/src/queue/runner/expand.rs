@@ -150,7 +150,9 @@ impl QueueRunner {
             Route::Agent { agent, next_hop } | Route::Remote { agent, next_hop } => {
                 routed.add(errand((agent, next_hop)), recipient);
             }
-            Route::Refused { status } => routed.fail(recipient, status),
+            Route::Refused { status } | Route::Withheld { status } => {
+                routed.fail(recipient, status)
+            }
             Route::Discarded => routed.done.push((recipient, Outcome::Delivered)),
             Route::Unknown => {
                 routed.fail(recipient, Status::permanent(1, 1, "no such user here"));
