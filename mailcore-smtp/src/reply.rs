@@ -230,6 +230,20 @@ impl Reply {
         Status::new(code, self.text())
     }
 
+    /// The lines with their codes, one after the other, as notices quote them
+    /// (RFC 3461 section 9.2). `None` where code and [`Reply::to_status`] say the
+    /// same.
+    pub fn transcribed(&self) -> Option<String> {
+        if self.lines.len() == 1 && self.enhanced.is_some() {
+            return None;
+        }
+        let mut octets = Vec::new();
+        self.encode(&mut octets);
+        let text = String::from_utf8(octets).ok()?;
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        Some(lines.join(" "))
+    }
+
     /// Appends the reply to `out` as it goes over the wire.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let prefix = self

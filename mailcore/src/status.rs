@@ -8,6 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::address::{Address, Domain};
+use crate::time::Timestamp;
+use crate::wire::TlsInfo;
 
 /// Class of an [`EnhancedStatusCode`] (RFC 3463 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -170,6 +172,10 @@ pub enum Outcome {
         remote: Domain,
         /// Its reply, for the log and for a success DSN.
         reply: Status,
+        /// The code of that reply.
+        reply_code: u16,
+        /// How the connection was secured; `None` for not at all.
+        tls: Option<TlsInfo>,
         /// True when it offers DSN and so took over the duty to send notices
         /// (RFC 3461 section 5.2.2).
         notifies: bool,
@@ -193,6 +199,17 @@ impl Outcome {
     /// True when the recipient needs no further attempt.
     pub fn is_final(&self) -> bool {
         !matches!(self, Self::Deferred(_) | Self::Unreachable(_))
+    }
+
+    /// The same with `at` as the time of a failure that has none.
+    #[must_use]
+    pub fn said_at(mut self, at: Timestamp) -> Self {
+        if let Self::Deferred(failure) | Self::Unreachable(failure) | Self::Failed(failure) =
+            &mut self
+        {
+            failure.at.get_or_insert(at);
+        }
+        self
     }
 
     /// The failure, when there is one.
@@ -224,6 +241,12 @@ pub struct Failure {
     pub remote: Option<Domain>,
     /// The remote's reply code, when it came by SMTP (`Diagnostic-Code: smtp;`).
     pub reply_code: Option<u16>,
+    /// The remote's reply as it came, its lines with their codes, where
+    /// `reply_code` and `status` do not say it exactly (RFC 3461 section 9.2).
+    pub said: Option<String>,
+    /// When the attempt ended that came to this; `None` where there was none, or
+    /// while the queue has not noted it.
+    pub at: Option<Timestamp>,
 }
 
 impl Failure {
@@ -233,6 +256,8 @@ impl Failure {
             status,
             remote: None,
             reply_code: None,
+            said: None,
+            at: None,
         }
     }
 }

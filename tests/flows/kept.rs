@@ -93,16 +93,19 @@ async fn a_copy_tells_how_each_recipient_ended() {
 
 #[tokio::test]
 async fn a_kept_copy_is_sent_once_more() {
-    let desk = desk(&["ann", "bob"]).await;
+    let desk = desk(&["ann", "bob", "sender"]).await;
     send(&desk, &["ann@a.test"]).await;
     let id = kept(&desk).await[0].id;
     let queue = desk.server.queue().unwrap();
     queue.resend(id, &[]).await.unwrap();
     queue.resend(id, &[Desk::address("bob")]).await.unwrap();
+    queue.resend(id, &[Desk::address("gone")]).await.unwrap();
     desk.wait(10).await;
+    let told = desk.messages("sender", "INBOX").await.len();
+    assert_eq!(told, 0, "its sender did not send it again");
     assert_eq!(desk.messages("ann", "INBOX").await.len(), 2);
     assert_eq!(desk.messages("bob", "INBOX").await.len(), 1);
-    assert_eq!(kept(&desk).await.len(), 3);
+    assert_eq!(kept(&desk).await.len(), 4);
 }
 
 /// Throws everything away.

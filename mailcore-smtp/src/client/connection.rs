@@ -221,7 +221,6 @@ impl Connection {
     }
 
     /// The TLS in use.
-    #[cfg(feature = "tls")]
     pub(super) fn tls(&self) -> Option<&TlsInfo> {
         self.session.tls()
     }

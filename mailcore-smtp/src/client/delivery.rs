@@ -3,6 +3,7 @@
 use mailcore::address::Domain;
 use mailcore::seams::{BoxStream, DeliveryJob};
 use mailcore::status::{Failure, Outcome, Status};
+use mailcore::wire::TlsInfo;
 
 use super::config::TlsPolicy;
 use super::connection::{Connection, within};
@@ -199,6 +200,7 @@ impl<'a> Delivery<'a> {
             let sent = optional == OptionalParams::Sent;
             let said = Said {
                 host: connection.host.clone(),
+                tls: connection.tls().cloned(),
                 notifies,
                 may_repeat: sent && connection.is_open(),
             };
@@ -302,6 +304,8 @@ impl<'a> Delivery<'a> {
                     *outcome = Some(Outcome::Relayed {
                         remote: said.host.clone(),
                         reply: reply.to_status(),
+                        reply_code: reply.code().number(),
+                        tls: said.tls.clone(),
                         notifies: said.notifies,
                     });
                 }
@@ -375,6 +379,8 @@ impl<'a> Delivery<'a> {
 /// Who answered a transaction, and what that means.
 struct Said {
     host: Domain,
+    /// How the connection to it was secured.
+    tls: Option<TlsInfo>,
     /// It sends notices itself.
     notifies: bool,
     /// It may be told less.

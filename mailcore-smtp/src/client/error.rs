@@ -3,6 +3,7 @@
 use mailcore::status::{Failure, Status};
 use thiserror::Error;
 
+use super::transaction::said;
 use crate::reply::{Reply, ReplyError};
 
 /// Why a session is of no more use.
@@ -93,13 +94,7 @@ impl SessionError {
     /// The error as a recipient's failure; the host is added by who knows it.
     pub fn failure(&self) -> Failure {
         let (subject, detail) = match self {
-            Self::Refused { reply, .. } => {
-                return Failure {
-                    status: reply.to_status(),
-                    remote: None,
-                    reply_code: Some(reply.code().number()),
-                };
-            }
+            Self::Refused { reply, .. } => return said(reply),
             Self::Local(status) => return Failure::local(status.clone()),
             Self::TimedOut(_) => (4, 1),
             Self::Lost(_) => (4, 2),

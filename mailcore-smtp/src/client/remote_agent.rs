@@ -215,7 +215,12 @@ impl RemoteAgent {
             .get(way)
             .is_some_and(|known| known.failure.is_none() && known.until > now);
         if !busy {
-            self.remember(way, Some(failure.clone()));
+            let at = failure.at.or(Some(self.seams.clock.now()));
+            let failure = Failure {
+                at,
+                ..failure.clone()
+            };
+            self.remember(way, Some(failure));
         }
     }
 

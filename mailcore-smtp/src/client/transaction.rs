@@ -212,12 +212,17 @@ pub(super) fn takes_binary(offered: &Extensions) -> bool {
 
 pub(super) fn refused(reply: &Reply, stage: Stage) -> Unsent {
     Unsent {
-        failure: Failure {
-            status: reply.to_status(),
-            remote: None,
-            reply_code: Some(reply.code().number()),
-        },
+        failure: said(reply),
         stage,
+    }
+}
+
+/// A reply as a failure; the host is added by who knows it.
+pub(super) fn said(reply: &Reply) -> Failure {
+    Failure {
+        reply_code: Some(reply.code().number()),
+        said: reply.transcribed(),
+        ..Failure::local(reply.to_status())
     }
 }
 

@@ -52,17 +52,24 @@ pub struct ReportedRecipient {
     pub remote: Option<Domain>,
     /// That host's reply code.
     pub reply_code: Option<u16>,
+    /// Its reply as it came, where code and status do not say it exactly.
+    pub said: Option<String>,
+    /// When the last attempt was; `None` when there was none, or it is not
+    /// known any more.
+    pub last_attempt: Option<Timestamp>,
 }
 
 impl ReportedRecipient {
-    /// A recipient that was not reached.
-    pub fn unreached(recipient: Recipient, action: ReportedAction, failure: Failure) -> Self {
+    /// What an attempt came to, or a success put into the words of one.
+    pub fn new(recipient: Recipient, action: ReportedAction, failure: Failure) -> Self {
         Self {
             recipient,
             action,
             status: failure.status,
             remote: failure.remote,
             reply_code: failure.reply_code,
+            said: failure.said,
+            last_attempt: failure.at,
         }
     }
 }
@@ -106,11 +113,12 @@ pub async fn write(report: &Report<'_>, sender: &Address) -> Notice {
         .recipients
         .iter()
         .any(|of| of.action == ReportedAction::Failed);
-    let returned = match params.ret {
-        Some(Ret::Full) if any_failed => {
-            returned::full(&report.entry.message, report.returned_in_full).await
-        }
-        _ => returned::header(&report.entry.message).await,
+    // RFC 6522 section 3: all of it, unless the sender said otherwise; RFC 8689
+    // section 5: never of a message that is to travel by TLS alone.
+    let in_full = any_failed && params.ret != Some(Ret::Headers) && !params.require_tls;
+    let returned = match in_full {
+        true => returned::full(&report.entry.message, report.returned_in_full).await,
+        false => returned::header(&report.entry.message).await,
     };
     let addresses_ascii = report
         .recipients
@@ -124,7 +132,7 @@ pub async fn write(report: &Report<'_>, sender: &Address) -> Notice {
     let octets = Writer {
         report,
         sender,
-        returned,
+        returned: returned.map(|part| part.fit(international)),
         international,
     }
     .write();
@@ -138,6 +146,7 @@ pub async fn write(report: &Report<'_>, sender: &Address) -> Notice {
         params: MailParams {
             smtputf8: international,
             body,
+            require_tls: params.require_tls,
             ..MailParams::default()
         },
     }
@@ -178,9 +187,12 @@ impl Writer<'_> {
         let Report {
             hostname, at, id, ..
         } = self.report;
+        // A name that is not ASCII has no place in a header that is.
+        let ascii = hostname.to_ascii();
+        let hostname = ascii.as_ref().unwrap_or(hostname);
         let from = match self.report.from {
-            Some(address) => address.to_string(),
-            None => format!("postmaster@{hostname}"),
+            Some(address) if self.international || address.is_ascii() => address.to_string(),
+            _ => format!("postmaster@{hostname}"),
         };
         let from = format!("Mail Delivery System <{from}>");
         push_field("From", &from, out);

@@ -326,6 +326,7 @@ impl DoneRecipient {
             status,
             remote,
             reply_code: match outcome {
+                Outcome::Relayed { reply_code, .. } => Some(*reply_code),
                 Outcome::Failed(failure) => failure.reply_code,
                 _ => None,
             },

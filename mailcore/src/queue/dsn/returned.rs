@@ -51,6 +51,21 @@ impl Returned {
         octets.get(..header_length(octets)).unwrap_or_default()
     }
 
+    /// The header alone where the message has no place in the notice: a header
+    /// beyond ASCII is none of `message/rfc822`.
+    pub(super) fn fit(self, international: bool) -> Self {
+        match self {
+            Self::Full(octets) if !international => {
+                let header = octets.slice(..header_length(&octets));
+                match header.is_ascii() {
+                    true => Self::Full(octets),
+                    false => Self::Header(header),
+                }
+            }
+            fits => fits,
+        }
+    }
+
     /// Writes the part, its own header included.
     pub(super) fn write(&self, international: bool, out: &mut Vec<u8>) {
         let (plain_type, global_type) = match self {

@@ -7,6 +7,7 @@ use crate::address::ReversePath;
 use crate::envelope::OriginalRecipient;
 use crate::event::TraceId;
 use crate::queue::{Origin, QueueId, QueueProgress};
+use crate::status::EnhancedStatusCode;
 
 fn entry(params: MailParams, message: impl Into<Bytes>) -> QueueEntry {
     QueueEntry {
@@ -23,17 +24,19 @@ fn entry(params: MailParams, message: impl Into<Bytes>) -> QueueEntry {
 }
 
 fn failed(address: &str) -> ReportedRecipient {
+    let status = Status::permanent(
+        1,
+        1,
+        "User unknown: нет такого; please check the spelling of the address and send it again",
+    );
     let failure = Failure {
-        status: Status::permanent(
-            1,
-            1,
-            "User unknown: нет такого; please check the spelling of the address and send it again",
-        ),
         remote: Some("mx.bad.test".parse().unwrap()),
         reply_code: Some(550),
+        at: Some(Timestamp::from_secs(1_767_229_140)),
+        ..Failure::local(status)
     };
     let recipient = Recipient::new(address.parse().unwrap());
-    ReportedRecipient::unreached(recipient, ReportedAction::Failed, failure)
+    ReportedRecipient::new(recipient, ReportedAction::Failed, failure)
 }
 
 async fn notice(entry: &QueueEntry, recipients: Vec<ReportedRecipient>) -> (String, MailParams) {
@@ -85,6 +88,7 @@ async fn a_failure_and_a_delay_in_one_notice() {
         ),
         remote: None,
         reply_code: None,
+        last_attempt: None,
         ..failed("carol@slow.test")
     };
     let (text, params) = notice(&entry, vec![gone, waits]).await;
@@ -93,7 +97,7 @@ async fn a_failure_and_a_delay_in_one_notice() {
 }
 
 #[tokio::test]
-async fn the_whole_message_is_returned_when_asked_for_and_small() {
+async fn the_whole_message_is_returned_when_small_and_fit() {
     let params = MailParams {
         ret: Some(Ret::Full),
         ..MailParams::default()
@@ -121,6 +125,83 @@ async fn the_whole_message_is_returned_when_asked_for_and_small() {
 }
 
 #[tokio::test]
+async fn a_reply_is_quoted_as_it_came_and_a_silent_host_is_not_quoted() {
+    let entry = entry(MailParams::default(), "Subject: hi\r\n\r\nbody\r\n");
+    let mut said = failed("b@bad.test");
+    said.status = Status::permanent(0, 0, "no mailbox moved away");
+    said.said = Some("550-no mailbox 550 moved away".into());
+    let silent = ReportedRecipient {
+        status: Status::transient(4, 1, "192.0.2.9:25: no answer in time"),
+        reply_code: None,
+        ..failed("c@bad.test")
+    };
+    let mut taken = failed("d@bad.test");
+    (taken.action, taken.reply_code) = (ReportedAction::Relayed, Some(250));
+    taken.status = Status::new(EnhancedStatusCode::success(0, 0), "queued as 7");
+    let (text, _) = notice(&entry, vec![said, silent, taken]).await;
+    let groups: Vec<&str> = text.split("\r\n\r\nFinal-Recipient: ").collect();
+    assert!(groups[1].contains("Diagnostic-Code: smtp; 550-no mailbox 550 moved away\r\n"));
+    assert!(groups[1].contains("Remote-MTA: dns; mx.bad.test\r\n"));
+    assert!(groups[2].contains("x-mailcore; 4.4.1 192.0.2.9:25: no answer"));
+    assert!(!groups[2].contains("Remote-MTA"));
+    assert!(text.contains("    mx.bad.test: 4.4.1 192.0.2.9:25"));
+    assert!(groups[3].contains("Diagnostic-Code: smtp; 250 2.0.0 queued as 7\r\n"));
+}
+
+#[tokio::test]
+async fn a_sender_finds_its_words_as_it_wrote_them() {
+    let params = MailParams {
+        envelope_id: Some("a  B".into()),
+        ret: Some(Ret::Headers),
+        ..MailParams::default()
+    };
+    let mut gone = failed("b@bad.test");
+    gone.recipient.original = Some(OriginalRecipient {
+        address_type: "rfc822".into(),
+        address: "\"x  y\"@Old.test".into(),
+    });
+    let long = "x".repeat(3_000);
+    gone.said = Some(format!("550-{long} 550 end"));
+    let (text, _) = notice(&entry(params, "Subject: hi\r\n\r\nbody\r\n"), vec![gone]).await;
+    assert!(text.contains("\r\nOriginal-Envelope-Id: a  B\r\n"));
+    assert!(text.contains("\r\nOriginal-Recipient: rfc822; \"x  y\"@Old.test\r\n"));
+    assert!(text.contains(" 550 end\r\n"), "the whole reply, in lines");
+    assert!(text.contains("text/rfc822-headers") && !text.contains("body"));
+}
+
+#[tokio::test]
+async fn a_notice_about_mail_for_tls_alone_asks_for_tls_and_gives_no_body_back() {
+    let params = MailParams {
+        ret: Some(Ret::Full),
+        require_tls: true,
+        ..MailParams::default()
+    };
+    let entry = entry(params, "Subject: hi\r\n\r\nsecret\r\n");
+    let (text, params) = notice(&entry, vec![failed("b@bad.test")]).await;
+    assert!(params.require_tls);
+    assert!(text.contains("text/rfc822-headers") && !text.contains("secret"));
+}
+
+#[tokio::test]
+async fn a_server_named_beyond_ascii_signs_in_ascii() {
+    let entry = entry(MailParams::default(), "Subject: hi\r\n\r\nbody\r\n");
+    let report = Report {
+        entry: &entry,
+        hostname: &"mx.b\u{fc}cher.test".parse().unwrap(),
+        at: Timestamp::from_secs(1_767_229_200),
+        id: 0xabc,
+        recipients: vec![failed("b@bad.test")],
+        from: None,
+        returned_in_full: 0,
+    };
+    let notice = write(&report, entry.reverse_path.address().unwrap()).await;
+    let octets = notice.message.read_all(1 << 20).await.unwrap();
+    let header = octets.split(|octet| *octet == b'\r').take(7);
+    assert!(header.flatten().all(u8::is_ascii));
+    assert!(!notice.params.smtputf8);
+}
+
+#[tokio::test]
 async fn utf8_stays_where_the_sender_takes_it_and_is_encoded_elsewhere() {
     let message = "Subject: привет \r\nX: a\tb\r\n\r\n";
     let plain = entry(MailParams::default(), message);
@@ -132,6 +213,7 @@ async fn utf8_stays_where_the_sender_takes_it_and_is_encoded_elsewhere() {
 
     let params = MailParams {
         smtputf8: true,
+        ret: Some(Ret::Headers),
         ..MailParams::default()
     };
     let (text, params) = notice(&entry(params, message), vec![failed("юзер@bad.test")]).await;

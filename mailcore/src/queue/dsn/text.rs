@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 use super::{Report, ReportedAction, ReportedRecipient};
 use crate::message::DateTime;
 
-/// Octets of a remote host's words that are passed on.
+/// Octets of one word in a line: with the field's name below 998 (RFC 5322
+/// section 2.1.1).
+const MAX_WORD: usize = 900;
+/// Octets of a remote host's words that people are told.
 const MAX_WORDS: usize = 600;
 /// Column at which fields and paragraphs are folded (RFC 5322 section 2.1.1).
 const FOLD_AT: usize = 76;
@@ -55,22 +58,34 @@ fn paragraph(heading: &str, recipients: &[&ReportedRecipient], out: &mut String)
     push_folded(heading, "", out);
     for of in recipients {
         let _ = write!(out, "\r\n  <{}>\r\n", of.recipient.address);
-        let by = of.remote.as_ref().map(|host| format!("{host} said: "));
+        let by = of.remote.as_ref().map(|host| match of.reply_code {
+            Some(_) => format!("{host} said: "),
+            None => format!("{host}: "),
+        });
         let code = of.reply_code.map(|code| format!("{code} "));
         let said = format!(
             "{}{}{}",
             by.unwrap_or_default(),
             code.unwrap_or_default(),
-            clip(&of.status.to_string())
+            clip(&of.status.to_string(), MAX_WORDS)
         );
         push_folded(&said, "    ", out);
     }
 }
 
-/// Cuts a text from elsewhere to [`MAX_WORDS`].
-pub(super) fn clip(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_WORDS))
-        .unwrap_or(text)
+/// Cuts a text from elsewhere.
+pub(super) fn clip(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
+
+/// A header field whose value stays as its author wrote it, spaces and all (RFC
+/// 3464 sections 2.2.1 and 2.3.2).
+pub(super) fn push_verbatim(name: &str, value: &str, out: &mut String) {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    out.push_str(name);
+    out.push_str(": ");
+    out.extend(clip(value, MAX_WORD).chars().map(clean));
+    out.push_str("\r\n");
 }
 
 /// A header field, folded at spaces. Control characters become spaces, so that
@@ -93,10 +108,8 @@ fn push_folded(text: &str, indent: &str, out: &mut String) {
 
 fn push_words(text: &str, mut column: usize, indent: &str, out: &mut String) {
     let mut first = true;
-    for word in text.split(|c: char| c == ' ' || c.is_control()) {
-        if word.is_empty() {
-            continue;
-        }
+    let words = text.split(|c: char| c == ' ' || c.is_control());
+    for word in words.filter(|word| !word.is_empty()).flat_map(pieces) {
         if !first && column + 1 + word.len() > FOLD_AT {
             out.push_str("\r\n");
             out.push_str(indent);
@@ -109,6 +122,16 @@ fn push_words(text: &str, mut column: usize, indent: &str, out: &mut String) {
         column += word.len();
         first = false;
     }
+}
+
+/// A word that no line holds, in parts.
+fn pieces(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let (piece, after) = rest.split_at_checked(rest.floor_char_boundary(MAX_WORD))?;
+        rest = after;
+        Some(piece).filter(|piece| !piece.is_empty())
+    })
 }
 
 /// True for octets that any host takes: ASCII text in lines of at most 998

@@ -16,8 +16,8 @@ use crate::time::Timestamp;
 /// 2: `hold_until`, `deliver_by`, `priority`.
 const ENTRY_VERSION: u8 = 2;
 /// 2: `state` in place of a mark, `done`. 3: `broken`, when bad ones go, reply
-/// codes of those done with.
-const PROGRESS_VERSION: u8 = 3;
+/// codes of those done with. 4: failures with the whole reply and their time.
+const PROGRESS_VERSION: u8 = 4;
 
 /// The end of the year 9999.
 const FAR: Timestamp = Timestamp::from_secs(253_402_300_799);
@@ -115,7 +115,7 @@ pub fn decode_progress(octets: &[u8]) -> Result<QueueProgress, PackError> {
     let expires_at = Timestamp::from_millis(from.i64()?);
     let attempts = u32::try_from(from.u64()?).map_err(|_| PackError::Damaged)?;
     let bits = from.u64()?;
-    let recipients = from.list(decode_recipient)?;
+    let recipients = from.list(|from| decode_recipient(from, version))?;
     let state = match version {
         1 if bits & 1 != 0 => EntryState::Held,
         1 => EntryState::Waiting,
@@ -247,20 +247,27 @@ fn encode_recipient(out: &mut Packer, entry: &QueueRecipient) {
         encode_status(out, &failure.status);
         encode_host(out, failure.remote.as_ref());
         out.option(failure.reply_code, |out, code| out.u64(u64::from(code)));
+        out.option(failure.said.as_deref(), Packer::text);
+        out.option(failure.at, |out, at| out.i64(at.millis()));
     });
 }
 
-fn decode_recipient(from: &mut Unpacker<'_>) -> Result<QueueRecipient, PackError> {
+fn decode_recipient(from: &mut Unpacker<'_>, version: u8) -> Result<QueueRecipient, PackError> {
     let recipient = decode_whom(from)?;
     let last_failure = from.option(|from| {
         let status = decode_status(from)?;
         let remote = decode_host(from)?;
         let reply_code = decode_reply_code(from)?;
-        Ok(Failure {
-            status,
+        let mut failure = Failure {
             remote,
             reply_code,
-        })
+            ..Failure::local(status)
+        };
+        if version > 3 {
+            failure.said = from.option(|from| from.text().map(str::to_owned))?;
+            failure.at = from.option(|from| from.i64().map(Timestamp::from_millis))?;
+        }
+        Ok(failure)
     })?;
     Ok(QueueRecipient {
         recipient,

@@ -19,6 +19,8 @@ fn progress() -> QueueProgress {
         status: Status::transient(4, 2, "timed out"),
         remote: Some("mx.b.test".parse().unwrap()),
         reply_code: Some(451),
+        said: Some("451-4.4.2 timed out 451 4.4.2 here".into()),
+        at: Some(at(9)),
     };
     let original = OriginalRecipient {
         address_type: "rfc822".into(),
@@ -39,6 +41,8 @@ fn progress() -> QueueProgress {
         Outcome::Relayed {
             remote: "mx.c.test".parse().unwrap(),
             reply: Status::new(EnhancedStatusCode::success(6, 0), "queued as 7"),
+            reply_code: 250,
+            tls: None,
             notifies: true,
         },
         Outcome::Expanded { to: Vec::new() },

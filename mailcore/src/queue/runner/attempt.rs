@@ -122,8 +122,9 @@ impl QueueRunner {
         if deadline::is_over(entry, self.seams.clock.now()) {
             let recipients = entry.progress.recipients.iter();
             let over = recipients.map(|queued| {
-                let failed = Outcome::Failed(deadline::untried());
-                (queued.recipient.clone(), failed)
+                let last = queued.last_failure.clone();
+                let failed = last.map_or_else(deadline::untried, deadline::missed);
+                (queued.recipient.clone(), Outcome::Failed(failed))
             });
             return Round {
                 outcomes: over.collect(),
@@ -239,6 +240,9 @@ impl QueueRunner {
         };
         tokio::select! {
             outcomes = agent.deliver(job.clone()) => {
+                let at = self.seams.clock.now();
+                let outcomes = outcomes.into_iter().map(|outcome| outcome.said_at(at));
+                let outcomes: Vec<_> = outcomes.collect();
                 claim.report(began, Finding::of(&outcomes));
                 let asked = asked(&outcomes);
                 JobEnd::Done(pair(recipients, outcomes), asked)

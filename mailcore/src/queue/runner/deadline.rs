@@ -43,15 +43,20 @@ pub(super) fn in_time(entry: &QueueEntry, now: Timestamp, next: Timestamp) -> Ti
 }
 
 /// What a returned message failed with: 5.4.7 (RFC 2852 section 4.1.1), and what
-/// kept it.
+/// kept it. That it is over is this server's word; a host's are quoted.
 pub(super) fn missed(failure: Failure) -> Failure {
+    let by = failure.remote.as_ref().map(|host| format!("{host}: "));
+    let said = failure.said.unwrap_or_else(|| {
+        let code = failure.reply_code.map(|code| format!("{code} "));
+        format!("{}{}", code.unwrap_or_default(), failure.status)
+    });
     let text = format!(
-        "not delivered by the time its sender gave; the last attempt: {}",
-        failure.status.text
+        "not delivered by the time its sender gave; the last attempt: {}{said}",
+        by.unwrap_or_default(),
     );
     Failure {
-        status: Status::new(EnhancedStatusCode::permanent(4, 7), text),
-        ..failure
+        at: failure.at,
+        ..Failure::local(Status::new(EnhancedStatusCode::permanent(4, 7), text))
     }
 }
 

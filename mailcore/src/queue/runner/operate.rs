@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::QueueRunner;
 use crate::address::{Address, Domain};
 use crate::batch::{AfterUpdate, Batch, SpoolChange};
-use crate::envelope::{OriginalRecipient, Recipient};
+use crate::envelope::{Notify, OriginalRecipient, Recipient};
 use crate::event::{EventName, TraceId};
 use crate::intake::tell::named;
 use crate::queue::dsn::{ReportedAction, ReportedRecipient};
@@ -235,6 +235,7 @@ impl QueueRunner {
 
     /// Sends a kept copy once more: to `to`, or to those it was for. It is a
     /// message of its own, with a track of its own; its id is what comes back.
+    /// The sender hears nothing of what becomes of it: the log does.
     ///
     /// # Errors
     /// [`OperateError`].
@@ -243,17 +244,16 @@ impl QueueRunner {
         let kept = kept
             .filter(|entry| entry.progress.state.kind() == EntryStateKind::Kept)
             .ok_or(OperateError::NotFound)?;
-        let recipients: Vec<Recipient> = match to {
-            [] => {
-                let done = kept
-                    .progress
-                    .done
-                    .iter()
-                    .map(|done| &done.recipient.address);
-                done.cloned().map(Recipient::new).collect()
-            }
-            to => to.iter().cloned().map(Recipient::new).collect(),
+        let done = kept.progress.done.iter();
+        let addresses: Vec<Address> = match to {
+            [] => done.map(|done| done.recipient.address.clone()).collect(),
+            to => to.to_vec(),
         };
+        let again = |address| Recipient {
+            notify: Notify::NEVER,
+            ..Recipient::new(address)
+        };
+        let recipients: Vec<Recipient> = addresses.into_iter().map(again).collect();
         let now = self.seams.clock.now();
         let id = QueueId(self.seams.entropy.id(now));
         let trace = TraceId(self.seams.entropy.id(now));
@@ -299,14 +299,17 @@ impl QueueRunner {
         let status = Status::permanent(7, 0, why);
         let mut told = Vec::new();
         for queued in &entry.progress.recipients {
-            let failure = Failure::local(status.clone());
+            let failure = Failure {
+                at: queued.last_failure.as_ref().and_then(|it| it.at),
+                ..Failure::local(status.clone())
+            };
             let recipient = queued.recipient.clone();
             let name = EventName::RecipientFailed;
             let event = self.recipient_event(entry, name, &recipient, Some(failure.clone()));
             batch.events.push(event);
             if recipient.notify.failure {
                 let action = ReportedAction::Failed;
-                told.push(ReportedRecipient::unreached(recipient, action, failure));
+                told.push(ReportedRecipient::new(recipient, action, failure));
             }
         }
         self.tell(entry, told, batch).await;

@@ -16,8 +16,11 @@ use crate::event::EventName;
 use crate::intake::tell::named;
 use crate::queue::dsn::{ReportedAction, ReportedRecipient};
 use crate::queue::{DoneRecipient, Ended, QueueEntry, QueueProgress, QueueRecipient};
-use crate::status::{Failure, Outcome, Status};
+use crate::status::{EnhancedStatusCode, Failure, Outcome, Status};
 use crate::time::Timestamp;
+use crate::wire::TlsInfo;
+
+const SUCCESS: EnhancedStatusCode = EnhancedStatusCode::success(0, 0);
 
 /// An attempt's results, gathered recipient by recipient.
 struct Settlement<'a> {
@@ -37,8 +40,16 @@ struct Settlement<'a> {
     left: Vec<QueueRecipient>,
     done: Vec<DoneRecipient>,
     told: Vec<ReportedRecipient>,
-    events: Vec<(EventName, Recipient, Option<Failure>)>,
+    events: Vec<Happened>,
     expanded: Vec<(Recipient, Vec<Address>)>,
+}
+
+/// What became of one recipient, to be told as an event.
+struct Happened {
+    name: EventName,
+    recipient: Recipient,
+    failure: Failure,
+    tls: Option<TlsInfo>,
 }
 
 impl QueueRunner {
@@ -182,15 +193,27 @@ impl QueueRunner {
             batch.events.push(event);
         }
         let mut out_of_time = 0;
-        for (name, recipient, failure) in std::mem::take(&mut settlement.events) {
-            let late = failure.as_ref().is_some_and(|it| it.status.is_transient());
+        for happened in std::mem::take(&mut settlement.events) {
+            let Happened {
+                name,
+                recipient,
+                failure,
+                tls,
+            } = happened;
+            let late = failure.status.is_transient();
             let deferred = name == EventName::RecipientDeferred;
             out_of_time += usize::from(late && name == EventName::RecipientFailed);
-            let event = self.recipient_event(entry, name, &recipient, failure);
-            batch.events.push(match deferred {
-                true => event.with("next", next.millis()),
-                false => event,
-            });
+            let mut event = self.recipient_event(entry, name, &recipient, Some(failure));
+            if deferred {
+                event = event.with("next", next.millis());
+            }
+            if let Some(TlsInfo {
+                version, cipher, ..
+            }) = tls
+            {
+                event = event.with("tls", format_args!("{version} {cipher}"));
+            }
+            batch.events.push(event);
         }
         if out_of_time > 0 {
             let event = self
@@ -269,18 +292,21 @@ impl Settlement<'_> {
         }
         match outcome {
             Outcome::Delivered => {
-                let done = Failure::local(delivered());
-                self.served(recipient, ReportedAction::Delivered, done, Told::IfAsked);
+                let done = self.success(Status::new(SUCCESS, "delivered"));
+                let delivered = ReportedAction::Delivered;
+                self.served(recipient, delivered, done, None, Told::IfAsked);
             }
             Outcome::Relayed {
                 remote,
                 reply,
+                reply_code,
+                tls,
                 notifies,
             } => {
                 let done = Failure {
-                    status: reply,
                     remote: Some(remote),
-                    reply_code: None,
+                    reply_code: Some(reply_code),
+                    ..self.success(reply)
                 };
                 // RFC 2852 section 4.1.3: every relay of a traced message is
                 // told of, unless the sender wants no notices.
@@ -291,15 +317,15 @@ impl Settlement<'_> {
                     (false, true) => Told::Elsewhere,
                     (false, false) => Told::IfAsked,
                 };
-                self.served(recipient, ReportedAction::Relayed, done, told);
+                self.served(recipient, ReportedAction::Relayed, done, tls, told);
             }
             Outcome::Expanded { to } => {
                 self.expanded.push((recipient.clone(), to));
                 if recipient.notify.success {
-                    let done = Failure::local(delivered());
+                    let done = self.success(Status::new(SUCCESS, "expanded"));
                     let action = ReportedAction::Expanded;
                     self.told
-                        .push(ReportedRecipient::unreached(recipient, action, done));
+                        .push(ReportedRecipient::new(recipient, action, done));
                 }
             }
             Outcome::Deferred(failure) | Outcome::Unreachable(failure) => {
@@ -309,16 +335,41 @@ impl Settlement<'_> {
         }
     }
 
-    fn served(&mut self, recipient: Recipient, action: ReportedAction, done: Failure, told: Told) {
-        let event = (
-            EventName::RecipientDelivered,
-            recipient.clone(),
-            Some(done.clone()),
-        );
-        self.events.push(event);
+    /// What was done just now.
+    fn success(&self, status: Status) -> Failure {
+        Failure {
+            at: Some(self.now),
+            ..Failure::local(status)
+        }
+    }
+
+    fn note(
+        &mut self,
+        name: EventName,
+        recipient: &Recipient,
+        failure: &Failure,
+        tls: Option<TlsInfo>,
+    ) {
+        self.events.push(Happened {
+            name,
+            recipient: recipient.clone(),
+            failure: failure.clone(),
+            tls,
+        });
+    }
+
+    fn served(
+        &mut self,
+        recipient: Recipient,
+        action: ReportedAction,
+        done: Failure,
+        tls: Option<TlsInfo>,
+        told: Told,
+    ) {
+        self.note(EventName::RecipientDelivered, &recipient, &done, tls);
         if told == Told::Always || recipient.notify.success && told == Told::IfAsked {
             self.told
-                .push(ReportedRecipient::unreached(recipient, action, done));
+                .push(ReportedRecipient::new(recipient, action, done));
         }
     }
 
@@ -356,18 +407,13 @@ impl Settlement<'_> {
     }
 
     fn deferred(&mut self, recipient: Recipient, failure: Failure) {
-        let event = (
-            EventName::RecipientDeferred,
-            recipient.clone(),
-            Some(failure.clone()),
-        );
-        self.events.push(event);
+        self.note(EventName::RecipientDeferred, &recipient, &failure, None);
         self.delay_told |= self.tell_delay;
         if self.tell_delay && recipient.notify.delay {
             let action = ReportedAction::Delayed {
                 retry_until: self.entry.progress.expires_at,
             };
-            self.told.push(ReportedRecipient::unreached(
+            self.told.push(ReportedRecipient::new(
                 recipient.clone(),
                 action,
                 failure.clone(),
@@ -382,14 +428,9 @@ impl Settlement<'_> {
     /// Also for what was deferred too long: the last failure tells why, its
     /// transient class that time ran out.
     fn failed(&mut self, recipient: Recipient, failure: Failure) {
-        let event = (
-            EventName::RecipientFailed,
-            recipient.clone(),
-            Some(failure.clone()),
-        );
-        self.events.push(event);
+        self.note(EventName::RecipientFailed, &recipient, &failure, None);
         if recipient.notify.failure {
-            self.told.push(ReportedRecipient::unreached(
+            self.told.push(ReportedRecipient::new(
                 recipient,
                 ReportedAction::Failed,
                 failure,
@@ -408,9 +449,10 @@ fn untold(entry: &QueueEntry, done: &mut Vec<DoneRecipient>) -> Vec<QueueRecipie
         .map(|it| QueueRecipient {
             recipient: it.recipient,
             last_failure: Some(Failure {
-                status: it.status,
                 remote: it.remote,
                 reply_code: it.reply_code,
+                at: Some(it.at),
+                ..Failure::local(it.status)
             }),
         })
         .collect()
@@ -432,11 +474,4 @@ enum Told {
     IfAsked,
     /// The next host.
     Elsewhere,
-}
-
-fn delivered() -> Status {
-    Status::new(
-        crate::status::EnhancedStatusCode::success(0, 0),
-        "delivered",
-    )
 }

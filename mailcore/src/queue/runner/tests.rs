@@ -93,9 +93,9 @@ impl DeliveryAgent for Agent {
         for recipient in &job.recipients {
             outcomes.push(match recipient.address.domain().as_str() {
                 "bad.test" => Outcome::Failed(Failure {
-                    status: Status::permanent(1, 1, "no such user"),
                     remote: Some("mx.bad.test".parse().unwrap()),
                     reply_code: Some(550),
+                    ..Failure::local(Status::permanent(1, 1, "no such user"))
                 }),
                 "slow.test" => {
                     Outcome::Deferred(Failure::local(Status::transient(4, 1, "no answer")))
@@ -584,6 +584,13 @@ async fn at_a_deadline_mail_is_returned_or_its_sender_told_that_it_is_late() {
     assert_eq!(notices.len(), 2);
     assert_eq!(count("Action: failed\r\nStatus: 5.4.7\r\n"), 1);
     assert_eq!(count("Action: delayed\r\n"), 1);
+    let returned = notices.iter().find(|text| text.contains("5.4.7")).unwrap();
+    let words = returned.replace("\r\n ", " ");
+    assert!(words.contains("the last attempt: 4.4.1 no answer\r\n"));
+    // A minute before, and not when the notice was written.
+    let at = |field: &str| returned.split(field).nth(1).unwrap().get(17..25).unwrap();
+    let (date, attempt) = (at("\r\nDate: "), at("Last-Attempt-Date: "));
+    assert!(attempt < date, "{attempt} {date}");
     assert_eq!(bench.queue.ids(), [QueueId(2)]);
 }
 
