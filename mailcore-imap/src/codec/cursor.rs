@@ -272,11 +272,22 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// [`ParseError::MailboxName`] for a string that is no name.
     pub fn mailbox(&mut self) -> Parsed<MailboxName> {
+        self.mailbox_as_given().map(|(name, _)| name)
+    }
+
+    /// As [`Cursor::mailbox`], with the text the client gave when the name is
+    /// another (`inbox` for `INBOX`).
+    ///
+    /// # Errors
+    /// [`ParseError::MailboxName`].
+    pub fn mailbox_as_given(&mut self) -> Parsed<(MailboxName, Option<String>)> {
         let text = self.mailbox_text()?;
         // A trailing delimiter only declares that names below will follow
         // (RFC 3501 section 6.3.3).
         let name = text.strip_suffix('/').unwrap_or(&text);
-        MailboxName::parse(name).map_err(|_| ParseError::MailboxName)
+        let parsed = MailboxName::parse(name).map_err(|_| ParseError::MailboxName)?;
+        let given = (parsed.as_str() != name).then(|| name.to_owned());
+        Ok((parsed, given))
     }
 
     /// A mailbox name or reference as LIST takes it: decoded, not checked.

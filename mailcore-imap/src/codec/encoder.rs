@@ -134,7 +134,11 @@ impl<'a> Encoder<'a> {
 
     /// `mailbox`, in modified UTF-7 for a client that did not enable UTF-8.
     pub fn mailbox(&mut self, name: &MailboxName) -> &mut Self {
-        let text = name.as_str();
+        self.mailbox_text(name.as_str())
+    }
+
+    /// As [`Encoder::mailbox`], for a text that need be no name.
+    pub fn mailbox_text(&mut self, text: &str) -> &mut Self {
         let unchanged = text.bytes().all(|b| is_astring_char(b) && b != b'&');
         if unchanged || self.texts == TextForm::Utf8 {
             return self.astring(text.as_bytes());

@@ -1,7 +1,8 @@
-//! CREATE (RFC 3501 section 6.3.3).
+//! CREATE (RFC 9051 section 6.3.4, RFC 3501 section 6.3.3).
 
 use mailcore::mailbox::SpecialUse;
 
+use super::list::renamed;
 use super::{Started, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::session::{Answer, Context, Question};
@@ -12,7 +13,8 @@ use crate::wording::Status;
 /// (RFC 6154 section 3). A mailbox here has one use at most.
 pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     cursor.space()?;
-    let name = cursor.mailbox()?;
+    let (name, given) = cursor.mailbox_as_given()?;
+    let given = given.filter(|_| cx.revision().tells_oldname());
     let special_use = if cursor.eat(b' ') {
         Some(special_use(cursor)?)
     } else {
@@ -23,9 +25,17 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
         return Started::done(Status::no(ResponseCode::UseAttr, "Uses are not kept here"));
     }
     Started::ask(
-        Question::Create { name, special_use },
-        |_, answer| match answer {
-            Answer::Done => Status::ok("CREATE completed"),
+        Question::Create {
+            name: name.clone(),
+            special_use,
+        },
+        move |cx, answer| match answer {
+            Answer::Done => {
+                if given.is_some() {
+                    renamed::tell(cx, &name, given.as_deref());
+                }
+                Status::ok("CREATE completed")
+            }
             other => failure(&other),
         },
     )

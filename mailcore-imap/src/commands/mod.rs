@@ -22,6 +22,7 @@ mod list;
 mod login;
 mod logout;
 mod messages;
+mod my_rights;
 mod namespace;
 mod noop;
 mod rename;
@@ -243,6 +244,7 @@ static TABLE: &[Spec] = &[
     spec("LSUB", Legal::LoggedIn, QUIET, list::start_lsub),
     extension(Capability::Namespace, spec("NAMESPACE", Legal::LoggedIn, QUIET, namespace::start)),
     spec("STATUS", Legal::LoggedIn, QUIET, status::start),
+    extension(Capability::ListMyRights, spec("MYRIGHTS", Legal::LoggedIn, QUIET, my_rights::start)),
     spec("APPEND", Legal::LoggedIn, CHANGES, append::start),
     extension(Capability::Idle, spec("IDLE", Legal::LoggedIn, QUIET, idle::start)),
     spec("CHECK", Legal::Selected, CHANGES, noop::start),

@@ -3,6 +3,7 @@
 
 use mailcore::mailbox::MailboxName;
 
+use super::list::renamed;
 use super::{Started, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::render::message::write_flags_list;
@@ -23,7 +24,7 @@ pub(super) fn begin(
     access: Access,
 ) -> Result<Started, ParseError> {
     cursor.space()?;
-    let name = cursor.mailbox()?;
+    let (name, given) = cursor.mailbox_as_given()?;
     let condstore = parameters(cursor)?;
     cursor.end()?;
     if condstore {
@@ -41,7 +42,7 @@ pub(super) fn begin(
     };
     Started::ask(question, move |cx, answer| match answer {
         Answer::Opened(opened) => {
-            let code = select(cx, &name, &opened);
+            let code = select(cx, &name, given.as_deref(), &opened);
             match access {
                 Access::ReadWrite => Status::ok("SELECT completed").with(code),
                 Access::ReadOnly => Status::ok("EXAMINE completed").with(code),
@@ -66,7 +67,12 @@ fn parameters(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
 }
 
 /// Tells what is in the mailbox; the code says what may be done with it.
-fn select(cx: &mut Context, name: &MailboxName, opened: &Opened) -> ResponseCode {
+fn select(
+    cx: &mut Context,
+    name: &MailboxName,
+    given: Option<&str>,
+    opened: &Opened,
+) -> ResponseCode {
     let revision = cx.revision();
     let access = opened.access;
     let status = &opened.status;
@@ -107,11 +113,7 @@ fn select(cx: &mut Context, name: &MailboxName, opened: &Opened) -> ResponseCode
     };
     cx.out.untagged_ok(&modseq, "Highest ModSeq");
     if revision.lists_selected() {
-        cx.out
-            .encoder()
-            .raw("* LIST () \"/\" ")
-            .mailbox(name)
-            .crlf();
+        renamed::tell(cx, name, given);
     }
     cx.state.select(Some(selected));
     match access {

@@ -3,7 +3,7 @@
 use mailcore::mailbox::{MailboxName, MailboxStatus};
 
 use super::{Started, failure};
-use crate::codec::{Cursor, Encoder, ParseError};
+use crate::codec::{Cursor, ParseError};
 use crate::session::{Answer, Context, Question};
 use crate::types::StatusItem;
 use crate::wording::Status;
@@ -22,7 +22,7 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
         Question::Status(name.clone()),
         move |cx, answer| match answer {
             Answer::Status(status) => {
-                respond(&mut cx.out.encoder(), &name, &items, &status);
+                respond(cx, &name, &items, &status);
                 Status::ok("STATUS completed")
             }
             other => failure(&other),
@@ -48,11 +48,13 @@ pub(super) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, ParseErr
 
 /// `"STATUS" SP mailbox SP "(" [status-att-list] ")"`
 pub(super) fn respond(
-    out: &mut Encoder<'_>,
+    cx: &mut Context,
     name: &MailboxName,
     items: &[StatusItem],
     status: &MailboxStatus,
 ) {
+    let append_limit = cx.config.append_limit;
+    let mut out = cx.out.encoder();
     out.raw("* STATUS ").mailbox(name).raw(" (");
     for (i, item) in items.iter().enumerate() {
         out.raw(if i > 0 { " " } else { "" })
@@ -71,6 +73,8 @@ pub(super) fn respond(
             StatusItem::Deleted => u64::from(status.deleted),
             StatusItem::Size => status.size,
             StatusItem::HighestModSeq => status.highest_modseq.value(),
+            // One for all mailboxes (RFC 7889 section 2).
+            StatusItem::AppendLimit => append_limit,
             StatusItem::MailboxId => {
                 out.raw("(").display(status.id).raw(")");
                 continue;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mailcore::account::AccountId;
 use mailcore::event::{Recorder, SessionEvents};
-use mailcore::mailbox::{Flags, MailboxName, ModSeq, Uid, UidSet};
+use mailcore::mailbox::{Flags, MailboxName, ModSeq, Rights, Uid, UidSet};
 use mailcore::message::{ContentWriter, Message};
 use mailcore::net::{Host, Meter};
 use mailcore::seams::{
@@ -116,6 +116,12 @@ impl SessionHost {
             Question::Status(name) => {
                 let mailbox = storage.open(&account, &name).await?;
                 return Ok(Answer::Status(mailbox.status().await?));
+            }
+            Question::MyRights(name) => {
+                // Only its owner is shown a mailbox, and an owner may do all
+                // there is.
+                storage.open(&account, &name).await?;
+                return Ok(Answer::Rights(Rights::ALL));
             }
             Question::Open { name, access } => return self.open(&account, &name, access).await,
             Question::AppendBegin { to, size } => self.append_begin(&account, &to, size).await?,

@@ -11,6 +11,17 @@ use super::context::{Context, Transport};
 use super::state::State;
 use crate::types::Capability;
 
+/// What is told before all else.
+const FIRST: [Capability; 7] = [
+    Capability::Imap4Rev1,
+    Capability::Imap4Rev2,
+    Capability::LiteralPlus,
+    Capability::LiteralMinus,
+    Capability::SaslIr,
+    Capability::StartTls,
+    Capability::LoginDisabled,
+];
+
 /// Capabilities that no command of their own announces, in the order in which
 /// they are told.
 const WITHOUT_COMMAND: &[Capability] = &[
@@ -29,16 +40,8 @@ const WITHOUT_COMMAND: &[Capability] = &[
 
 /// What this server can do in this state (RFC 9051 section 6.1.1).
 pub(crate) fn capabilities(cx: &Context) -> Vec<Capability> {
-    let first = [
-        Capability::Imap4Rev1,
-        Capability::LiteralPlus,
-        Capability::LiteralMinus,
-        Capability::SaslIr,
-        Capability::StartTls,
-        Capability::LoginDisabled,
-    ];
     let mechanisms = Mechanism::ALL.map(|mechanism| Capability::Auth(mechanism.as_str()));
-    let all = first
+    let all = FIRST
         .into_iter()
         .chain(mechanisms)
         .chain(crate::commands::capabilities())
@@ -51,6 +54,7 @@ pub(crate) fn capabilities(cx: &Context) -> Vec<Capability> {
 /// served and its name can be enabled.
 pub(crate) fn is_announced(capability: Capability, cx: &Context) -> bool {
     let known = crate::commands::capabilities().any(|it| it == capability)
+        || FIRST.contains(&capability)
         || WITHOUT_COMMAND.contains(&capability);
     known && holds(capability, cx)
 }
@@ -69,6 +73,7 @@ fn holds(capability: Capability, cx: &Context) -> bool {
         Capability::Move => cx.abilities.atomic_move,
         Capability::SpecialUse | Capability::CreateSpecialUse => cx.abilities.special_use,
         Capability::CondStore | Capability::QResync => cx.abilities.mod_seq,
+        Capability::ListMyRights => cx.abilities.acl,
         Capability::ObjectId => cx.abilities.object_id,
         Capability::Replace => cx.abilities.replace,
         Capability::MultiAppend => cx.abilities.multi_append,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mailcore::account::Identity;
 use mailcore::mailbox::{
     Changes, FlagChange, Flags, MailboxEntry, MailboxName, MailboxStatus, MessageInfo, ModSeq,
-    SpecialUse, Uid, UidSet,
+    Rights, SpecialUse, Uid, UidSet,
 };
 use mailcore::message::Summary;
 use mailcore::seams::{Appended, AuthError, AuthRequest, CopyReceipt, StoreError, StoreReceipt};
@@ -49,6 +49,8 @@ pub enum Question {
     Unsubscribe(MailboxName),
     /// A mailbox's counters. Answer: [`Answer::Status`].
     Status(MailboxName),
+    /// What the account may do with a mailbox. Answer: [`Answer::Rights`].
+    MyRights(MailboxName),
     /// Open a mailbox and report its changes from then on. Answer:
     /// [`Answer::Opened`]; on failure none is open.
     Open {
@@ -152,6 +154,8 @@ pub enum Answer {
     Mailboxes(Vec<MailboxEntry>),
     /// Counters.
     Status(MailboxStatus),
+    /// Rights.
+    Rights(Rights),
     /// The mailbox is open.
     Opened(Box<Opened>),
     /// Changes.

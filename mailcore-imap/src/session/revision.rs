@@ -61,6 +61,18 @@ impl Revision {
         (self == Self::Rev2).then_some(SearchReturn::ALL)
     }
 
+    /// True when LIST calls what is not there `\NonExistent` unasked; before
+    /// RFC 5258 it was only `\Noselect`.
+    pub(crate) fn knows_nonexistent(self) -> bool {
+        self == Self::Rev2
+    }
+
+    /// True when a name that became another is told with OLDNAME (section
+    /// 6.3.9.7).
+    pub(crate) fn tells_oldname(self) -> bool {
+        self == Self::Rev2
+    }
+
     /// True when SELECT lists the mailbox (Appendix E, item 10).
     pub(crate) fn lists_selected(self) -> bool {
         self == Self::Rev2

@@ -4,7 +4,7 @@
 /// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN"
 /// ```
 /// with `DELETED` and `SIZE` of RFC 9051 section 6.3.11, `HIGHESTMODSEQ` of
-/// RFC 7162 and `MAILBOXID` of RFC 8474.
+/// RFC 7162, `MAILBOXID` of RFC 8474 and `APPENDLIMIT` of RFC 7889.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StatusItem {
@@ -26,11 +26,13 @@ pub enum StatusItem {
     HighestModSeq,
     /// `MAILBOXID`.
     MailboxId,
+    /// `APPENDLIMIT`: octets of a message that APPEND takes.
+    AppendLimit,
 }
 
 impl StatusItem {
     /// Every item.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Messages,
         Self::Recent,
         Self::UidNext,
@@ -40,6 +42,7 @@ impl StatusItem {
         Self::Size,
         Self::HighestModSeq,
         Self::MailboxId,
+        Self::AppendLimit,
     ];
 
     /// The name on the wire.
@@ -54,6 +57,7 @@ impl StatusItem {
             Self::Size => "SIZE",
             Self::HighestModSeq => "HIGHESTMODSEQ",
             Self::MailboxId => "MAILBOXID",
+            Self::AppendLimit => "APPENDLIMIT",
         }
     }
 

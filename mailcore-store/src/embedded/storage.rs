@@ -100,6 +100,7 @@ impl Storage for EmbeddedStore {
         abilities.thread_id = true;
         abilities.replace = true;
         abilities.watch_account = true;
+        abilities.acl = true;
         abilities
     }
 

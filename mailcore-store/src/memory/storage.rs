@@ -25,6 +25,7 @@ impl Storage for MemoryStore {
         abilities.thread_id = true;
         abilities.replace = true;
         abilities.watch_account = true;
+        abilities.acl = true;
         abilities
     }
 

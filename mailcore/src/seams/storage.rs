@@ -44,6 +44,8 @@ pub struct Abilities {
     pub replace: bool,
     /// [`Storage::watch_account`] reports changes (NOTIFY).
     pub watch_account: bool,
+    /// [`Storage::acl`] is there (LIST-MYRIGHTS).
+    pub acl: bool,
 }
 
 /// A store of mailboxes.

@@ -1,8 +1,9 @@
-//! LIST (RFC 3501 section 6.3.8, RFC 5258) and LSUB (RFC 3501 section 6.3.9),
-//! with CHILDREN (RFC 3348) and SPECIAL-USE (RFC 6154) attributes and STATUS
-//! (RFC 5819).
+//! LIST (RFC 9051 section 6.3.9, RFC 5258) and LSUB (RFC 3501 section 6.3.9),
+//! with CHILDREN (RFC 3348) and SPECIAL-USE (RFC 6154) attributes, STATUS
+//! (RFC 5819) and MYRIGHTS (RFC 8440).
 
 mod options;
+pub(super) mod renamed;
 mod select;
 
 use std::vec;
@@ -10,15 +11,20 @@ use std::vec;
 use mailcore::mailbox::MailboxName;
 
 use self::options::Options;
-use super::{Progress, Run, Started, failure, status};
+use super::{Progress, Run, Started, failure, my_rights, status};
 use crate::codec::{Cursor, ParseError};
-use crate::session::{Answer, Context, Question};
-use crate::types::{ListPattern, StatusItem};
+use crate::session::{Answer, Context, Question, is_announced};
+use crate::types::{Capability, ListPattern, StatusItem};
 use crate::wording::Status;
 
 pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
-    let options = options::parse(cursor)?;
-    if options.root && !options.extended {
+    let mut options = options::parse(cursor)?;
+    if options.returns.my_rights && !is_announced(Capability::ListMyRights, cx) {
+        return Err(ParseError::Expected("a return option"));
+    }
+    // To a client of the base protocol \NonExistent is no word.
+    options.extended |= cx.revision().knows_nonexistent();
+    if options.root {
         // The delimiter and the root of the reference are asked for.
         cx.out.untagged("LIST (\\Noselect) \"/\" \"\"");
         return Started::done(Status::ok("LIST completed"));
@@ -56,8 +62,8 @@ struct List {
     kind: Kind,
     asked: bool,
     lines: vec::IntoIter<Listed>,
-    /// The mailbox whose counters are awaited.
-    counting: Option<MailboxName>,
+    /// The mailbox told last, and what else is to be told of it.
+    asking: Option<(MailboxName, vec::IntoIter<Ask>)>,
 }
 
 /// One response.
@@ -67,6 +73,8 @@ struct Listed {
     attributes: Vec<&'static str>,
     /// It can be selected, so it has counters.
     selectable: bool,
+    /// It is what was asked for, not only above it.
+    selected: bool,
     /// Names below it are subscribed to and not listed themselves.
     child_info: bool,
 }
@@ -77,35 +85,62 @@ impl List {
             kind,
             asked: false,
             lines: Vec::new().into_iter(),
-            counting: None,
+            asking: None,
         }
     }
 
     /// Takes an answer; `Err` with one that ends the command.
     fn take(&mut self, cx: &mut Context, answer: Answer) -> Result<(), Answer> {
-        match (answer, self.counting.take(), &self.kind) {
+        match (answer, &self.asking, &self.kind) {
             (Answer::Mailboxes(entries), None, Kind::List(options)) => {
                 self.lines = select::list(&entries, options).into_iter();
             }
             (Answer::Mailboxes(entries), None, Kind::Lsub(pattern)) => {
                 self.lines = select::lsub(&entries, pattern).into_iter();
             }
-            (Answer::Status(counters), Some(name), Kind::List(options)) => {
-                let items = &options.returns.status;
-                status::respond(&mut cx.out.encoder(), &name, items, &counters);
+            (Answer::Status(counters), Some((name, _)), Kind::List(options)) => {
+                status::respond(cx, name, &options.returns.status, &counters);
             }
-            // A mailbox that went away meanwhile has no counters.
+            (Answer::Rights(rights), Some((name, _)), _) => {
+                my_rights::respond(&mut cx.out.encoder(), name, rights);
+            }
+            // A mailbox that went away meanwhile has neither.
             (Answer::Failed(_), Some(_), _) => {}
             (other, ..) => return Err(other),
         }
         Ok(())
     }
 
-    /// True when the mailbox's counters are asked for, too.
-    fn counts(&self, line: &Listed) -> bool {
-        matches!(&self.kind, Kind::List(options) if !options.returns.status.is_empty())
-            && line.selectable
+    /// What is told of a mailbox behind its line.
+    fn asks(&self, line: &Listed) -> Vec<Ask> {
+        let Kind::List(options) = &self.kind else {
+            return Vec::new();
+        };
+        let told = line.selectable && line.selected;
+        let status = (told && !options.returns.status.is_empty()).then_some(Ask::Status);
+        let rights = (told && options.returns.my_rights).then_some(Ask::MyRights);
+        status.into_iter().chain(rights).collect()
     }
+
+    /// The next question about the mailbox told last.
+    fn next_question(&mut self) -> Option<Question> {
+        let (name, asks) = self.asking.as_mut()?;
+        match asks.next() {
+            Some(Ask::Status) => Some(Question::Status(name.clone())),
+            Some(Ask::MyRights) => Some(Question::MyRights(name.clone())),
+            None => {
+                self.asking = None;
+                None
+            }
+        }
+    }
+}
+
+/// What a return option asks of each mailbox.
+#[derive(Debug, Clone, Copy)]
+enum Ask {
+    Status,
+    MyRights,
 }
 
 impl Run for List {
@@ -122,6 +157,9 @@ impl Run for List {
             Kind::List(_) => "LIST",
             Kind::Lsub(_) => "LSUB",
         };
+        if let Some(question) = self.next_question() {
+            return Progress::Ask(question);
+        }
         while let Some(line) = self.lines.next() {
             let mut out = cx.out.encoder();
             out.raw("* ").raw(word).raw(" (");
@@ -131,9 +169,12 @@ impl Run for List {
                 out.raw(" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
             }
             out.crlf();
-            if self.counts(&line) {
-                self.counting = Some(line.name.clone());
-                return Progress::Ask(Question::Status(line.name));
+            let asks = self.asks(&line);
+            if !asks.is_empty() {
+                self.asking = Some((line.name, asks.into_iter()));
+                if let Some(question) = self.next_question() {
+                    return Progress::Ask(question);
+                }
             }
             if cx.out.is_full() {
                 return Progress::Flush;

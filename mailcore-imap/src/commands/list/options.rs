@@ -12,7 +12,8 @@ const MAX: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Options {
     pub(super) patterns: Vec<ListPattern>,
-    /// The mailbox argument is empty: the delimiter is asked for.
+    /// The mailbox argument is empty, without options: the delimiter is asked
+    /// for (RFC 5258 section 3).
     pub(super) root: bool,
     /// Only these, when one is set.
     pub(super) select: Select,
@@ -34,6 +35,7 @@ pub(super) struct Select {
 #[derive(Debug, Default)]
 pub(super) struct Returns {
     pub(super) subscribed: bool,
+    pub(super) my_rights: bool,
     pub(super) status: Vec<StatusItem>,
 }
 
@@ -69,6 +71,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Options, ParseError> {
         options.returns = returns(cursor)?;
     }
     cursor.end()?;
+    options.root &= !options.extended;
     Ok(options)
 }
 
@@ -108,6 +111,7 @@ fn returns(cursor: &mut Cursor<'_>) -> Result<Returns, ParseError> {
         match cursor.atom()?.to_ascii_uppercase().as_str() {
             "SUBSCRIBED" => returns.subscribed = true,
             "CHILDREN" | "SPECIAL-USE" => {}
+            "MYRIGHTS" => returns.my_rights = true,
             "STATUS" => {
                 cursor.space()?;
                 returns.status = status::items(cursor)?;

@@ -11,20 +11,21 @@ use crate::types::ListPattern;
 /// Mailboxes, and names that are there only for the mailboxes below them.
 pub(super) fn list(entries: &[MailboxEntry], options: &Options) -> Vec<Listed> {
     let matches = |name: &str| options.patterns.iter().any(|it| it.matches(name));
-    let families = Families::new(entries);
+    let families = Families::new(entries, matches);
     let known: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let mut listed = Vec::new();
     for entry in entries.iter().filter(|entry| matches(entry.name.as_str())) {
         listed.extend(families.entry(entry, options));
     }
     if options.select.recursive && options.select.subscribed {
-        let strangers = families.subscribed.iter();
+        let strangers = families.hidden_subscribed.iter();
         let strangers = strangers.filter(|name| !known.contains(*name) && matches(name));
         listed.extend(strangers.filter_map(|name| {
             Some(Listed {
                 name: MailboxName::parse(name).ok()?,
                 attributes: vec!["\\NonExistent"],
                 selectable: false,
+                selected: false,
                 child_info: true,
             })
         }));
@@ -38,22 +39,27 @@ struct Families<'a> {
     existing: BTreeSet<&'a str>,
     /// ... which are subscribed to.
     subscribed: BTreeSet<&'a str>,
-    /// ... which have a use.
-    special: BTreeSet<&'a str>,
+    /// ... which are subscribed to and not listed themselves.
+    hidden_subscribed: BTreeSet<&'a str>,
+    /// ... which have a use and are not listed themselves.
+    hidden_special: BTreeSet<&'a str>,
 }
 
 impl<'a> Families<'a> {
-    fn new(entries: &'a [MailboxEntry]) -> Self {
-        let above = |take: fn(&MailboxEntry) -> bool| {
-            let entries = entries.iter().filter(move |entry| take(entry));
+    fn new(entries: &'a [MailboxEntry], listed: impl Fn(&str) -> bool) -> Self {
+        let above = |take: &dyn Fn(&MailboxEntry) -> bool| {
+            let entries = entries.iter().filter(|entry| take(entry));
             entries
                 .flat_map(|entry| ancestors(entry.name.as_str()))
                 .collect()
         };
         Self {
-            existing: above(|entry| entry.id.is_some()),
-            subscribed: above(|entry| entry.subscribed),
-            special: above(|entry| entry.special_use.is_some()),
+            existing: above(&|entry| entry.id.is_some()),
+            subscribed: above(&|entry| entry.subscribed),
+            hidden_subscribed: above(&|entry| entry.subscribed && !listed(entry.name.as_str())),
+            hidden_special: above(&|entry| {
+                entry.special_use.is_some() && !listed(entry.name.as_str())
+            }),
         }
     }
 
@@ -62,8 +68,16 @@ impl<'a> Families<'a> {
         let select = options.select;
         let itself = (!select.subscribed || entry.subscribed)
             && (!select.special_use || entry.special_use.is_some());
-        let child_info = select.recursive && select.subscribed && self.subscribed.contains(name);
-        let above_special = select.recursive && select.special_use && self.special.contains(name);
+        // One that is there only for what is below it is left out when that is
+        // listed anyway (RFC 9051 section 6.3.9.6).
+        let below = if itself {
+            &self.subscribed
+        } else {
+            &self.hidden_subscribed
+        };
+        let child_info = select.recursive && select.subscribed && below.contains(name);
+        let above_special =
+            select.recursive && select.special_use && self.hidden_special.contains(name);
         if !itself && !child_info && !above_special {
             return None;
         }
@@ -94,6 +108,7 @@ impl<'a> Families<'a> {
             name: entry.name.clone(),
             attributes,
             selectable,
+            selected: itself,
             child_info,
         })
     }
@@ -124,6 +139,7 @@ pub(super) fn lsub(entries: &[MailboxEntry], pattern: &ListPattern) -> Vec<Liste
                 vec!["\\Noselect"]
             },
             selectable: itself,
+            selected: itself,
             child_info: false,
         })
     });
