@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mailcore::access::TrustedHosts;
 use mailcore::intake::IntakePolicy;
 use mailcore::net::{HickoryResolver, ResolverError};
-use mailcore::queue::{QueueRunner, RunnerConfig, RunnerSeams};
+use mailcore::queue::{QueueRunner, RunnerSeams};
 use mailcore::route::{DirectoryRouter, SuppressionList};
 use mailcore::seams::{
     Authenticator, Directory, Journal, JournalRetention, OsEntropy, Resolver, State, SystemClock,
@@ -181,7 +181,7 @@ pub(crate) fn idle_queue(
         entropy: Arc::new(OsEntropy),
         agents: HashMap::new(),
     };
-    let mut settings = RunnerConfig::default();
+    let mut settings = config.runner.clone();
     settings.schedule = config.schedule.clone();
     settings.keep_delivered = config.keep_delivered;
     QueueRunner::new(config.hostname.clone(), seams, settings)
@@ -234,6 +234,7 @@ impl Wiring<'_> {
             .router(router)
             .retry_schedule(config.schedule.clone())
             .keep_delivered(config.keep_delivered)
+            .runner(config.runner.clone())
             .limits(config.limits.clone())
             .callout(config.callout.clone())
             .tls(self.tls);

@@ -57,6 +57,7 @@ impl Server {
             entropy: Arc::new(OsEntropy),
             schedule: RetrySchedule::default(),
             keep_delivered: None,
+            runner: RunnerConfig::default(),
             limits: Limits::default(),
             journal: None,
             follower: FollowerConfig::default(),
@@ -92,6 +93,7 @@ pub struct Builder {
     entropy: Arc<dyn Entropy>,
     schedule: RetrySchedule,
     keep_delivered: Option<Duration>,
+    runner: RunnerConfig,
     limits: Limits,
     journal: Option<Arc<dyn Journal>>,
     follower: FollowerConfig,
@@ -221,6 +223,16 @@ impl Builder {
     /// is over now and then: [`remove_outlived`](crate::queue::remove_outlived).
     pub fn keep_delivered(mut self, keep_for: Option<Duration>) -> Self {
         self.keep_delivered = keep_for;
+        self
+    }
+
+    /// How the queue works: what a destination is given, how much is in hand,
+    /// what notices are like. When mail is tried again and for how long copies
+    /// are kept is [`Builder::retry_schedule`]'s and
+    /// [`Builder::keep_delivered`]'s, deliveries at a time and the time to end
+    /// them are [`Limits`]', whatever is set here.
+    pub fn runner(mut self, config: RunnerConfig) -> Self {
+        self.runner = config;
         self
     }
 
@@ -557,7 +569,7 @@ impl Builder {
             keep_delivered: self.keep_delivered,
             max_jobs: self.limits.deliveries,
             drain_for: self.limits.drain,
-            ..RunnerConfig::default()
+            ..self.runner
         };
         Some(QueueRunner::new(parts.hostname.clone(), seams, config))
     }

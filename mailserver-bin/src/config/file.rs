@@ -148,6 +148,11 @@ impl<'a, 'f> Section<'a, 'f> {
         Some(sections)
     }
 
+    /// True when the table has the key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
     /// True when the table is in the file.
     pub(crate) fn is_present(&self) -> bool {
         self.table.is_some()

@@ -4,6 +4,7 @@
 //! Domains, accounts and aliases are not here: they live in the directory.
 
 mod callout;
+mod destinations;
 mod dns;
 mod file;
 mod forwarding;
@@ -24,7 +25,7 @@ use mailcore::account::Secret;
 use mailcore::address::Domain;
 use mailcore::intake::CalloutConfig;
 use mailcore::limits::Limits;
-use mailcore::queue::RetrySchedule;
+use mailcore::queue::{RetrySchedule, RunnerConfig};
 use mailcore_filter::AccessList;
 use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
@@ -68,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) schedule: RetrySchedule,
     /// How long copies of delivered mail are kept; `None` for not at all.
     pub(crate) keep_delivered: Option<Duration>,
+    /// The rest of how the queue works.
+    pub(crate) runner: RunnerConfig,
     /// Where all mail for others goes; `None` for their MX hosts.
     pub(crate) smart_host: Option<SmartHost>,
     pub(crate) outgoing: OutgoingConfig,

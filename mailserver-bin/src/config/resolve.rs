@@ -7,7 +7,7 @@ use mailcore::account::Secret;
 use mailcore::address::Domain;
 use mailcore::intake::CalloutConfig;
 use mailcore::limits::Limits;
-use mailcore::queue::RetrySchedule;
+use mailcore::queue::{RetrySchedule, RunnerConfig};
 use mailcore_filter::AccessList;
 use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
@@ -81,6 +81,7 @@ pub(super) fn defaults() -> Config {
         migration: Migration::Automatic,
         schedule: RetrySchedule::default(),
         keep_delivered: Some(queue::KEEP_DELIVERED),
+        runner: RunnerConfig::default(),
         smart_host: None,
         outgoing: OutgoingConfig::default(),
         forwarding: ForwardingConfig::default(),

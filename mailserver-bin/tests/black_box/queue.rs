@@ -18,7 +18,7 @@ fn relaying_to(next: SocketAddr) -> Home {
         "mailserver.toml",
         &format!(
             "[server]\nhostname = \"mail.sender.test\"\n\
-             [queue]\nretry = [\"1h\"]\n\
+             [queue]\nretry = [\"1h\"]\nnotices_from = \"bounces@sender.test\"\n\
              [queue.smart_host]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n"
         ),
     );
@@ -158,6 +158,10 @@ fn queued_mail_is_listed_held_tried_returned_and_deleted() {
     server.wait_for(&["filed", &format!("account={SENDER}")]);
     server.wait_for(&["delivered", &format!("to={SENDER}")]);
     emptied(&home);
+    let notices = home.ok(&["queue", "kept", "list", "--from", ""]);
+    let notice = notices.split_whitespace().next().unwrap();
+    let content = home.ok(&["queue", "kept", "content", notice]);
+    assert!(content.contains("<bounces@sender.test>\r\n"), "{content}");
 
     submit(&home, &server, "bob@elsewhere.test");
     server.wait_for(&["deferred", "to=bob@elsewhere.test"]);
