@@ -77,6 +77,7 @@ fn answer(question: Question) -> Answer {
             uids: UidSet::range(uid(1), uid(3)),
             recent_from: None,
             first_unseen: None,
+            resync: None,
         })),
         Question::Changes { .. } => Answer::News(Box::new(News {
             changes: Changes {

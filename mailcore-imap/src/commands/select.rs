@@ -39,6 +39,7 @@ pub(super) fn begin(
     let question = Question::Open {
         name: name.clone(),
         access,
+        known: None,
     };
     Started::ask(question, move |cx, answer| match answer {
         Answer::Opened(opened) => {

@@ -17,8 +17,9 @@ use mailcore::seams::{
 use mailcore::time::Timestamp;
 
 use super::PROTOCOL;
+use super::opening::Moment;
 use super::room::Room;
-use crate::session::{Access, Answer, News, Notice, Opened, Question, Session};
+use crate::session::{Access, Answer, Known, News, Notice, Opened, Question, Session};
 
 /// Knows who logged in, which mailbox is open, and what APPEND has brought so
 /// far.
@@ -123,7 +124,11 @@ impl SessionHost {
                 storage.open(&account, &name).await?;
                 return Ok(Answer::Rights(Rights::ALL));
             }
-            Question::Open { name, access } => return self.open(&account, &name, access).await,
+            Question::Open {
+                name,
+                access,
+                known,
+            } => return self.open(&account, &name, (access, known)).await,
             Question::AppendBegin { to, size } => self.append_begin(&account, &to, size).await?,
             Question::AppendOctets(octets) => self.append_octets(octets).await?,
             Question::AppendEnd {
@@ -142,7 +147,12 @@ impl SessionHost {
         Ok(Answer::Done)
     }
 
-    async fn open(&mut self, account: &AccountId, name: &MailboxName, access: Access) -> Answered {
+    async fn open(
+        &mut self,
+        account: &AccountId,
+        name: &MailboxName,
+        (access, known): (Access, Option<Known>),
+    ) -> Answered {
         self.open = None;
         let access = match self.storage.is_read_only() {
             true => Access::ReadOnly,
@@ -152,13 +162,17 @@ impl SessionHost {
         // Watching begins first: what happens while the rest is read is told
         // as a change.
         let watch = mailbox.watch();
-        let status = mailbox.status().await?;
-        let uids = mailbox.uids().await?;
-        let first_unseen = mailbox.first_unseen().await?;
+        // Claimed before the messages are listed: one that comes in between is
+        // recent in the session that claims next, at the latest this one again.
         let recent_from = match access {
             Access::ReadWrite => Some(mailbox.claim_recent().await?),
             Access::ReadOnly => None,
         };
+        let status = mailbox.status().await?;
+        let since = known
+            .filter(|known| known.uid_validity == status.uid_validity)
+            .map(|known| known.modseq);
+        let moment = Moment::read(&*mailbox, status, since).await?;
         self.open = Some(Open {
             mailbox,
             watch: Some(watch),
@@ -166,10 +180,11 @@ impl SessionHost {
         });
         Ok(Answer::Opened(Box::new(Opened {
             access,
-            status,
-            uids,
+            status: moment.status,
+            uids: moment.uids,
             recent_from,
-            first_unseen,
+            first_unseen: moment.first_unseen,
+            resync: moment.resync,
         })))
     }
 

@@ -5,6 +5,7 @@
 
 mod host;
 mod imap;
+mod opening;
 mod room;
 
 use std::sync::Arc;

@@ -21,7 +21,7 @@ use mailcore::wire::{Input, Machine, Step, TlsInfo};
 
 pub use config::{Config, Literals, PlaintextLogin};
 pub use context::{Peer, Transport};
-pub use question::{Access, Answer, News, Notice, Opened, Question};
+pub use question::{Access, Answer, Known, News, Notice, Opened, Question, Resync};
 
 pub(crate) use announce::is_announced;
 pub(crate) use context::Context;

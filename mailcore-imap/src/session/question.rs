@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mailcore::account::Identity;
 use mailcore::mailbox::{
     Changes, FlagChange, Flags, MailboxEntry, MailboxName, MailboxStatus, MessageInfo, ModSeq,
-    Rights, SpecialUse, Uid, UidSet,
+    Rights, SpecialUse, Uid, UidSet, UidValidity,
 };
 use mailcore::message::Summary;
 use mailcore::seams::{Appended, AuthError, AuthRequest, CopyReceipt, StoreError, StoreReceipt};
@@ -58,6 +58,8 @@ pub enum Question {
         name: MailboxName,
         /// What for.
         access: Access,
+        /// What the client knows of it, to be told what changed since.
+        known: Option<Known>,
     },
     /// Close the open mailbox. Answer: [`Answer::Done`].
     Close,
@@ -179,7 +181,16 @@ pub enum Answer {
     Appended(Appended),
 }
 
-/// A mailbox just opened.
+/// Up to where a client knows a mailbox (RFC 7162 section 3.2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The UIDVALIDITY it knows; with another one it knows nothing.
+    pub uid_validity: UidValidity,
+    /// What changed up to here is known.
+    pub modseq: ModSeq,
+}
+
+/// A mailbox just opened, all of it as of one moment.
 #[derive(Debug, Clone)]
 pub struct Opened {
     /// What it is open for: reading, if the store takes no changes, whatever was
@@ -193,6 +204,18 @@ pub struct Opened {
     pub recent_from: Option<Uid>,
     /// The first message without `\Seen`, when the store can tell.
     pub first_unseen: Option<Uid>,
+    /// What the client missed; `None` when it was not asked for, or not of
+    /// this UIDVALIDITY.
+    pub resync: Option<Resync>,
+}
+
+/// What happened in a mailbox since a client knew it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resync {
+    /// Messages that are new or changed.
+    pub changed: UidSet,
+    /// Messages that went away; `None` when the store no longer knows.
+    pub vanished: Option<UidSet>,
 }
 
 /// What changed in the open mailbox.
