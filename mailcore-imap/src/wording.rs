@@ -95,7 +95,7 @@ pub const BYE_FAILURES: &str = "Too many failed logins";
 /// A line or literal that can't be skipped.
 pub const BYE_TOO_LONG: &str = "Line or literal over the limit";
 /// The selected mailbox was deleted by another session.
-pub const BYE_MAILBOX_GONE: &str = "The selected mailbox was deleted";
+pub const MAILBOX_GONE: &str = "The selected mailbox was deleted";
 /// A continuation request's text.
 pub const CONTINUE: &str = "OK";
 /// IDLE's continuation request.

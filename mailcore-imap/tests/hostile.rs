@@ -108,6 +108,7 @@ fn answer(question: Question) -> Answer {
         Question::Store { uids, .. } => Answer::Stored(StoreReceipt {
             messages: present(&uids).into_iter().map(row).collect(),
             modified: UidSet::EMPTY,
+            ..StoreReceipt::default()
         }),
         Question::Copy { uids, .. } | Question::Move { uids, .. } => Answer::Copied(CopyReceipt {
             uid_validity: UidValidity::new(1).unwrap(),

@@ -158,6 +158,8 @@ impl Store {
         let StoreReceipt {
             messages: mut rows,
             modified,
+            modseq,
+            ..
         } = receipt;
         self.missing |= (rows.len() as u64) < self.asked;
         if !modified.is_empty() {
@@ -165,7 +167,12 @@ impl Store {
             self.modified = UidSet::from_ranges(self.modified.ranges().chain(modified.ranges()));
         }
         if let Some(selected) = cx.state.selected() {
-            selected.told(&rows);
+            selected.changed(modseq);
+            // Without the flags the client knows its own change, and nobody
+            // else's that came before.
+            if self.items.contains(&FetchItem::Flags) {
+                selected.told(&rows);
+            }
         }
         if !self.items.is_empty() {
             self.rows = rows.into_iter();

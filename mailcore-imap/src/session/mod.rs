@@ -31,7 +31,7 @@ pub(crate) use sync::{Expunges, Sync, SyncStep, write_counts};
 use crate::codec::Cursor;
 use crate::codec::framer::{Fault, Frame, Synchronising, tag_of};
 use crate::commands::{self, Done, Progress, Run, Started, SyncRule, Then};
-use crate::types::Tag;
+use crate::types::{ResponseCode, Tag};
 use crate::wording::{self, Condition, Status};
 
 /// One client's session.
@@ -125,7 +125,7 @@ impl Session {
     }
 
     fn greet(&mut self) {
-        let code = crate::types::ResponseCode::Capability(self.cx.capabilities());
+        let code = ResponseCode::Capability(self.cx.capabilities());
         let text = format!("{} {}", self.cx.config.hostname, wording::GREETING);
         self.cx.out.untagged_ok(&code, &text);
         self.deadline = Some(self.cx.now.after(self.cx.config.login_timeout));
@@ -134,7 +134,7 @@ impl Session {
     /// Takes the next command off the input, or waits for it.
     fn read(&mut self) -> Option<Step<Question>> {
         if self.mailbox_is_gone() {
-            return self.bye(wording::BYE_MAILBOX_GONE);
+            return self.leave_gone();
         }
         match self.cx.framer.next(&mut self.cx.input) {
             Frame::Incomplete if self.going_down => self.bye(wording::BYE_SHUTDOWN),
@@ -180,6 +180,23 @@ impl Session {
             .state
             .selected()
             .is_some_and(|selected| selected.gone)
+    }
+
+    /// The selected mailbox was deleted. A client that knows of CLOSED goes on
+    /// without a mailbox (RFC 9051 section 3), and so does one that deleted it
+    /// itself; any other would give commands to a mailbox that is not there
+    /// (RFC 2180 section 3.3).
+    fn leave_gone(&mut self) -> Option<Step<Question>> {
+        let selected = self.cx.state.selected();
+        let deletes = selected.is_some_and(|selected| selected.deletes);
+        if !deletes && !self.cx.revision().knows_closed() {
+            return self.bye(wording::MAILBOX_GONE);
+        }
+        self.cx
+            .out
+            .untagged_ok(&ResponseCode::Closed, wording::MAILBOX_GONE);
+        self.cx.state.select(None);
+        None
     }
 
     fn bye(&mut self, text: &str) -> Option<Step<Question>> {
@@ -264,7 +281,8 @@ impl Session {
                     return self.bye(wording::BYE_SHUTDOWN);
                 }
                 if self.mailbox_is_gone() {
-                    return self.bye(wording::BYE_MAILBOX_GONE);
+                    self.doing = Doing::Running(running);
+                    return self.leave_gone();
                 }
                 if let Some(patience) = patience {
                     self.deadline = Some(self.cx.now.after(patience));

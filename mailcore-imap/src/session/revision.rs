@@ -73,6 +73,12 @@ impl Revision {
         self == Self::Rev2
     }
 
+    /// True when a mailbox that goes away is told by CLOSED (section 3, the
+    /// state diagram): IMAP4rev1 has no way but BYE.
+    pub(crate) fn knows_closed(self) -> bool {
+        self == Self::Rev2
+    }
+
     /// True when SELECT lists the mailbox (Appendix E, item 10).
     pub(crate) fn lists_selected(self) -> bool {
         self == Self::Rev2

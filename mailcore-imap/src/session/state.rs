@@ -63,11 +63,16 @@ pub(crate) struct Selected {
     pub(crate) since: ModSeq,
     /// Something up to here happened.
     pub(crate) noticed: ModSeq,
-    /// Another session deleted it.
+    /// What happened after `since` and up to here this session did itself, and
+    /// the client knows it.
+    own_until: ModSeq,
+    /// It was deleted.
     pub(crate) gone: bool,
     /// What `$` stands for (RFC 5182); may name messages that are gone.
     pub(crate) saved: UidSet,
-    /// Changes by this session that the client was told in its own command.
+    /// This session deleted a mailbox, this one perhaps.
+    pub(crate) deletes: bool,
+    /// Changes after that which the client was told in its own command.
     own: Vec<(ModSeq, UidSet)>,
     known_keywords: BTreeSet<Keyword>,
 }
@@ -80,8 +85,10 @@ impl Selected {
             view,
             since,
             noticed: since,
+            own_until: since,
             gone: false,
             saved: UidSet::EMPTY,
+            deletes: false,
             own: Vec::new(),
             known_keywords: BTreeSet::new(),
         }
@@ -92,11 +99,30 @@ impl Selected {
         self.noticed > self.since
     }
 
-    /// Remembers that the client knows these rows, so that the changes that
+    /// Takes note that this session's own change took `modseq`. When nothing
+    /// else came before it, the client knows the mailbox up to there.
+    pub(crate) fn changed(&mut self, modseq: Option<ModSeq>) {
+        if modseq.is_some_and(|modseq| modseq == self.own_until.next()) {
+            self.own_until = self.own_until.next();
+        }
+    }
+
+    /// Takes own changes into the view when nothing else is known to have
+    /// happened; false when the store must be asked.
+    pub(crate) fn settle_own(&mut self) -> bool {
+        let settles = self.own_until > self.since && self.noticed <= self.own_until;
+        if settles {
+            self.caught_up(self.own_until);
+            self.forget_own();
+        }
+        settles
+    }
+
+    /// Remembers that the client was told these rows, so that the changes that
     /// made them are not told again.
     pub(crate) fn told(&mut self, rows: &[MessageInfo]) {
         let mut changed: Vec<(ModSeq, Vec<Uid>)> = Vec::new();
-        for row in rows.iter().filter(|row| row.modseq > self.since) {
+        for row in rows.iter().filter(|row| row.modseq > self.own_until) {
             let room = changed.len() < MAX_OWN;
             match changed
                 .iter_mut()
@@ -118,9 +144,11 @@ impl Selected {
 
     /// True when the client knows `row` from its own command.
     pub(crate) fn was_told(&self, row: &MessageInfo) -> bool {
-        self.own
-            .iter()
-            .any(|(modseq, uids)| *modseq == row.modseq && uids.contains(row.uid))
+        row.modseq <= self.own_until
+            || self
+                .own
+                .iter()
+                .any(|(modseq, uids)| *modseq == row.modseq && uids.contains(row.uid))
     }
 
     /// The view now holds everything up to `modseq`. When that is no further
@@ -132,6 +160,7 @@ impl Selected {
         } else {
             self.since = modseq;
             self.noticed = self.noticed.max(modseq);
+            self.own_until = self.own_until.max(modseq);
         }
     }
 

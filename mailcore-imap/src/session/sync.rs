@@ -79,12 +79,12 @@ impl Sync {
             }
             // Asked for again with the next notice or poll.
             Some(_) => selected.noticed = selected.since,
-            None if self.asks || selected.has_news() => {
-                self.asks = false;
-                let question = changes_since(selected, selected.since);
-                return SyncStep::Ask(question);
+            None => {
+                let settled = selected.settle_own();
+                if std::mem::take(&mut self.asks) && !settled || selected.has_news() {
+                    return SyncStep::Ask(changes_since(selected, selected.since));
+                }
             }
-            None => {}
         }
         self.tell(cx)
     }

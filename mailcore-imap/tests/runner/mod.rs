@@ -206,20 +206,30 @@ impl Play {
             config,
             transport: Transport::Plain,
             cut,
-            clients: vec![None, None],
+            clients: vec![None, None, None],
             blessed: String::new(),
         }
     }
 
     /// Sends `text` from a client; what every client was told since.
-    pub(crate) fn exchange(&mut self, index: usize, text: &str) -> [Vec<String>; 2] {
+    pub(crate) fn exchange(&mut self, index: usize, text: &str) -> [Vec<String>; 3] {
         self.send(index, text.as_bytes());
-        [0, 1].map(|index| {
+        [0, 1, 2].map(|index| {
             let client = self.clients[index].as_mut();
             client
                 .map(|client| std::iter::from_fn(|| client.line()).collect())
                 .unwrap_or_default()
         })
+    }
+
+    /// Drops a client's connection without a word.
+    pub(crate) fn hang_up(&mut self, index: usize) {
+        self.clients[index] = None;
+    }
+
+    /// What the clients work on.
+    pub(crate) fn store(&self) -> &MemoryStore {
+        &self.store
     }
 
     /// Plays `script`.

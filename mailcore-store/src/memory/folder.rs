@@ -282,8 +282,8 @@ impl Folder {
             }
         }
         let changed = changes.iter().map(|(uid, _)| *uid).collect();
-        if !changes.is_empty() {
-            let modseq = self.highest.next();
+        let modseq = (!changes.is_empty()).then(|| self.highest.next());
+        if let Some(modseq) = modseq {
             for (uid, flags) in changes {
                 self.set_flags(uid, flags, modseq);
             }
@@ -293,6 +293,7 @@ impl Folder {
         let receipt = StoreReceipt {
             messages: rows.map(|row| row.info.clone()).collect(),
             modified: modified.into_iter().collect(),
+            modseq,
         };
         Ok((receipt, changed))
     }

@@ -302,6 +302,9 @@ pub struct StoreReceipt {
     pub messages: Vec<MessageInfo>,
     /// Those left alone since they changed after `unchanged_since`.
     pub modified: UidSet,
+    /// The ModSeq that this change took and no other did; `None` when no flag
+    /// came out different, or from a store that does not tell.
+    pub modseq: Option<ModSeq>,
 }
 
 /// What COPY and MOVE did: pairs of UIDs, ascending (RFC 4315 section 3).

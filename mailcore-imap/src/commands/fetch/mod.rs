@@ -170,6 +170,7 @@ impl Fetch {
             }
             (Phase::Seen, Answer::Stored(receipt)) => {
                 if let Some(selected) = cx.state.selected() {
+                    selected.changed(receipt.modseq);
                     selected.told(&receipt.messages);
                 }
                 self.batch.merge_rows(receipt.messages);

@@ -236,6 +236,7 @@ impl Sequencer<'_> {
             return Err(StoreError::Limit("flags changed at once").into());
         }
         if !changed.is_empty() {
+            receipt.modseq = ModSeq::new(modseq);
             let uids: UidSet = changed
                 .iter()
                 .filter_map(|(uid, _)| Uid::new(*uid))
