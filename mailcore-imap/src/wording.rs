@@ -135,6 +135,12 @@ pub fn literal_too_big() -> Status {
     Status::no(ResponseCode::TooBig, "Literal too big")
 }
 
+/// A literal that LITERAL- does not let come without leave (RFC 7888 section 5).
+pub fn literal_unasked() -> Status {
+    Status::bad("A literal over 4096 octets waits for the server's leave")
+        .with(ResponseCode::TooBig)
+}
+
 /// No such command.
 pub fn unknown_command() -> Status {
     Status::bad("Unknown command")

@@ -104,6 +104,7 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
         return None;
     }
     let refusal = match &outcome {
+        Ok(_) if cx.must_synchronise(length, sync) => Some(wording::literal_unasked()),
         Ok(_) if length > cx.config.append_limit => Some(wording::literal_too_big()),
         Ok(_) if length == 0 => Some(Status::no(
             ResponseCode::Cannot,

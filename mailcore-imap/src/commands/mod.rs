@@ -32,6 +32,7 @@ mod starttls;
 mod status;
 mod store;
 mod subscribe;
+mod unauthenticate;
 
 use std::fmt;
 use std::time::Duration;
@@ -83,6 +84,8 @@ pub(crate) enum Then {
     /// Before it, rather: a failed login is answered late.
     Pause(Duration),
     StartTls,
+    /// The time to log in begins again.
+    LogInAgain,
     Close,
 }
 
@@ -233,6 +236,7 @@ static TABLE: &[Spec] = &[
     spec("LOGIN", Legal::NotAuthenticated, QUIET, login::start),
     spec("AUTHENTICATE", Legal::NotAuthenticated, QUIET, authenticate::start),
     extension(Capability::Enable, spec("ENABLE", Legal::LoggedIn, QUIET, enable::start)),
+    extension(Capability::Unauthenticate, spec("UNAUTHENTICATE", Legal::LoggedIn, NUMBERS_STAY, unauthenticate::start)),
     spec("SELECT", Legal::LoggedIn, NUMBERS_STAY, select::start),
     spec("EXAMINE", Legal::LoggedIn, NUMBERS_STAY, examine::start),
     spec("CREATE", Legal::LoggedIn, QUIET, create::start),

@@ -344,6 +344,11 @@ impl Host<Session> for SessionHost {
         if let Question::Authenticate(request) = question {
             return self.authenticate(request).await;
         }
+        if let Question::Unauthenticate = question {
+            self.events.logged_out();
+            (self.account, self.open, self.append) = (None, None, None);
+            return Answer::Done;
+        }
         self.on_account(question).await.unwrap_or_else(|error| {
             log(&error);
             Answer::Failed(error)

@@ -7,7 +7,7 @@ use mailcore::net::Service;
 use mailcore::server::{IntoService, Parts, StartError};
 
 use super::ImapServer;
-use crate::session::{Config, PlaintextLogin};
+use crate::session::{Config, Literals, PlaintextLogin};
 
 /// IMAP, to be given to a server's builder.
 ///
@@ -30,6 +30,13 @@ impl Imap {
     #[must_use]
     pub fn plaintext_login(mut self, policy: PlaintextLogin) -> Self {
         self.config.plaintext_login = policy;
+        self
+    }
+
+    /// Which literals may come without leave: of any size by default.
+    #[must_use]
+    pub fn literals(mut self, literals: Literals) -> Self {
+        self.config.literals = literals;
         self
     }
 

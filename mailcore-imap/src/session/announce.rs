@@ -68,6 +68,7 @@ fn holds(capability: Capability, cx: &Context) -> bool {
         Capability::LiteralMinus => cx.config.literals == Literals::Minus,
         Capability::SaslIr => before_login,
         Capability::StartTls => before_login && cx.peer.transport == Transport::PlainWithStartTls,
+        Capability::Unauthenticate => !before_login,
         Capability::Auth(_) => before_login && cx.takes_passwords(),
         Capability::LoginDisabled => before_login && !cx.takes_passwords(),
         Capability::Move => cx.abilities.atomic_move,

@@ -8,12 +8,12 @@ use mailcore::time::Monotonic;
 use mailcore::wire::Input;
 
 use super::announce;
-use super::config::{Config, PlaintextLogin};
+use super::config::{Config, Literals, PlaintextLogin};
 use super::output::Output;
 use super::revision::Revision;
 use super::state::State;
 use crate::codec::TextForm;
-use crate::codec::framer::{FrameLimits, Framer};
+use crate::codec::framer::{FrameLimits, Framer, Synchronising};
 use crate::types::{Capability, Enabled, Extension, FetchItem, Tag};
 
 /// Octets of input kept while a command runs: one line of the greatest length
@@ -21,6 +21,9 @@ use crate::types::{Capability, Enabled, Extension, FetchItem, Tag};
 const INPUT_AFTER_LOGIN: usize = FrameLimits::AFTER_LOGIN.line + 2;
 /// As above, before login.
 const INPUT_BEFORE_LOGIN: usize = FrameLimits::BEFORE_LOGIN.line + 2;
+
+/// Octets of a literal that LITERAL- lets come unasked for.
+const MAX_UNASKED: u64 = 4096;
 
 /// The connection's security.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,16 @@ impl Context {
         self.framer.set_limits(FrameLimits::AFTER_LOGIN);
     }
 
+    /// Makes everything but the transport as it was at the greeting
+    /// (RFC 8437 section 4.1).
+    pub(crate) fn unauthenticate(&mut self) {
+        self.state = State::NotAuthenticated { failures: 0 };
+        self.enabled = Enabled::default();
+        self.out.texts = self.texts();
+        self.input.set_limit(INPUT_BEFORE_LOGIN);
+        self.framer.set_limits(FrameLimits::BEFORE_LOGIN);
+    }
+
     /// What a change of flags is told with.
     pub(crate) fn change_items(&self) -> &'static [FetchItem] {
         match self.enabled.has(Extension::CondStore) {
@@ -118,6 +131,12 @@ impl Context {
     /// The revision that is spoken.
     pub(crate) fn revision(&self) -> Revision {
         Revision::of(self.enabled)
+    }
+
+    /// True when a literal came unasked for that should have waited for leave
+    /// (RFC 7888 section 5).
+    pub(crate) fn must_synchronise(&self, length: u64, sync: Synchronising) -> bool {
+        sync == Synchronising::No && self.config.literals == Literals::Minus && length > MAX_UNASKED
     }
 
     /// True when a password may be sent over this connection.

@@ -214,7 +214,8 @@ impl Session {
             self.started(tag, SyncRule::append(), started);
             return None;
         }
-        if self.cx.framer.fits(length) {
+        let unasked = self.cx.must_synchronise(length, sync);
+        if self.cx.framer.fits(length) && !unasked {
             self.cx.framer.collect();
             if sync == Synchronising::Yes {
                 self.cx.out.continuation(wording::CONTINUE);
@@ -223,7 +224,11 @@ impl Session {
         }
         let tag = self.cx.framer.pending_tag();
         self.cx.framer.refuse();
-        self.complete(tag.as_ref(), wording::literal_too_big().into());
+        let refusal = match unasked {
+            true => wording::literal_unasked(),
+            false => wording::literal_too_big(),
+        };
+        self.complete(tag.as_ref(), refusal.into());
         // Before login a client that announces too much is not one to wait for;
         // without synchronising its octets are on their way already.
         let hostile = matches!(self.cx.state, State::NotAuthenticated { .. });
@@ -356,6 +361,9 @@ impl Session {
                 {
                     self.bye(wording::BYE_FAILURES);
                 }
+            }
+            Then::LogInAgain => {
+                self.deadline = Some(self.cx.now.after(self.cx.config.login_timeout));
             }
             Then::StartTls => self.doing = Doing::Upgrading,
             Then::Close => self.ended = Ended::Yes,

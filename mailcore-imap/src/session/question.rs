@@ -25,6 +25,9 @@ pub enum Question {
     /// Check a login. Answer: [`Answer::Identity`]; when it is `Ok`, later
     /// questions are about that account.
     Authenticate(AuthRequest),
+    /// Forget who logged in, and whatever was opened or begun. Answer:
+    /// [`Answer::Done`], always.
+    Unauthenticate,
     /// Every mailbox and subscription. Answer: [`Answer::Mailboxes`].
     Mailboxes,
     /// Make a mailbox. Answer: [`Answer::Done`].

@@ -5,6 +5,7 @@
 //! ! message INBOX \Seen     the lines `M:` that follow become a message there
 //! ! tls | ! starttls        how every connection comes; in clear otherwise
 //! ! refuse-plaintext        no passwords in clear
+//! ! literal-minus           literals of 4096 octets at most come unasked for
 //! ! advance 31m             moves time
 //! ! quota 1000 5            octets and messages that alice may have; or `none`
 //! ! disk-full               the store has no room for mail from now on
@@ -37,7 +38,7 @@ use mailcore::seams::{
 use mailcore::testing::{SeededEntropy, VirtualClock};
 use mailcore::wire::{Machine, Step, TlsInfo};
 use mailcore_imap::server::SessionHost;
-use mailcore_imap::session::{Config, Peer, PlaintextLogin, Session, Transport};
+use mailcore_imap::session::{Config, Literals, Peer, PlaintextLogin, Session, Transport};
 use mailcore_store::memory::MemoryStore;
 
 /// How a client's octets arrive.
@@ -436,6 +437,7 @@ impl Play {
         match text.split(' ').collect::<Vec<_>>().as_slice() {
             ["tls"] => self.transport = Transport::Tls,
             ["starttls"] => self.transport = Transport::PlainWithStartTls,
+            ["literal-minus"] => self.config.literals = Literals::Minus,
             ["refuse-plaintext"] => self.config.plaintext_login = PlaintextLogin::WithinTls,
             ["advance", minutes] => {
                 let minutes: u64 = minutes.trim_end_matches('m').parse().unwrap();

@@ -78,7 +78,9 @@ impl SessionEvents {
         }
     }
 
-    fn logged_out(&mut self) {
+    /// The session of whoever logged in is over, though the connection may not
+    /// be. Dropping this says so, too.
+    pub fn logged_out(&mut self) {
         let Some(login) = self.open.take() else {
             return;
         };
