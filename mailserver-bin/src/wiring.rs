@@ -14,7 +14,6 @@ use mailcore::seams::{
     Trust,
 };
 use mailcore::server::{Builder, Server, Stores};
-use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
 use mailcore_smtp::client::TlsReport;
 use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
@@ -331,11 +330,15 @@ fn listen(builder: Builder, config: &Config, listener: &Listener, pop3: &Pop3) -
         Protocol::Submission => at(builder, address, tls, smtp(Smtp::submission())),
         Protocol::Lmtp => at(builder, address, tls, Smtp::lmtp()),
         Protocol::Imap if anywhere => {
-            let imap =
-                Imap::new().plaintext_login(mailcore_imap::session::PlaintextLogin::Anywhere);
-            at(builder, address, tls, imap)
+            let policy = mailcore_imap::session::PlaintextLogin::Anywhere;
+            at(
+                builder,
+                address,
+                tls,
+                config.imap.clone().plaintext_login(policy),
+            )
         }
-        Protocol::Imap => at(builder, address, tls, Imap::new()),
+        Protocol::Imap => at(builder, address, tls, config.imap.clone()),
         Protocol::Pop3 if anywhere => {
             let policy = mailcore_pop3::session::PlaintextLogin::Anywhere;
             at(builder, address, tls, pop3.clone().plaintext_login(policy))

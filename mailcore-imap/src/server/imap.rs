@@ -40,6 +40,13 @@ impl Imap {
         self
     }
 
+    /// Ranges of UIDs that a search's result may have to be kept for `$`.
+    #[must_use]
+    pub fn max_saved_ranges(mut self, ranges: usize) -> Self {
+        self.config.max_saved_ranges = ranges;
+        self
+    }
+
     /// Time without a command until a connection is closed; not under the 30
     /// minutes that RFC 9051 section 5.4 asks for.
     #[must_use]

@@ -8,6 +8,7 @@ mod destinations;
 mod dns;
 mod file;
 mod forwarding;
+mod imap;
 mod journal;
 mod outgoing;
 mod outgoing_tls;
@@ -27,6 +28,7 @@ use mailcore::intake::CalloutConfig;
 use mailcore::limits::Limits;
 use mailcore::queue::{RetrySchedule, RunnerConfig};
 use mailcore_filter::AccessList;
+use mailcore_imap::server::Imap;
 use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
 use thiserror::Error;
@@ -79,6 +81,8 @@ pub(crate) struct Config {
     pub(crate) outgoing_tls: OutgoingTls,
     pub(crate) limits: Limits,
     pub(crate) smtp: SmtpSettings,
+    /// What every IMAP listener serves, but for its own keys.
+    pub(crate) imap: Imap,
     /// How hosts are asked for recipients, where a domain's rules say so.
     pub(crate) callout: CalloutConfig,
     /// Who is let in and who is not, before anything else is asked.

@@ -9,6 +9,7 @@ use mailcore::intake::CalloutConfig;
 use mailcore::limits::Limits;
 use mailcore::queue::{RetrySchedule, RunnerConfig};
 use mailcore_filter::AccessList;
+use mailcore_imap::server::Imap;
 use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
 
@@ -19,7 +20,9 @@ use super::{
     OutgoingTls, Peers, PlaintextLogin, Protocol, Retention, SmartHost, SmtpSettings, StoreKind,
     TlsFiles, TlsMode,
 };
-use super::{callout, dns, forwarding, journal, outgoing, outgoing_tls, queue, schedule, smtp};
+use super::{
+    callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, queue, schedule, smtp,
+};
 
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
@@ -89,6 +92,7 @@ pub(super) fn defaults() -> Config {
         outgoing_tls: OutgoingTls::default(),
         limits: Limits::default(),
         smtp: SmtpSettings::default(),
+        imap: Imap::default(),
         callout: CalloutConfig::default(),
         access_list: None,
         housekeeping: schedule::defaults(),
@@ -143,6 +147,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     schedule::schedule(&root, &mut config.housekeeping);
     schedule::retention(&root, &mut config.retention);
     smtp::smtp(&root, &mut config.smtp);
+    imap::imap(&root, &mut config.imap);
     callout::callout(&root, &mut config.callout);
     journal::journal(&root, folder, &mut config.journal);
     let store = root.section("store", "[store]");

@@ -1,0 +1,48 @@
+//! `[imap]`: what a session may ask of the server.
+
+use mailcore_imap::server::Imap;
+use mailcore_imap::session::Literals;
+
+use super::file::Section;
+
+const LITERALS: [(&str, Literals); 2] = [("any", Literals::Plus), ("small", Literals::Minus)];
+
+/// Reads the table; every default is the library's.
+pub(super) fn imap(root: &Section<'_, '_>, settings: &mut Imap) {
+    let section = root.section("imap", "[imap]");
+    let mut imap = settings.clone();
+    if let Some(text) = section.string("literals") {
+        imap = imap.literals(
+            section
+                .word("literals", text, &LITERALS)
+                .unwrap_or_default(),
+        );
+    }
+    if let Some(ranges) = section.count("saved_search") {
+        imap = imap.max_saved_ranges(ranges);
+    }
+    section.finish();
+    *settings = imap;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::resolve::resolve;
+
+    const SERVER: &str = "[server]\nhostname = \"mail.example.com\"\n";
+
+    #[test]
+    fn what_a_session_may_ask_is_read_and_checked() {
+        let path = Path::new("mailserver.toml");
+        let good = format!("{SERVER}[imap]\nliterals = \"small\"\nsaved_search = 10\n");
+        assert!(resolve(path, &good).is_ok());
+        let bad = format!("{SERVER}[imap]\nliterals = \"none\"\nsaved = 1\n");
+        let problems = resolve(path, &bad).unwrap_err().to_string();
+        assert!(
+            problems.contains(":4: ") && problems.contains(":5: "),
+            "{problems}"
+        );
+    }
+}
