@@ -1,5 +1,5 @@
 //! IMAP for mailcore: a sans-IO session machine and the server around it
-//! (RFC 3501; RFC 9051 where both hold).
+//! (RFC 3501, and RFC 9051 for clients that enable it).
 //!
 //! ```text
 //! octets ─► wire::Input ─► session::Session ─► octets
@@ -32,11 +32,9 @@
 //! assert!(matches!(session.step(Monotonic::default()), Step::Ask(_)));
 //! ```
 //!
-//! Spoken: RFC 3501, 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN),
-//! 3691 (UNSELECT), 4315 (UIDPLUS), 4959 (SASL-IR), 5161 (ENABLE), 5258
-//! (LIST-EXTENDED), 5530 (response codes), 5819 (LIST-STATUS), 6154 (SPECIAL-USE,
-//! CREATE-SPECIAL-USE), 6851 (MOVE), 7162 (CONDSTORE), 7888 (LITERAL+), 7889
-//! (APPENDLIMIT), 8438 (STATUS=SIZE).
+//! What is announced is derived from the store's abilities and the
+//! configuration; `docs/rfc.md` lists every extension with the transcript that
+//! shows it.
 
 pub mod codec;
 mod commands;
