@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mailcore::message::{Content, Message};
 use mailcore::queue::{EntryStateKind, QueueEntry, QueueId, decode_entry, decode_progress};
-use mailcore::seams::{Lease, Spool, SpoolCounts, SpoolQuery, SpoolSummary, StoreError};
+use mailcore::seams::{
+    Lease, LeaseLimit, Spool, SpoolCounts, SpoolQuery, SpoolSummary, StoreError,
+};
 use mailcore::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -25,7 +27,7 @@ impl Spool for EmbeddedStore {
     async fn lease(
         &self,
         now: Timestamp,
-        limit: usize,
+        limit: LeaseLimit,
         lease_for: Duration,
     ) -> Result<Vec<(Arc<QueueEntry>, Lease)>, StoreError> {
         // What can't be taken from the queue would be sent again and again.
@@ -118,7 +120,8 @@ impl Spool for EmbeddedStore {
 
     async fn outlived(&self, now: Timestamp, limit: usize) -> Result<Vec<QueueId>, StoreError> {
         let over = self.shared.read(move |conn, _| {
-            let of = |state, limit| spool::due(conn, state, (now, limit), &|_| false);
+            let of =
+                |state, limit| spool::due(conn, state, (now, LeaseLimit::all(limit)), &|_| false);
             let mut over = of(EntryStateKind::Kept, limit)?;
             over.append(&mut of(EntryStateKind::Bad, limit - over.len().min(limit))?);
             Ok(over)

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use mailcore::batch::{AfterUpdate, SpoolChange};
 use mailcore::queue::{EntryStateKind, QueueEntry, QueueId, Urgency};
 use mailcore::seams::{
-    Lease, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary, StoreError,
+    Lease, LeaseLimit, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary, StoreError,
 };
 use mailcore::time::Timestamp;
 use tokio::sync::watch;
@@ -134,21 +134,22 @@ impl SpoolTable {
     fn lease(
         &mut self,
         now: Timestamp,
-        limit: usize,
+        limit: LeaseLimit,
         lease_for: Duration,
     ) -> Vec<(Arc<QueueEntry>, Lease)> {
         self.leases.retain(|_, (_, until)| *until > now);
-        let mut free: Vec<(i64, QueueId)> = Vec::new();
+        let mut free: Vec<(i64, QueueId, Urgency)> = Vec::new();
         for (urgency, due) in &self.due {
             let due = due.iter().take_while(|(at, _)| *at <= now);
             let due = due.filter(|(_, id)| !self.leases.contains_key(id));
-            let ranked = due.map(|(at, id)| (urgency.rank(*at), *id));
-            free.extend(ranked.take(limit));
+            let ranked = due.map(|(at, id)| (urgency.rank(*at), *id, *urgency));
+            free.extend(ranked.take(limit.of(*urgency)));
         }
         free.sort_unstable();
-        free.truncate(limit);
-        let mut leased = Vec::with_capacity(free.len());
-        for (_, id) in free {
+        let ranked = free.into_iter().map(|(_, id, urgency)| (urgency, id));
+        let taken = limit.take(ranked.collect());
+        let mut leased = Vec::with_capacity(taken.len());
+        for id in taken {
             if let Some(held) = self.entries.get(&id) {
                 self.last_lease += 1;
                 let lease = Lease(self.last_lease);
@@ -203,7 +204,7 @@ impl Spool for MemoryStore {
     async fn lease(
         &self,
         now: Timestamp,
-        limit: usize,
+        limit: LeaseLimit,
         lease_for: Duration,
     ) -> Result<Vec<(Arc<QueueEntry>, Lease)>, StoreError> {
         Ok(self

@@ -221,6 +221,11 @@ impl Urgency {
         Self(priority.value() * 2 + i8::from(attempts == 0))
     }
 
+    /// True before the first attempt.
+    pub const fn is_first(self) -> bool {
+        self.0.rem_euclid(2) == 1
+    }
+
     /// The number in which stores keep it; the greater goes first.
     pub const fn number(self) -> i8 {
         self.0
@@ -234,7 +239,7 @@ impl Urgency {
     /// The place among those that are due: the least goes first. The more urgent
     /// passes the less urgent, but not one that has been due much longer.
     pub fn rank(self, due: Timestamp) -> i64 {
-        let first = i64::from(self.0.rem_euclid(2)) * FIRST_AHEAD_MS;
+        let first = i64::from(self.is_first()) * FIRST_AHEAD_MS;
         let ahead = i64::from(self.0.div_euclid(2)) * PRIORITY_STEP_MS;
         due.millis().saturating_sub(ahead.saturating_add(first))
     }

@@ -13,6 +13,7 @@ mod deadline;
 mod destination;
 mod destinations;
 mod expand;
+mod gather;
 mod held;
 mod jolt;
 mod kept;
@@ -20,6 +21,7 @@ mod line;
 mod notes;
 mod operate;
 mod settle;
+mod share;
 mod slots;
 mod start;
 mod tell;
@@ -37,13 +39,14 @@ use tokio::task::JoinSet;
 use crate::address::Domain;
 use crate::batch::{Batch, Precondition};
 use crate::queue::{QueueEntry, QueueId};
-use crate::seams::{CommitError, Lease, StoreError};
+use crate::seams::{CommitError, Lease, LeaseLimit, StoreError};
 use crate::time::Timestamp;
 
-use destination::{PutOff, part_of};
 use destinations::Destinations;
+use gather::Gathered;
 use held::{Active, LeaseCell, Load};
 use jolt::Pace;
+use share::RetryShare;
 use slots::Slots;
 
 pub use config::{RunnerConfig, RunnerSeams};
@@ -57,12 +60,12 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 const COMPARED: Duration = Duration::from_secs(60);
 /// Wait before an entry is asked for again that is due and was not given.
 const DUE_PAUSE: Duration = Duration::from_secs(1);
+/// The same for retries that leave room to fresh mail.
+const TURN_PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait between two tries to settle an entry.
 const MAX_SETTLE_PAUSE: Duration = Duration::from_secs(60);
-/// How long a retry waits at least that finds no room.
-const RETRY_PAUSE: Duration = Duration::from_secs(60);
-/// Over what time such retries are spread.
-const RETRY_SPREAD: Duration = Duration::from_secs(5 * 60);
+/// Of the entries held, one in so many may be a retry.
+const RETRY_SHARE: usize = 4;
 /// Share of a lease that an attempt may use; the rest is for settling.
 const ATTEMPT_SHARE: f64 = 0.75;
 
@@ -79,6 +82,7 @@ pub struct QueueRunner {
     slots: Arc<Slots>,
     destinations: Arc<Destinations>,
     load: Load,
+    gathered: Gathered,
     /// Told when a lease has to be taken anew.
     lapsed: Notify,
     /// Entries worked on. Held across leasing and across an operator's change,
@@ -98,6 +102,7 @@ impl QueueRunner {
                 Arc::clone(&seams.entropy),
             ),
             load: Load::default(),
+            gathered: Gathered::default(),
             lapsed: Notify::new(),
             seams,
             config,
@@ -137,6 +142,7 @@ impl QueueRunner {
         let mut pace = Pace::new(clock.now(), clock.monotonic());
         // The clock may have been set back while the server was down.
         let mut false_waits = true;
+        let mut share = RetryShare::new(clock.monotonic());
         loop {
             changes.borrow_and_update();
             false_waits |= pace.went_back(clock.now(), clock.monotonic());
@@ -147,7 +153,7 @@ impl QueueRunner {
                 }
             }
             let compare_at = clock.monotonic().after(COMPARED);
-            let wake_at = match self.take_due(tasks).await {
+            let wake_at = match self.take_due(tasks, &mut share).await {
                 Ok(wake_at) => wake_at,
                 Err(error) => {
                     tracing::error!(%error, "the queue can't be read");
@@ -182,23 +188,44 @@ impl QueueRunner {
         most.saturating_sub(tasks.held.len())
     }
 
+    /// How many of them may have been tried before. The rest is kept for mail
+    /// that comes for the first time, however many retries are due.
+    fn room_for_retries(&self, tasks: &Tasks) -> usize {
+        let most = self.most_retries().saturating_add(self.load.lapsed());
+        most.saturating_sub(tasks.retries())
+    }
+
+    fn most_retries(&self) -> usize {
+        (self.config.max_leased / RETRY_SHARE).max(1)
+    }
+
     /// Leases what is due and starts on it; returns when the next falls due.
     async fn take_due(
         self: &Arc<Self>,
         tasks: &mut Tasks,
+        share: &mut RetryShare,
     ) -> Result<Option<Timestamp>, StoreError> {
         loop {
+            let clock = &self.seams.clock;
             let room = self.room(tasks);
             if room == 0 {
                 return Ok(None);
             }
-            let now = self.seams.clock.now();
+            let in_turn = share.most(clock.monotonic());
+            let limit = LeaseLimit {
+                all: room,
+                retries: self.room_for_retries(tasks).min(in_turn.unwrap_or(room)),
+            };
+            let now = clock.now();
             let mut active = self.active.lock().await;
             let leased = self
                 .seams
                 .spool
-                .lease(now, room, self.config.lease_for)
+                .lease(now, limit, self.config.lease_for)
                 .await?;
+            let retries = leased.iter().filter(|(it, _)| it.progress.attempts > 0);
+            let retries = retries.count();
+            share.begun(leased.len() - retries, retries);
             let mut taken = Vec::with_capacity(leased.len());
             for (entry, lease) in leased {
                 // An entry may be given out twice when a clock jumps; the attempt
@@ -211,16 +238,24 @@ impl QueueRunner {
             if taken.is_empty() {
                 let next = self.seams.spool.next_due().await?;
                 // What is due and yet not to be had must not keep a core busy.
-                let next = next.map(|at| if at > now { at } else { now.after(DUE_PAUSE) });
+                let pause = match in_turn {
+                    Some(0) => TURN_PAUSE,
+                    _ => DUE_PAUSE,
+                };
+                let next = next.map(|at| if at > now { at } else { now.after(pause) });
                 return Ok(next.into_iter().chain(tasks.lost_until(now)).min());
             }
             for (entry, lease) in taken {
-                let (id, cell) = (entry.id, lease.clone());
+                let held = HeldEntry {
+                    id: entry.id,
+                    lease: lease.clone(),
+                    tried: entry.progress.attempts > 0,
+                };
                 let runner = self.clone();
                 let handle = tasks
                     .set
                     .spawn(async move { runner.work_on(entry, lease).await });
-                tasks.held.insert(handle.id(), (id, cell));
+                tasks.held.insert(handle.id(), held);
             }
         }
     }
@@ -240,8 +275,12 @@ impl QueueRunner {
             .monotonic()
             .after(self.config.lease_for.mul_f64(ATTEMPT_SHARE));
         let round = self.clone().attempt(&entry, &lease, deadline).await;
+        let only_put_off = round.is_only_put_off();
         let batch = self.settlement(&entry, round).await;
-        self.commit_held(entry.id, &lease, batch).await
+        match only_put_off && batch.events.is_empty() {
+            true => self.commit_put_off(entry.id, &lease, batch).await,
+            false => self.commit_held(entry.id, &lease, batch).await,
+        }
     }
 
     /// Commits what an attempt changes, however long the store refuses: what is
@@ -277,40 +316,21 @@ impl QueueRunner {
         }
     }
 
-    /// Entries worked on.
-    fn held(&self) -> usize {
-        self.load.all()
-    }
-
-    /// Of a crowd of retries, those above three quarters of what is held wait
-    /// outside: what comes for the first time must find room.
-    fn retries_in_turn(&self) -> Result<(), PutOff> {
-        if self.load.retries() <= self.config.max_leased * 3 / 4 {
-            return Ok(());
-        }
-        let spread = part_of(RETRY_SPREAD, self.seams.entropy.random_u64());
-        let until = self.seams.clock.monotonic().after(RETRY_PAUSE + spread);
-        Err(PutOff {
-            until,
-            failure: None,
-        })
-    }
-
     async fn forget(&self, tasks: &mut Tasks, ended: Option<Ended>) {
         let (task, settled) = match ended {
             Some(Ok((task, settled))) => (task, Some(settled)),
             Some(Err(error)) => (error.id(), None),
             None => return,
         };
-        let Some((id, cell)) = tasks.held.remove(&task) else {
+        let Some(HeldEntry { id, lease, .. }) = tasks.held.remove(&task) else {
             return;
         };
         let mut active = self.active.lock().await;
         active.remove(&id);
         // An entry that was due again as it was settled may have been given out
         // before its attempt was known to be over: nobody works under that lease.
-        if settled.is_some_and(|settled| settled != cell.lease())
-            && let Err(error) = self.seams.spool.release(id, cell.lease()).await
+        if settled.is_some_and(|settled| settled != lease.lease())
+            && let Err(error) = self.seams.spool.release(id, lease.lease()).await
         {
             tracing::warn!(%id, %error, "a lease can't be given back; it ends by itself");
         }
@@ -319,7 +339,7 @@ impl QueueRunner {
             return;
         }
         tracing::error!(%id, "an attempt ended by a panic");
-        if let Err(error) = self.count_broken(id, cell.lease()).await {
+        if let Err(error) = self.count_broken(id, lease.lease()).await {
             tracing::error!(%id, %error, "that can't be written down; the entry waits for its lease to end");
             let until = self.seams.clock.now().after(self.config.lease_for);
             tasks.lost.push(until);
@@ -338,7 +358,7 @@ impl QueueRunner {
         }
         tasks.set.shutdown().await;
         let mut active = self.active.lock().await;
-        for (id, lease) in tasks.held.into_values() {
+        for HeldEntry { id, lease, .. } in tasks.held.into_values() {
             active.remove(&id);
             if let Err(error) = self.seams.spool.release(id, lease.lease()).await {
                 tracing::warn!(%id, %error, "a lease can't be given back; it ends by itself");
@@ -353,12 +373,23 @@ type Ended = Result<(tokio::task::Id, Lease), tokio::task::JoinError>;
 #[derive(Default)]
 struct Tasks {
     set: JoinSet<Lease>,
-    held: HashMap<tokio::task::Id, (QueueId, LeaseCell)>,
+    held: HashMap<tokio::task::Id, HeldEntry>,
     /// When leases end that nobody works under any more.
     lost: Vec<Timestamp>,
 }
 
+/// An entry that an attempt runs for.
+struct HeldEntry {
+    id: QueueId,
+    lease: LeaseCell,
+    tried: bool,
+}
+
 impl Tasks {
+    fn retries(&self) -> usize {
+        self.held.values().filter(|held| held.tried).count()
+    }
+
     fn lost_until(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.lost.retain(|until| *until > now);
         self.lost.iter().min().copied()

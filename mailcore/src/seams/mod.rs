@@ -55,7 +55,7 @@ pub use recipient_check::{RecipientCheck, RecipientQuery, Standing};
 pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};
-pub use spool::{Lease, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary};
+pub use spool::{Lease, LeaseLimit, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary};
 pub use state::{State, StateKey, StateValue};
 pub use storage::{
     Abilities, AccountWatch, Acl, AclMailbox, Appended, CopyReceipt, Mailbox, Metadata, NewMessage,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use crate::address::{Address, Domain, ReversePath};
-use crate::queue::{EntryStateKind, QueueEntry, QueueId};
+use crate::queue::{EntryStateKind, QueueEntry, QueueId, Urgency};
 use crate::time::Timestamp;
 
 /// The queue as its runner and its operators read it.
@@ -23,10 +23,13 @@ pub trait Spool: Debug + Send + Sync {
     /// Takes up to `limit` entries that wait, are due and are not leased, in the
     /// order of [`Urgency::rank`](crate::queue::Urgency::rank): the urgent first,
     /// then those due longest. A lease not ended in `lease_for` ends by itself.
+    ///
+    /// Asked for often: what a call costs must not grow with the retries that
+    /// are due and not taken.
     async fn lease(
         &self,
         now: Timestamp,
-        limit: usize,
+        limit: LeaseLimit,
         lease_for: Duration,
     ) -> Result<Vec<(Arc<QueueEntry>, Lease)>, StoreError>;
 
@@ -76,6 +79,45 @@ pub trait Spool: Debug + Send + Sync {
 
     /// Changes value whenever an entry was added or changed, kept copies aside.
     fn watch(&self) -> watch::Receiver<u64>;
+}
+
+/// How many entries are leased at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseLimit {
+    /// All together.
+    pub all: usize,
+    /// Those among them that were tried before: a crowd of retries must not take
+    /// the place of mail that comes for the first time.
+    pub retries: usize,
+}
+
+impl LeaseLimit {
+    /// So many, tried before or not.
+    pub const fn all(all: usize) -> Self {
+        Self { all, retries: all }
+    }
+
+    /// How many of one urgency.
+    pub fn of(self, urgency: Urgency) -> usize {
+        match urgency.is_first() {
+            true => self.all,
+            false => self.retries.min(self.all),
+        }
+    }
+
+    /// Takes those out of `ranked`, the first in turn before the others.
+    pub fn take<T>(mut self, ranked: Vec<(Urgency, T)>) -> Vec<T> {
+        let mut taken = Vec::with_capacity(ranked.len().min(self.all));
+        for (urgency, it) in ranked {
+            if self.of(urgency) == 0 {
+                continue;
+            }
+            self.all -= 1;
+            self.retries -= usize::from(!urgency.is_first());
+            taken.push(it);
+        }
+        taken
+    }
 }
 
 /// Proof of a lease.

@@ -17,8 +17,8 @@ use mailcore::event::{EventCursor, StoredEvent};
 use mailcore::message::{Blob, BlobKey, Content, Message};
 use mailcore::queue::{QueueEntry, QueueId};
 use mailcore::seams::{
-    Commit, CommitError, Lease, Outbox, Spool, SpoolCounts, SpoolQuery, SpoolSummary, Stage,
-    StoreError,
+    Commit, CommitError, Lease, LeaseLimit, Outbox, Spool, SpoolCounts, SpoolQuery, SpoolSummary,
+    Stage, StoreError,
 };
 use mailcore::server::Stores;
 use mailcore::time::Timestamp;
@@ -94,7 +94,7 @@ impl Spool for Still<dyn Spool> {
     async fn lease(
         &self,
         at: Timestamp,
-        limit: usize,
+        limit: LeaseLimit,
         lease_for: Duration,
     ) -> Result<Vec<(Arc<QueueEntry>, Lease)>, StoreError> {
         let leased = now(self.0.lease(at, limit, lease_for))?.into_iter();

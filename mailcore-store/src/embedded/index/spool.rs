@@ -4,7 +4,7 @@
 //! is a range of an index that has its state first, or no copies at all.
 
 use mailcore::queue::{EntryStateKind, Urgency};
-use mailcore::seams::{SpoolCounts, SpoolOrder, SpoolQuery};
+use mailcore::seams::{LeaseLimit, SpoolCounts, SpoolOrder, SpoolQuery};
 use mailcore::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -59,7 +59,7 @@ fn each_urgency(
 pub(crate) fn due(
     conn: &Connection,
     state: EntryStateKind,
-    (now, limit): (Timestamp, usize),
+    (now, limit): (Timestamp, LeaseLimit),
     passed: &dyn Fn(u128) -> bool,
 ) -> rusqlite::Result<Vec<u128>> {
     let mut query = conn.prepare_cached(
@@ -68,22 +68,25 @@ pub(crate) fn due(
     let mut found = Vec::new();
     each_urgency(conn, state, |value| {
         let urgency = Urgency::from_number(value);
+        let mut room = limit.of(urgency);
+        if room == 0 {
+            return Ok(());
+        }
         let mut rows = query.query(params![state.number(), value, now.millis()])?;
-        let mut room = limit;
         while room > 0
             && let Some(row) = rows.next()?
         {
             let (id, due) = (id(row, 0)?, Timestamp::from_millis(row.get(1)?));
             if !passed(id) {
-                found.push((urgency.rank(due), id));
+                found.push((urgency.rank(due), id, urgency));
                 room -= 1;
             }
         }
         Ok(())
     })?;
     found.sort_unstable();
-    found.truncate(limit);
-    Ok(found.into_iter().map(|(_, id)| id).collect())
+    let ranked = found.into_iter().map(|(_, id, urgency)| (urgency, id));
+    Ok(limit.take(ranked.collect()))
 }
 
 /// Up to `limit` waiting entries that are due later than `after`.

@@ -87,7 +87,7 @@ async fn a_store_whose_disk_takes_no_writes_is_read_and_goes_on_when_it_does() {
         // Nothing is sent that could not be taken from the queue.
         assert!(
             store
-                .lease(Timestamp::from_secs(9), 9, MINUTE)
+                .lease(Timestamp::from_secs(9), LeaseLimit::all(9), MINUTE)
                 .await
                 .is_err()
         );
@@ -99,7 +99,9 @@ async fn a_store_whose_disk_takes_no_writes_is_read_and_goes_on_when_it_does() {
         // Nobody asks for a change, and yet the queue is told to go on.
         changed.changed().await.unwrap();
         assert!(store.has_room(1));
-        let leased = store.lease(Timestamp::from_secs(9), 9, MINUTE).await;
+        let leased = store
+            .lease(Timestamp::from_secs(9), LeaseLimit::all(9), MINUTE)
+            .await;
         assert_eq!(leased.unwrap().len(), 1);
         for (n, size) in [(2, 10), (3, 70_000)] {
             deliver(&store, n, size).await.unwrap();

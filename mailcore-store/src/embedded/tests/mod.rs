@@ -19,8 +19,8 @@ use mailcore::mailbox::{FlagChange, Flags, Keyword, MailboxName, ModSeq, SystemF
 use mailcore::message::{Message, Summary};
 use mailcore::queue::{Origin, QueueEntry, QueueId, QueueProgress};
 use mailcore::seams::{
-    Clock, Commit, CommitError, Lease, NewMessage, Outbox, QuotaLimit, Spool, SpoolQuery, State,
-    StateKey, Storage, StoreError, SystemClock,
+    Clock, Commit, CommitError, Lease, LeaseLimit, NewMessage, Outbox, QuotaLimit, Spool,
+    SpoolQuery, State, StateKey, Storage, StoreError, SystemClock,
 };
 use mailcore::time::Timestamp;
 use tempfile::TempDir;
@@ -494,11 +494,11 @@ async fn leases_keep_two_runners_apart_and_end_with_the_change() {
         .await
         .unwrap();
     let (now, minute) = (SystemClock::new().now(), std::time::Duration::from_secs(60));
-    let taken = store.lease(now, 1, minute).await.unwrap();
+    let taken = store.lease(now, LeaseLimit::all(1), minute).await.unwrap();
     let [(first, lease)] = &taken[..] else {
         panic!("{taken:?}")
     };
-    let rest = store.lease(now, 10, minute).await.unwrap();
+    let rest = store.lease(now, LeaseLimit::all(10), minute).await.unwrap();
     assert_eq!(rest.len(), 1);
     assert_ne!(rest[0].0.id, first.id);
     assert_eq!(store.next_due().await.unwrap(), None);
@@ -526,7 +526,7 @@ async fn leases_keep_two_runners_apart_and_end_with_the_change() {
     // The other's time runs out.
     assert_eq!(
         store
-            .lease(now.after(minute * 2), 10, minute)
+            .lease(now.after(minute * 2), LeaseLimit::all(10), minute)
             .await
             .unwrap()
             .len(),

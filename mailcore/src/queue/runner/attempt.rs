@@ -71,6 +71,12 @@ impl JobEnd {
 }
 
 impl Round {
+    /// True when nothing happened but that nobody takes anything now.
+    pub(super) fn is_only_put_off(&self) -> bool {
+        let nothing = self.outcomes.is_empty() && self.noted.is_empty();
+        nothing && !self.asked_any && !self.put_off.is_empty()
+    }
+
     fn put_off(&mut self, recipients: Vec<Recipient>, put_off: &PutOff) {
         let each = recipients.into_iter().map(|it| (it, put_off.clone()));
         self.put_off.extend(each);
@@ -184,12 +190,12 @@ impl QueueRunner {
     /// A place at the destination. Where many entries are held, no destination
     /// may hold more than a share of them: the others' mail lies behind.
     fn claim(&self, entry: &QueueEntry, key: &HopKey) -> Result<Claim, PutOff> {
-        let most = self.config.max_leased;
-        let crowded = self.held() >= most / 2;
+        let (held, most) = match entry.progress.attempts {
+            0 => (self.load.all(), self.config.max_leased),
+            _ => (self.load.retries(), self.most_retries()),
+        };
+        let crowded = held >= most / 2;
         let share = if crowded { (most / 4).max(1) } else { most };
-        if crowded && entry.progress.attempts > 0 && key.1 != NextHop::Local {
-            self.retries_in_turn()?;
-        }
         self.destinations.claim(key, share)
     }
 

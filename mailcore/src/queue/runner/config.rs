@@ -48,7 +48,8 @@ pub struct RunnerConfig {
     pub max_jobs: usize,
     /// What one destination is given, and when one is left alone.
     pub destinations: DestinationLimits,
-    /// Entries held at once; those above the running jobs wait for a slot.
+    /// Entries held at once; those above the running jobs wait for a slot. Of
+    /// those tried before a quarter of this is held at most.
     pub max_leased: usize,
     /// How long an entry is held at most. An attempt ends after three quarters
     /// of it.

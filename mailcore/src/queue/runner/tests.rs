@@ -22,8 +22,8 @@ use crate::mailbox::MailboxName;
 use crate::message::Message;
 use crate::queue::{EntryState, Origin, QueueEntry, QueueId, QueueProgress, RetrySchedule};
 use crate::seams::{
-    Clock, DeliveryAgent, DeliveryJob, NextHop, QuotaLimit, Route, RouteError, RouteQuery, Router,
-    Spool,
+    Clock, DeliveryAgent, DeliveryJob, LeaseLimit, NextHop, QuotaLimit, Route, RouteError,
+    RouteQuery, Router, Spool,
 };
 use crate::status::{Failure, Outcome, Status};
 use crate::testing::{SeededEntropy, VirtualClock};
@@ -71,7 +71,7 @@ impl Router for ByDomain {
 }
 
 /// Answers by domain: `bad.test` fails, `slow.test` defers, `panic.test`
-/// panics, `stuck.test` never ends, domains that begin with `away` can't be
+/// panics, domains that begin with `stuck` never end, those that begin with `away` can't be
 /// reached, the rest is delivered.
 #[derive(Debug, Default)]
 struct Agent {
@@ -101,7 +101,7 @@ impl DeliveryAgent for Agent {
                     Outcome::Deferred(Failure::local(Status::transient(4, 1, "no answer")))
                 }
                 "panic.test" => panic!("an agent with a bug"),
-                "stuck.test" => std::future::pending().await,
+                stuck if stuck.starts_with("stuck") => std::future::pending().await,
                 away if away.starts_with("away") && !self.back.lock().unwrap().contains(away) => {
                     Outcome::Unreachable(Failure::local(Status::transient(4, 1, "nobody there")))
                 }
@@ -548,7 +548,8 @@ async fn going_down_gives_back_what_is_not_done() {
     bench.clock.run_for(Duration::from_secs(31)).await;
     bench.task.take().unwrap().await.unwrap();
     let free = bench.clock.now();
-    let leased = crate::seams::Spool::lease(bench.queue.as_ref(), free, 10, HOUR).await;
+    let leased =
+        crate::seams::Spool::lease(bench.queue.as_ref(), free, LeaseLimit::all(10), HOUR).await;
     assert_eq!(leased.unwrap().len(), 1);
 }
 

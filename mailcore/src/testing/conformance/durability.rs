@@ -7,7 +7,7 @@ use crate::batch::{Append, Batch, DeliveryId, SpoolChange, StateChange};
 use crate::event::EventCursor;
 use crate::mailbox::{FlagChange, ModSeq, SystemFlag, UidSet};
 use crate::queue::QueueId;
-use crate::seams::{Clock, StateKey};
+use crate::seams::{Clock, LeaseLimit, StateKey};
 use crate::server::Stores;
 use crate::testing::VirtualClock;
 
@@ -154,11 +154,17 @@ where
     let stores = subject.open().await;
     stores.commit.commit(batch(now)).await.expect("commit");
     let lease_for = Duration::from_secs(3600);
-    let taken = stores.spool.lease(now, 10, lease_for).await;
+    let taken = stores
+        .spool
+        .lease(now, LeaseLimit::all(10), lease_for)
+        .await;
     assert_eq!(taken.expect("lease").len(), 1);
     drop(stores);
     let stores = subject.open().await;
-    let again = stores.spool.lease(now, 10, lease_for).await;
+    let again = stores
+        .spool
+        .lease(now, LeaseLimit::all(10), lease_for)
+        .await;
     assert_eq!(
         again.expect("lease").len(),
         1,

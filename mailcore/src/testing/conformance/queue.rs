@@ -7,7 +7,7 @@ use crate::address::ReversePath;
 use crate::batch::{AfterUpdate, Batch, Precondition, SpoolChange};
 use crate::envelope::{Priority, Recipient};
 use crate::queue::{DoneRecipient, EntryState, EntryStateKind, QueueEntry, QueueId, QueueProgress};
-use crate::seams::{Clock, Lease, SpoolOrder, SpoolQuery};
+use crate::seams::{Clock, Lease, LeaseLimit, SpoolOrder, SpoolQuery};
 use crate::server::Stores;
 use crate::status::Outcome;
 use crate::testing::VirtualClock;
@@ -36,6 +36,7 @@ pub async fn spool(make: &impl AsyncFn(VirtualClock) -> Stores) {
         an_update_may_keep_the_lease,
         only_waiting_entries_are_leased,
         the_urgent_are_leased_first,
+        retries_are_leased_within_their_limit,
         copies_are_kept_until_their_time_is_over,
         what_is_due_far_ahead_is_found,
         listing_pages_and_filters,
@@ -85,6 +86,7 @@ impl Subject {
 
     async fn lease(&self, limit: usize) -> Vec<(Arc<QueueEntry>, Lease)> {
         let spool = &self.stores.spool;
+        let limit = LeaseLimit::all(limit);
         spool.lease(self.now(), limit, LEASE).await.expect("lease")
     }
 
@@ -302,6 +304,28 @@ async fn the_urgent_are_leased_first(subject: &Subject) {
     }
     subject.enqueue([with(7, 0, now)]).await;
     assert_eq!(subject.leased_ids(2).await, [7, 1]);
+}
+
+async fn retries_are_leased_within_their_limit(subject: &Subject) {
+    let now = subject.now();
+    let since = |hours: i64| Timestamp::from_millis(now.millis() - hours * 3_600_000);
+    let tried = |id| {
+        let mut entry = entry(id, "a@x.test", since(9));
+        entry.progress.attempts = 1;
+        entry
+    };
+    subject.enqueue([1, 2, 3].map(tried)).await;
+    let fresh = [4, 5, 6].map(|id| entry(id, "a@x.test", now));
+    subject.enqueue(fresh).await;
+    let lease = async |all, retries| {
+        let limit = LeaseLimit { all, retries };
+        let leased = subject.stores.spool.lease(now, limit, LEASE).await;
+        let ids = leased.expect("lease").into_iter();
+        ids.map(|(entry, _)| entry.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(lease(2, 1).await, [1, 4], "the retry has waited long");
+    assert_eq!(lease(9, 0).await, [5, 6]);
+    assert_eq!(lease(1, 9).await, [2]);
 }
 
 async fn copies_are_kept_until_their_time_is_over(subject: &Subject) {

@@ -12,7 +12,7 @@ use super::step::{Step, Told, Work};
 use super::{Derived, Opened, Subject};
 use crate::mailbox::ModSeq;
 use crate::queue::EntryState;
-use crate::seams::{Clock, CommitError, StoreError};
+use crate::seams::{Clock, CommitError, LeaseLimit, StoreError};
 use crate::testing::VirtualClock;
 
 /// Changes of unknown fate that are told apart by trying all combinations.
@@ -377,7 +377,10 @@ impl<'a> Player<'a> {
             .values()
             .filter(|(_, it)| it.state == EntryState::Waiting)
             .count();
-        match spool.lease(later, usize::MAX >> 1, day).await {
+        match spool
+            .lease(later, LeaseLimit::all(usize::MAX >> 1), day)
+            .await
+        {
             Ok(leased) => {
                 let count = leased.len();
                 for (entry, lease) in leased {

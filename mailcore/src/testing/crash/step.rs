@@ -20,8 +20,8 @@ use crate::mailbox::{FlagChange, Flags, MailboxName, Uid, UidSet};
 use crate::message::{INLINE_LIMIT, Message, Summary};
 use crate::queue::{EntryState, Origin, QueueEntry, QueueId, QueueProgress};
 use crate::seams::{
-    Appended, CommitError, CopyReceipt, Lease, NewMessage, QuotaLimit, StateValue, StoreError,
-    StoreReceipt,
+    Appended, CommitError, CopyReceipt, Lease, LeaseLimit, NewMessage, QuotaLimit, StateValue,
+    StoreError, StoreReceipt,
 };
 use crate::server::Stores;
 use crate::time::Timestamp;
@@ -374,7 +374,10 @@ async fn held(
     now: Timestamp,
 ) -> Result<Option<Precondition>, StoreError> {
     let hour = Duration::from_secs(3_600);
-    let leased = stores.spool.lease(now, 1_000, hour).await?;
+    let leased = stores
+        .spool
+        .lease(now, LeaseLimit::all(1_000), hour)
+        .await?;
     let mut mine: Option<Lease> = None;
     for (entry, lease) in leased {
         match entry.id == QueueId(id) {

@@ -223,3 +223,64 @@ async fn of_a_thousand_destinations_half_come_back_and_the_others_end_in_notices
     let failed = failed.iter().filter(|text| text.contains("Action: failed"));
     assert_eq!(failed.count(), 500);
 }
+
+#[tokio::test]
+async fn what_a_destination_puts_off_is_written_down_together() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    for id in 0..1_000 {
+        let mut entry = bench.entry(id, "s@ok.test", &["a@away.test"]);
+        entry.progress.attempts = 1;
+        bench.queue.put(entry);
+    }
+    bench.clock.run_for(Duration::from_secs(20)).await;
+    assert_eq!(bench.agent.jobs.lock().unwrap().len(), 5);
+    let commits = bench.queue.commits.load(Ordering::SeqCst);
+    assert!(commits <= 15, "{commits} commits for 1,000 entries");
+    let leases = bench.queue.leases.load(Ordering::SeqCst);
+    assert_eq!(leases, 1_000, "each is looked at once");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_to_put_off_together_is_asked_again() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    for id in 0..20 {
+        let entry = bench.entry(id, "s@ok.test", &["a@away.test"]);
+        bench.queue.put(entry);
+    }
+    bench.queue.failures.store(10, Ordering::SeqCst);
+    bench.clock.run_for(Duration::from_secs(50)).await;
+    assert_eq!(bench.agent.jobs.lock().unwrap().len(), 5);
+    let leases = bench.queue.leases.load(Ordering::SeqCst);
+    assert_eq!(leases, 20, "none is given out anew");
+    bench.agent.back.lock().unwrap().insert("away.test".into());
+    bench.clock.run_for(HOUR).await;
+    assert!(bench.queue.ids().is_empty());
+}
+
+#[tokio::test]
+async fn retries_that_nobody_answers_leave_room_for_fresh_mail() {
+    let config = RunnerConfig {
+        max_leased: 40,
+        ..RunnerConfig::default()
+    };
+    let bench = Bench::new(config).start();
+    let hosts: Vec<String> = (0..200).map(|id| format!("a@stuck{id}.test")).collect();
+    for (id, to) in (0..).zip(&hosts) {
+        let mut entry = bench.entry(id, "", &[to.as_str()]);
+        entry.progress.attempts = 1;
+        bench.queue.put(entry);
+    }
+    bench.clock.run_for(MINUTE).await;
+    assert_eq!(bench.agent.running.load(Ordering::SeqCst), 10);
+    for id in 0..30 {
+        let to = format!("b@fine{id}.test");
+        bench.queue.put(bench.entry(1_000 + id, "", &[&to]));
+    }
+    bench.clock.run_for(Duration::from_secs(1)).await;
+    assert_eq!(bench.events(EventName::RecipientDelivered), 30);
+    assert_eq!(
+        bench.queue.leases.load(Ordering::SeqCst),
+        40,
+        "the other retries are not even looked at"
+    );
+}

@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use crate::batch::{AfterUpdate, Batch, Precondition, Receipt, SpoolChange};
 use crate::event::Event;
-use crate::queue::{EntryState, QueueEntry, QueueId};
+use crate::queue::{EntryState, QueueEntry, QueueId, Urgency};
 use crate::seams::{
-    Clock, Commit, CommitError, Lease, Spool, SpoolCounts, SpoolQuery, SpoolSummary, Stage,
-    StoreError,
+    Clock, Commit, CommitError, Lease, LeaseLimit, Spool, SpoolCounts, SpoolQuery, SpoolSummary,
+    Stage, StoreError,
 };
 use crate::testing::VirtualClock;
 use crate::time::{Monotonic, Timestamp};
@@ -31,7 +31,10 @@ pub(super) struct FakeQueue {
     pub(super) failures: AtomicUsize,
     /// Recipients in the largest batch so far.
     pub(super) largest: AtomicUsize,
-    leases: AtomicUsize,
+    /// Entries given out.
+    pub(super) leases: AtomicUsize,
+    /// Batches written.
+    pub(super) commits: AtomicUsize,
     /// Octets of progress written.
     pub(super) written: AtomicUsize,
 }
@@ -47,6 +50,7 @@ impl FakeQueue {
             failures: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
             leases: AtomicUsize::new(0),
+            commits: AtomicUsize::new(0),
             written: AtomicUsize::new(0),
         })
     }
@@ -80,13 +84,14 @@ impl Spool for FakeQueue {
     async fn lease(
         &self,
         now: Timestamp,
-        limit: usize,
+        mut limit: LeaseLimit,
         lease_for: Duration,
     ) -> Result<Vec<(Arc<QueueEntry>, Lease)>, StoreError> {
         let mut leased = Vec::new();
         for held in self.entries.lock().unwrap().values_mut() {
             let progress = &held.0.progress;
-            if leased.len() == limit
+            let urgency = Urgency::new(held.0.params.priority, progress.attempts);
+            if limit.of(urgency) == 0
                 || progress.state != EntryState::Waiting
                 || progress.next_attempt > now
             {
@@ -96,6 +101,8 @@ impl Spool for FakeQueue {
                 let lease = Lease(self.leases.fetch_add(1, Ordering::SeqCst) as u64);
                 held.1 = Some((lease, self.clock.monotonic().after(lease_for)));
                 leased.push((held.0.clone(), lease));
+                limit.all -= 1;
+                limit.retries -= usize::from(!urgency.is_first());
             }
         }
         Ok(leased)
@@ -173,6 +180,7 @@ impl Commit for FakeQueue {
                 return Err(CommitError::Precondition(at));
             }
         }
+        self.commits.fetch_add(1, Ordering::SeqCst);
         let recipients = batch.spool.iter().map(|change| match change {
             SpoolChange::Update { progress, .. } => progress.recipients.len(),
             _ => 0,
