@@ -19,6 +19,7 @@ mod jolt;
 mod kept;
 mod line;
 mod notes;
+mod onward;
 mod operate;
 mod settle;
 mod share;

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::destination::PutOff;
 use super::destinations::{Claim, Finding, HopKey};
-use super::expand::{Errand, Routed, no_agent};
+use super::expand::{Onward, Routed, no_agent};
 use super::held::LeaseCell;
 use super::line::Rank;
 use super::notes::Notes;
@@ -31,6 +31,8 @@ pub(super) struct Round {
     pub(super) outcomes: Outcomes,
     /// Recipients whose destination takes nothing now.
     pub(super) put_off: Vec<(Recipient, PutOff)>,
+    /// Recipients that become entries of their own, not written down yet.
+    pub(super) onward: Onward,
     /// Recipients already written down as done.
     pub(super) noted: Vec<DoneRecipient>,
     /// Jobs that an agent was given, not told of yet.
@@ -137,17 +139,24 @@ impl QueueRunner {
                 ..Round::default()
             };
         }
-        let Routed { jobs, done } = self.route_all(entry).await;
+        let Routed { jobs, onward, done } = self.route_all(entry).await;
         let mut round = Round {
             outcomes: done,
+            onward,
             ..Round::default()
         };
+        if !round.onward.is_empty() && !jobs.is_empty() {
+            let still: Vec<&[Recipient]> = jobs.values().map(Vec::as_slice).collect();
+            if let Some(batch) = self.part(entry, &mut round, &still).await {
+                self.commit_held(entry.id, lease, batch).await;
+            }
+        }
         let mut running = JoinSet::new();
         let mut pending = HashMap::new();
         let clock = &self.seams.clock;
         let mut notes = Notes::new(jobs.len(), clock.monotonic());
-        for (errand, recipients) in jobs {
-            let claim = match self.claim(entry, &errand.hop) {
+        for (hop, recipients) in jobs {
+            let claim = match self.claim(entry, &hop) {
                 Ok(claim) => claim,
                 Err(put_off) => {
                     round.put_off(recipients, &put_off);
@@ -155,7 +164,7 @@ impl QueueRunner {
                 }
             };
             let job = Job {
-                errand,
+                hop,
                 recipients: recipients.clone(),
                 claim,
                 deadline,
@@ -201,12 +210,11 @@ impl QueueRunner {
 
     async fn job(&self, entry: &QueueEntry, job: Job) -> JobEnd {
         let Job {
-            errand,
+            hop: key,
             recipients,
             mut claim,
             deadline,
         } = job;
-        let key = errand.hop;
         let Some(agent) = self.seams.agents.get(&key.0).cloned() else {
             return JobEnd::Done(defer_all(recipients, &no_agent(&key.0)), None);
         };
@@ -231,7 +239,7 @@ impl QueueRunner {
         let began = clock.monotonic();
         let job = DeliveryJob {
             trace: entry.trace,
-            reverse_path: errand.reverse_path,
+            reverse_path: entry.reverse_path.clone(),
             params: entry.params.clone(),
             recipients: recipients.clone(),
             next_hop: key.1.clone(),
@@ -288,7 +296,7 @@ fn gather(entry: &QueueEntry, ended: Ended, pending: &mut Pending, round: &mut R
 
 /// What one job needs.
 struct Job {
-    errand: Errand,
+    hop: HopKey,
     recipients: Vec<Recipient>,
     claim: Claim,
     deadline: Monotonic,

@@ -9,7 +9,7 @@ use super::destinations::HopKey;
 use crate::address::{Address, ReversePath};
 use crate::envelope::Recipient;
 use crate::queue::QueueEntry;
-use crate::seams::{NextHop, Route, RouteQuery};
+use crate::seams::{NextHop, Route, RouteError, RouteQuery};
 use crate::status::{Failure, Outcome, Status};
 
 /// Aliases of aliases that are followed.
@@ -24,20 +24,16 @@ const MAILBOX_AGENT: &str = "mailbox";
 pub(super) struct Routed {
     /// Those that an agent takes, by where they go. Ordered, so that a run under
     /// test repeats.
-    pub(super) jobs: BTreeMap<Errand, Vec<Recipient>>,
+    pub(super) jobs: BTreeMap<HopKey, Vec<Recipient>>,
+    /// Those that an address of ours sends on under another sender than the
+    /// entry's, by that.
+    pub(super) onward: Onward,
     /// Those that need no agent.
     pub(super) done: Vec<(Recipient, Outcome)>,
 }
 
-/// What one job has in common.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Errand {
-    /// Where it goes.
-    pub(super) hop: HopKey,
-    /// From whom: another sender than the entry's where an address of ours
-    /// sends a message on to another host.
-    pub(super) reverse_path: ReversePath,
-}
+/// Recipients by sender.
+pub(super) type Onward = BTreeMap<ReversePath, Vec<Recipient>>;
 
 /// An address still to be routed and the aliases that led to it.
 struct Leg {
@@ -94,6 +90,7 @@ impl QueueRunner {
             let query = RouteQuery::new(&leg.recipient.address).from_sender(&entry.reverse_path);
             let route = match self.seams.router.route(&query).await {
                 Ok(route) => route,
+                Err(error) if !leg.through.is_empty() => return Routed::later(entry, &error),
                 Err(error) => {
                     routed.fail(leg.recipient, Status::transient(3, 0, error.to_string()));
                     continue;
@@ -116,39 +113,40 @@ impl QueueRunner {
                     routed.fail(leg.recipient, status);
                 }
                 Route::Expand { to } => routed.expand(leg, to, &mut legs),
-                route => self.place(entry, leg, route, &mut routed).await,
+                route => {
+                    if let Err(error) = self.place(entry, leg, route, &mut routed).await {
+                        return Routed::later(entry, &error);
+                    }
+                }
             }
         }
         routed
     }
 
     /// Gives a recipient whose route ends to its job.
-    async fn place(&self, entry: &QueueEntry, leg: Leg, route: Route, routed: &mut Routed) {
+    async fn place(
+        &self,
+        entry: &QueueEntry,
+        leg: Leg,
+        route: Route,
+        routed: &mut Routed,
+    ) -> Result<(), RouteError> {
         let Leg { recipient, through } = leg;
-        let errand = |hop| Errand {
-            hop,
-            reverse_path: entry.reverse_path.clone(),
-        };
         match route {
             Route::Mailbox { .. } => {
                 let hop = (MAILBOX_AGENT.into(), NextHop::Local);
-                routed.add(errand(hop), recipient);
+                routed.add(hop, recipient);
             }
             Route::Remote { agent, next_hop } if !through.is_empty() => {
-                let router = &self.seams.router;
-                match router.forwarded_sender(&entry.reverse_path).await {
-                    Ok(reverse_path) => {
-                        let hop = (agent, next_hop);
-                        routed.add(Errand { hop, reverse_path }, recipient);
-                    }
-                    Err(error) => {
-                        let status = Status::transient(3, 0, error.to_string());
-                        routed.fail(recipient, status);
-                    }
+                let sender = &entry.reverse_path;
+                let onward = self.seams.router.forwarded_sender(sender).await?;
+                match onward == *sender {
+                    true => routed.add((agent, next_hop), recipient),
+                    false => routed.onward.entry(onward).or_default().push(recipient),
                 }
             }
             Route::Agent { agent, next_hop } | Route::Remote { agent, next_hop } => {
-                routed.add(errand((agent, next_hop)), recipient);
+                routed.add((agent, next_hop), recipient);
             }
             Route::Refused { status } | Route::Withheld { status } => {
                 routed.fail(recipient, status)
@@ -163,12 +161,25 @@ impl QueueRunner {
                 routed.fail(recipient, status);
             }
         }
+        Ok(())
     }
 }
 
 impl Routed {
-    fn add(&mut self, errand: Errand, recipient: Recipient) {
-        self.jobs.entry(errand).or_default().push(recipient);
+    /// Nothing is routed now. What an alias stands for would be tried again by
+    /// itself, as if the sender had named it: the alias stays until all that it
+    /// leads to is known.
+    fn later(entry: &QueueEntry, error: &RouteError) -> Self {
+        let mut routed = Self::default();
+        for queued in &entry.progress.recipients {
+            let status = Status::transient(3, 0, error.to_string());
+            routed.fail(queued.recipient.clone(), status);
+        }
+        routed
+    }
+
+    fn add(&mut self, hop: HopKey, recipient: Recipient) {
+        self.jobs.entry(hop).or_default().push(recipient);
     }
 
     fn fail(&mut self, recipient: Recipient, status: Status) {

@@ -71,6 +71,7 @@ impl QueueRunner {
         let next = self.next_attempt(&settlement);
         let mut batch = Batch::default();
         self.push_events(&mut settlement, &mut round, next, &mut batch);
+        self.send_onward(entry, &mut round, &mut batch);
         let told = std::mem::take(&mut settlement.told);
         batch.spool.push(self.what_is_left(settlement, next));
         self.tell(entry, told, &mut batch).await;
@@ -95,7 +96,7 @@ impl QueueRunner {
         let ended: Vec<_> = round.outcomes.extract_if(.., served).collect();
         let has_mail =
             |(_, outcome): &(Recipient, Outcome)| !matches!(outcome, Outcome::Expanded { .. });
-        if !ended.iter().any(has_mail) {
+        if round.onward.is_empty() && !ended.iter().any(has_mail) {
             round.outcomes.extend(ended);
             return None;
         }
@@ -110,6 +111,7 @@ impl QueueRunner {
             entry.progress.next_attempt,
             &mut batch,
         );
+        self.send_onward(entry, round, &mut batch);
         round.noted.append(&mut settlement.done);
         let before = by_address(entry);
         let put_off = round.put_off.iter().map(|(recipient, _)| recipient);

@@ -51,12 +51,14 @@ impl Router for ByDomain {
                 quota: QuotaLimit::NONE,
             },
             ("alias.test", "both") => expand(&["a@local.test", "b@slow.test", "a@local.test"]),
-            ("alias.test", _) => expand(&["both@alias.test"]),
             ("crowd.test", _) => Route::Expand {
                 to: (0..10_001)
                     .map(|n| format!("{n}@local.test").parse().unwrap())
                     .collect(),
             },
+            ("alias.test", "far") => expand(&["a@slow.test", "b@local.test", "c@fine.test"]),
+            ("alias.test", "lame") => expand(&["a@fine.test", "b@directory.test"]),
+            ("alias.test", _) => expand(&["both@alias.test"]),
             ("loop.test", "x") => expand(&["y@loop.test"]),
             ("loop.test", _) => expand(&["x@loop.test"]),
             ("unknown.test", _) => Route::Unknown,
@@ -66,6 +68,15 @@ impl Router for ByDomain {
                 agent: "smtp".into(),
                 next_hop: NextHop::Mx(address.domain().clone()),
             },
+        })
+    }
+
+    async fn forwarded_sender(&self, sender: &ReversePath) -> Result<ReversePath, RouteError> {
+        Ok(match sender {
+            ReversePath::Address(sender) if sender.domain().as_str() == "far.test" => {
+                ReversePath::Address("srs@here.test".parse().unwrap())
+            }
+            sender => sender.clone(),
         })
     }
 }
@@ -316,6 +327,37 @@ async fn aliases_are_followed_once_and_loops_are_cut() {
         bench.recipients_of_jobs(),
         ["a@local.test", "b@slow.test", "b@slow.test", "s@ok.test"]
     );
+}
+
+#[tokio::test]
+async fn what_an_alias_sends_on_keeps_its_sender_however_often_it_is_tried() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@far.test", &["far@alias.test"]).await;
+    bench.clock.run_for(HOUR).await;
+    let senders = |to: &str| {
+        let jobs = bench.agent.jobs.lock().unwrap();
+        let jobs = jobs
+            .iter()
+            .filter(|job| job.recipients[0].address.to_string() == to);
+        jobs.map(|job| job.reverse_path.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(senders("a@slow.test"), ["srs@here.test", "srs@here.test"]);
+    assert_eq!(senders("c@fine.test"), ["srs@here.test"]);
+    assert_eq!(senders("b@local.test"), ["s@far.test"], "not sent on");
+    assert_eq!(bench.queue.ids().len(), 1);
+}
+
+#[tokio::test]
+async fn an_alias_that_leads_where_nobody_knows_yet_is_tried_again_whole() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@far.test", &["lame@alias.test"]).await;
+    let entry = bench.queue.entry(QueueId(1)).await.unwrap().unwrap();
+    let [left] = &entry.progress.recipients[..] else {
+        panic!("{entry:?}")
+    };
+    assert_eq!(left.recipient.address.to_string(), "lame@alias.test");
+    assert!(bench.recipients_of_jobs().is_empty());
 }
 
 #[tokio::test]
