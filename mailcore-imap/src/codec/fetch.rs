@@ -100,14 +100,14 @@ impl Cursor<'_> {
         })))
     }
 
-    /// `["<" number "." nz-number ">"]`
+    /// `["<" number64 "." nz-number64 ">"]`
     fn partial(&mut self) -> Result<Option<Partial>, ParseError> {
         if !self.eat(b'<') {
             return Ok(None);
         }
-        let start = self.number()?;
+        let start = self.number64()?;
         self.expect(b'.', "the length of the partial")?;
-        let length = self.number()?;
+        let length = self.number64()?;
         self.expect(b'>', "the end of the partial")?;
         if length == 0 {
             return Err(ParseError::Expected("a length above zero"));

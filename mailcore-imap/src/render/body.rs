@@ -56,10 +56,10 @@ pub(crate) fn narrow(range: Range<u64>, partial: Option<Partial>) -> Range<u64> 
     let Some(partial) = partial else { return range };
     let start = range
         .start
-        .saturating_add(u64::from(partial.start))
+        .saturating_add(partial.start)
         .min(range.end);
     let end = start
-        .saturating_add(u64::from(partial.length))
+        .saturating_add(partial.length)
         .min(range.end);
     start..end
 }
@@ -73,7 +73,7 @@ pub(crate) fn write_name(out: &mut Encoder<'_>, item: &BodyItem) {
         BodyName::Rfc822Text => out.raw("RFC822.TEXT"),
     };
     if let Some(partial) = item.partial {
-        out.raw("<").number(u64::from(partial.start)).raw(">");
+        out.raw("<").number(partial.start).raw(">");
     }
     out.raw(" ");
 }
@@ -87,7 +87,7 @@ pub(crate) fn write_binary_name(out: &mut Encoder<'_>, item: &BinaryItem) {
     })
     .display(&item.section);
     if let Some(partial) = item.partial {
-        out.raw("<").number(u64::from(partial.start)).raw(">");
+        out.raw("<").number(partial.start).raw(">");
     }
     out.raw(" ");
 }

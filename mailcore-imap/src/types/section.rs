@@ -56,13 +56,13 @@ pub enum SectionText {
     Mime,
 }
 
-/// `"<" number "." nz-number ">"`: octets from `start`, at most `length`.
+/// `"<" number64 "." nz-number64 ">"`: octets from `start`, at most `length`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partial {
     /// The first octet, from 0.
-    pub start: u32,
+    pub start: u64,
     /// How many octets at most.
-    pub length: u32,
+    pub length: u64,
 }
 
 /// As the response repeats it, brackets included.
