@@ -597,7 +597,7 @@ async fn a_message_that_requires_tls_needs_a_way_that_is_vouched_for() {
     let mut world = World::new().trusted();
     world.require_tls = true;
     world.offers = "REQUIRETLS";
-    assert_eq!(world.send().await.refused(), "5.7.30");
+    assert_eq!(world.send().await.refused(), "5.7.10");
     world.resolver.sign("x.test");
     assert!(world.send().await.relayed_within_tls());
     world.offers = "SIZE";
@@ -605,6 +605,24 @@ async fn a_message_that_requires_tls_needs_a_way_that_is_vouched_for() {
     // A notice goes to who does not promise to protect it further.
     world.from = "<>";
     assert!(world.send().await.relayed_within_tls());
+}
+
+#[tokio::test]
+async fn a_message_that_requires_tls_goes_back_where_there_is_none_and_a_notice_waits() {
+    let mut world = World::new();
+    (world.require_tls, world.offers) = (true, "REQUIRETLS");
+    world.resolver.sign("x.test");
+    // Nobody who is trusted signed the certificate.
+    assert_eq!(world.send().await.refused(), "5.7.10");
+    world.host = None;
+    assert_eq!(world.send().await.refused(), "5.7.10");
+    world.from = "<>";
+    assert_eq!(world.send().await.refused(), "4.7.10");
+    // A domain's policy alone is kept to without a verdict on the message.
+    let mut world = World::new().policy(OTHERS);
+    assert_eq!(world.send().await.refused(), "4.7.5");
+    world.require_tls = true;
+    assert_eq!(world.send().await.refused(), "5.7.10");
 }
 
 #[tokio::test]

@@ -326,9 +326,7 @@ impl Connection {
             Some(Err(error)) => self.session.fail(error),
             None => self
                 .session
-                .fail(SessionError::TlsFailed(TlsFault::handshake(
-                    "no answer in time",
-                ))),
+                .fail(SessionError::TlsFailed(TlsFault::lost("no answer in time"))),
         }
     }
 

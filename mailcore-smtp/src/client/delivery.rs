@@ -141,7 +141,11 @@ impl<'a> Delivery<'a> {
                 Err(error) => {
                     secured.failed(&error);
                     tracing::info!(host = %target.host, %error, "no session");
-                    return Err(said_by(target, error.failure()));
+                    let failure = match error.denies_tls() {
+                        true => secured::required(self.job, error.failure()),
+                        false => error.failure(),
+                    };
+                    return Err(said_by(target, failure));
                 }
             }
         }

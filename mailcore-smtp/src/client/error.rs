@@ -70,11 +70,21 @@ pub enum TlsFaultKind {
     NotTrusted,
     /// No TLSA record fits the certificate.
     Tlsa,
+    /// The connection broke off, or nothing came in time.
+    Lost,
     /// Anything else.
     Handshake,
 }
 
 impl TlsFault {
+    /// A handshake that did not come to its end.
+    pub fn lost(text: impl Into<String>) -> Self {
+        Self {
+            kind: TlsFaultKind::Lost,
+            text: text.into(),
+        }
+    }
+
     /// A handshake that failed for no reason of the certificate's.
     pub fn handshake(text: impl Into<String>) -> Self {
         Self {
@@ -91,6 +101,15 @@ impl From<ReplyError> for SessionError {
 }
 
 impl SessionError {
+    /// True when the host has no TLS that would do, and not only now.
+    pub(super) fn denies_tls(&self) -> bool {
+        match self {
+            Self::TlsNotOffered | Self::Injected => true,
+            Self::TlsFailed(fault) => fault.kind != TlsFaultKind::Lost,
+            _ => false,
+        }
+    }
+
     /// The error as a recipient's failure; the host is added by who knows it.
     pub fn failure(&self) -> Failure {
         let (subject, detail) = match self {

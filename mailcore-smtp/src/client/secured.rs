@@ -1,7 +1,7 @@
 //! [`Secured`]: what was decided about TLS to one host, and what came of it.
 
 use mailcore::seams::DeliveryJob;
-use mailcore::status::Failure;
+use mailcore::status::{Failure, Status};
 
 use super::config::TlsPolicy;
 use super::connection::{Connection, TlsConfigs};
@@ -39,6 +39,19 @@ pub(super) async fn plan(
         #[cfg(feature = "tls")]
         watch: super::tls_policy::Watch::default(),
     })
+}
+
+/// What a host's lack of TLS means for the message: where the message itself asks
+/// for TLS it goes back once no host has it (RFC 8689 section 4.2.1); what the
+/// domain or the configuration asks for, and notices, wait.
+pub(super) fn required(job: &DeliveryJob, failure: Failure) -> Failure {
+    if !job.params.require_tls || job.reverse_path.is_null() {
+        return failure;
+    }
+    Failure {
+        status: Status::permanent(7, 10, failure.status.text),
+        ..failure
+    }
 }
 
 impl Secured {

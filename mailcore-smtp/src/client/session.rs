@@ -17,7 +17,7 @@ use mailcore::transcript::Transcript;
 use mailcore::wire::{Input, Machine, Step, TlsInfo};
 
 use super::config::{Credentials, PasswordUse, Protocol, SessionConfig, TlsPolicy};
-use super::error::SessionError;
+use super::error::{SessionError, TlsFault};
 use super::output::Output;
 use super::running::{Piece, Progress, Purpose, Running};
 use super::transaction::{Transaction, TransactionResult};
@@ -255,6 +255,11 @@ impl Session {
         if reply.code() != ReplyCode::READY {
             match self.config.tls {
                 TlsPolicy::Opportunistic => self.authenticate(),
+                // What asks for TLS waits for it, whatever is said in clear.
+                _ if reply.code().number() >= 500 => {
+                    let text = format!("STARTTLS was refused: {reply}");
+                    self.fail(SessionError::TlsFailed(TlsFault::handshake(text)));
+                }
                 _ => self.fail(SessionError::Refused {
                     during: "STARTTLS",
                     reply,

@@ -121,7 +121,7 @@ pub(super) async fn connect(
 
 fn fault(error: io::Error) -> TlsFault {
     let rustls = error.get_ref().and_then(|inner| inner.downcast_ref());
-    let kind = rustls.map_or(TlsFaultKind::Handshake, fault_kind);
+    let kind = rustls.map_or(TlsFaultKind::Lost, fault_kind);
     let text = match kind {
         TlsFaultKind::Tlsa => "no TLSA record names the host's certificate".to_owned(),
         _ => error.to_string(),
@@ -180,7 +180,7 @@ impl Judge {
                 TlsFaultKind::Expired => CertificateError::Expired,
                 TlsFaultKind::HostMismatch => CertificateError::NotValidForName,
                 TlsFaultKind::NotTrusted => CertificateError::UnknownIssuer,
-                TlsFaultKind::Tlsa | TlsFaultKind::Handshake => {
+                TlsFaultKind::Tlsa | TlsFaultKind::Lost | TlsFaultKind::Handshake => {
                     CertificateError::ApplicationVerificationFailure
                 }
             })

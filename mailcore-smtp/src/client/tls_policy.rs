@@ -24,7 +24,7 @@ use super::dane;
 use super::error::{SessionError, TlsFaultKind};
 use super::mta_sts::{MtaSts, StsMode, StsPolicy};
 use super::remote_agent::{RemoteAgent, RemoteAgentBuilder};
-use super::secured::Secured;
+use super::secured::{Secured, required};
 use super::targets::Target;
 use super::tls::{Judgement, Observation, judged_by, server_name};
 use super::tls_report::{PolicyKind, Session, SessionCount, TlsReport};
@@ -151,7 +151,7 @@ impl TlsPolicies {
         let (decided, lifted) = match decided {
             _ if lifted => (Decided::nothing(), true),
             decided => (
-                decided.map_err(|why| self.refused(why, target, domain))?,
+                decided.map_err(|why| self.refused(why, target, domain, job))?,
                 false,
             ),
         };
@@ -191,7 +191,13 @@ impl TlsPolicies {
         Ok(Found { dane, sts })
     }
 
-    fn refused(&self, why: Refusal, target: &Target, domain: &Domain) -> Failure {
+    fn refused(
+        &self,
+        why: Refusal,
+        target: &Target,
+        domain: &Domain,
+        job: &DeliveryJob,
+    ) -> Failure {
         let counted = match &why {
             Refusal::Dns { .. } => {
                 Some((PolicyKind::Tlsa(Vec::new()), SessionCount::DnssecInvalid))
@@ -208,7 +214,12 @@ impl TlsPolicies {
             let session = Session::new(domain.clone(), target.host.clone(), kind);
             report.count(&session, count);
         }
-        Failure::local(why.status(&target.host))
+        let failure = Failure::local(why.status(&target.host));
+        match why {
+            // Not known now is not "no".
+            Refusal::Dns { .. } => failure,
+            _ => required(job, failure),
+        }
     }
 
     fn secured(
@@ -444,7 +455,7 @@ impl Refusal {
             Self::NotSecured => {
                 let text =
                     format!("neither DNSSEC nor MTA-STS vouches for {host}, as REQUIRETLS asks");
-                Status::permanent(7, 30, text)
+                Status::permanent(7, 10, text)
             }
         }
     }
@@ -551,6 +562,6 @@ fn count_of(fault: TlsFaultKind) -> SessionCount {
         TlsFaultKind::HostMismatch => SessionCount::CertificateHostMismatch,
         TlsFaultKind::NotTrusted => SessionCount::CertificateNotTrusted,
         TlsFaultKind::Tlsa => SessionCount::TlsaInvalid,
-        TlsFaultKind::Handshake => SessionCount::ValidationFailure,
+        TlsFaultKind::Lost | TlsFaultKind::Handshake => SessionCount::ValidationFailure,
     }
 }

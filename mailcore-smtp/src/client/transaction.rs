@@ -98,8 +98,12 @@ impl Transaction {
         // RFC 8689 sections 4.2.1 and 5: a notice is worth more than its
         // protection beyond the next host.
         let protects = offers(Extension::RequireTls) || self.reverse_path.address().is_none();
-        if self.params.require_tls && !(verified_tls && protects) {
+        if self.params.require_tls && !verified_tls {
             let text = "the way to the next host is not secured as REQUIRETLS asks";
+            return Some(Status::permanent(7, 10, text));
+        }
+        if self.params.require_tls && !protects {
+            let text = "the next host does not pass REQUIRETLS on";
             return Some(Status::permanent(7, 30, text));
         }
         if let Some(status) = self.too_late(offered) {

@@ -238,7 +238,7 @@ fn nothing_is_sent_that_the_host_does_not_take() {
             "5.3.4 Before",
             "5.6.7 Before",
             "5.6.3 Before",
-            "5.7.30 Before"
+            "5.7.10 Before"
         ]
     );
 }
