@@ -155,6 +155,9 @@ pub struct Notify {
     pub failure: bool,
     /// On delay.
     pub delay: bool,
+    /// True when the sender said so, and did not leave it to the servers: it is
+    /// said to the next one, too (RFC 3461 section 5.2.1).
+    pub asked: bool,
 }
 
 impl Notify {
@@ -163,6 +166,7 @@ impl Notify {
         success: false,
         failure: false,
         delay: false,
+        asked: true,
     };
 }
 
@@ -173,6 +177,7 @@ impl Default for Notify {
             success: false,
             failure: true,
             delay: true,
+            asked: false,
         }
     }
 }

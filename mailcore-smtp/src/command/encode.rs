@@ -110,7 +110,7 @@ fn encode_rcpt(rcpt: &Rcpt, line: &mut String) {
     line.push_str(" TO:<");
     line.push_str(&rcpt.forward_path.to_string());
     line.push('>');
-    if rcpt.notify != Notify::default() {
+    if rcpt.notify != Notify::default() || rcpt.notify.asked {
         push_param("NOTIFY", &notify_value(rcpt.notify), line);
     }
     if let Some(original) = &rcpt.original {

@@ -104,7 +104,8 @@ fn parameters_are_decoded() {
         Notify {
             success: true,
             failure: false,
-            delay: true
+            delay: true,
+            asked: true
         }
     );
     assert_eq!(asked.original.unwrap().address, "Bob+x@Example.COM");
@@ -305,6 +306,7 @@ fn rcpts() -> impl Strategy<Value = Command> {
                 success,
                 failure,
                 delay,
+                asked: true,
             }
         });
     let original = prop_oneof![

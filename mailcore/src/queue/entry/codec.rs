@@ -323,9 +323,11 @@ fn encode_whom(out: &mut Packer, recipient: &Recipient) {
         success,
         failure,
         delay,
+        asked,
     } = recipient.notify;
     out.text(&recipient.address.to_string());
-    out.u64(u64::from(success) | u64::from(failure) << 1 | u64::from(delay) << 2);
+    let bits = [success, failure, delay, asked].into_iter().zip(0..);
+    out.u64(bits.map(|(bit, at)| u64::from(bit) << at).sum());
     out.option(recipient.original.as_ref(), |out, original| {
         out.text(&original.address_type);
         out.text(&original.address);
@@ -347,6 +349,7 @@ fn decode_whom(from: &mut Unpacker<'_>) -> Result<Recipient, PackError> {
             success: bits & 1 != 0,
             failure: bits & 2 != 0,
             delay: bits & 4 != 0,
+            asked: bits & 8 != 0,
         },
         original,
     })
