@@ -311,6 +311,7 @@ fn listen(builder: Builder, config: &Config, listener: &Listener, pop3: &Pop3) -
         let mut smtp = smtp
             .limits(limits)
             .verify(settings.verify)
+            .least_deadline(settings.least_deadline)
             .xclient(settings.xclient.clone())
             .doors(listener.peers.doors);
         if let Some(time) = settings.max_hold {

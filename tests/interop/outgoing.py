@@ -80,7 +80,7 @@ postlog unix-dgram n - n - 1 postlogd
 class Postfix:
     """A Postfix of the test's own, whose notices come back to a port."""
 
-    def __init__(self, back):
+    def __init__(self, back, extra=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postfix-"))
         self.port = free_port()
         owner = pwd.getpwnam("postfix")
@@ -93,7 +93,7 @@ class Postfix:
                         "/CN=pf.test", "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem"],
                        check=True, capture_output=True)
         (self.folder / "main.cf").write_text(
-            MAIN.format(folder=self.folder, uid=owner.pw_uid, gid=owner.pw_gid, back=back))
+            MAIN.format(folder=self.folder, uid=owner.pw_uid, gid=owner.pw_gid, back=back) + extra)
         (self.folder / "master.cf").write_text(MASTER.format(port=f"127.0.0.1:{self.port}"))
 
     def __enter__(self):

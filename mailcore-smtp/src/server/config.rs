@@ -67,6 +67,9 @@ pub struct SmtpConfig {
     /// How long a message may be held back at most (RFC 4865); zero for no
     /// FUTURERELEASE.
     pub max_hold: Duration,
+    /// The nearest deadline after which a message may be asked to be returned
+    /// (RFC 2852, min-by-time); zero for any.
+    pub least_deadline: Duration,
     /// Whom the listener is for: [`Trust::Trusted`] makes every peer a host of
     /// the house.
     pub peers: Trust,
@@ -95,6 +98,7 @@ impl SmtpConfig {
             auth_failure_delay: Duration::from_secs(1),
             verify: Verify::Never,
             max_hold: Duration::from_secs(30 * 86_400),
+            least_deadline: Duration::ZERO,
             peers: Trust::Stranger,
             xclient: Vec::new(),
             doors: Doors::Open,

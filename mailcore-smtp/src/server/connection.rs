@@ -103,7 +103,8 @@ impl Session {
         let Some(now) = self.time() else {
             return Vec::new();
         };
-        let mut offered = vec![Extension::DeliverBy(None)];
+        let least = self.config.least_deadline.as_secs();
+        let mut offered = vec![Extension::DeliverBy((least > 0).then_some(least))];
         if self.offers_hold() {
             let until = moment(now.after(self.config.max_hold));
             let seconds = self.config.max_hold.as_secs();

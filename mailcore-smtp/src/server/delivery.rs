@@ -3,12 +3,12 @@
 //!
 //! The moments are kept with the message; the queue keeps to them.
 
-use mailcore::envelope::Priority;
+use mailcore::envelope::{ByMode, Priority};
 
 use super::config::Kind;
 use super::session::Session;
 use super::wording;
-use crate::command::{Hold, Mail};
+use crate::command::{By, Hold, Mail};
 use crate::reply::Reply;
 
 impl Session {
@@ -25,6 +25,12 @@ impl Session {
         let now = self.time();
         if mail.by.is_some() && now.is_none() {
             return Some(wording::parameter_not_offered("BY"));
+        }
+        let least = self.config.least_deadline;
+        let near =
+            |by: &By| by.mode == ByMode::Return && by.seconds.unsigned_abs() < least.as_secs();
+        if mail.by.as_ref().is_some_and(near) {
+            return Some(wording::deadline_too_near(least));
         }
         let hold = mail.hold?;
         let now = now.filter(|_| self.offers_hold());

@@ -81,6 +81,14 @@ impl Smtp {
         self
     }
 
+    /// The nearest deadline after which a message may be asked to be returned;
+    /// zero for any.
+    #[must_use]
+    pub fn least_deadline(mut self, time: Duration) -> Self {
+        self.config.least_deadline = time;
+        self
+    }
+
     /// For hosts of the house alone: every peer is trusted. Whoever can connect
     /// can relay.
     #[must_use]

@@ -176,6 +176,14 @@ pub(super) fn priority_granted(priority: Priority) -> Reply {
     Reply::new(ReplyCode::OK, text).enhanced(3, 6)
 }
 
+pub(super) fn deadline_too_near(least: Duration) -> Reply {
+    let text = format!(
+        "Mail is returned after {} seconds at least",
+        least.as_secs()
+    );
+    Reply::new(ReplyCode::FAILED, text).enhanced(4, 7)
+}
+
 pub(super) fn held_too_long(most: Duration) -> Reply {
     let text = format!("Messages are held for {} seconds at most", most.as_secs());
     Reply::new(ReplyCode::BAD_ARGUMENTS, text).enhanced(5, 4)

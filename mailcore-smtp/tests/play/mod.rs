@@ -20,6 +20,7 @@
 mod host;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mailcore::address::Domain;
 use mailcore::seams::FilterSession;
@@ -217,6 +218,9 @@ fn configured(text: &str) -> SmtpConfig {
             ["auth", "always"] => config.auth = AuthOffer::Always,
             ["auth", "never"] => config.auth = AuthOffer::Never,
             ["verify", "users"] => config.verify = Verify::Users,
+            ["least-deadline", seconds] => {
+                config.least_deadline = Duration::from_secs(seconds.parse().unwrap());
+            }
             ["xclient"] => config.xclient = vec!["192.0.2.0/24".parse().unwrap()],
             ["doors", "closed"] => config.doors = Doors::Closed,
             ["starttls", "offered"] => config.start_tls = StartTls::Offered,

@@ -21,6 +21,7 @@ pub(crate) struct SmtpSettings {
     pub(crate) verify: Verify,
     /// `None` for what the library holds mail for.
     pub(crate) max_hold: Option<Duration>,
+    pub(crate) least_deadline: Duration,
     pub(crate) header_size: Option<u64>,
     pub(crate) xclient: Vec<Network>,
 }
@@ -69,6 +70,10 @@ pub(super) fn smtp(root: &Section<'_, '_>, settings: &mut SmtpSettings) {
             .map(|time| time.value),
         None => None,
     };
+    if let Some(text) = section.string("least_deadline") {
+        let time = section.parse_duration("least_deadline", text);
+        settings.least_deadline = time.map(|time| time.value).unwrap_or_default();
+    }
     settings.header_size = section.size("header_size");
     settings.xclient = networks(&section, "xclient");
     section.finish();
