@@ -1,5 +1,5 @@
-//! IMAP for mailcore: a sans-IO session machine and the server around it
-//! (RFC 3501, and RFC 9051 for clients that enable it).
+//! IMAP for mailcore: a sans-IO session machine and the server around it, and a
+//! client (RFC 3501, and RFC 9051 where both sides speak it).
 //!
 //! ```text
 //! octets ─► wire::Input ─► session::Session ─► octets
@@ -12,7 +12,8 @@
 //! [`types`] is the grammar, [`codec`] its octets, [`view`] the sequence
 //! numbers. [`server::Imap`] is what a server is built with;
 //! [`session::Session`] is the protocol alone, for those who bring their own
-//! runner.
+//! runner. [`client::Client`] is the other side: it collects and moves mail that
+//! is on other servers.
 //!
 //! ```
 //! use mailcore::seams::Abilities;
@@ -36,6 +37,7 @@
 //! configuration; `docs/rfc.md` lists every extension with the transcript that
 //! shows it.
 
+pub mod client;
 pub mod codec;
 mod commands;
 mod render;

@@ -1,0 +1,392 @@
+//! [`Data`]: what a server tells without being a status.
+
+use mailcore::mailbox::{Flags, ModSeq, SpecialUse, Uid, UidSet, UidValidity};
+
+use super::fetch::{Fetched, fetch};
+use super::reader::{Reader, Value};
+use super::values::{flags, uid_set};
+use super::words;
+use super::{Response, Settings};
+use crate::client::{Capabilities, NameForm, RemoteName};
+
+/// What a server tells, asked or not (RFC 9051 sections 7.2 to 7.5).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Data {
+    /// `CAPABILITY`.
+    Capability(Capabilities),
+    /// `ENABLED` (RFC 5161): extensions now in use, in upper case.
+    Enabled(Vec<String>),
+    /// `LIST`, or Gmail's and others' `XLIST`.
+    List(ListedMailbox),
+    /// `LSUB`.
+    Lsub(ListedMailbox),
+    /// `STATUS`.
+    Status(RemoteName, Counters),
+    /// `SEARCH`, `ESEARCH` and `SORT`.
+    Search(Found),
+    /// `FLAGS`: what may be set in the mailbox.
+    Flags(Flags),
+    /// `EXISTS`: how many messages there are.
+    Exists(u32),
+    /// `RECENT`.
+    Recent(u32),
+    /// `EXPUNGE`: the message of this number went.
+    Expunge(u32),
+    /// `VANISHED` (RFC 7162): these went.
+    Vanished {
+        /// Which.
+        uids: UidSet,
+        /// When.
+        when: Vanished,
+    },
+    /// `FETCH`: attributes, asked for or changed.
+    Fetch(Box<Fetched>),
+    /// `NAMESPACE` (RFC 2342).
+    Namespace(Namespaces),
+    /// `ID` (RFC 2971), in the order sent.
+    Id(Vec<(String, Option<String>)>),
+    /// `QUOTA` (RFC 9208): a root and its resources.
+    Quota(QuotaRoot),
+    /// `QUOTAROOT`: the roots that hold for a mailbox.
+    QuotaRoots(RemoteName, Vec<String>),
+    /// Something else, or something that could not be read; cut short.
+    Other(String),
+}
+
+/// When messages vanished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vanished {
+    /// Now: sequence numbers change by it.
+    Now,
+    /// Before the mailbox was opened: `(EARLIER)`.
+    Earlier,
+}
+
+/// A mailbox as LIST tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListedMailbox {
+    /// Its name.
+    pub name: RemoteName,
+    /// What separates the levels of its name; none when there is one level.
+    pub delimiter: Option<char>,
+    /// Its attributes, as sent: `\HasChildren`, `\Noselect`.
+    pub attributes: Vec<String>,
+    /// What it was called before, where the server tells (RFC 9051 section
+    /// 6.3.9.7).
+    pub old_name: Option<RemoteName>,
+}
+
+impl ListedMailbox {
+    /// True when the attribute is there, in any case.
+    pub fn has(&self, attribute: &str) -> bool {
+        let mut attributes = self.attributes.iter();
+        attributes.any(|it| it.eq_ignore_ascii_case(attribute))
+    }
+
+    /// True when it can be opened.
+    pub fn is_selectable(&self) -> bool {
+        !self.has("\\Noselect") && !self.has("\\NonExistent")
+    }
+
+    /// What it is for (RFC 6154), also by the names Gmail had before that RFC.
+    pub fn special_use(&self) -> Option<SpecialUse> {
+        let old = |attribute: &str| match attribute.to_ascii_lowercase().as_str() {
+            "\\allmail" => Some(SpecialUse::All),
+            "\\spam" => Some(SpecialUse::Junk),
+            "\\starred" => Some(SpecialUse::Flagged),
+            _ => SpecialUse::parse(attribute),
+        };
+        self.attributes.iter().find_map(|attribute| old(attribute))
+    }
+}
+
+/// What STATUS and LIST-STATUS tell; absent what was not told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// `MESSAGES`.
+    pub messages: Option<u32>,
+    /// `RECENT`.
+    pub recent: Option<u32>,
+    /// `UIDNEXT`.
+    pub uid_next: Option<Uid>,
+    /// `UIDVALIDITY`.
+    pub uid_validity: Option<UidValidity>,
+    /// `UNSEEN`.
+    pub unseen: Option<u32>,
+    /// `DELETED`.
+    pub deleted: Option<u32>,
+    /// `SIZE`.
+    pub size: Option<u64>,
+    /// `HIGHESTMODSEQ`.
+    pub highest_modseq: Option<ModSeq>,
+    /// `MAILBOXID`.
+    pub mailbox_id: Option<String>,
+    /// `APPENDLIMIT` (RFC 7889).
+    pub append_limit: Option<u64>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Found {
+    /// UIDs or sequence numbers, as was asked; ascending whatever the order
+    /// they came in.
+    pub numbers: UidSet,
+    /// `COUNT` (RFC 4731).
+    pub count: Option<u64>,
+    /// The greatest ModSeq among them (RFC 7162 section 3.1.5).
+    pub modseq: Option<ModSeq>,
+}
+
+/// Where a server's mailboxes are (RFC 2342): prefix and delimiter of each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Namespaces {
+    /// The user's own.
+    pub personal: Vec<(RemoteName, Option<char>)>,
+    /// Those of other users.
+    pub others: Vec<(RemoteName, Option<char>)>,
+    /// Those of nobody.
+    pub shared: Vec<(RemoteName, Option<char>)>,
+}
+
+/// A quota root (RFC 9208).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct QuotaRoot {
+    /// Its name; often empty.
+    pub name: String,
+    /// Resource, use, limit: `STORAGE` in units of 1,024 octets, `MESSAGE`.
+    pub resources: Vec<(String, u64, u64)>,
+}
+
+/// Reads untagged data: what follows `* `.
+pub(super) fn data(octets: &[u8], settings: &Settings) -> Response {
+    let mut reader = Reader::new(octets, settings.limits.nesting);
+    let word = reader.word().to_ascii_uppercase();
+    if let Ok(number) = std::str::from_utf8(&word).unwrap_or_default().parse() {
+        let kind = reader.word().to_ascii_uppercase();
+        return Response::Data(match kind.as_slice() {
+            b"FETCH" => return Response::Fetch(Box::new(fetch(number, reader))),
+            b"EXISTS" => Data::Exists(number),
+            b"RECENT" => Data::Recent(number),
+            b"EXPUNGE" => Data::Expunge(number),
+            _ => other(octets),
+        });
+    }
+    Response::Data(named(&word, reader, settings).unwrap_or_else(|| other(octets)))
+}
+
+fn named(word: &[u8], mut reader: Reader<'_>, settings: &Settings) -> Option<Data> {
+    let (form, items) = (settings.names, settings.limits.items);
+    Some(match word {
+        b"CAPABILITY" => Data::Capability(Capabilities::new(words(reader).take(items))),
+        b"ENABLED" => {
+            let name = |word: &[u8]| String::from_utf8_lossy(word).to_ascii_uppercase();
+            Data::Enabled(words(reader).take(items).map(name).collect())
+        }
+        b"LIST" | b"XLIST" => Data::List(listed(reader, form)?),
+        b"LSUB" => Data::Lsub(listed(reader, form)?),
+        b"STATUS" => status(reader, form)?,
+        b"SEARCH" | b"SORT" => Data::Search(search(reader)),
+        b"ESEARCH" => Data::Search(esearch(reader)),
+        b"FLAGS" => Data::Flags(flags(reader.value()?).0),
+        b"VANISHED" => vanished(reader)?,
+        b"NAMESPACE" => Data::Namespace(Namespaces {
+            personal: namespace(&mut reader, form),
+            others: namespace(&mut reader, form),
+            shared: namespace(&mut reader, form),
+        }),
+        b"ID" => Data::Id(pairs(reader.value()?)),
+        b"QUOTA" => quota(reader)?,
+        b"QUOTAROOT" => {
+            let name = name(reader.value()?, form)?;
+            Data::QuotaRoots(name, reader.values().filter_map(Value::text).collect())
+        }
+        _ => return None,
+    })
+}
+
+/// At most a line of what nobody can read.
+fn other(octets: &[u8]) -> Data {
+    let text = String::from_utf8_lossy(octets.get(..200).unwrap_or(octets));
+    Data::Other(super::printable(&text))
+}
+
+fn name(value: Value<'_>, form: NameForm) -> Option<RemoteName> {
+    match value {
+        // A mailbox may be called NIL.
+        Value::Nil => Some(RemoteName::new("NIL")),
+        other => Some(RemoteName::decode(&other.octets()?, form)),
+    }
+}
+
+fn listed(mut reader: Reader<'_>, form: NameForm) -> Option<ListedMailbox> {
+    let attributes = match reader.value()? {
+        Value::List(inner) => Reader::new(inner, 1)
+            .values()
+            .filter_map(Value::text)
+            .collect(),
+        _ => Vec::new(),
+    };
+    let delimiter = reader.value()?.text().and_then(|text| text.chars().next());
+    reader.spaces();
+    let mut mailbox = ListedMailbox {
+        // Old servers leave the quotes out where there are spaces in a name.
+        name: match reader.peek()? {
+            b'"' | b'{' => name(reader.value()?, form)?,
+            _ if reader.rest().contains(&b'(') => name(reader.value()?, form)?,
+            _ => RemoteName::decode(reader.take_while(|_| true), form),
+        },
+        delimiter,
+        attributes,
+        old_name: None,
+    };
+    // list-extended (RFC 5258 section 6).
+    if let Some(Value::List(inner)) = reader.value() {
+        let mut extended = Reader::new(inner, 3);
+        while let Some(tag) = extended.value() {
+            let (tag, value) = (tag.text().unwrap_or_default(), extended.value());
+            if let (true, Some(Value::List(inner))) = (tag.eq_ignore_ascii_case("OLDNAME"), value) {
+                let old = Reader::new(inner, 1).value();
+                mailbox.old_name = old.and_then(|old| name(old, form));
+            }
+        }
+    }
+    Some(mailbox)
+}
+
+fn status(mut reader: Reader<'_>, form: NameForm) -> Option<Data> {
+    let mailbox = name(reader.value()?, form)?;
+    let Some(Value::List(inner)) = reader.value() else {
+        return None;
+    };
+    let mut counters = Counters::default();
+    let mut items = Reader::new(inner, 2);
+    while let (Some(item), Some(value)) = (items.value(), items.value()) {
+        match item
+            .text()
+            .unwrap_or_default()
+            .to_ascii_uppercase()
+            .as_str()
+        {
+            "MESSAGES" => counters.messages = value.number32(),
+            "RECENT" => counters.recent = value.number32(),
+            "UIDNEXT" => counters.uid_next = value.number32().and_then(Uid::new),
+            "UIDVALIDITY" => counters.uid_validity = value.number32().and_then(UidValidity::new),
+            "UNSEEN" => counters.unseen = value.number32(),
+            "DELETED" => counters.deleted = value.number32(),
+            "SIZE" => counters.size = value.number(),
+            "HIGHESTMODSEQ" => counters.highest_modseq = value.number().and_then(ModSeq::new),
+            "APPENDLIMIT" => counters.append_limit = value.number(),
+            "MAILBOXID" => {
+                counters.mailbox_id = match value {
+                    Value::List(inner) => Reader::new(inner, 1).value().and_then(Value::text),
+                    other => other.text(),
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(Data::Status(mailbox, counters))
+}
+
+/// `*(SP nz-number) [SP "(MODSEQ" SP mod-sequence-value ")"]`
+fn search(reader: Reader<'_>) -> Found {
+    let mut found = Found::default();
+    let mut numbers = Vec::new();
+    for value in reader.values() {
+        match value {
+            Value::List(inner) => {
+                let modseq = Reader::new(inner, 1).values().nth(1);
+                found.modseq = modseq.and_then(Value::number).and_then(ModSeq::new);
+            }
+            other => numbers.extend(other.number32().and_then(Uid::new)),
+        }
+    }
+    found.numbers = UidSet::from_iter(numbers);
+    found
+}
+
+/// RFC 4731 section 3: a correlator, `UID`, then names and values.
+fn esearch(mut reader: Reader<'_>) -> Found {
+    let mut found = Found::default();
+    reader.spaces();
+    if reader.peek() == Some(b'(') {
+        reader.value();
+    }
+    while let Some(item) = reader.value() {
+        let item = item.text().unwrap_or_default().to_ascii_uppercase();
+        match item.as_str() {
+            "UID" => {}
+            "ALL" => found.numbers = uid_set(reader.word()).unwrap_or_default(),
+            "COUNT" => found.count = reader.value().and_then(Value::number),
+            "MODSEQ" => {
+                let modseq = reader.value().and_then(Value::number);
+                found.modseq = modseq.and_then(ModSeq::new);
+            }
+            _ => drop(reader.value()),
+        }
+    }
+    found
+}
+
+fn vanished(mut reader: Reader<'_>) -> Option<Data> {
+    reader.spaces();
+    let when = match reader.peek()? {
+        b'(' => {
+            reader.value()?;
+            Vanished::Earlier
+        }
+        _ => Vanished::Now,
+    };
+    let uids = uid_set(reader.word())?;
+    Some(Data::Vanished { uids, when })
+}
+
+fn namespace(reader: &mut Reader<'_>, form: NameForm) -> Vec<(RemoteName, Option<char>)> {
+    let Some(Value::List(inner)) = reader.value() else {
+        return Vec::new();
+    };
+    let one = |value: Value<'_>| {
+        let Value::List(inner) = value else {
+            return None;
+        };
+        let mut reader = Reader::new(inner, 1);
+        let prefix = name(reader.value()?, form)?;
+        let delimiter = reader.value().and_then(Value::text);
+        Some((prefix, delimiter.and_then(|text| text.chars().next())))
+    };
+    Reader::new(inner, 2).values().filter_map(one).collect()
+}
+
+fn pairs(value: Value<'_>) -> Vec<(String, Option<String>)> {
+    let Value::List(inner) = value else {
+        return Vec::new();
+    };
+    let mut values = Reader::new(inner, 1).values();
+    std::iter::from_fn(|| Some((values.next()?.text()?, values.next().and_then(Value::text))))
+        .collect()
+}
+
+fn quota(mut reader: Reader<'_>) -> Option<Data> {
+    let mut root = QuotaRoot::default();
+    let mut value = reader.value()?;
+    if !matches!(value, Value::List(_)) {
+        root.name = value.text().unwrap_or_default();
+        value = reader.value()?;
+    }
+    if let Value::List(inner) = value {
+        let mut values = Reader::new(inner, 1).values();
+        let resource = || {
+            let name = values.next()?.text()?.to_ascii_uppercase();
+            let used = values.next()?.number().unwrap_or(0);
+            Some((name, used, values.next()?.number().unwrap_or(0)))
+        };
+        root.resources = std::iter::from_fn(resource).collect();
+    }
+    Some(Data::Quota(root))
+}

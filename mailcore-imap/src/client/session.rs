@@ -1,0 +1,518 @@
+//! [`ClientSession`]: the client's side of one connection, without IO.
+//!
+//! It greets and secures the connection by itself. Then it sends what
+//! [`ClientSession::start`] is given, several commands at once where they do
+//! not disturb one another, and asks [`Question::Event`] for each thing the
+//! server tells, [`Question::Content`] for octets to send, and
+//! [`Question::Next`] when nothing is under way.
+
+mod responses;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use mailcore::time::Monotonic;
+use mailcore::wire::{Input, Machine, Step, TlsInfo};
+
+use super::Capabilities;
+use super::command::{Command, Kind, Part};
+use super::config::ClientConfig;
+use super::error::ClientError;
+use super::framer::{Framer, SLACK};
+use super::name::NameForm;
+use super::output::{Outgoing, Sending, Wait};
+use super::response::{BodyKey, Data, Fetched, Settings, Status};
+
+/// Challenges answered in one exchange.
+const MAX_CHALLENGES: u32 = 16;
+
+/// Names a command of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommandId(u64);
+
+/// What the server told.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Data, asked for or not.
+    Data(Data),
+    /// `* OK`, `* NO` and their like.
+    Status(Status),
+    /// Octets of a message begin.
+    BodyBegins {
+        /// What the response said of the message before them.
+        known: Box<Fetched>,
+        /// Which octets.
+        key: BodyKey,
+        /// How many.
+        size: u64,
+    },
+    /// The next octets.
+    Body(Bytes),
+    /// The octets ended. What else the response says comes as
+    /// [`Data::Fetch`].
+    BodyEnds,
+    /// IDLE began: what comes from now on is news.
+    Idling,
+    /// A command ended.
+    Done(CommandId, Status),
+}
+
+/// What only the host can say.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Question {
+    /// Nothing is under way: what now?
+    Next,
+    /// Take this.
+    Event(Event),
+    /// The next octets of the literal that this command streams; at most so
+    /// many are left.
+    Content(CommandId, u64),
+}
+
+/// The host's answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// To an event: it was taken. To [`Question::Next`]: whatever
+    /// [`ClientSession::start`] was given.
+    Go,
+    /// The next octets of the message; at least one.
+    Octets(Bytes),
+    /// The message can't be read any further.
+    Unreadable(std::io::Error),
+}
+
+#[derive(Debug)]
+enum State {
+    Greeting,
+    StartTls,
+    Handshake,
+    Ready,
+    Closed,
+}
+
+/// A command whose end is awaited.
+#[derive(Debug)]
+struct Running {
+    id: CommandId,
+    name: &'static str,
+    kind: Kind,
+    /// Of AUTHENTICATE: challenges so far.
+    challenges: u32,
+    /// The end, when it came before the command was sent to its own.
+    ended: Option<Status>,
+}
+
+/// Where IDLE stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Idle {
+    No,
+    /// The server has not said yet that it goes.
+    Asked,
+    /// It is to end as soon as it has begun.
+    Ending,
+    /// It goes on until then.
+    On(Option<Monotonic>),
+}
+
+/// The client's side of a connection.
+#[derive(Debug)]
+pub struct ClientSession {
+    config: ClientConfig,
+    settings: Settings,
+    state: State,
+    input: Input,
+    ended: bool,
+    framer: Framer,
+    output: Outgoing,
+    deadline: Option<Monotonic>,
+    queue: VecDeque<(CommandId, Command)>,
+    sending: Option<Sending>,
+    running: Vec<Running>,
+    events: VecDeque<Event>,
+    idle: Idle,
+    last_id: u64,
+    capabilities: Capabilities,
+    /// False when they are from before what changes them.
+    fresh: bool,
+    logged_in: bool,
+    tls: Option<TlsInfo>,
+    bye: Option<String>,
+    error: Option<ClientError>,
+}
+
+impl ClientSession {
+    /// A session whose connection is made; the greeting is awaited.
+    pub fn new(config: ClientConfig) -> Self {
+        let limits = config.limits;
+        Self {
+            settings: Settings {
+                limits,
+                names: NameForm::default(),
+            },
+            state: State::Greeting,
+            input: Input::with_limit(limits.response.saturating_add(SLACK)),
+            config,
+            ended: false,
+            framer: Framer::default(),
+            output: Outgoing::default(),
+            deadline: None,
+            queue: VecDeque::new(),
+            sending: None,
+            running: Vec::new(),
+            events: VecDeque::new(),
+            idle: Idle::No,
+            last_id: 0,
+            capabilities: Capabilities::default(),
+            fresh: false,
+            logged_in: false,
+            tls: None,
+            bye: None,
+            error: None,
+        }
+    }
+
+    /// A session over a connection that was TLS from its first octet.
+    pub fn within_tls(config: ClientConfig, info: TlsInfo) -> Self {
+        let mut session = Self::new(config);
+        session.tls = Some(info);
+        session
+    }
+
+    /// Sends `command` as soon as the protocol lets it.
+    ///
+    /// # Errors
+    /// When the session is over, or the command can't be written.
+    pub fn start(&mut self, command: Command) -> Result<CommandId, ClientError> {
+        let command = command.checked()?;
+        if matches!(self.state, State::Closed) {
+            return Err(self.error.take().unwrap_or(ClientError::Closed));
+        }
+        self.last_id += 1;
+        let id = CommandId(self.last_id);
+        self.queue.push_back((id, command));
+        Ok(id)
+    }
+
+    /// Ends IDLE.
+    pub fn done(&mut self) {
+        self.idle = match self.idle {
+            Idle::On(_) => {
+                self.output.put(b"DONE\r\n");
+                Idle::No
+            }
+            Idle::Asked => Idle::Ending,
+            other => other,
+        };
+    }
+
+    /// What the server offers.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// In which form mailbox names travel.
+    pub fn names(&self) -> NameForm {
+        self.settings.names
+    }
+
+    /// The TLS in use.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_ref()
+    }
+
+    /// True once a login succeeded, or the server greeted with PREAUTH.
+    pub fn is_logged_in(&self) -> bool {
+        self.logged_in
+    }
+
+    /// True when the session is over.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Why the session is over, once.
+    pub fn take_error(&mut self) -> Option<ClientError> {
+        self.error.take()
+    }
+
+    /// How the session behaves.
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// Ends the session: the runner's side of it failed.
+    pub fn fail(&mut self, error: ClientError) {
+        self.state = State::Closed;
+        self.output.clear();
+        self.queue.clear();
+        self.sending = None;
+        self.error.get_or_insert(error);
+    }
+
+    /// What is awaited, for messages.
+    fn during(&self) -> &'static str {
+        match &self.state {
+            State::Greeting => "the connection",
+            State::StartTls | State::Handshake => "STARTTLS",
+            _ => self.running.first().map_or("nothing", |it| it.name),
+        }
+    }
+
+    fn note_sent(&self, tag: &str, command: &Command) {
+        if let Some(transcript) = &self.config.transcript {
+            let name = command.name();
+            let rest = match command.parts.first() {
+                Some(Part::Octets(octets)) if !command.is_secret() => {
+                    String::from_utf8_lossy(octets.get(name.len()..).unwrap_or_default())
+                        .into_owned()
+                }
+                _ => " ...".to_owned(),
+            };
+            transcript.client(format_args!("{tag} {name}{rest}"));
+        }
+    }
+
+    fn note_heard(&self, octets: &[u8]) {
+        if let Some(transcript) = &self.config.transcript {
+            let text = String::from_utf8_lossy(octets.get(..200).unwrap_or(octets)).into_owned();
+            // What stands in a message is nobody's business here.
+            let text = match text.find("FETCH (") {
+                Some(at) => format!("{}FETCH (...)", text.get(..at).unwrap_or_default()),
+                None => text,
+            };
+            transcript.server(text.replace(char::is_control, " "));
+        }
+    }
+
+    /// Begins what may be begun.
+    fn begin(&mut self) {
+        while self.sending.is_none() && self.bye.is_none() {
+            let under_way = self.running.len();
+            let exclusive = self
+                .running
+                .iter()
+                .any(|it| !matches!(it.kind, Kind::Plain));
+            match self.queue.front() {
+                Some((_, next)) if next.is_exclusive() && under_way > 0 => return,
+                Some(_) if exclusive || under_way >= self.config.limits.pipeline.max(1) => return,
+                Some(_) => {}
+                None => return,
+            }
+            let Some((id, mut command)) = self.queue.pop_front() else {
+                return;
+            };
+            let tag = tag(id);
+            self.note_sent(&tag, &command);
+            self.output.put(format!("{tag} ").as_bytes());
+            self.prepare(&mut command);
+            let (offered, limits) = (&self.capabilities, &self.config.limits);
+            let mut sending = Sending::new(id, &mut command, offered, limits);
+            let sent = sending.go_on(&mut self.output);
+            self.sending = (!sent).then_some(sending);
+            self.running.push(Running {
+                id,
+                name: command.name(),
+                kind: command.kind,
+                challenges: 0,
+                ended: None,
+            });
+        }
+    }
+
+    /// What a command changes when it is sent.
+    fn prepare(&mut self, command: &mut Command) {
+        let sasl_ir = self.capabilities.has("SASL-IR");
+        match &mut command.kind {
+            Kind::Idle => self.idle = Idle::Asked,
+            Kind::Login => self.fresh = false,
+            Kind::Authenticate(mechanism) => {
+                self.fresh = false;
+                if let (true, true) = (sasl_ir, mechanism.speaks_first()) {
+                    let response = mechanism.respond(b"").unwrap_or_default();
+                    // An empty response is `=` (RFC 4959 section 3).
+                    let text = match response.expose() {
+                        [] => "=".to_owned(),
+                        octets => STANDARD.encode(octets),
+                    };
+                    let with = std::mem::replace(command, Command::new("AUTHENTICATE"));
+                    *command = with.raw(text);
+                }
+            }
+            Kind::Plain | Kind::Logout => {}
+        }
+    }
+
+    /// Goes on with the command being sent.
+    fn go_on(&mut self) {
+        let Some(mut sending) = self.sending.take() else {
+            return;
+        };
+        if !sending.go_on(&mut self.output) {
+            self.sending = Some(sending);
+            return;
+        }
+        let at = self.running.iter().position(|it| it.id == sending.id);
+        if let Some(at) = at.filter(|&at| self.running.get(at).is_some_and(|it| it.ended.is_some()))
+        {
+            let running = self.running.remove(at);
+            self.end(running);
+        }
+    }
+
+    /// Until when octets are awaited, and what becomes of their absence.
+    fn await_octets(&mut self, now: Monotonic) -> Option<Step<Question>> {
+        let timeouts = self.config.timeouts;
+        let wait = match (&self.state, &self.bye) {
+            (State::Greeting, _) => timeouts.greeting,
+            (_, Some(_)) => timeouts.logout,
+            _ if self
+                .running
+                .iter()
+                .any(|it| matches!(it.kind, Kind::Logout)) =>
+            {
+                timeouts.logout
+            }
+            _ => timeouts.silence,
+        };
+        if self.ended {
+            let lost = ClientError::Lost(self.during());
+            let error = self.bye.take().map_or(lost, ClientError::Bye);
+            self.fail(error);
+            return None;
+        }
+        if let Idle::On(until) = &mut self.idle {
+            let until = *until.get_or_insert(now.after(timeouts.idle));
+            if now < until {
+                return Some(Step::Read { until });
+            }
+            self.done();
+            self.deadline = None;
+            return None;
+        }
+        let until = *self.deadline.get_or_insert(now.after(wait));
+        if now < until {
+            return Some(Step::Read { until });
+        }
+        let late = ClientError::TimedOut(self.during());
+        let error = self.bye.take().map_or(late, ClientError::Bye);
+        self.fail(error);
+        None
+    }
+
+    fn step_ready(&mut self, now: Monotonic) -> Option<Step<Question>> {
+        let content = self
+            .sending
+            .as_ref()
+            .and_then(|sending| match sending.wait {
+                Wait::Content(left) if !self.ended => Some((sending.id, left)),
+                _ => None,
+            });
+        // What the server says before the end of a message is a refusal: it is
+        // heard first.
+        let silent = content.is_some() && self.input.is_empty();
+        if !silent && self.next_piece() {
+            return None;
+        }
+        if let Some((id, left)) = content {
+            return Some(Step::Ask(Question::Content(id, left)));
+        }
+        self.begin();
+        if !self.output.is_empty() {
+            return None;
+        }
+        if self.running.is_empty() && self.queue.is_empty() && !self.ended && self.bye.is_none() {
+            self.deadline = None;
+            return Some(Step::Ask(Question::Next));
+        }
+        self.await_octets(now)
+    }
+}
+
+/// The tag of a command.
+fn tag(id: CommandId) -> String {
+    format!("a{}", id.0)
+}
+
+impl Machine for ClientSession {
+    type Question = Question;
+    type Answer = Answer;
+    type Notice = Infallible;
+
+    fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    fn receive(&mut self, octets: &[u8]) {
+        // Whatever comes, the server is not silent.
+        self.deadline = None;
+        self.input.extend(octets);
+    }
+
+    fn end_of_input(&mut self) {
+        self.ended = true;
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Go => {}
+            Answer::Octets(octets) => {
+                let Some(sending) = &mut self.sending else {
+                    return;
+                };
+                if sending.content(&octets, &mut self.output) {
+                    self.go_on();
+                } else {
+                    let text = "it has not the size it was said to have";
+                    self.fail(ClientError::Source(std::io::Error::other(text)));
+                }
+            }
+            Answer::Unreadable(error) => self.fail(ClientError::Source(error)),
+        }
+    }
+
+    fn notify(&mut self, notice: Infallible) {
+        match notice {}
+    }
+
+    fn shutdown(&mut self) {
+        self.fail(ClientError::Closed);
+    }
+
+    fn tls_established(&mut self, info: TlsInfo) {
+        self.input.clear();
+        self.framer = Framer::default();
+        self.capabilities = Capabilities::default();
+        self.fresh = false;
+        self.events.clear();
+        self.tls = Some(info);
+        self.state = State::Ready;
+    }
+
+    fn step(&mut self, now: Monotonic) -> Step<Question> {
+        loop {
+            if let Some(octets) = self.output.take() {
+                self.deadline = None;
+                return Step::Send(octets);
+            }
+            if let Some(event) = self.events.pop_front() {
+                return Step::Ask(Question::Event(event));
+            }
+            let step = match &self.state {
+                State::Closed => return Step::Close,
+                State::Handshake => return Step::UpgradeTls,
+                State::Greeting | State::StartTls => match self.next_piece() {
+                    true => None,
+                    false => self.await_octets(now),
+                },
+                State::Ready => self.step_ready(now),
+            };
+            if let Some(step) = step {
+                return step;
+            }
+        }
+    }
+}
