@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""More IMAP clients against the mailserver binary: IMAPClient, offlineimap, getmail,
+fetchmail and ImapFlow, each doing what people use it for.
+
+    python3 tests/interop/clients.py --binary target/debug/mailserver [--only NAME]
+
+IMAPClient is looked for in target/interop/python, ImapFlow in target/interop/node,
+where the gate puts them."""
+
+import argparse
+import email
+import hashlib
+import os
+import pathlib
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from run import TLS, count, imap, run  # noqa: E402
+from server import PASSWORD, Server, need  # noqa: E402
+
+HERE = pathlib.Path(__file__).parent
+TOOLS = HERE.parents[1] / "target/interop"
+sys.path.insert(0, str(TOOLS / "python"))
+
+
+def there(name, path):
+    """As need(), for what is in a folder of its own."""
+    if path:
+        return True
+    if os.environ.get("MAILCORE_REQUIRE_TOOLS"):
+        raise AssertionError(f"{name} is not installed")
+    print(f"   {name} is not installed: skipped")
+    return False
+
+
+def fill(server, user, messages=20):
+    client = imap(server, user)
+    for n in range(messages):
+        text = f"Subject: n{n}\r\nMessage-ID: <{user}{n}@x.test>\r\n\r\nbody {n}\r\n"
+        assert client.append("INBOX", "(\\Seen)" if n == 0 else None, None, text.encode())[0] == "OK"
+    client.logout()
+
+
+def test_imapclient(server):
+    try:
+        from imapclient import IMAPClient
+    except ImportError:
+        IMAPClient = None
+    if not there("imapclient", IMAPClient):
+        return
+    with IMAPClient(server.host, server.ports["imaps"], ssl_context=TLS, timeout=30) as client:
+        client.login(f"imapclient@{server.domain}", PASSWORD)
+        assert client.has_capability("IMAP4rev2") and client.has_capability("UIDPLUS")
+        assert b"mailcore" in str(client.id_({"name": "test"})).encode()
+        assert client.namespace().personal == (("", "/"),)
+        client.create_folder("Отчёты & Co")
+        client.subscribe_folder("Отчёты & Co")
+        assert [name for _, _, name in client.list_sub_folders()] == ["Отчёты & Co"]
+        text = "From: a@x.test\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n".encode()
+        client.append("Отчёты & Co", text, flags=[b"\\Seen", b"$Forwarded"])
+        client.append("Отчёты & Co", text.replace(b"hello", b"zw\xc3\xb6lf"))
+        seen = client.select_folder("Отчёты & Co")
+        assert seen[b"EXISTS"] >= 2 and seen[b"UIDNEXT"] > 2
+        assert client.search(["SEEN", "KEYWORD", "$Forwarded"]) == [1]
+        assert 2 in client.search(["BODY", "zwölf"], "UTF-8")
+        got = client.fetch([1, 2], ["ENVELOPE", "BODYSTRUCTURE", "FLAGS", "RFC822.SIZE", "BODY.PEEK[TEXT]", "BINARY.SIZE[1]"])
+        assert got[1][b"ENVELOPE"].subject and got[1][b"BODY[TEXT]"] == b"hello\r\n"
+        assert b"\\Flagged" in client.set_flags([2], [b"\\Flagged"])[2]
+        client.idle()
+        with IMAPClient(server.host, server.ports["imaps"], ssl_context=TLS) as other:
+            other.login(f"imapclient@{server.domain}", PASSWORD)
+            other.append("Отчёты & Co", text)
+        assert any(b"EXISTS" in change for change in client.idle_check(10))
+        client.idle_done()
+        client.create_folder("Archive")
+        client.move([1], "Archive")
+        client.copy([2], "Archive")
+        client.delete_messages([2])
+        client.uid_expunge([2])
+        assert 1 not in client.search() and 2 not in client.search()
+        assert client.folder_status("Archive", ["MESSAGES", "UNSEEN"])[b"MESSAGES"] == 2
+        client.rename_folder("Archive", "Old/Archive")
+        assert client.folder_exists("Old/Archive")
+        client.close_folder()
+        client.delete_folder("Отчёты & Co")
+
+
+def test_offlineimap(server):
+    if not need("offlineimap"):
+        return
+    fill(server, "offline")
+    client = imap(server, "offline")
+    client.create("Work/2026")
+    client.append("Work/2026", "(\\Seen \\Flagged)", None, b"Subject: deep\r\n\r\nx\r\n")
+    certificate = ssl.get_server_certificate((server.host, server.ports["imaps"]))
+    print_ = hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest()
+    with tempfile.TemporaryDirectory(prefix="offlineimap-") as name:
+        home = pathlib.Path(name)
+        (home / "rc").write_text(
+            f"[general]\naccounts = a\nmetadata = {home}/meta\nui = basic\n[Account a]\n"
+            "localrepository = near\nremoterepository = far\n"
+            f"[Repository near]\ntype = Maildir\nlocalfolders = {home}/Mail\n"
+            f"[Repository far]\ntype = IMAP\nremotehost = {server.host}\nremoteport = {server.ports['imaps']}\n"
+            f"ssl = yes\ncert_fingerprint = {print_}\nremoteuser = offline@{server.domain}\n"
+            f"remotepass = {PASSWORD}\nauth_mechanisms = PLAIN\n")
+        sync = ["offlineimap", "-c", str(home / "rc"), "-o", "-u", "basic"]
+        run(*sync, timeout=180)
+        inbox = home / "Mail/INBOX"
+        files = sorted((inbox / "new").iterdir()) + sorted((inbox / "cur").iterdir())
+        assert len(files) == 20, len(files)
+        assert list((home / "Mail").rglob("*2026*/cur/*:2,*FS")), "flags come along"
+        by_subject = {email.message_from_bytes(file.read_bytes())["Subject"]: file for file in files}
+        flagged, deleted = by_subject["n3"], by_subject["n4"]
+        flagged.rename(inbox / "cur" / f"{flagged.name.split(':')[0]}:2,FS")
+        deleted.unlink()
+        (inbox / "cur" / "999.new:2,S").write_bytes(b"Subject: from here\n\nlocal\n")
+        run(*sync, timeout=180)
+        client.select("INBOX")
+        assert len(client.search(None, "FLAGGED", "SEEN", "SUBJECT", "n3")[1][0].split()) == 1
+        assert client.search(None, "SUBJECT", "n4", "NOT", "DELETED")[1] == [b""]
+        assert len(client.search(None, "SEEN", "SUBJECT", '"from here"')[1][0].split()) == 1
+        before = client.fetch("1:*", "(UID FLAGS)")[1]
+        run(*sync, timeout=180)
+        assert client.fetch("1:*", "(UID FLAGS)")[1] == before, "a further run changed something"
+    client.logout()
+
+
+def test_getmail(server):
+    if not need("getmail"):
+        return
+    fill(server, "getmail")
+    with tempfile.TemporaryDirectory(prefix="getmail-") as name:
+        home = pathlib.Path(name)
+        new = home / "new"
+        new.mkdir()
+        text = ("[retriever]\ntype = SimpleIMAPSSLRetriever\n"
+                f"server = {server.host}\nport = {server.ports['imaps']}\n"
+                f"username = getmail@{server.domain}\npassword = {PASSWORD}\nmailboxes = (\"INBOX\",)\n"
+                "[destination]\ntype = MDA_external\npath = /bin/sh\nallow_root_commands = true\n"
+                f"arguments = (\"-c\", \"cat > $(mktemp {new}/XXXXXX)\")\n"
+                "[options]\nverbose = 1\nread_all = false\ndelete = {delete}\n")
+        fetch = ["getmail", "--getmaildir", str(home), "--rcfile", str(home / "rc")]
+        (home / "rc").write_text(text.replace("{delete}", "false"))
+        run(*fetch)
+        assert len(list(new.iterdir())) == 20
+        client = imap(server, "getmail")
+        client.append("INBOX", None, None, b"Subject: late\r\n\r\nx\r\n")
+        client.logout()
+        run(*fetch)
+        assert len(list(new.iterdir())) == 21, "what is known is not fetched again"
+        (home / "rc").write_text(text.replace("{delete}", "true"))
+        run(*fetch)
+        assert len(list(new.iterdir())) == 21
+        assert count(server, "getmail") == 0
+
+
+def test_fetchmail(server):
+    if not need("fetchmail"):
+        return
+    fill(server, "fetchmail")
+    with tempfile.TemporaryDirectory(prefix="fetchmail-") as name:
+        home = pathlib.Path(name)
+        rc = home / "rc"
+        rc.write_text(
+            f"poll {server.host} service {server.ports['imaps']} protocol IMAP\n"
+            f"  user \"fetchmail@{server.domain}\" password \"{PASSWORD}\"\n"
+            f"  ssl no sslcertck folder INBOX mda \"/bin/sh -c 'cat >> {home}/mbox; echo >> {home}/mbox'\"\n")
+        rc.chmod(0o600)
+        environment = {**os.environ, "HOME": name, "FETCHMAILHOME": name}
+        fetch = ["fetchmail", "-f", str(rc), "--nodetach", "--nosyslog"]
+
+        def once(*more, ok=(0,)):
+            done = subprocess.run([*fetch, *more], capture_output=True, text=True, timeout=120, env=environment)
+            assert done.returncode in ok, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+
+        # Kept mail is marked as seen, and what is seen is not fetched again.
+        once("--keep")
+        assert (home / "mbox").read_bytes().count(b"Subject: n") == 19
+        once("--keep", ok=(1,))
+        client = imap(server, "fetchmail")
+        client.select("INBOX")
+        assert len(client.search(None, "SEEN")[1][0].split()) == 20
+        client.logout()
+        once("--all", "--nokeep", "--expunge", "5")
+        assert count(server, "fetchmail") == 0
+        assert (home / "mbox").read_bytes().count(b"Subject: n") == 39
+
+
+def test_imapflow(server):
+    modules = TOOLS / "node/node_modules"
+    if not need("node") or not there("imapflow", (modules / "imapflow").is_dir()):
+        return
+    environment = {**os.environ, "NODE_PATH": str(modules)}
+    done = subprocess.run(
+        ["node", str(HERE / "imapflow.cjs"), server.host, str(server.ports["imaps"]),
+         f"imapflow@{server.domain}", PASSWORD],
+        capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", default="target/debug/mailserver")
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    passed, failed = 0, 0
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    users = ["imapclient", "offline", "getmail", "fetchmail", "imapflow"]
+    with Server(arguments.binary, "clients.test", users) as server:
+        for name, test in tests:
+            if arguments.only not in name:
+                continue
+            print(f"-- {name[5:]}", flush=True)
+            started = time.monotonic()
+            try:
+                test(server)
+                passed += 1
+                print(f"   ok ({time.monotonic() - started:.1f} s)")
+            except Exception as error:  # every failure is told, the others still run
+                failed += 1
+                print(f"   FAILED: {type(error).__name__}: {error}")
+                traceback.print_exc()
+        if failed:
+            print(server.log()[-5000:])
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
