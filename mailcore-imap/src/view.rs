@@ -151,16 +151,6 @@ impl View {
         }
     }
 
-    /// Notes that everything but `present` is gone.
-    pub fn lose_others(&mut self, present: &UidSet) {
-        let runs = self.runs.iter().map(|run| (run.first, run.last));
-        let gone = subtract(runs, present.ranges().map(|(a, b)| (a.value(), b.value())));
-        let gone = gone
-            .into_iter()
-            .filter_map(|(a, b)| Some((Uid::new(a)?, Uid::new(b)?)));
-        self.lose(&gone.collect_ranges());
-    }
-
     /// True when [`View::expunge`] would tell something.
     pub fn has_lost(&self) -> bool {
         !self.lost.is_empty()
@@ -175,14 +165,20 @@ impl View {
     /// ranges; told from the last to the first, each number is right at its
     /// moment.
     pub fn expunge(&mut self) -> Vec<(u32, u32)> {
+        let places = self.seqs(&self.lost);
+        self.vanish();
+        places
+    }
+
+    /// As [`View::expunge`], for a client that is told UIDs. Returns those.
+    pub fn vanish(&mut self) -> UidSet {
         let lost = std::mem::take(&mut self.lost);
-        let places = self.seqs(&lost);
         let kept = subtract(
             self.runs.iter().map(|run| (run.first, run.last)),
             lost.ranges().map(|(a, b)| (a.value(), b.value())),
         );
         self.rebuild(kept.into_iter());
-        places
+        lost
     }
 
     /// Makes those of the known messages `\Recent` that have `from` or a

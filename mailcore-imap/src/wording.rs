@@ -146,6 +146,16 @@ pub fn unknown_command() -> Status {
     Status::bad("Unknown command")
 }
 
+/// What needs ENABLE first (RFC 7162 section 3.2.3).
+pub fn not_enabled() -> Status {
+    Status::bad("Enable the extension first")
+}
+
+/// ModSeqs of a mailbox that has none (RFC 7162 section 3.1.2.2).
+pub fn no_modseq() -> Status {
+    Status::bad("This mailbox keeps no mod-sequences")
+}
+
 /// A command in the wrong state.
 pub fn wrong_state() -> Status {
     Status::bad("Command not allowed in this state")

@@ -84,7 +84,8 @@ fn move_to(
             cx.out.untagged_ok(&copy_uid(&receipt), "Moved");
             let moved: UidSet = receipt.pairs.iter().map(|(old, _)| *old).collect();
             if let Some(selected) = cx.state.selected() {
-                selected.view.lose(&moved);
+                selected.expunged = true;
+                selected.lose(&moved);
             }
             Status::ok("MOVE completed")
         }

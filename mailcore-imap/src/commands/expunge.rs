@@ -39,7 +39,8 @@ fn begin(cx: &mut Context, uids: UidSet) -> Result<Started, ParseError> {
     Started::ask(Question::Expunge(uids), |cx, answer| match answer {
         Answer::Expunged(uids) => {
             if let Some(selected) = cx.state.selected() {
-                selected.view.lose(&uids);
+                selected.expunged = !uids.is_empty();
+                selected.lose(&uids);
             }
             Status::ok("EXPUNGE completed")
         }

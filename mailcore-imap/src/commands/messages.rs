@@ -31,24 +31,32 @@ impl Targets {
         cx: &mut Context,
         addressing: Addressing,
     ) -> Result<Self, ParseError> {
+        Self::parse_as_named(cursor, cx, addressing).map(|(targets, _)| targets)
+    }
+
+    /// As [`Targets::parse`], with the UIDs as they were named, whether there
+    /// are such messages or not.
+    pub(crate) fn parse_as_named(
+        cursor: &mut Cursor<'_>,
+        cx: &mut Context,
+        addressing: Addressing,
+    ) -> Result<(Self, UidSet), ParseError> {
         cursor.space()?;
         let set = cursor.message_set()?;
         let Some(selected) = cx.state.selected() else {
-            return Ok(Self::OutOfRange);
+            return Ok((Self::OutOfRange, UidSet::EMPTY));
         };
         let view = &selected.view;
-        let set = match set {
-            MessageSet::Numbers(set) => set,
+        let named = match (set, addressing) {
             // What was expunged meanwhile is not in the view any more.
-            MessageSet::Saved => return Ok(Self::Messages(view.known(&selected.saved))),
-        };
-        Ok(match addressing {
-            Addressing::Uid => Self::Messages(view.known(&set.uids(view.last_uid()))),
-            Addressing::Sequence => match set.resolve(view.exists()) {
-                Some(seqs) => Self::Messages(view.uids(&seqs)),
-                None => Self::OutOfRange,
+            (MessageSet::Saved, _) => selected.saved.clone(),
+            (MessageSet::Numbers(set), Addressing::Uid) => set.uids(view.last_uid()),
+            (MessageSet::Numbers(set), Addressing::Sequence) => match set.resolve(view.exists()) {
+                Some(seqs) => view.uids(&seqs),
+                None => return Ok((Self::OutOfRange, UidSet::EMPTY)),
             },
-        })
+        };
+        Ok((Self::Messages(view.known(&named)), named))
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn respond(
     status: &MailboxStatus,
 ) {
     let append_limit = cx.config.append_limit;
+    let keeps_modseq = cx.abilities.mod_seq;
     let mut out = cx.out.encoder();
     out.raw("* STATUS ").mailbox(name).raw(" (");
     for (i, item) in items.iter().enumerate() {
@@ -72,6 +73,8 @@ pub(super) fn respond(
             StatusItem::Unseen => u64::from(status.unseen),
             StatusItem::Deleted => u64::from(status.deleted),
             StatusItem::Size => status.size,
+            // 0 says that the store keeps none (RFC 7162 section 3.1.7).
+            StatusItem::HighestModSeq if !keeps_modseq => 0,
             StatusItem::HighestModSeq => status.highest_modseq.value(),
             // One for all mailboxes (RFC 7889 section 2).
             StatusItem::AppendLimit => append_limit,

@@ -37,8 +37,8 @@ fn begin(
     let unchanged_since = unchanged_since(cursor)?;
     let (change, report) = flag_change(cursor)?;
     cursor.end()?;
-    if unchanged_since.is_some() {
-        cx.enable_condstore();
+    if unchanged_since.is_some() && !cx.enable_condstore() {
+        return Started::done(wording::no_modseq());
     }
     let read_only = |access| access == Access::ReadOnly;
     if cx
@@ -125,13 +125,14 @@ enum Report {
 }
 
 /// What is told of each message. A client that knows ModSeq is always told the
-/// new one, or it could not tell its own change from another's.
+/// new one and the UID (RFC 7162 section 3.2.4), or it could not tell its own
+/// change from another's.
 fn reported(report: Report, addressing: Addressing, enabled: Enabled) -> Vec<FetchItem> {
-    let uid = (addressing == Addressing::Uid).then_some(FetchItem::Uid);
+    let knows_modseq = enabled.has(Extension::CondStore);
+    let by_uid = addressing == Addressing::Uid || knows_modseq;
+    let uid = by_uid.then_some(FetchItem::Uid);
     let flags = (report == Report::Flags).then_some(FetchItem::Flags);
-    let modseq = enabled
-        .has(Extension::CondStore)
-        .then_some(FetchItem::ModSeq);
+    let modseq = knows_modseq.then_some(FetchItem::ModSeq);
     if flags.is_none() && modseq.is_none() {
         return Vec::new();
     }
@@ -168,6 +169,9 @@ impl Store {
         }
         if let Some(selected) = cx.state.selected() {
             selected.changed(modseq);
+            if let Some(modseq) = rows.iter().map(|row| row.modseq).max() {
+                selected.shows(modseq);
+            }
             // Without the flags the client knows its own change, and nobody
             // else's that came before.
             if self.items.contains(&FetchItem::Flags) {

@@ -54,13 +54,8 @@ pub(crate) fn pick(header: &[u8], section: &Section) -> Bytes {
 /// What of `range` the partial asks for.
 pub(crate) fn narrow(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
     let Some(partial) = partial else { return range };
-    let start = range
-        .start
-        .saturating_add(partial.start)
-        .min(range.end);
-    let end = start
-        .saturating_add(partial.length)
-        .min(range.end);
+    let start = range.start.saturating_add(partial.start).min(range.end);
+    let end = start.saturating_add(partial.length).min(range.end);
     start..end
 }
 

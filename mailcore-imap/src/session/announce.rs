@@ -26,6 +26,7 @@ const FIRST: [Capability; 7] = [
 /// they are told.
 const WITHOUT_COMMAND: &[Capability] = &[
     Capability::CondStore,
+    Capability::QResync,
     Capability::ESearch,
     Capability::SearchRes,
     Capability::Utf8Accept,

@@ -14,7 +14,7 @@ use super::revision::Revision;
 use super::state::State;
 use crate::codec::TextForm;
 use crate::codec::framer::{FrameLimits, Framer, Synchronising};
-use crate::types::{Capability, Enabled, Extension, FetchItem, Tag};
+use crate::types::{Capability, Enabled, Extension, FetchItem, ResponseCode, Tag};
 
 /// Octets of input kept while a command runs: one line of the greatest length
 /// and its CRLF.
@@ -104,20 +104,46 @@ impl Context {
         }
     }
 
-    /// Turns `extension` on, if it is announced; true when it was off.
+    /// What a command that changes flags on its way tells of them: the numbers
+    /// that name the message only to one who knows ModSeq (RFC 7162 section
+    /// 3.2.4).
+    pub(crate) fn told_with_change(&self) -> &'static [FetchItem] {
+        match self.enabled.has(Extension::CondStore) {
+            false => &[FetchItem::Flags],
+            true => self.change_items(),
+        }
+    }
+
+    /// Turns `extension` on, if it is announced; true when it was off. Who
+    /// begins to know ModSeq is told that of the selected mailbox (RFC 7162
+    /// section 3.1).
     pub(crate) fn enable(&mut self, extension: Extension) -> bool {
+        let knew_modseq = self.enabled.has(Extension::CondStore);
         if !announce::is_announced(extension.capability(), self) {
             return false;
         }
         let newly = self.enabled.insert(extension);
         self.out.texts = self.texts();
+        if !knew_modseq
+            && self.enabled.has(Extension::CondStore)
+            && let Some(selected) = self.state.selected()
+        {
+            let code = ResponseCode::HighestModSeq(selected.known_until());
+            self.out.untagged_ok(&code, "Highest ModSeq");
+        }
         newly
     }
 
-    /// Takes note that the client knows ModSeq, if the store does: some
-    /// commands say so without ENABLE (RFC 7162 section 3.1).
-    pub(crate) fn enable_condstore(&mut self) {
+    /// Takes note that the client knows ModSeq: some commands say so without
+    /// ENABLE (RFC 7162 section 3.1). False when the store keeps none.
+    pub(crate) fn enable_condstore(&mut self) -> bool {
         self.enable(Extension::CondStore);
+        self.enabled.has(Extension::CondStore)
+    }
+
+    /// True when losses are told by their UIDs.
+    pub(crate) fn tells_vanished(&self) -> bool {
+        self.enabled.has(Extension::QResync) || self.enabled.has(Extension::UidOnly)
     }
 
     /// How texts beyond ASCII are told and read.

@@ -26,7 +26,7 @@ pub use question::{Access, Answer, Known, News, Notice, Opened, Question, Resync
 pub(crate) use announce::is_announced;
 pub(crate) use context::Context;
 pub(crate) use state::{Selected, State};
-pub(crate) use sync::{Expunges, Sync, SyncStep, write_counts};
+pub(crate) use sync::{Expunges, Sync, SyncStep, vanished_parts, write_counts};
 
 use crate::codec::Cursor;
 use crate::codec::framer::{Fault, Frame, Synchronising, tag_of};
@@ -324,7 +324,12 @@ impl Session {
         }
     }
 
-    fn finish(&mut self, tag: Option<Tag>, done: Done, mut sync: Sync) -> Option<Step<Question>> {
+    fn finish(
+        &mut self,
+        tag: Option<Tag>,
+        mut done: Done,
+        mut sync: Sync,
+    ) -> Option<Step<Question>> {
         let answer = self.answer.take();
         match sync.resume(&mut self.cx, answer) {
             SyncStep::Ask(question) => {
@@ -332,7 +337,10 @@ impl Session {
                 return Some(Step::Ask(question));
             }
             SyncStep::Flush => self.doing = Doing::Finishing { tag, done, sync },
-            SyncStep::Done => self.complete(tag.as_ref(), done),
+            SyncStep::Done => {
+                sync::tell_modseq(&mut self.cx, &mut done.status);
+                self.complete(tag.as_ref(), done);
+            }
             SyncStep::Gone => {
                 self.complete(tag.as_ref(), done);
                 self.notify(Notice::Gone);

@@ -7,6 +7,8 @@
 //! what was asked for by name, and refusing it would help nobody.
 
 use crate::codec::TextForm;
+use mailcore::seams::Abilities;
+
 use crate::types::search::SearchReturn;
 use crate::types::{Enabled, Extension};
 
@@ -40,10 +42,10 @@ impl Revision {
     }
 
     /// True when SELECT says that it closed the mailbox selected before
-    /// (Appendix E, item 9). After QRESYNC it does in either revision (RFC 7162
-    /// section 3.2.11).
-    pub(crate) fn tells_closed(self, enabled: Enabled) -> bool {
-        self == Self::Rev2 || enabled.has(Extension::QResync)
+    /// (Appendix E, item 9). With a store that keeps ModSeqs it does in either
+    /// revision, whatever was enabled (RFC 7162 section 3.2.11).
+    pub(crate) fn tells_closed(self, abilities: Abilities) -> bool {
+        self == Self::Rev2 || abilities.mod_seq
     }
 
     /// How texts beyond ASCII are told and read (Appendix E, item 16). UTF-8 between

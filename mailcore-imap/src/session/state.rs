@@ -63,9 +63,17 @@ pub(crate) struct Selected {
     pub(crate) since: ModSeq,
     /// Something up to here happened.
     pub(crate) noticed: ModSeq,
+    /// What `since` was when the first loss that is not told yet was taken in.
+    before_loss: ModSeq,
+    /// The greatest ModSeq the client was told with a message.
+    shown: ModSeq,
+    /// The client was told a HIGHESTMODSEQ below what it was shown.
+    lowered: bool,
     /// What happened after `since` and up to here this session did itself, and
     /// the client knows it.
     own_until: ModSeq,
+    /// The command in progress removed messages.
+    pub(crate) expunged: bool,
     /// It was deleted.
     pub(crate) gone: bool,
     /// What `$` stands for (RFC 5182); may name messages that are gone.
@@ -85,7 +93,11 @@ impl Selected {
             view,
             since,
             noticed: since,
+            before_loss: since,
+            shown: since,
+            lowered: false,
             own_until: since,
+            expunged: false,
             gone: false,
             saved: UidSet::EMPTY,
             deletes: false,
@@ -162,6 +174,43 @@ impl Selected {
             self.noticed = self.noticed.max(modseq);
             self.own_until = self.own_until.max(modseq);
         }
+    }
+
+    /// Notes that messages are gone, before the changes up to their ModSeq are
+    /// taken in.
+    pub(crate) fn lose(&mut self, uids: &UidSet) {
+        if !self.view.has_lost() {
+            self.before_loss = self.since;
+        }
+        self.view.lose(uids);
+    }
+
+    /// The client was told a message's ModSeq.
+    pub(crate) fn shows(&mut self, modseq: ModSeq) {
+        self.shown = self.shown.max(modseq);
+    }
+
+    /// All that happened up to here the client was told.
+    pub(crate) fn known_until(&self) -> ModSeq {
+        if self.view.has_lost() {
+            self.before_loss
+        } else {
+            self.since
+        }
+    }
+
+    /// The HIGHESTMODSEQ to tell a client that remembers ModSeqs: it was shown
+    /// a greater one than all it was told of, and would miss what lies in
+    /// between if the connection broke (RFC 7162 section 3.2); or that is over.
+    pub(crate) fn corrected_modseq(&mut self) -> Option<ModSeq> {
+        let known = self.known_until();
+        if self.shown > known {
+            (self.shown, self.lowered) = (known, true);
+            return Some(known);
+        }
+        let is_over = self.lowered && !self.view.has_lost();
+        self.lowered &= !is_over;
+        is_over.then_some(known)
     }
 
     /// Forgets own changes that are in the view by now.

@@ -11,6 +11,11 @@ use super::revision::Revision;
 use super::state::Selected;
 use crate::codec::Encoder;
 use crate::render::message::{write_flags_list, write_row};
+use crate::types::{Extension, ResponseCode};
+use crate::wording::Status;
+
+/// Ranges of UIDs told in one VANISHED response.
+const RANGES_PER_LINE: usize = 1_000;
 
 /// Whether sequence numbers may change now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub(crate) struct Sync {
     until: Option<ModSeq>,
     /// Places to tell, from the last one on.
     places: Vec<(u32, u32)>,
+    /// UIDs to tell, for clients that are told these instead.
+    vanished: vec::IntoIter<UidSet>,
     exists: bool,
     changed: vec::IntoIter<MessageInfo>,
 }
@@ -57,6 +64,7 @@ impl Sync {
             asks: ask,
             until: None,
             places: Vec::new(),
+            vanished: Vec::new().into_iter(),
             exists: false,
             changed: Vec::new().into_iter(),
         }
@@ -104,10 +112,10 @@ impl Sync {
         }
         let told_until = self.until.take().unwrap_or(selected.since);
         if changes.complete {
-            selected.view.lose(&changes.vanished);
+            selected.lose(&changes.vanished);
         } else {
             let present: UidSet = changes.changed.iter().map(|row| row.uid).collect();
-            selected.view.lose_others(&present);
+            selected.lose(&selected.view.all().difference(&present));
         }
         let last = selected.view.last_uid();
         let is_new = |row: &MessageInfo| last.is_none_or(|last| row.uid > last);
@@ -129,26 +137,8 @@ impl Sync {
     }
 
     fn tell(&mut self, cx: &mut Context) -> SyncStep {
-        let Some(selected) = cx.state.selected() else {
-            return SyncStep::Done;
-        };
-        if self.expunges == Expunges::Allowed && selected.view.has_lost() {
-            self.places = selected.view.expunge();
-        }
-        while let Some((first, last)) = self.places.pop() {
-            if cx.out.is_full() {
-                self.places.push((first, last));
-                return SyncStep::Flush;
-            }
-            // In pieces, so that 100,000 losses don't gather in memory.
-            let from = first.max(last.saturating_sub(999));
-            let mut out = cx.out.encoder();
-            for number in (from..=last).rev() {
-                out.raw("* ").number(u64::from(number)).raw(" EXPUNGE\r\n");
-            }
-            if from > first {
-                self.places.push((first, from - 1));
-            }
+        if !self.tell_losses(cx) {
+            return SyncStep::Flush;
         }
         let revision = cx.revision();
         let Some(selected) = cx.state.selected() else {
@@ -167,12 +157,77 @@ impl Sync {
                 write_flags_list(&mut out, selected);
             }
             write_row(&mut out, selected, &row, items);
+            selected.shows(row.modseq);
             if cx.out.is_full() {
                 return SyncStep::Flush;
             }
         }
         SyncStep::Done
     }
+
+    /// EXPUNGE, or VANISHED in its place; false when what is written must be
+    /// sent first.
+    fn tell_losses(&mut self, cx: &mut Context) -> bool {
+        let tells_uids = cx.tells_vanished();
+        let Some(selected) = cx.state.selected() else {
+            return true;
+        };
+        if self.expunges == Expunges::Allowed && selected.view.has_lost() {
+            if tells_uids {
+                self.vanished = vanished_parts(&selected.view.vanish());
+            } else {
+                self.places = selected.view.expunge();
+            }
+        }
+        for uids in self.vanished.by_ref() {
+            cx.out.encoder().raw("* VANISHED ").display(uids).crlf();
+            if cx.out.is_full() {
+                return false;
+            }
+        }
+        while let Some((first, last)) = self.places.pop() {
+            if cx.out.is_full() {
+                self.places.push((first, last));
+                return false;
+            }
+            // In pieces, so that 100,000 losses don't gather in memory.
+            let from = first.max(last.saturating_sub(999));
+            let mut out = cx.out.encoder();
+            for number in (from..=last).rev() {
+                out.raw("* ").number(u64::from(number)).raw(" EXPUNGE\r\n");
+            }
+            if from > first {
+                self.places.push((first, from - 1));
+            }
+        }
+        true
+    }
+}
+
+/// Tells a client that resynchronises by ModSeq how far it knows the mailbox:
+/// with the response to a command that expunged (RFC 7162 sections 3.2.7 and
+/// 3.2.9), and when it would think itself further than it is.
+pub(crate) fn tell_modseq(cx: &mut Context, status: &mut Status) {
+    if !cx.enabled.has(Extension::QResync) {
+        return;
+    }
+    let Some(selected) = cx.state.selected() else {
+        return;
+    };
+    let corrected = selected.corrected_modseq();
+    let known = selected.known_until();
+    if std::mem::take(&mut selected.expunged) && status.code.is_none() {
+        status.code = Some(ResponseCode::HighestModSeq(known));
+    } else if let Some(modseq) = corrected {
+        let code = ResponseCode::HighestModSeq(modseq);
+        cx.out.untagged_ok(&code, "All up to here is told");
+    }
+}
+
+/// A set in pieces that a line can hold.
+pub(crate) fn vanished_parts(uids: &UidSet) -> vec::IntoIter<UidSet> {
+    let parts: Vec<UidSet> = uids.parts(RANGES_PER_LINE).collect();
+    parts.into_iter()
 }
 
 /// `number SP "EXISTS"` and, where it is told, `number SP "RECENT"`.

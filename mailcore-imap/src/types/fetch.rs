@@ -199,8 +199,8 @@ impl FetchItems {
         self.iter().any(|item| item.seen() == Some(SetSeen::Set))
     }
 
-    /// True when FLAGS is asked for.
-    pub fn has_flags(&self) -> bool {
-        self.0.contains(&FetchItem::Flags)
+    /// True when `item` is asked for.
+    pub fn has(&self, item: &FetchItem) -> bool {
+        self.0.contains(item)
     }
 }

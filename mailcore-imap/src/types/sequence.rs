@@ -88,6 +88,24 @@ impl SequenceSet {
             .collect()
     }
 
+    /// The numbers as ranges, in any order; `None` when `*` is among them.
+    pub fn numbers(&self) -> Option<Vec<(u32, u32)>> {
+        let range = |range: &SeqRange| {
+            let (a, b) = (range.first?.get(), range.last?.get());
+            Some((a.min(b), a.max(b)))
+        };
+        self.0.iter().map(range).collect()
+    }
+
+    /// As [`SequenceSet::numbers`], each number after the one before it; `None`
+    /// when that is not so.
+    pub fn ascending(&self) -> Option<Vec<(u32, u32)>> {
+        let numbers = self.numbers()?;
+        let is_turned = |range: &SeqRange| range.first > range.last;
+        let ascends = numbers.is_sorted_by(|a, b| a.1 < b.0);
+        (ascends && !self.0.iter().any(is_turned)).then_some(numbers)
+    }
+
     /// The UIDs meant when `largest` is the last in the mailbox. Numbers that
     /// no message has are kept: UID commands ignore them without error
     /// (RFC 3501 section 6.4.8).

@@ -9,10 +9,15 @@ use proptest::prelude::*;
 pub(crate) enum Mode {
     Plain,
     CondStore,
+    QResync,
 }
 
 pub(crate) fn mode() -> impl Strategy<Value = Mode> {
-    prop_oneof![Just(Mode::Plain), Just(Mode::CondStore)]
+    prop_oneof![
+        Just(Mode::Plain),
+        Just(Mode::CondStore),
+        Just(Mode::QResync),
+    ]
 }
 
 impl Mode {
@@ -21,6 +26,7 @@ impl Mode {
         match self {
             Self::Plain => "t LOGIN alice secret",
             Self::CondStore => "t LOGIN alice secret\r\nt ENABLE CONDSTORE",
+            Self::QResync => "t LOGIN alice secret\r\nt ENABLE QRESYNC",
         }
     }
 
@@ -55,6 +61,14 @@ pub(crate) struct Believer {
     pub(crate) messages: Vec<Message>,
     /// A silent change that holds unless the answer says otherwise.
     silent: Option<Silent>,
+    /// The last UIDVALIDITY and HIGHESTMODSEQ told.
+    validity: Option<u64>,
+    highest: u64,
+    /// What the command in progress tells of the latter, or makes likely.
+    told: Option<u64>,
+    seen: u64,
+    /// What was known before the mailbox was selected again.
+    before: Option<Vec<Message>>,
 }
 
 /// `STORE n ±FLAGS.SILENT`: the client makes the change in what it knows.
@@ -75,6 +89,11 @@ impl Believer {
             idles: false,
             messages: Vec::new(),
             silent: None,
+            validity: None,
+            highest: 0,
+            told: None,
+            seen: 0,
+            before: None,
         }
     }
 
@@ -85,12 +104,68 @@ impl Believer {
     /// The mailbox is not selected any more.
     pub(crate) fn leave(&mut self) {
         self.selected = false;
+        self.idles = false;
+        (self.told, self.seen) = (None, 0);
     }
 
     /// The command that selects the mailbox.
     pub(crate) fn selecting(&mut self, name: &str) -> String {
-        self.messages.clear();
-        format!("t {name} INBOX")
+        let known = std::mem::take(&mut self.messages);
+        let (Mode::QResync, Some(validity)) = (self.mode, self.validity) else {
+            return format!("t {name} INBOX");
+        };
+        // A message without its UID can't be looked up again, nor those after
+        // it: their places may be others'.
+        let cache: Vec<Message> = known
+            .into_iter()
+            .take_while(|it| it.uid.is_some())
+            .collect();
+        let uids: Vec<String> = cache
+            .iter()
+            .filter_map(|it| it.uid)
+            .map(|it| it.to_string())
+            .collect();
+        let places: Vec<String> = (1..=uids.len()).map(|it| it.to_string()).collect();
+        let (uids, places) = (uids.join(","), places.join(","));
+        let modseq = self.highest;
+        let more = match (cache.is_empty(), modseq % 4) {
+            (false, 1) => format!(" {uids}"),
+            (false, 2) => format!(" ({places} {uids})"),
+            (false, 3) => format!(" {uids} ({places} {uids})"),
+            _ => String::new(),
+        };
+        self.before = Some(cache);
+        format!("t {name} INBOX (QRESYNC ({validity} {modseq}{more}))")
+    }
+
+    /// Puts what was known before in its place: what is new comes after it.
+    fn merge(&mut self, before: Vec<Message>) {
+        assert!(before.len() <= self.messages.len(), "{before:?} {self:?}");
+        for (now, known) in self.messages.iter_mut().zip(before) {
+            assert!(
+                now.uid.is_none() || now.uid == known.uid,
+                "{now:?} {known:?}"
+            );
+            if now.flags.is_none() {
+                *now = known;
+            }
+        }
+    }
+
+    /// A message went away that was here a moment ago.
+    fn vanish(&mut self, uid: u32) {
+        let known = self.messages.iter().position(|it| it.uid == Some(uid));
+        let after = |it: &Message| it.uid.is_some_and(|it| it > uid);
+        let end = self
+            .messages
+            .iter()
+            .position(after)
+            .unwrap_or(self.messages.len());
+        let unknown = self.messages[..end].iter().rposition(|it| it.uid.is_none());
+        let at = known
+            .or(unknown)
+            .unwrap_or_else(|| panic!("no message {uid}: {self:?}"));
+        self.messages.remove(at);
     }
 
     /// Notes what a command changes without being told.
@@ -135,6 +210,13 @@ impl Believer {
             self.apply(&silent);
         }
         lines.iter().for_each(|line| self.hear_line(line, numbers));
+        if end.is_some_and(|end| end.starts_with("t OK")) {
+            let seen = self.highest.max(std::mem::take(&mut self.seen));
+            self.highest = self.told.take().unwrap_or(seen);
+        }
+        if let Some(before) = self.before.take() {
+            self.merge(before);
+        }
         let known: Vec<u32> = self.uids().collect();
         assert!(
             known.is_sorted_by(|a, b| a < b),
@@ -161,6 +243,26 @@ impl Believer {
     }
 
     fn hear_line(&mut self, line: &str, numbers: Numbers) {
+        if let Some(modseq) = item(line, "[HIGHESTMODSEQ ") {
+            self.told = Some(modseq.parse().unwrap());
+        }
+        if let Some(validity) = item(line, "[UIDVALIDITY ") {
+            self.validity = Some(validity.parse().unwrap());
+        }
+        if let Some(uids) = line.strip_prefix("* VANISHED (EARLIER) ") {
+            let gone: Vec<u32> = numbers_in(uids).collect();
+            assert!(
+                self.uids().all(|uid| !gone.contains(&uid)),
+                "{line}: {self:?}"
+            );
+            if let Some(before) = &mut self.before {
+                before.retain(|it| it.uid.is_none_or(|uid| !gone.contains(&uid)));
+            }
+        } else if let Some(uids) = line.strip_prefix("* VANISHED ") {
+            assert_eq!(numbers, Numbers::MayChange, "{line}");
+            assert_eq!(self.mode, Mode::QResync);
+            numbers_in(uids).for_each(|uid| self.vanish(uid));
+        }
         let words: Vec<&str> = line.split(' ').collect();
         let number = words.get(1).and_then(|word| word.parse::<usize>().ok());
         match (words.first(), number, words.get(2)) {
@@ -170,6 +272,7 @@ impl Believer {
             }
             (Some(&"*"), Some(number), Some(&"EXPUNGE")) => {
                 assert_eq!(numbers, Numbers::MayChange, "{line}");
+                assert_ne!(self.mode, Mode::QResync);
                 assert!(
                     number >= 1 && number <= self.messages.len(),
                     "no such message: {line}"
@@ -177,30 +280,36 @@ impl Believer {
                 self.messages.remove(number - 1);
             }
             (Some(&"*"), Some(number), Some(&"FETCH")) => {
-                let known = self.messages.get_mut(number - 1);
-                let known = known.unwrap_or_else(|| panic!("unknown: {line}"));
-                if let Some(uid) = item(line, "UID ") {
-                    let uid: u32 = uid.parse().unwrap();
-                    assert!(
-                        known.uid.is_none_or(|known| known == uid),
-                        "{line} but {known:?}"
-                    );
-                    known.uid = Some(uid);
-                }
-                if let Some(modseq) = item(line, "MODSEQ (") {
-                    known.modseq = Some(modseq.parse().unwrap());
-                }
-                if let Some((_, rest)) = line.split_once("FLAGS (") {
-                    let flags = rest.split(')').next().unwrap();
-                    let told = flags
-                        .split(' ')
-                        .filter(|it| !it.is_empty() && *it != "\\Recent");
-                    let mut told: Vec<String> = told.map(str::to_owned).collect();
-                    told.sort();
-                    known.flags = Some(told);
-                }
+                self.hear_fetch(line, number);
             }
             _ => {}
+        }
+    }
+
+    fn hear_fetch(&mut self, line: &str, number: usize) {
+        let known = self.messages.get_mut(number - 1);
+        let known = known.unwrap_or_else(|| panic!("unknown: {line}"));
+        if let Some(uid) = item(line, "UID ") {
+            let uid: u32 = uid.parse().unwrap();
+            assert!(
+                known.uid.is_none_or(|known| known == uid),
+                "{line} but {known:?}"
+            );
+            known.uid = Some(uid);
+        }
+        if let Some(modseq) = item(line, "MODSEQ (") {
+            let modseq: u64 = modseq.parse().unwrap();
+            known.modseq = Some(modseq);
+            self.seen = self.seen.max(modseq);
+        }
+        if let Some((_, rest)) = line.split_once("FLAGS (") {
+            let flags = rest.split(')').next().unwrap();
+            let told = flags
+                .split(' ')
+                .filter(|it| !it.is_empty() && *it != "\\Recent");
+            let mut told: Vec<String> = told.map(str::to_owned).collect();
+            told.sort();
+            known.flags = Some(told);
         }
     }
 
@@ -225,6 +334,14 @@ impl Believer {
         let complete = |it: &Message| it.uid.is_some() && it.flags.is_some();
         assert!(self.messages.iter().all(complete), "{:?}", self.messages);
     }
+}
+
+/// `1:3,5`
+fn numbers_in(set: &str) -> impl Iterator<Item = u32> {
+    set.split(',').flat_map(|range| {
+        let (first, last) = range.split_once(':').unwrap_or((range, range));
+        first.parse::<u32>().unwrap()..=last.parse().unwrap()
+    })
 }
 
 /// The digits after `name`.

@@ -3,13 +3,15 @@
 
 mod batch;
 mod binary;
+mod modifiers;
 mod octets;
 
-use mailcore::mailbox::{FlagChange, ModSeq, SystemFlag, UidSet};
+use mailcore::mailbox::{Changes, FlagChange, MessageInfo, ModSeq, SystemFlag, Uid, UidSet};
 use mailcore::seams::StoreError;
 
 use self::batch::{Batch, Fetched, MAX_FRONT};
 use self::binary::Binary;
+use self::modifiers::{Modifiers, Vanished};
 use self::octets::{Octets, Stream};
 use super::messages::Batches;
 use super::{Addressing, Progress, Run, Started, Targets, failure};
@@ -17,8 +19,9 @@ use crate::codec::{Cursor, ParseError};
 use crate::render::envelope::write_envelope;
 use crate::render::message::{write_flags_list, write_row_item};
 use crate::render::structure::{Extension, write_structure};
-use crate::session::{Access, Answer, Context, Question};
-use crate::types::{FetchItem, FetchItems, ResponseCode};
+use crate::session::{Access, Answer, Context, Question, vanished_parts};
+use crate::types::{Extension as Enabling, FetchItem, FetchItems, ResponseCode};
+use crate::view::View;
 use crate::wording::{self, Status};
 
 /// Messages read at a time when only their rows are needed.
@@ -34,53 +37,40 @@ pub(super) fn start_uid(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Sta
     begin(cursor, cx, Addressing::Uid)
 }
 
-/// `fetch = "FETCH" SP sequence-set SP (...) [SP "(" "CHANGEDSINCE" SP n ")"]`
-/// (RFC 7162 section 3.1.4.1)
+/// `fetch = "FETCH" SP sequence-set SP (...) [fetch-modifiers]` (RFC 4466
+/// section 2.4)
 fn begin(
     cursor: &mut Cursor<'_>,
     cx: &mut Context,
     addressing: Addressing,
 ) -> Result<Started, ParseError> {
-    let targets = Targets::parse(cursor, cx, addressing)?;
+    let (targets, named) = Targets::parse_as_named(cursor, cx, addressing)?;
     cursor.space()?;
     let mut items = cursor.fetch_items()?;
-    let since = if cursor.eat(b' ') {
-        Some(changed_since(cursor)?)
-    } else {
-        None
-    };
+    let modifiers = Modifiers::parse(cursor)?;
     cursor.end()?;
-    if since.is_some() {
+    if let Some(refusal) = modifiers.refusal(cx, addressing) {
+        return Started::done(refusal);
+    }
+    if modifiers.changed_since.is_some() {
         items.push(FetchItem::ModSeq);
     }
-    if items.iter().any(|item| *item == FetchItem::ModSeq) {
-        cx.enable_condstore();
+    let uses_modseq = items.iter().any(|item| *item == FetchItem::ModSeq);
+    if uses_modseq && !cx.enable_condstore() {
+        return Started::done(wording::no_modseq());
     }
     if addressing == Addressing::Uid {
         items = items.with_uid();
     }
-    match targets {
-        Targets::Messages(uids) => {
-            let mut fetch = Fetch::new(items, &uids);
-            if let Some(since) = since.and_then(ModSeq::new) {
-                fetch.phase = Phase::Since(since, uids);
-            }
-            Started::run(fetch)
-        }
-        Targets::OutOfRange => Started::done(wording::no_such_message()),
+    let Targets::Messages(uids) = targets else {
+        return Started::done(wording::no_such_message());
+    };
+    let mut fetch = Fetch::new(items, &uids);
+    if let Some(since) = modifiers.changed_since {
+        fetch.phase = Phase::Since(since, uids);
+        fetch.named = (modifiers.vanished == Vanished::Told).then_some(named);
     }
-}
-
-/// `"(" "CHANGEDSINCE" SP mod-sequence-value ")"`
-fn changed_since(cursor: &mut Cursor<'_>) -> Result<u64, ParseError> {
-    cursor.expect(b'(', "modifiers")?;
-    if !cursor.eat_word("CHANGEDSINCE") {
-        return Err(ParseError::Expected("CHANGEDSINCE"));
-    }
-    cursor.space()?;
-    let since = cursor.number64()?;
-    cursor.expect(b')', "the end of the modifiers")?;
-    Ok(since)
+    Started::run(fetch)
 }
 
 /// What an answer is awaited for.
@@ -88,6 +78,8 @@ fn changed_since(cursor: &mut Cursor<'_>) -> Result<u64, ParseError> {
 enum Phase {
     /// What changed after this, of these messages.
     Since(ModSeq, UidSet),
+    /// Nothing: what vanished is told first.
+    Earlier,
     /// Nothing: the next batch is due.
     Next,
     Rows,
@@ -116,9 +108,14 @@ impl Source {
     }
 }
 
+/// FETCH at work.
 #[derive(Debug)]
-struct Fetch {
+pub(super) struct Fetch {
     items: FetchItems,
+    /// The UIDs of which those that went away are told.
+    named: Option<UidSet>,
+    /// What went away, told before anything else.
+    vanished: std::vec::IntoIter<UidSet>,
     batches: Batches,
     phase: Phase,
     batch: Batch,
@@ -138,6 +135,8 @@ impl Fetch {
     fn new(items: FetchItems, uids: &UidSet) -> Self {
         Self {
             items,
+            named: None,
+            vanished: Vec::new().into_iter(),
             batches: Batches::new(uids),
             phase: Phase::Next,
             batch: Batch::default(),
@@ -150,6 +149,33 @@ impl Fetch {
         }
     }
 
+    /// Tells a client what it missed (RFC 7162 section 3.2.5.1).
+    pub(super) fn resync(vanished: &UidSet, changed: &UidSet) -> Self {
+        let mut items = FetchItems::default();
+        for item in [FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq] {
+            items.push(item);
+        }
+        Self {
+            phase: Phase::Earlier,
+            vanished: vanished_parts(vanished),
+            ..Self::new(items, changed)
+        }
+    }
+
+    /// What of the UIDs named went away after the ModSeq that the client knows.
+    /// Messages still in the view are told by the VANISHED that takes them out.
+    fn earlier(&self, changes: &Changes, view: &View) -> UidSet {
+        let Some(named) = &self.named else {
+            return UidSet::EMPTY;
+        };
+        let gone = match (changes.complete, view.last_uid()) {
+            (true, _) => changes.vanished.intersection(named),
+            (false, Some(last)) => named.intersection(&UidSet::range(Uid::MIN, last)),
+            (false, None) => UidSet::EMPTY,
+        };
+        gone.difference(&view.all())
+    }
+
     /// Takes an answer; `Err` when it ends the command.
     fn take(&mut self, cx: &mut Context, answer: Answer) -> Result<(), Progress> {
         match (&self.phase, answer) {
@@ -158,14 +184,16 @@ impl Fetch {
                 if let Some(selected) = cx.state.selected() {
                     let highest = news.changes.status.highest_modseq;
                     selected.noticed = selected.noticed.max(highest);
+                    self.vanished = vanished_parts(&self.earlier(&news.changes, &selected.view));
                 }
                 let changed = news.changes.changed.iter().map(|row| row.uid);
                 let changed: UidSet = changed.filter(|uid| uids.contains(*uid)).collect();
                 self.batches = Batches::new(&changed);
-                self.phase = Phase::Next;
+                self.phase = Phase::Earlier;
             }
             (Phase::Rows, Answer::Rows(rows)) => {
                 self.missing |= (rows.len() as u64) < self.batch.asked;
+                self.show(cx, &rows);
                 self.batch.messages = rows.into_iter().map(Fetched::new).collect();
             }
             (Phase::Seen, Answer::Stored(receipt)) => {
@@ -173,6 +201,7 @@ impl Fetch {
                     selected.changed(receipt.modseq);
                     selected.told(&receipt.messages);
                 }
+                self.show(cx, &receipt.messages);
                 self.batch.merge_rows(receipt.messages);
             }
             // Not marking as seen is no reason not to show.
@@ -184,6 +213,15 @@ impl Fetch {
             (_, other) => return Err(Progress::Done(failure(&other).into())),
         }
         Ok(())
+    }
+
+    /// Notes which ModSeqs the client is about to be told.
+    fn show(&self, cx: &mut Context, rows: &[MessageInfo]) {
+        let tells = cx.enabled.has(Enabling::CondStore);
+        let modseq = rows.iter().map(|row| row.modseq).max();
+        if let (Some(modseq), Some(selected)) = (modseq.filter(|_| tells), cx.state.selected()) {
+            selected.shows(modseq);
+        }
     }
 
     /// The next question for the batch, or `None` when it can be written.
@@ -268,6 +306,7 @@ impl Fetch {
         let Some(message) = self.batch.messages.get(self.at.0) else {
             return false;
         };
+        let changes = cx.told_with_change();
         let Some(selected) = cx.state.selected() else {
             return false;
         };
@@ -313,14 +352,31 @@ impl Fetch {
                 item => write_row_item(&mut out, selected, &message.row, item),
             }
         }
-        if message.seen_now && !self.items.has_flags() {
-            out.raw(" ");
-            write_row_item(&mut out, selected, &message.row, &FetchItem::Flags);
+        if message.seen_now {
+            // A change is told as any other (RFC 7162 section 3.2.4).
+            let untold = changes.iter().filter(|item| !self.items.has(item));
+            untold.for_each(|item| {
+                out.raw(" ");
+                write_row_item(&mut out, selected, &message.row, item);
+            });
         }
         out.raw(")\r\n");
         self.open = false;
         self.at = (self.at.0 + 1, 0);
         true
+    }
+
+    /// `"*" SP "VANISHED" SP "(EARLIER)" SP known-uids`
+    fn tell_earlier(&mut self, cx: &mut Context) -> Progress {
+        for uids in self.vanished.by_ref() {
+            let mut out = cx.out.encoder();
+            out.raw("* VANISHED (EARLIER) ").display(uids).crlf();
+            if cx.out.is_full() {
+                return Progress::Flush;
+            }
+        }
+        self.phase = Phase::Next;
+        self.next_batch()
     }
 
     fn next_batch(&mut self) -> Progress {
@@ -357,12 +413,15 @@ impl Run for Fetch {
             }
             return self.next_batch();
         }
+        if let Phase::Earlier = self.phase {
+            return self.tell_earlier(cx);
+        }
         if let Some(answer) = answer {
             if let Err(progress) = self.take(cx, answer) {
                 return progress;
             }
-            if let Phase::Next = self.phase {
-                return self.next_batch();
+            if let Phase::Earlier = self.phase {
+                return self.tell_earlier(cx);
             }
             return match self.next_question(cx) {
                 Some(question) => Progress::Ask(question),

@@ -58,8 +58,8 @@ fn begin(
     cursor.end()?;
     let judge = Judge::new(program, &selected.view, &selected.saved);
     let batches = Batches::new(&judge.candidates(&selected.view));
-    if judge.uses_modseq() {
-        cx.enable_condstore();
+    if judge.uses_modseq() && !cx.enable_condstore() {
+        return Started::done(crate::wording::no_modseq());
     }
     Started::run(Search {
         judge,
