@@ -100,6 +100,12 @@ pub const MAILBOX_GONE: &str = "The selected mailbox was deleted";
 pub const CONTINUE: &str = "OK";
 /// IDLE's continuation request.
 pub const IDLING: &str = "Idling; send DONE to end";
+/// What follows is compressed.
+pub const COMPRESS: &str = "DEFLATE active";
+/// What the client sends is not DEFLATE.
+pub const BYE_NOT_DEFLATE: &str = "What you send is not DEFLATE";
+/// Compressed octets become too many.
+pub const BYE_BOMB: &str = "What you send becomes too much; send it uncompressed";
 /// Begin TLS.
 pub const STARTTLS: &str = "Begin TLS negotiation now";
 

@@ -8,6 +8,8 @@ pub(crate) mod append;
 mod authenticate;
 mod capability;
 mod close;
+#[cfg(feature = "compress")]
+mod compress;
 mod copy;
 mod create;
 mod delete;
@@ -86,6 +88,9 @@ pub(crate) enum Then {
     StartTls,
     /// The time to log in begins again.
     LogInAgain,
+    /// Compression begins behind it (RFC 4978).
+    #[cfg(feature = "compress")]
+    Compress,
     Close,
 }
 
@@ -237,6 +242,8 @@ static TABLE: &[Spec] = &[
     spec("AUTHENTICATE", Legal::NotAuthenticated, QUIET, authenticate::start),
     extension(Capability::Enable, spec("ENABLE", Legal::LoggedIn, QUIET, enable::start)),
     extension(Capability::Unauthenticate, spec("UNAUTHENTICATE", Legal::LoggedIn, NUMBERS_STAY, unauthenticate::start)),
+    #[cfg(feature = "compress")]
+    extension(Capability::CompressDeflate, spec("COMPRESS", Legal::LoggedIn, QUIET, compress::start)),
     spec("SELECT", Legal::LoggedIn, NUMBERS_STAY, select::start),
     spec("EXAMINE", Legal::LoggedIn, NUMBERS_STAY, examine::start),
     spec("CREATE", Legal::LoggedIn, QUIET, create::start),

@@ -3,12 +3,12 @@
 
 use super::{Done, Started, Then};
 use crate::codec::{Cursor, ParseError};
-use crate::session::{Context, Transport};
+use crate::session::Context;
 use crate::wording::{self, Status};
 
 pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     cursor.end()?;
-    if cx.peer.transport != Transport::PlainWithStartTls {
+    if !cx.may_start_tls() {
         return Started::done(Status::bad("STARTTLS is not available"));
     }
     cx.input.clear();

@@ -7,7 +7,7 @@ use mailcore::net::Service;
 use mailcore::server::{IntoService, Parts, StartError};
 
 use super::ImapServer;
-use crate::session::{Config, Literals, PlaintextLogin};
+use crate::session::{Compression, Config, Literals, PlaintextLogin};
 
 /// IMAP, to be given to a server's builder.
 ///
@@ -44,6 +44,21 @@ impl Imap {
     #[must_use]
     pub fn max_saved_ranges(mut self, ranges: usize) -> Self {
         self.config.max_saved_ranges = ranges;
+        self
+    }
+
+    /// Whether a client may have its connection compressed; it may by default.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.config.compression = compression;
+        self
+    }
+
+    /// Octets that one compressed octet of a client may become, over a
+    /// connection.
+    #[must_use]
+    pub fn max_inflate_ratio(mut self, ratio: u64) -> Self {
+        self.config.max_inflate_ratio = ratio;
         self
     }
 

@@ -6,8 +6,8 @@
 
 use mailcore::sasl::Mechanism;
 
-use super::config::Literals;
-use super::context::{Context, Transport};
+use super::config::{Compression, Literals};
+use super::context::Context;
 use super::state::State;
 use crate::types::Capability;
 
@@ -68,7 +68,7 @@ fn holds(capability: Capability, cx: &Context) -> bool {
         Capability::LiteralPlus => cx.config.literals == Literals::Plus,
         Capability::LiteralMinus => cx.config.literals == Literals::Minus,
         Capability::SaslIr => before_login,
-        Capability::StartTls => before_login && cx.peer.transport == Transport::PlainWithStartTls,
+        Capability::StartTls => before_login && cx.may_start_tls(),
         Capability::Unauthenticate => !before_login,
         Capability::Auth(_) => before_login && cx.takes_passwords(),
         Capability::LoginDisabled => before_login && !cx.takes_passwords(),
@@ -79,6 +79,7 @@ fn holds(capability: Capability, cx: &Context) -> bool {
         Capability::ObjectId => cx.abilities.object_id,
         Capability::Replace => cx.abilities.replace,
         Capability::MultiAppend => cx.abilities.multi_append,
+        Capability::CompressDeflate => cx.config.compression == Compression::Offered,
         Capability::Notify => cx.abilities.watch_account,
         _ => true,
     }

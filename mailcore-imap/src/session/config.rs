@@ -32,6 +32,11 @@ pub struct Config {
     pub max_saved_ranges: usize,
     /// Which literals need not wait for leave.
     pub literals: Literals,
+    /// Whether COMPRESS=DEFLATE is offered.
+    pub compression: Compression,
+    /// Octets that one compressed octet of a client may become, over a
+    /// connection; a connection that sends more is closed.
+    pub max_inflate_ratio: u64,
 }
 
 /// Where passwords may be sent (RFC 8314 section 4).
@@ -55,6 +60,17 @@ pub enum Literals {
     Minus,
 }
 
+/// Whether a client may have the connection compressed (RFC 4978).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// It may, where the crate was built with its `compress` feature.
+    #[default]
+    Offered,
+    /// It may not: what is compressed with a secret beside it tells of the secret
+    /// by its length.
+    Off,
+}
+
 impl Config {
     /// The defaults, for a server called `hostname`.
     pub fn new(hostname: &str) -> Self {
@@ -70,6 +86,8 @@ impl Config {
             append_limit: 64 * 1024 * 1024,
             max_saved_ranges: 50_000,
             literals: Literals::Plus,
+            compression: Compression::Offered,
+            max_inflate_ratio: 1_000,
         }
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) out: Output,
     /// What the client turned on.
     pub(crate) enabled: Enabled,
+    /// The client was told to compress.
+    pub(crate) is_compressed: bool,
     /// The tag of the command in progress.
     pub(crate) tag: Option<Tag>,
     /// The moment of this step.
@@ -75,6 +77,7 @@ impl Context {
             framer: Framer::new(FrameLimits::BEFORE_LOGIN),
             out: Output::default(),
             enabled: Enabled::default(),
+            is_compressed: false,
             tag: None,
             now: Monotonic::default(),
         }
@@ -163,6 +166,13 @@ impl Context {
     /// (RFC 7888 section 5).
     pub(crate) fn must_synchronise(&self, length: u64, sync: Synchronising) -> bool {
         sync == Synchronising::No && self.config.literals == Literals::Minus && length > MAX_UNASKED
+    }
+
+    /// True when STARTTLS may be given. Below a compression that began before it,
+    /// which takes an UNAUTHENTICATE, it would only hide that the first octets
+    /// of the stream were sent in clear.
+    pub(crate) fn may_start_tls(&self) -> bool {
+        self.peer.transport == Transport::PlainWithStartTls && !self.is_compressed
     }
 
     /// True when a password may be sent over this connection.

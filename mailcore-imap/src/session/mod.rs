@@ -5,6 +5,8 @@
 //! drives.
 
 mod announce;
+#[cfg(feature = "compress")]
+mod compress;
 mod config;
 mod context;
 mod output;
@@ -19,7 +21,7 @@ use mailcore::seams::Abilities;
 use mailcore::time::Monotonic;
 use mailcore::wire::{Input, Machine, Step, TlsInfo};
 
-pub use config::{Config, Literals, PlaintextLogin};
+pub use config::{Compression, Config, Literals, PlaintextLogin};
 pub use context::{Peer, Transport};
 pub use question::{Access, Answer, Known, News, Notice, Opened, Question, Resync};
 
@@ -47,6 +49,8 @@ pub struct Session {
     /// The peer sends no more.
     input_ended: bool,
     going_down: bool,
+    #[cfg(feature = "compress")]
+    deflate: Option<Box<compress::Deflate>>,
 }
 
 /// Whether the session is over.
@@ -73,6 +77,9 @@ enum Doing {
     },
     /// TLS is being established.
     Upgrading,
+    /// What is written goes out; then compression begins.
+    #[cfg(feature = "compress")]
+    Compressing,
     /// Until then, nothing.
     Pausing(Monotonic, Option<Tag>, Done),
 }
@@ -96,6 +103,8 @@ impl Session {
             ended: Ended::No,
             input_ended: false,
             going_down: false,
+            #[cfg(feature = "compress")]
+            deflate: None,
         }
     }
 
@@ -112,6 +121,11 @@ impl Session {
             Doing::Upgrading => {
                 self.doing = Doing::Upgrading;
                 Some(Step::UpgradeTls)
+            }
+            #[cfg(feature = "compress")]
+            Doing::Compressing => {
+                self.doing = Doing::Compressing;
+                Some(Step::StartCompress)
             }
             Doing::Pausing(until, tag, done) if self.cx.now >= until => {
                 self.complete(tag.as_ref(), done);
@@ -374,6 +388,8 @@ impl Session {
                 self.deadline = Some(self.cx.now.after(self.cx.config.login_timeout));
             }
             Then::StartTls => self.doing = Doing::Upgrading,
+            #[cfg(feature = "compress")]
+            Then::Compress => self.doing = Doing::Compressing,
             Then::Close => self.ended = Ended::Yes,
         }
     }
@@ -385,10 +401,18 @@ impl Machine for Session {
     type Notice = Notice;
 
     fn input(&mut self) -> &mut Input {
+        #[cfg(feature = "compress")]
+        if let Some(deflate) = &mut self.deflate {
+            return deflate.input();
+        }
         &mut self.cx.input
     }
 
     fn end_of_input(&mut self) {
+        #[cfg(feature = "compress")]
+        if let Some(deflate) = &mut self.deflate {
+            return deflate.end_of_input();
+        }
         self.input_ended = true;
     }
 
@@ -419,8 +443,28 @@ impl Machine for Session {
         self.doing = Doing::Reading;
     }
 
+    #[cfg(feature = "compress")]
     fn step(&mut self, now: Monotonic) -> Step<Question> {
         self.cx.now = now;
+        if self.deflate.is_none() {
+            match self.step_plain() {
+                Step::StartCompress => self.start_compression(),
+                step => return step,
+            }
+        }
+        self.step_compressed()
+    }
+
+    #[cfg(not(feature = "compress"))]
+    fn step(&mut self, now: Monotonic) -> Step<Question> {
+        self.cx.now = now;
+        self.step_plain()
+    }
+}
+
+impl Session {
+    /// The next step of the session itself.
+    fn step_plain(&mut self) -> Step<Question> {
         loop {
             let waits = match self.advance_unless_full() {
                 Some(Step::Ask(question)) => return Step::Ask(question),

@@ -30,6 +30,8 @@ pub enum ResponseCode {
     ClientBug,
     /// `CLOSED` (RFC 7162 section 3.2.11).
     Closed,
+    /// `COMPRESSIONACTIVE` (RFC 4978 section 3).
+    CompressionActive,
     /// `COPYUID` (RFC 4315 section 3): source and target UIDs in like order.
     CopyUid(UidValidity, UidSet, UidSet),
     /// `EXPUNGEISSUED` (RFC 5530).
@@ -98,6 +100,7 @@ impl std::fmt::Display for ResponseCode {
             }
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
+            Self::CompressionActive => "COMPRESSIONACTIVE",
             Self::CopyUid(validity, from, to) => {
                 return write!(f, "COPYUID {validity} {from} {to}");
             }

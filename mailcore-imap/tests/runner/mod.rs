@@ -9,6 +9,8 @@
 //! ! advance 31m             moves time
 //! ! quota 1000 5            octets and messages that alice may have; or `none`
 //! ! disk-full               the store has no room for mail from now on
+//! ! compression off         it is not offered
+//! ! deflate                 from here on connection 1 is compressed
 //! ! end                     the client's side of the connection ends
 //! ! shutdown                the server goes down
 //! ```
@@ -38,7 +40,9 @@ use mailcore::seams::{
 use mailcore::testing::{SeededEntropy, VirtualClock};
 use mailcore::wire::{Machine, Step, TlsInfo};
 use mailcore_imap::server::SessionHost;
-use mailcore_imap::session::{Config, Literals, Peer, PlaintextLogin, Session, Transport};
+use mailcore_imap::session::{
+    Compression, Config, Literals, Peer, PlaintextLogin, Session, Transport,
+};
 use mailcore_store::memory::MemoryStore;
 
 /// How a client's octets arrive.
@@ -137,6 +141,44 @@ struct Client {
     host: SessionHost,
     received: Vec<u8>,
     closed: bool,
+    deflate: Option<Wire>,
+}
+
+/// The client's side of a compressed connection.
+pub(crate) struct Wire(flate2::Compress, flate2::Decompress);
+
+impl Wire {
+    pub(crate) fn new() -> Self {
+        let level = flate2::Compression::default();
+        Self(
+            flate2::Compress::new(level, false),
+            flate2::Decompress::new(false),
+        )
+    }
+
+    /// What the client sends, for the server to read at once.
+    pub(crate) fn compress(&mut self, octets: &[u8]) -> Vec<u8> {
+        let mut made = Vec::with_capacity(octets.len() * 2 + 256);
+        let flush = flate2::FlushCompress::Sync;
+        self.0.compress_vec(octets, &mut made, flush).unwrap();
+        assert!(made.len() < made.capacity());
+        made
+    }
+
+    /// What the server said.
+    pub(crate) fn inflate(&mut self, mut octets: &[u8]) -> Vec<u8> {
+        let mut made = Vec::new();
+        loop {
+            made.reserve(64 * 1024);
+            let before = self.1.total_in();
+            let flush = flate2::FlushDecompress::None;
+            self.1.decompress_vec(octets, &mut made, flush).unwrap();
+            octets = &octets[usize::try_from(self.1.total_in() - before).unwrap()..];
+            if octets.is_empty() && made.len() < made.capacity() {
+                return made;
+            }
+        }
+    }
 }
 
 impl Client {
@@ -146,7 +188,10 @@ impl Client {
             match self.session.step(clock.monotonic()) {
                 Step::Send(octets) => {
                     assert!(octets.len() <= 65_536, "a piece of {} octets", octets.len());
-                    self.received.extend_from_slice(&octets);
+                    match &mut self.deflate {
+                        Some(wire) => self.received.extend(wire.inflate(&octets)),
+                        None => self.received.extend_from_slice(&octets),
+                    }
                 }
                 Step::Ask(question) => {
                     let answer = block_on(self.host.answer(question));
@@ -355,6 +400,7 @@ impl Play {
                 host,
                 received: Vec::new(),
                 closed: false,
+                deflate: None,
             };
             client.pump(&self.clock);
             self.clients[index] = Some(client);
@@ -372,7 +418,9 @@ impl Play {
     }
 
     fn send(&mut self, index: usize, octets: &[u8]) {
-        let mut rest = octets;
+        let wire = self.client(index).deflate.as_mut();
+        let compressed = wire.map(|wire| wire.compress(octets));
+        let mut rest = compressed.as_deref().unwrap_or(octets);
         let mut seed = match self.cut {
             Cut::Random(seed) => seed | 1,
             _ => 1,
@@ -452,6 +500,8 @@ impl Play {
                 };
             }
             ["disk-full"] => self.disk_full.store(true, Ordering::Relaxed),
+            ["deflate"] => self.client(0).deflate = Some(Wire::new()),
+            ["compression", "off"] => self.config.compression = Compression::Off,
             ["end"] => self.client(0).session.end_of_input(),
             ["shutdown"] => self.client(0).session.shutdown(),
             _ => panic!("{place}: what is {text:?}?"),

@@ -1,7 +1,7 @@
 //! `[imap]`: what a session may ask of the server.
 
 use mailcore_imap::server::Imap;
-use mailcore_imap::session::Literals;
+use mailcore_imap::session::{Compression, Literals};
 
 use super::file::Section;
 
@@ -20,6 +20,9 @@ pub(super) fn imap(root: &Section<'_, '_>, settings: &mut Imap) {
     }
     if let Some(ranges) = section.count("saved_search") {
         imap = imap.max_saved_ranges(ranges);
+    }
+    if section.flag("compression") == Some(false) {
+        imap = imap.compression(Compression::Off);
     }
     section.finish();
     *settings = imap;
