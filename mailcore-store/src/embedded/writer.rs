@@ -254,14 +254,7 @@ impl Writer {
                 self.note_trouble(error.cause(), went_on, self.reserve.is_held());
                 self.answer_to(error.cause());
                 self.log.discard();
-                let undone = self.index.rollback_group();
-                if let Err(error) = undone {
-                    self.fall_behind(&index_error(&error));
-                } else if self.index.applied.next <= self.log.synced() {
-                    let lost = "SQLite gave up more than the group that failed";
-                    self.fall_behind(&StoreError::Unavailable(lost));
-                }
-                self.reveal_waiting();
+                self.take_back();
             }
         }
         answer_all(answers, result);
@@ -270,6 +263,22 @@ impl Writer {
         {
             tracing::error!(%error, "no new log segment can be made; the current one grows on");
         }
+    }
+
+    /// Takes a group that failed out of the index. Those before it that nobody
+    /// has seen go with it, and come from the log again before anybody looks:
+    /// who asks for them waits for this thread.
+    fn take_back(&mut self) {
+        if let Err(error) = self.index.rollback() {
+            return self.fall_behind(&index_error(&error));
+        }
+        if self.index.applied.next <= self.log.synced() {
+            self.behind = true;
+            if let Err(error) = self.ready() {
+                self.fall_behind(&log_error(&error));
+            }
+        }
+        self.counts.unseen = 0;
     }
 
     /// Puts right what an earlier group left wrong.
@@ -301,7 +310,7 @@ impl Writer {
         if self.index.begin_group().is_ok() {
             let mut sequencer = Sequencer::new(&mut self.index, &shared, Place::START, now);
             let (answer, _) = (request.0)(&mut sequencer);
-            drop(self.index.rollback_group());
+            drop(self.index.rollback());
             answer(Err(error.clone()));
         }
     }
@@ -372,13 +381,8 @@ impl Writer {
     /// Makes the group durable. The index shows it when somebody looks.
     fn write(&mut self) -> Result<(), StoreError> {
         self.log.flush().map_err(|error| log_error(&error))?;
-        match self.index.end_group() {
-            Ok(()) => {
-                self.counts.unseen += 1;
-                self.shared.set_unseen(true);
-            }
-            Err(error) => self.fall_behind(&index_error(&error)),
-        }
+        self.counts.unseen += 1;
+        self.shared.set_unseen(true);
         Ok(())
     }
 

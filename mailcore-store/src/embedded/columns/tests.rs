@@ -98,7 +98,6 @@ impl Subject {
             self.index.apply(effect, origin).unwrap();
         }
         self.index.write_counters().unwrap();
-        self.index.end_group().unwrap();
         self.index.commit().unwrap();
         self.index.settle();
     }

@@ -191,41 +191,14 @@ impl Index {
     }
 
     /// Begins a group, in the transaction of those before when they are not
-    /// visible yet.
+    /// visible yet. There is no savepoint between them: SQLite would copy every
+    /// page that a group touches, each time, for a failure that hardly ever
+    /// comes, and what goes with a group that failed is in the log.
     pub(crate) fn begin_group(&self) -> rusqlite::Result<()> {
-        if self.conn.is_autocommit() {
-            self.begin()?;
+        match self.conn.is_autocommit() {
+            true => self.begin(),
+            false => Ok(()),
         }
-        self.conn
-            .prepare_cached("SAVEPOINT one_group")?
-            .execute([])
-            .map(drop)
-    }
-
-    /// Ends a group; readers do not see it before [`Index::commit`].
-    pub(crate) fn end_group(&self) -> rusqlite::Result<()> {
-        self.conn
-            .prepare_cached("RELEASE one_group")?
-            .execute([])
-            .map(drop)
-    }
-
-    /// Forgets the group begun last, as if it had never been. The groups before
-    /// may be gone with it: [`Index::applied`] tells.
-    ///
-    /// # Errors
-    /// As [`Index::rollback`].
-    pub(crate) fn rollback_group(&mut self) -> rusqlite::Result<()> {
-        // SQLite ends the whole transaction by itself after some failures.
-        if !self.conn.is_autocommit()
-            && self
-                .conn
-                .execute_batch("ROLLBACK TO one_group; RELEASE one_group")
-                .is_err()
-        {
-            return self.rollback();
-        }
-        self.forget()
     }
 
     /// After a commit: the mailboxes that changed, for their watchers.
@@ -235,7 +208,8 @@ impl Index {
         changed
     }
 
-    /// Forgets everything that is not visible to readers.
+    /// Forgets everything that is not visible to readers: the group begun last,
+    /// and those before it that nobody has seen. [`Index::applied`] tells.
     ///
     /// # Errors
     /// When SQLite fails; the connection is then of no more use.

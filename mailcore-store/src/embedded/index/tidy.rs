@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use mailcore::event::{Event, EventCursor};
+use mailcore::event::{EventCursor, StoredEvent};
 use mailcore::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
@@ -14,6 +14,8 @@ use super::{Index, read, signed};
 
 /// Rows of each kind looked at in one go, so that no message waits long.
 const STEP: usize = 10_000;
+/// Events read at a time: most often the first is too young to go.
+const LOOK: usize = 50;
 
 /// How long a store keeps what is of use for a while only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +78,16 @@ impl Index {
         let mut from = self.counters.event.saturating_sub(count);
         // In the order of their cursors they are in that of their times, but
         // for what a host says; one that is too young stops the search.
-        let events = read::events(&self.conn, EventCursor(from.saturating_sub(1)), STEP)?;
-        let is_old = |event: &Event| event.at.millis() < oldest;
-        if let Some(last) = events.iter().take_while(|it| is_old(&it.event)).last() {
+        for _ in 0..STEP / LOOK {
+            let after = EventCursor(from.saturating_sub(1));
+            let events = read::events(&self.conn, after, LOOK)?;
+            let Some(last) = events.last() else { break };
             from = last.cursor.0 + 1;
+            let young = |it: &&StoredEvent| it.event.at.millis() >= oldest;
+            if let Some(first) = events.iter().find(young) {
+                from = first.cursor.0;
+                break;
+            }
         }
         self.conn
             .prepare_cached("DELETE FROM events WHERE cursor < ?")?
