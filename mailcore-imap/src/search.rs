@@ -91,6 +91,10 @@ enum Test {
     Recent,
     Received(DateTest),
     Sent(DateTest),
+    SaveDate(DateTest),
+    /// Ids as they are written: a text that is no id of ours matches nothing.
+    EmailId(String),
+    ThreadId(String),
     ModSeq(u64),
     Larger(u64),
     Smaller(u64),
@@ -169,6 +173,9 @@ impl Judge {
                 self.reads = self.reads.max(Reads::Header);
                 Test::Sent(test)
             }
+            SearchKey::SaveDate(test) => Test::SaveDate(test),
+            SearchKey::EmailId(id) => Test::EmailId(id),
+            SearchKey::ThreadId(id) => Test::ThreadId(id),
             SearchKey::ModSeq(modseq) => {
                 self.uses_modseq = true;
                 Test::ModSeq(modseq)
@@ -214,6 +221,9 @@ impl Test {
             Self::Keyword(keyword) => row.flags.contains_keyword(keyword),
             Self::Recent => message.recent,
             Self::Received(test) => test.matches(DateTime::utc(row.internal_date).date()),
+            Self::SaveDate(test) => test.matches(DateTime::utc(row.save_date).date()),
+            Self::EmailId(id) => row.email_id.to_string() == *id,
+            Self::ThreadId(id) => row.thread_id.is_some_and(|it| it.to_string() == *id),
             Self::ModSeq(modseq) => row.modseq.value() >= *modseq,
             Self::Larger(octets) => row.size > *octets,
             Self::Smaller(octets) => row.size < *octets,

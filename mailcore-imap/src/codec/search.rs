@@ -135,6 +135,11 @@ impl Cursor<'_> {
             "SENTBEFORE" => SearchKey::Sent(DateTest::Before(self.date()?)),
             "SENTON" => SearchKey::Sent(DateTest::On(self.date()?)),
             "SENTSINCE" => SearchKey::Sent(DateTest::Since(self.date()?)),
+            "SAVEDBEFORE" => SearchKey::SaveDate(DateTest::Before(self.date()?)),
+            "SAVEDON" => SearchKey::SaveDate(DateTest::On(self.date()?)),
+            "SAVEDSINCE" => SearchKey::SaveDate(DateTest::Since(self.date()?)),
+            "EMAILID" => SearchKey::EmailId(self.astring_utf8()?),
+            "THREADID" => SearchKey::ThreadId(self.astring_utf8()?),
             "LARGER" => SearchKey::Larger(self.number64()?),
             "SMALLER" => SearchKey::Smaller(self.number64()?),
             "UID" => match self.message_set()? {
@@ -196,7 +201,8 @@ impl Cursor<'_> {
 fn flag_key(name: &str) -> Option<SearchKey> {
     let flag = SearchKey::Flag;
     Some(match name {
-        "ALL" => SearchKey::All,
+        // Every mailbox here keeps the date (RFC 8514 section 4.3).
+        "ALL" | "SAVEDATESUPPORTED" => SearchKey::All,
         "ANSWERED" => flag(SystemFlag::Answered),
         "DELETED" => flag(SystemFlag::Deleted),
         "DRAFT" => flag(SystemFlag::Draft),

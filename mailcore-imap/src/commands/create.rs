@@ -5,8 +5,8 @@ use mailcore::mailbox::SpecialUse;
 use super::list::renamed;
 use super::{Started, failure};
 use crate::codec::{Cursor, ParseError};
-use crate::session::{Answer, Context, Question};
-use crate::types::ResponseCode;
+use crate::session::{Answer, Context, Question, is_announced};
+use crate::types::{Capability, ResponseCode};
 use crate::wording::Status;
 
 /// `create = "CREATE" SP mailbox [SP "(" "USE" SP "(" use-attr ")" ")"]`
@@ -30,11 +30,15 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
             special_use,
         },
         move |cx, answer| match answer {
-            Answer::Done => {
+            Answer::Created(id) => {
                 if given.is_some() {
                     renamed::tell(cx, &name, given.as_deref());
                 }
-                Status::ok("CREATE completed")
+                let status = Status::ok("CREATE completed");
+                match is_announced(Capability::ObjectId, cx) {
+                    true => status.with(ResponseCode::MailboxId(id)),
+                    false => status,
+                }
             }
             other => failure(&other),
         },

@@ -49,6 +49,15 @@ pub(crate) fn write_row_item(
             out.raw("INTERNALDATE \"").raw(&date).raw("\"")
         }
         FetchItem::Size => out.raw("RFC822.SIZE ").number(row.size),
+        FetchItem::SaveDate => {
+            let date = DateTime::utc(row.save_date).to_imap();
+            out.raw("SAVEDATE \"").raw(&date).raw("\"")
+        }
+        FetchItem::EmailId => out.raw("EMAILID (").display(row.email_id).raw(")"),
+        FetchItem::ThreadId => match row.thread_id {
+            Some(thread) => out.raw("THREADID (").display(thread).raw(")"),
+            None => out.raw("THREADID NIL"),
+        },
         FetchItem::ModSeq => out.raw("MODSEQ (").number(row.modseq.value()).raw(")"),
         FetchItem::Envelope
         | FetchItem::Structure

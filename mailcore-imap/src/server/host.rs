@@ -108,7 +108,8 @@ impl SessionHost {
         match question {
             Question::Mailboxes => return Ok(Answer::Mailboxes(storage.list(&account).await?)),
             Question::Create { name, special_use } => {
-                storage.create(&account, &name, special_use).await?;
+                let id = storage.create(&account, &name, special_use).await?;
+                return Ok(Answer::Created(id));
             }
             Question::Delete(name) => storage.delete(&account, &name).await?,
             Question::Rename { from, to } => storage.rename(&account, &from, &to).await?,

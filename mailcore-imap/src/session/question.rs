@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mailcore::account::Identity;
 use mailcore::mailbox::{
-    Changes, FlagChange, Flags, MailboxEntry, MailboxName, MailboxStatus, MessageInfo, ModSeq,
-    Rights, SpecialUse, Uid, UidSet, UidValidity,
+    Changes, FlagChange, Flags, MailboxEntry, MailboxId, MailboxName, MailboxStatus, MessageInfo,
+    ModSeq, Rights, SpecialUse, Uid, UidSet, UidValidity,
 };
 use mailcore::message::Summary;
 use mailcore::seams::{Appended, AuthError, AuthRequest, CopyReceipt, StoreError, StoreReceipt};
@@ -30,7 +30,7 @@ pub enum Question {
     Unauthenticate,
     /// Every mailbox and subscription. Answer: [`Answer::Mailboxes`].
     Mailboxes,
-    /// Make a mailbox. Answer: [`Answer::Done`].
+    /// Make a mailbox. Answer: [`Answer::Created`].
     Create {
         /// Its name.
         name: MailboxName,
@@ -157,6 +157,8 @@ pub enum Answer {
     Failed(StoreError),
     /// Mailboxes in name order.
     Mailboxes(Vec<MailboxEntry>),
+    /// The new mailbox.
+    Created(MailboxId),
     /// Counters.
     Status(MailboxStatus),
     /// Rights.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Capability;
 use super::section::{Partial, Section};
 
 /// ```text
@@ -30,6 +31,12 @@ pub enum FetchItem {
     ExtendedStructure,
     /// `MODSEQ` (RFC 7162).
     ModSeq,
+    /// `SAVEDATE` (RFC 8514).
+    SaveDate,
+    /// `EMAILID` (RFC 8474).
+    EmailId,
+    /// `THREADID` (RFC 8474).
+    ThreadId,
     /// `BODY[...]<...>` and its older forms.
     Body(Arc<BodyItem>),
     /// `BINARY[...]<...>` and `BINARY.SIZE[...]` (RFC 3516).
@@ -37,6 +44,12 @@ pub enum FetchItem {
 }
 
 impl FetchItem {
+    /// The capability without which it is not served, where that depends on
+    /// the store.
+    pub fn capability(&self) -> Option<Capability> {
+        matches!(self, Self::EmailId | Self::ThreadId).then_some(Capability::ObjectId)
+    }
+
     /// The section whose octets it needs.
     pub fn section(&self) -> Option<&Section> {
         match self {

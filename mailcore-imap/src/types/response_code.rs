@@ -1,6 +1,6 @@
 //! [`ResponseCode`]: the machine's half of a status response.
 
-use mailcore::mailbox::{ModSeq, Uid, UidSet, UidValidity};
+use mailcore::mailbox::{MailboxId, ModSeq, Uid, UidSet, UidValidity};
 
 use super::sequence::display_ranges;
 use super::{Capability, SeqNum};
@@ -42,6 +42,8 @@ pub enum ResponseCode {
     InUse,
     /// `LIMIT` (RFC 5530).
     Limit,
+    /// `MAILBOXID` (RFC 8474 section 4).
+    MailboxId(MailboxId),
     /// `MODIFIED` (RFC 7162 section 3.1.3): messages left alone, as ascending
     /// ranges of what the command named them by.
     Modified(Vec<(u32, u32)>),
@@ -109,6 +111,7 @@ impl std::fmt::Display for ResponseCode {
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
             Self::Nonexistent => "NONEXISTENT",
+            Self::MailboxId(id) => return write!(f, "MAILBOXID ({id})"),
             Self::Modified(ranges) => return write!(f, "MODIFIED {}", display_ranges(ranges)),
             Self::NoModSeq => "NOMODSEQ",
             Self::NoPerm => "NOPERM",

@@ -86,6 +86,13 @@ pub enum SearchKey {
     /// `SENTBEFORE`, `SENTON`, `SENTSINCE`: the Date field, time and zone
     /// left out.
     Sent(DateTest),
+    /// `SAVEDBEFORE`, `SAVEDON`, `SAVEDSINCE` (RFC 8514 section 4.3): the day
+    /// it came into the mailbox.
+    SaveDate(DateTest),
+    /// `EMAILID` (RFC 8474 section 6).
+    EmailId(String),
+    /// `THREADID` (RFC 8474 section 6).
+    ThreadId(String),
     /// `MODSEQ` (RFC 7162 section 3.1.5): changed at this or later.
     ModSeq(u64),
     /// `LARGER`: more octets than this.

@@ -19,7 +19,7 @@ use crate::codec::{Cursor, ParseError};
 use crate::render::envelope::write_envelope;
 use crate::render::message::{write_flags_list, write_row_item};
 use crate::render::structure::{Extension, write_structure};
-use crate::session::{Access, Answer, Context, Question, vanished_parts};
+use crate::session::{Access, Answer, Context, Question, is_announced, vanished_parts};
 use crate::types::{Extension as Enabling, FetchItem, FetchItems, ResponseCode};
 use crate::view::View;
 use crate::wording::{self, Status};
@@ -51,6 +51,10 @@ fn begin(
     cursor.end()?;
     if let Some(refusal) = modifiers.refusal(cx, addressing) {
         return Started::done(refusal);
+    }
+    let needed = items.iter().filter_map(FetchItem::capability);
+    if needed.into_iter().any(|it| !is_announced(it, cx)) {
+        return Err(ParseError::Expected("a FETCH item"));
     }
     if modifiers.changed_since.is_some() {
         items.push(FetchItem::ModSeq);

@@ -11,8 +11,10 @@ use super::list::renamed;
 use super::{Progress, Run, Started, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::render::message::write_flags_list;
-use crate::session::{Access, Answer, Context, Opened, Question, Selected, write_counts};
-use crate::types::{Extension, ResponseCode};
+use crate::session::{
+    Access, Answer, Context, Opened, Question, Selected, is_announced, write_counts,
+};
+use crate::types::{Capability, Extension, ResponseCode};
 use crate::view::View;
 use crate::wording::{self, Condition, Status};
 
@@ -185,6 +187,10 @@ fn select(
         false => ResponseCode::NoModSeq,
     };
     cx.out.untagged_ok(&modseq, "Highest ModSeq");
+    if is_announced(Capability::ObjectId, cx) {
+        cx.out
+            .untagged_ok(&ResponseCode::MailboxId(status.id), "Same after a rename");
+    }
     if revision.lists_selected() {
         renamed::tell(cx, name, given);
     }
