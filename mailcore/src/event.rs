@@ -154,6 +154,8 @@ pub enum EventName {
     RecipientFailed,
     /// A notice (DSN) was made.
     NoticeSent,
+    /// An operator changed what is in the queue.
+    QueueChange,
     /// Events before this one were dropped by age or size.
     Gap,
     /// Refusals and sessions that were counted and not told of one by one, since
@@ -167,7 +169,7 @@ pub enum EventName {
     Other(String),
 }
 
-const NAMES: [(EventName, &str); 27] = [
+const NAMES: [(EventName, &str); 28] = [
     (EventName::MessageNew, "MessageNew"),
     (EventName::MessageAppend, "MessageAppend"),
     (EventName::MessageExpunge, "MessageExpunge"),
@@ -191,6 +193,7 @@ const NAMES: [(EventName, &str); 27] = [
     (EventName::RecipientDeferred, "RecipientDeferred"),
     (EventName::RecipientFailed, "RecipientFailed"),
     (EventName::NoticeSent, "NoticeSent"),
+    (EventName::QueueChange, "QueueChange"),
     (EventName::Gap, "Gap"),
     (EventName::EventsOmitted, "EventsOmitted"),
     (EventName::DiskLow, "DiskLow"),

@@ -12,6 +12,6 @@ pub use entry::{
 };
 pub use runner::{
     DestinationLimits, DestinationState, OperateError, Operated, Operation, QueueRunner, Rate,
-    RunnerConfig, RunnerSeams, remove_outlived,
+    RunnerConfig, RunnerSeams, Whose, remove_outlived,
 };
 pub use schedule::{RetrySchedule, ScheduleError};

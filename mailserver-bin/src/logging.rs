@@ -106,6 +106,7 @@ fn verb(name: &EventName) -> &str {
         EventName::RecipientDeferred => "deferred",
         EventName::RecipientFailed => "failed",
         EventName::NoticeSent => "notice sent",
+        EventName::QueueChange => "changed by an operator",
         EventName::Login => "login",
         EventName::Logout => "logout",
         EventName::LoginFailed => "login failed",

@@ -127,6 +127,7 @@ impl Appending<'_> {
                 self.aside(event, trace, "expanded", &text.join(" "))
             }
             EventName::NoticeSent => self.notice(event, trace),
+            EventName::QueueChange => self.held(event, trace),
             _ => Ok(()),
         }
     }
@@ -257,6 +258,29 @@ impl Appending<'_> {
                      WHERE status = 'accepted'",
                 )?
                 .execute(params![trace, address, status, event.at.millis()])?;
+        }
+        Ok(())
+    }
+
+    /// An operator stopped recipients, or let them go on; other changes have
+    /// events of their own.
+    fn held(&mut self, event: &Event, trace: &str) -> rusqlite::Result<()> {
+        let (status, before) = match event.field("operation") {
+            Some("held") => ("held", "('accepted', 'queued', 'deferred')"),
+            Some("released" | "rerouted") => ("queued", "('held')"),
+            _ => return Ok(()),
+        };
+        let sql = format!(
+            "UPDATE recipients SET status = ?3, changed_at = ?4 \
+             WHERE trace = ?1 AND address = ?2 AND status IN {before}"
+        );
+        for address in addresses(event.field("to").unwrap_or_default()) {
+            self.batch.prepare_cached(&sql)?.execute(params![
+                trace,
+                address,
+                status,
+                event.at.millis()
+            ])?;
         }
         Ok(())
     }

@@ -194,6 +194,37 @@ async fn one_line_of_sql_tells_what_became_of_a_message() {
 }
 
 #[tokio::test]
+async fn what_an_operator_holds_shows_as_held_until_it_is_released() {
+    let desk = Desk::new();
+    let far = ("to", "far@c.test");
+    let change = |cursor, operation| {
+        mail(
+            cursor,
+            EventName::QueueChange,
+            1,
+            &[("operation", operation), ("queue", QUEUE_9), far],
+        )
+    };
+    let status = || desk.sql("SELECT status FROM recipients WHERE address = 'far@c.test'");
+    desk.journal.append(&story()[..4]).await.unwrap();
+    assert_eq!(status(), ["deferred"]);
+    for (cursor, operation, expected) in [
+        (7, "retried", "deferred"),
+        (8, "held", "held"),
+        (9, "retried", "held"),
+        (10, "released", "queued"),
+    ] {
+        let events = [change(cursor, operation)];
+        desk.journal.append(&events).await.unwrap();
+        assert_eq!(status(), [expected], "{operation}");
+    }
+    let asked = ask(|it| {
+        it.queue = Some(QueueId(9));
+    });
+    assert_eq!(desk.names(&asked).await.len(), 8);
+}
+
+#[tokio::test]
 async fn events_read_back_newest_first_page_by_page() {
     let desk = Desk::new();
     let story = story();

@@ -14,7 +14,7 @@ use crate::status::{Status, StatusClass};
 use crate::transcript::Transcript;
 
 /// Recipients that an event names; the rest are counted.
-pub(super) const NAMED_RECIPIENTS: usize = 20;
+pub(crate) const NAMED_RECIPIENTS: usize = 20;
 /// Characters of a subject that are told.
 const SUBJECT: usize = 200;
 /// Characters of a Message-ID that are told.

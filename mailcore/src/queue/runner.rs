@@ -53,7 +53,7 @@ use slots::Slots;
 pub use config::{RunnerConfig, RunnerSeams};
 pub use destinations::{DestinationLimits, DestinationState, Rate};
 pub use kept::remove_outlived;
-pub use operate::{OperateError, Operated, Operation};
+pub use operate::{OperateError, Operated, Operation, Whose};
 
 /// Wait before the spool is asked again after it failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);

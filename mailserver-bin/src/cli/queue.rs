@@ -1,7 +1,7 @@
 //! `mailserver queue`.
 
 use super::{CliError, Place, log};
-use crate::control::queue::{Kept, QueueRequest};
+use crate::control::queue::{Kept, Part, QueueRequest};
 use crate::control::{Request, Response};
 use crate::out;
 
@@ -11,10 +11,12 @@ pub(super) fn run(place: &Place, request: QueueRequest) -> Result<(), CliError> 
         return Err(CliError::Usage(problem.to_owned()));
     }
     match request {
-        QueueRequest::Content { id, header, .. }
-        | QueueRequest::Kept(Kept::Content { id, header, .. }) => content(place, &id, header),
-        QueueRequest::Show { json: false, .. }
-        | QueueRequest::Kept(Kept::Show { json: false, .. }) => show(place, request),
+        QueueRequest::Content(part) | QueueRequest::Kept(Kept::Content(part)) => {
+            content(place, part)
+        }
+        QueueRequest::Show(ref one) | QueueRequest::Kept(Kept::Show(ref one)) if !one.json => {
+            show(place, request)
+        }
         request => place.ask(Request::Queue { request }),
     }
 }
@@ -39,24 +41,19 @@ fn show(place: &Place, request: QueueRequest) -> Result<(), CliError> {
 }
 
 /// Prints a message, a piece at a time.
-fn content(place: &Place, id: &str, header_only: bool) -> Result<(), CliError> {
+fn content(place: &Place, mut part: Part) -> Result<(), CliError> {
     let config = place.config()?;
-    let mut offset = 0;
     let mut header = HeaderEnd::default();
     loop {
-        let request = QueueRequest::Content {
-            id: id.to_owned(),
-            header: header_only,
-            offset,
-        };
+        let request = QueueRequest::Content(part.clone());
         let Response::Octets(octets) = place.answer(&config, &Request::Queue { request })? else {
             return Ok(());
         };
         if octets.is_empty() {
             return Ok(());
         }
-        offset += octets.len() as u64;
-        let end = if header_only {
+        part.offset += octets.len() as u64;
+        let end = if part.header {
             header.find(&octets)
         } else {
             None

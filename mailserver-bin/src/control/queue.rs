@@ -5,7 +5,7 @@ mod show;
 mod summary;
 
 use mailcore::address::{Address, ReversePath};
-use mailcore::queue::{EntryStateKind, OperateError, Operation, QueueId, QueueRunner};
+use mailcore::queue::{EntryStateKind, OperateError, Operation, QueueId, QueueRunner, Whose};
 use mailcore::seams::{Clock, SpoolOrder, SpoolQuery, SpoolSummary, SystemClock};
 use mailcore::server::Stores;
 use mailcore::time::Timestamp;
@@ -14,7 +14,7 @@ use super::admin::{parse_address, parse_domain, words};
 use super::{Response, aligned};
 use crate::config::parse_duration;
 
-pub(crate) use request::{Filter, Kept, QueueRequest, Which};
+pub(crate) use request::{Filter, Kept, Part, QueueRequest, Which};
 
 /// Entries read at a time.
 pub(super) const PAGE: usize = 200;
@@ -28,13 +28,12 @@ pub(super) async fn run(
     request: QueueRequest,
 ) -> Result<Response, String> {
     let lines = match request {
-        QueueRequest::List {
-            filter,
-            limit,
-            json,
-        } => list(stores, filter.query()?, limit, json).await?,
-        QueueRequest::Show { id, json } => show(stores, &id, json).await?,
-        QueueRequest::Content { id, offset, .. } => return content(stores, &id, offset).await,
+        QueueRequest::List(listing) => {
+            let query = listing.filter.query()?;
+            list(stores, query, listing.limit, listing.json).await?
+        }
+        QueueRequest::Show(one) => show(stores, &one.id, one.json).await?,
+        QueueRequest::Content(part) => return content(stores, &part.id, part.offset).await,
         QueueRequest::Summary { limit, json } => summary::summary(stores, limit, json).await?,
         QueueRequest::Retry(which) => change(stores, queue, which, Operation::Retry).await?,
         QueueRequest::Hold(which) => change(stores, queue, which, Operation::Hold).await?,
@@ -47,14 +46,15 @@ pub(super) async fn run(
             };
             change(stores, queue, which, operation).await?
         }
-        QueueRequest::Reroute { id, to, recipient } => {
-            let from = recipient.as_deref().map(parse_address).transpose()?;
-            has_recipient(stores, &id, from.as_ref()).await?;
-            let operation = Operation::Reroute {
-                from,
-                to: parse_address(&to)?,
-            };
-            change(stores, queue, Which::only(id), operation).await?
+        QueueRequest::Reroute {
+            id,
+            to,
+            recipient,
+            domain,
+        } => {
+            let whose = whose(recipient.as_deref(), domain.as_deref())?;
+            let to = parse_address(&to)?;
+            reroute(stores, queue, (&id, &whose), to).await?
         }
         QueueRequest::Kept(kept) => return kept_copies(stores, queue, kept).await,
     };
@@ -67,18 +67,14 @@ async fn kept_copies(
     request: Kept,
 ) -> Result<Response, String> {
     let lines = match request {
-        Kept::List {
-            filter,
-            limit,
-            json,
-        } => {
-            let mut query = filter.query()?;
+        Kept::List(listing) => {
+            let mut query = listing.filter.query()?;
             query.state = Some(EntryStateKind::Kept);
             query.order = SpoolOrder::NewestFirst;
-            list(stores, query, limit, json).await?
+            list(stores, query, listing.limit, listing.json).await?
         }
-        Kept::Show { id, json } => show(stores, &id, json).await?,
-        Kept::Content { id, offset, .. } => return content(stores, &id, offset).await,
+        Kept::Show(one) => show(stores, &one.id, one.json).await?,
+        Kept::Content(part) => return content(stores, &part.id, part.offset).await,
         Kept::Resend { id, to } => {
             let to: Vec<Address> =
                 (to.iter().map(|to| parse_address(to))).collect::<Result<_, _>>()?;
@@ -150,7 +146,8 @@ async fn content(stores: &Stores, id: &str, offset: u64) -> Result<Response, Str
     Ok(Response::Octets(octets))
 }
 
-/// Does `operation` to those entries that are meant.
+/// Does `operation` to those entries that are meant, and where they are chosen by
+/// recipient, to those recipients.
 async fn change(
     stores: &Stores,
     queue: &QueueRunner,
@@ -165,9 +162,11 @@ async fn change(
             Err(error) => Err(error.to_string()),
         };
     }
+    let whose = whose(which.filter.to.as_deref(), which.filter.domain.as_deref())?;
     let (mut changed, mut running, mut gone) = (0, 0, 0);
     let mut operate = async |ids: Vec<QueueId>| {
-        let operated = queue.operate_all(&ids, &operation).await.map_err(words)?;
+        let operated = queue.operate_for(&ids, &whose, &operation).await;
+        let operated = operated.map_err(words)?;
         changed += operated.changed;
         running += operated.running;
         gone += operated.gone;
@@ -194,21 +193,41 @@ async fn change(
     Ok(lines)
 }
 
-/// An entry has the recipient, if one is named, still to be served.
-async fn has_recipient(stores: &Stores, id: &str, address: Option<&Address>) -> Result<(), String> {
-    let Some(address) = address else {
-        return Ok(());
-    };
+/// Whom the conditions mean, of those whom an entry waits for.
+fn whose(to: Option<&str>, domain: Option<&str>) -> Result<Whose, String> {
+    Ok(match (to, domain) {
+        (Some(to), _) => Whose::Address(parse_address(to)?),
+        (None, Some(domain)) => Whose::Domain(parse_domain(domain)?),
+        (None, None) => Whose::Everybody,
+    })
+}
+
+async fn reroute(
+    stores: &Stores,
+    queue: &QueueRunner,
+    (id, whose): (&str, &Whose),
+    to: Address,
+) -> Result<Vec<String>, String> {
     let id = parse(id)?;
-    let entry = stores.spool.entry(id).await.map_err(words)?;
-    let entry = entry.ok_or_else(|| absent(id))?;
-    let mut left = entry.progress.recipients.iter();
-    match left.any(|it| it.recipient.address == *address) {
-        true => Ok(()),
-        false => Err(format!(
-            "{address} is not among those whom {id} waits for; see `mailserver queue show {id}`"
-        )),
+    let operation = Operation::Reroute { to };
+    let operated = queue.operate_for(&[id], whose, &operation).await;
+    let operated = operated.map_err(words)?;
+    if operated.running > 0 {
+        return Err(OperateError::Running.to_string());
     }
+    if operated.gone == 0 {
+        return Ok(vec![format!("1 {}", done(&operation))]);
+    }
+    let there = stores.spool.entry(id).await.map_err(words)?.is_some();
+    Err(match whose {
+        Whose::Address(address) if there => format!(
+            "{address} is not among those whom {id} waits for; see `mailserver queue show {id}`"
+        ),
+        Whose::Domain(domain) if there => format!(
+            "nobody in {domain} is among those whom {id} waits for; see `mailserver queue show {id}`"
+        ),
+        _ => absent(id),
+    })
 }
 
 fn done(operation: &Operation) -> &'static str {

@@ -108,11 +108,13 @@ fn what_happened_to_a_message_is_told_as_a_story() {
     let queue = entry["id"].as_str().unwrap();
     assert_eq!(entry["trace"], trace.as_str());
     let bounce = ["queue", "bounce", queue, "--reason", "the shop is closed"];
-    let mut tries = 0;
-    // The attempt may take a moment to end.
-    while home.run(&bounce).code != 0 {
-        tries += 1;
-        assert!(tries < 500, "it can't be returned");
+    for command in [&["queue", "hold", queue][..], &bounce] {
+        let mut tries = 0;
+        // The attempt may take a moment to end.
+        while home.run(command).code != 0 {
+            tries += 1;
+            assert!(tries < 500, "it can't be changed");
+        }
     }
     server.wait_for(&["failed", "to=bob@far.test"]);
     server.wait_for(&["notice sent"]);
@@ -127,6 +129,9 @@ fn what_happened_to_a_message_is_told_as_a_story() {
         "sales@example.test became bob@far.test",
         "queued as ",
         "bob@far.test deferred (attempt 1): ",
+        "put on hold by an operator: ",
+        " for bob@far.test",
+        "returned to the sender by an operator: ",
         "bob@far.test failed for good",
         "the shop is closed",
         "notice sent to admin@example.test, with an id of its own: ",

@@ -28,6 +28,10 @@ fn relaying_to(next: SocketAddr) -> Home {
 }
 
 fn submit(home: &Home, server: &Running, to: &str) {
+    submit_to(home, server, &[to]);
+}
+
+fn submit_to(home: &Home, server: &Running, to: &[&str]) {
     let mut submission = server.dial_tls(home, "submission");
     submission.until("220 ");
     submission.send("EHLO client.test");
@@ -35,7 +39,9 @@ fn submit(home: &Home, server: &Running, to: &str) {
     let login = submission.ask(&format!("AUTH PLAIN {PLAIN}"));
     assert!(login.starts_with("235"), "{login}");
     submission.ask(&format!("MAIL FROM:<{SENDER}>"));
-    submission.ask(&format!("RCPT TO:<{to}>"));
+    for to in to {
+        submission.ask(&format!("RCPT TO:<{to}>"));
+    }
     submission.ask("DATA");
     submission.send(&format!("From: {SENDER}\r\nSubject: out\r\n\r\nx"));
     let accepted = submission.ask(".");
@@ -52,10 +58,14 @@ fn only_id(home: &Home) -> String {
 /// Looks until the queue is empty: the log tells of a delivery before the entry
 /// is taken out.
 fn emptied(home: &Home) {
+    emptied_but(home, 0);
+}
+
+fn emptied_but(home: &Home, left: usize) {
     let mut list = String::new();
     for _ in 0..500 {
         list = home.ok(&["queue", "list"]);
-        if list == "0 in the queue\n" {
+        if list.ends_with(&format!("{left} in the queue\n")) {
             return;
         }
     }
@@ -217,6 +227,41 @@ fn entries_are_chosen_summed_up_printed_and_sent_elsewhere() {
 
     change(&home, &["reroute", id, "--to", SENDER]);
     server.wait_for(&["filed", "to=ann@sender.test"]);
+    emptied(&home);
+}
+
+#[test]
+fn the_recipients_that_are_chosen_are_given_up_and_the_others_stay() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let home = relaying_to(closed);
+    let server = home.start();
+    let to = ["a@one.test", "b@one.test", "c@two.test", "d@two.test"];
+    submit_to(&home, &server, &to);
+    server.wait_for(&["deferred", "to=d@two.test"]);
+    let id = only_id(&home);
+    change(&home, &["bounce", "--domain", "one.test"]);
+    server.wait_for(&["notice sent", &format!("to={SENDER}")]);
+    emptied_but(&home, 1);
+    change(&home, &["delete", "--to", "d@two.test"]);
+    let shown = home.ok(&["queue", "show", &id, "--json"]);
+    let entry: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let recipients = entry["recipients"].as_array().unwrap();
+    let result = |address: &str| {
+        let found = recipients.iter().find(|it| it["address"] == address);
+        found.unwrap()["result"].as_str().unwrap()
+    };
+    let results = to.map(result);
+    assert_eq!(results, ["failed", "failed", "deferred", "failed"]);
+    let elsewhere = ["reroute", &id, "--domain", "one.test", "--to", SENDER];
+    let refused = home.run(&[&["queue"], &elsewhere[..]].concat());
+    assert!(refused.stderr.contains("nobody in one.test"), "{refused:?}");
+    change(
+        &home,
+        &["reroute", &id, "--domain", "two.test", "--to", SENDER],
+    );
     emptied(&home);
 }
 

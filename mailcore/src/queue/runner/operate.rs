@@ -1,6 +1,8 @@
 //! What operators do to entries: try now, hold, release, delete, return, send
 //! elsewhere or once more.
 
+mod change;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -8,16 +10,12 @@ use thiserror::Error;
 
 use super::QueueRunner;
 use crate::address::{Address, Domain};
-use crate::batch::{AfterUpdate, Batch, SpoolChange};
-use crate::envelope::{Notify, OriginalRecipient, Recipient};
+use crate::batch::{Batch, SpoolChange};
+use crate::envelope::{Notify, Recipient};
 use crate::event::{EventName, TraceId};
 use crate::intake::tell::named;
-use crate::queue::dsn::{ReportedAction, ReportedRecipient};
-use crate::queue::{
-    EntryState, EntryStateKind, QueueEntry, QueueId, QueueProgress, QueueRecipient,
-};
+use crate::queue::{EntryStateKind, QueueEntry, QueueId, QueueProgress};
 use crate::seams::{CommitError, NextHop, Route, RouteQuery, StoreError};
-use crate::status::{Failure, Status};
 
 /// A change that an operator makes to an entry. Kept copies are not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +38,64 @@ pub enum Operation {
     Delete,
     /// Send it to another address, at once.
     Reroute {
-        /// Which recipient; `None` for all.
-        from: Option<Address>,
         /// Where it goes instead.
         to: Address,
     },
+}
+
+impl Operation {
+    /// As events name it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Retry => "retried",
+            Self::Hold => "held",
+            Self::Release => "released",
+            Self::Bounce | Self::Return { .. } => "returned",
+            Self::Delete => "deleted",
+            Self::Reroute { .. } => "rerouted",
+        }
+    }
+}
+
+/// Which recipients of an entry an operation is for, of those that still wait.
+/// What is tried, held or released is so as a whole, when any of them is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Whose {
+    /// All of them.
+    #[default]
+    Everybody,
+    /// This one.
+    Address(Address),
+    /// Those in this domain.
+    Domain(Domain),
+}
+
+impl Whose {
+    fn takes(&self, address: &Address) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Address(one) => one == address,
+            Self::Domain(domain) => domain == address.domain(),
+        }
+    }
+}
+
+/// Who wants an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// An operator: an event tells of it.
+    Operator,
+    /// A host, by its session.
+    Peer,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order<'a> {
+    pub(super) operation: &'a Operation,
+    pub(super) whose: &'a Whose,
+    pub(super) by: By,
 }
 
 /// What came of an operation on several entries.
@@ -55,7 +106,7 @@ pub struct Operated {
     pub changed: usize,
     /// Left alone, since an attempt is running.
     pub running: usize,
-    /// Not there any more.
+    /// Not there any more, or none of those who were meant.
     pub gone: usize,
 }
 
@@ -117,6 +168,32 @@ impl QueueRunner {
         ids: &[QueueId],
         operation: &Operation,
     ) -> Result<Operated, OperateError> {
+        self.operate_for(ids, &Whose::Everybody, operation).await
+    }
+
+    /// The same for some of the entries' recipients; the others wait on.
+    ///
+    /// # Errors
+    /// As [`QueueRunner::operate_all`].
+    pub async fn operate_for(
+        &self,
+        ids: &[QueueId],
+        whose: &Whose,
+        operation: &Operation,
+    ) -> Result<Operated, OperateError> {
+        let order = Order {
+            operation,
+            whose,
+            by: By::Operator,
+        };
+        self.carry_out(ids, order).await
+    }
+
+    pub(super) async fn carry_out(
+        &self,
+        ids: &[QueueId],
+        order: Order<'_>,
+    ) -> Result<Operated, OperateError> {
         let mut operated = Operated::default();
         let mut forgiven = HashSet::new();
         for ids in ids.chunks(AT_ONCE) {
@@ -130,28 +207,25 @@ impl QueueRunner {
                     operated.running += 1;
                     continue;
                 }
-                // A kept copy is no mail on its way.
-                let on_its_way =
-                    |entry: &Arc<QueueEntry>| entry.progress.state.kind() != EntryStateKind::Kept;
-                match self.seams.spool.entry(*id).await?.filter(on_its_way) {
-                    Some(entry) => {
-                        if matches!(operation, Operation::Retry | Operation::Release) {
-                            self.forgive(&entry, &mut forgiven).await;
-                        }
-                        self.operation(&entry, operation, &mut batch).await;
-                        operated.changed += 1;
-                        let QueueProgress {
-                            recipients: left,
-                            done,
-                            ..
-                        } = &entry.progress;
-                        recipients += left.len() + done.len();
-                        if recipients >= RECIPIENTS_AT_ONCE {
-                            recipients = 0;
-                            self.seams.commit.commit(std::mem::take(&mut batch)).await?;
-                        }
-                    }
-                    None => operated.gone += 1,
+                let entry = self.seams.spool.entry(*id).await?;
+                let Some(entry) = entry.filter(|entry| order.is_for(entry)) else {
+                    operated.gone += 1;
+                    continue;
+                };
+                if matches!(order.operation, Operation::Retry | Operation::Release) {
+                    self.forgive(&entry, &mut forgiven).await;
+                }
+                self.change(&entry, order, &mut batch).await;
+                operated.changed += 1;
+                let QueueProgress {
+                    recipients: left,
+                    done,
+                    ..
+                } = &entry.progress;
+                recipients += left.len() + done.len();
+                if recipients >= RECIPIENTS_AT_ONCE {
+                    recipients = 0;
+                    self.seams.commit.commit(std::mem::take(&mut batch)).await?;
                 }
             }
             if !batch.is_empty() {
@@ -160,40 +234,6 @@ impl QueueRunner {
             drop(active);
         }
         Ok(operated)
-    }
-
-    async fn operation(&self, entry: &QueueEntry, operation: &Operation, batch: &mut Batch) {
-        let id = entry.id;
-        let progress = match operation {
-            Operation::Retry if entry.progress.state == EntryState::Held => QueueProgress {
-                next_attempt: self.seams.clock.now(),
-                ..entry.progress.clone()
-            },
-            Operation::Retry | Operation::Release => self.afresh(entry),
-            Operation::Reroute { from, to } => QueueProgress {
-                recipients: rerouted(entry, from.as_ref(), to),
-                ..self.afresh(entry)
-            },
-            Operation::Hold => entry.progress.clone().in_state(EntryState::Held),
-            Operation::Bounce => {
-                let why = "returned by the server's administrator";
-                self.return_to_sender(entry, why, batch).await;
-                return batch.spool.push(SpoolChange::Remove { id });
-            }
-            Operation::Return { reason } => {
-                self.return_to_sender(entry, reason, batch).await;
-                return batch.spool.push(SpoolChange::Remove { id });
-            }
-            Operation::Delete => {
-                self.tell_removed(entry, batch);
-                return batch.spool.push(SpoolChange::Remove { id });
-            }
-        };
-        batch.spool.push(SpoolChange::Update {
-            id,
-            progress,
-            lease: AfterUpdate::EndLease,
-        });
     }
 
     /// Forgets what is held against the destinations of an entry that is to be
@@ -212,24 +252,6 @@ impl QueueRunner {
             {
                 self.forget_destination(&host);
             }
-        }
-    }
-
-    /// To be tried now. What was kept from being tried has its time anew: it
-    /// must not be given up for having waited.
-    fn afresh(&self, entry: &QueueEntry) -> QueueProgress {
-        let (now, progress) = (self.seams.clock.now(), &entry.progress);
-        let expires_at = match progress.state {
-            EntryState::Waiting => progress.expires_at,
-            _ => progress
-                .expires_at
-                .max(self.config.schedule.expires_at(now)),
-        };
-        QueueProgress {
-            next_attempt: now,
-            expires_at,
-            state: EntryState::Waiting,
-            ..progress.clone()
         }
     }
 
@@ -283,60 +305,4 @@ impl QueueRunner {
         self.seams.commit.commit(batch).await?;
         Ok(id)
     }
-
-    /// The sender hears nothing of it; who asks the log does.
-    fn tell_removed(&self, entry: &QueueEntry, batch: &mut Batch) {
-        let status = Status::permanent(7, 0, "removed by the server's administrator");
-        for queued in &entry.progress.recipients {
-            let failure = Some(Failure::local(status.clone()));
-            let name = EventName::RecipientFailed;
-            let event = self.recipient_event(entry, name, &queued.recipient, failure);
-            batch.events.push(event);
-        }
-    }
-
-    async fn return_to_sender(&self, entry: &QueueEntry, why: &str, batch: &mut Batch) {
-        let status = Status::permanent(7, 0, why);
-        let mut told = Vec::new();
-        for queued in &entry.progress.recipients {
-            let failure = Failure {
-                at: queued.last_failure.as_ref().and_then(|it| it.at),
-                ..Failure::local(status.clone())
-            };
-            let recipient = queued.recipient.clone();
-            let name = EventName::RecipientFailed;
-            let event = self.recipient_event(entry, name, &recipient, Some(failure.clone()));
-            batch.events.push(event);
-            if recipient.notify.failure {
-                let action = ReportedAction::Failed;
-                told.push(ReportedRecipient::new(recipient, action, failure));
-            }
-        }
-        self.tell(entry, told, batch).await;
-    }
-}
-
-/// The recipients with one, or all, replaced. What the sender named stays in the
-/// notices (RFC 3461 section 5.2.7).
-fn rerouted(entry: &QueueEntry, from: Option<&Address>, to: &Address) -> Vec<QueueRecipient> {
-    let mut recipients: Vec<QueueRecipient> = Vec::new();
-    for queued in &entry.progress.recipients {
-        let old = &queued.recipient;
-        if from.is_some_and(|from| *from != old.address) {
-            recipients.push(queued.clone());
-            continue;
-        }
-        let original = old.original.clone().unwrap_or_else(|| OriginalRecipient {
-            address_type: "rfc822".into(),
-            address: old.address.to_string(),
-        });
-        recipients.push(QueueRecipient::new(Recipient {
-            address: to.clone(),
-            notify: old.notify,
-            original: Some(original),
-        }));
-    }
-    let mut seen = HashSet::new();
-    recipients.retain(|queued| seen.insert(queued.recipient.address.clone()));
-    recipients
 }

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::QueueRunner;
+use super::operate::{By, Order};
+use super::{Operation, QueueRunner, Whose};
 use crate::address::Domain;
 use crate::queue::EntryStateKind;
 use crate::seams::{QueueStart, SpoolQuery, StoreError};
@@ -35,8 +36,16 @@ impl QueueStart for QueueRunner {
                     continue;
                 }
                 // One that is tried just now needs no start.
-                if !line.leased && self.retry_now(line.entry.id).await.is_err() {
-                    continue;
+                if !line.leased {
+                    let order = Order {
+                        operation: &Operation::Retry,
+                        whose: &Whose::Everybody,
+                        by: By::Peer,
+                    };
+                    let tried = self.carry_out(&[line.entry.id], order).await;
+                    if tried.is_err() || tried.is_ok_and(|it| it.changed == 0) {
+                        continue;
+                    }
                 }
                 started += 1;
             }

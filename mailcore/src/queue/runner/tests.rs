@@ -3,6 +3,7 @@
 mod chaos;
 mod destinations;
 mod fake_queue;
+mod operators;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -76,6 +76,11 @@ fn told(events: &[StoredEvent], transcripts: Transcripts) -> Vec<String> {
             EventName::RecipientFailed => "failed",
             EventName::RecipientRefused => "refused",
             EventName::RecipientExpanded => "expanded",
+            EventName::QueueChange => match event.field("operation") {
+                Some("held") => "on hold",
+                Some("released") => "in the queue",
+                _ => continue,
+            },
             _ => continue,
         };
         for address in to.split(' ').filter(|it| !it.is_empty()) {
@@ -124,6 +129,7 @@ fn sentence(event: &Event) -> String {
             let notice = field("notice").unwrap_or("unknown");
             format!("notice sent to {to}, with an id of its own: {notice}")
         }
+        EventName::QueueChange => changed(event, to),
         EventName::MessageExpunge | EventName::MessageRestore => {
             logging::line(event, logging::Ids::Whole)
         }
@@ -178,6 +184,27 @@ fn queued(event: &Event) -> String {
         ));
     }
     text
+}
+
+/// What an operator did.
+fn changed(event: &Event, to: &str) -> String {
+    let what = match event.field("operation") {
+        Some("held") => "put on hold",
+        Some("released") => "released, to be tried now,",
+        Some("retried") => "set to be tried now",
+        Some("returned") => "returned to the sender",
+        Some("deleted") => "deleted",
+        Some("rerouted") => "sent elsewhere",
+        other => other.unwrap_or("changed"),
+    };
+    let queue = event.field("queue").unwrap_or("unknown");
+    let named = to.split(' ').count();
+    let all = event.field("recipients").and_then(|text| text.parse().ok());
+    let more = match all.unwrap_or(named).saturating_sub(named) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{what} by an operator: {queue} for {to}{more}")
 }
 
 fn filed(event: &Event, to: &str) -> String {

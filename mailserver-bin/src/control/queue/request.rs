@@ -12,36 +12,11 @@ const LISTED: usize = 1_000;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum QueueRequest {
     /// Lists what is in the queue, oldest first
-    List {
-        #[command(flatten)]
-        filter: Filter,
-        /// At most so many
-        #[arg(long, default_value_t = LISTED, value_name = "COUNT")]
-        limit: usize,
-        /// One JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
+    List(Listing),
     /// Shows one entry, and what happened to it so far
-    Show {
-        /// From `queue list`
-        id: String,
-        /// As a JSON object, without what happened
-        #[arg(long)]
-        json: bool,
-    },
+    Show(One),
     /// Prints an entry's message as it would be sent
-    Content {
-        /// From `queue list`
-        id: String,
-        /// Its header alone
-        #[arg(long)]
-        header: bool,
-        /// Where to read on.
-        #[arg(skip)]
-        #[serde(default)]
-        offset: u64,
-    },
+    Content(Part),
     /// Counts what waits for each destination
     Summary {
         /// The fullest so many
@@ -51,13 +26,14 @@ pub(crate) enum QueueRequest {
         #[arg(long)]
         json: bool,
     },
-    /// Tries again now
+    /// Tries again now, for all recipients that wait
     Retry(Which),
-    /// Keeps from being tried until released
+    /// Keeps from being tried until released, for all recipients
     Hold(Which),
-    /// Ends a hold
+    /// Ends a hold, for all recipients
     Release(Which),
-    /// Gives it up and returns it to the sender
+    /// Gives it up and returns it to the sender; with --domain or --to for those
+    /// recipients alone
     Bounce {
         #[command(flatten)]
         which: Which,
@@ -65,9 +41,10 @@ pub(crate) enum QueueRequest {
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
-    /// Removes without telling anybody
+    /// Removes without telling anybody; with --domain or --to for those recipients
+    /// alone
     Delete(Which),
-    /// Sends an entry to another address
+    /// Sends to another address
     Reroute {
         /// From `queue list`
         id: String,
@@ -77,6 +54,10 @@ pub(crate) enum QueueRequest {
         /// Only this recipient's copy
         #[arg(long, value_name = "ADDRESS")]
         recipient: Option<String>,
+        /// Only the copies of recipients in this domain
+        #[arg(long, conflicts_with = "recipient")]
+        #[serde(default)]
+        domain: Option<String>,
     },
     /// Copies of delivered mail
     #[command(subcommand)]
@@ -88,36 +69,11 @@ pub(crate) enum QueueRequest {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kept {
     /// Lists them, newest first
-    List {
-        #[command(flatten)]
-        filter: Filter,
-        /// At most so many
-        #[arg(long, default_value_t = LISTED, value_name = "COUNT")]
-        limit: usize,
-        /// One JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
+    List(Listing),
     /// Shows one, and what became of each recipient
-    Show {
-        /// From `queue kept list`
-        id: String,
-        /// As a JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Show(One),
     /// Prints the message
-    Content {
-        /// From `queue kept list`
-        id: String,
-        /// Its header alone
-        #[arg(long)]
-        header: bool,
-        /// Where to read on.
-        #[arg(skip)]
-        #[serde(default)]
-        offset: u64,
-    },
+    Content(Part),
     /// Sends it once more, to its recipients or to others
     Resend {
         /// From `queue kept list`
@@ -126,6 +82,43 @@ pub(crate) enum Kept {
         #[arg(long, value_name = "ADDRESS")]
         to: Vec<String>,
     },
+}
+
+/// What to list.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct Listing {
+    #[command(flatten)]
+    pub(super) filter: Filter,
+    /// At most so many
+    #[arg(long, default_value_t = LISTED, value_name = "COUNT")]
+    pub(super) limit: usize,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// One entry to show.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct One {
+    /// From the list
+    pub(super) id: String,
+    /// As a JSON object, without what happened
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Some of a message.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// From the list
+    pub(crate) id: String,
+    /// Its header alone
+    #[arg(long)]
+    pub(crate) header: bool,
+    /// Where to read on.
+    #[arg(skip)]
+    #[serde(default)]
+    pub(crate) offset: u64,
 }
 
 /// Some entries, by what they are. Conditions add up.
@@ -184,14 +177,6 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    /// One entry.
-    pub(super) fn only(id: String) -> Self {
-        Self {
-            ids: vec![id],
-            ..Self::default()
-        }
-    }
-
     /// What is wrong with it, if anything is: nothing is changed by accident.
     fn problem(&self) -> Option<&'static str> {
         let filtered = self.filter != Filter::default();
