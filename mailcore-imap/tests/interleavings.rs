@@ -241,7 +241,7 @@ fn command(deed: &Deed, client: &Believer) -> Option<(String, Numbers)> {
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(400)
+        ..ProptestConfig::with_cases(300)
     })]
 
     #[test]

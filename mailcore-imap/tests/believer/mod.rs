@@ -204,8 +204,12 @@ impl Believer {
     /// Takes what was said up to a tagged response, or while idle.
     pub(crate) fn hear(&mut self, lines: &[String], numbers: Numbers) {
         let end = lines.iter().find(|line| line.starts_with("t "));
+        // What was left alone, or is gone, did not change.
+        let changed = |end: &String| {
+            end.starts_with("t OK") && !end.contains("[MODIFIED") && !end.contains("[EXPUNGEISSUED")
+        };
         if let Some(silent) = self.silent.take()
-            && end.is_some_and(|end| end.starts_with("t OK") && !end.contains("[MODIFIED"))
+            && end.is_some_and(changed)
         {
             self.apply(&silent);
         }
