@@ -349,7 +349,8 @@ fn decode_whom(from: &mut Unpacker<'_>) -> Result<Recipient, PackError> {
             success: bits & 1 != 0,
             failure: bits & 2 != 0,
             delay: bits & 4 != 0,
-            asked: bits & 8 != 0,
+            // Earlier versions did not note it; nobody is told of nothing unasked.
+            asked: bits & 8 != 0 || bits == 0,
         },
         original,
     })

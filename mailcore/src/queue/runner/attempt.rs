@@ -128,14 +128,8 @@ impl QueueRunner {
         deadline: Monotonic,
     ) -> Round {
         if deadline::is_over(entry, self.seams.clock.now()) {
-            let recipients = entry.progress.recipients.iter();
-            let over = recipients.map(|queued| {
-                let last = queued.last_failure.clone();
-                let failed = last.map_or_else(deadline::untried, deadline::missed);
-                (queued.recipient.clone(), Outcome::Failed(failed))
-            });
             return Round {
-                outcomes: over.collect(),
+                outcomes: deadline::all_missed(entry),
                 ..Round::default()
             };
         }
@@ -147,9 +141,7 @@ impl QueueRunner {
         };
         if !round.onward.is_empty() && !jobs.is_empty() {
             let still: Vec<&[Recipient]> = jobs.values().map(Vec::as_slice).collect();
-            if let Some(batch) = self.part(entry, &mut round, &still).await {
-                self.commit_held(entry.id, lease, batch).await;
-            }
+            self.note_down(entry, lease, &mut round, &still).await;
         }
         let mut running = JoinSet::new();
         let mut pending = HashMap::new();
@@ -189,11 +181,22 @@ impl QueueRunner {
                 continue;
             }
             let still: Vec<&[Recipient]> = pending.values().map(Vec::as_slice).collect();
-            if let Some(batch) = self.part(entry, &mut round, &still).await {
-                self.commit_held(entry.id, lease, batch).await;
-            }
+            self.note_down(entry, lease, &mut round, &still).await;
         }
         round
+    }
+
+    /// Writes down what is done while `pending` are still served.
+    async fn note_down(
+        &self,
+        entry: &QueueEntry,
+        lease: &LeaseCell,
+        round: &mut Round,
+        pending: &[&[Recipient]],
+    ) {
+        if let Some(batch) = self.part(entry, round, pending).await {
+            self.commit_held(entry.id, lease, batch).await;
+        }
     }
 
     /// A place at the destination. Where many entries are held, no destination

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::envelope::ByMode;
+use crate::envelope::{ByMode, Recipient};
 use crate::queue::QueueEntry;
-use crate::status::{EnhancedStatusCode, Failure, Status};
+use crate::status::{EnhancedStatusCode, Failure, Outcome, Status};
 use crate::time::Timestamp;
 
 /// How long before the deadline the last attempt begins.
@@ -60,8 +60,19 @@ pub(super) fn missed(failure: Failure) -> Failure {
     }
 }
 
+/// What all that are left failed with, none of them tried again.
+pub(super) fn all_missed(entry: &QueueEntry) -> Vec<(Recipient, Outcome)> {
+    let recipients = entry.progress.recipients.iter();
+    let over = recipients.map(|queued| {
+        let last = queued.last_failure.clone();
+        let failed = last.map_or_else(untried, missed);
+        (queued.recipient.clone(), Outcome::Failed(failed))
+    });
+    over.collect()
+}
+
 /// What fails without an attempt.
-pub(super) fn untried() -> Failure {
+fn untried() -> Failure {
     Failure::local(Status::permanent(
         4,
         7,

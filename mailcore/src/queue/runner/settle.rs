@@ -44,6 +44,14 @@ struct Settlement<'a> {
     expanded: Vec<(Recipient, Vec<Address>)>,
 }
 
+/// How a recipient was served.
+struct Success {
+    action: ReportedAction,
+    /// What was said, in the form of a failure.
+    done: Failure,
+    tls: Option<TlsInfo>,
+}
+
 /// What became of one recipient, to be told as an event.
 struct Happened {
     name: EventName,
@@ -295,8 +303,12 @@ impl Settlement<'_> {
         match outcome {
             Outcome::Delivered => {
                 let done = self.success(Status::new(SUCCESS, "delivered"));
-                let delivered = ReportedAction::Delivered;
-                self.served(recipient, delivered, done, None, Told::IfAsked);
+                let success = Success {
+                    action: ReportedAction::Delivered,
+                    done,
+                    tls: None,
+                };
+                self.served(recipient, success, Told::IfAsked);
             }
             Outcome::Relayed {
                 remote,
@@ -319,7 +331,12 @@ impl Settlement<'_> {
                     (false, true) => Told::Elsewhere,
                     (false, false) => Told::IfAsked,
                 };
-                self.served(recipient, ReportedAction::Relayed, done, tls, told);
+                let success = Success {
+                    action: ReportedAction::Relayed,
+                    done,
+                    tls,
+                };
+                self.served(recipient, success, told);
             }
             Outcome::Expanded { to } => {
                 self.expanded.push((recipient.clone(), to));
@@ -360,14 +377,8 @@ impl Settlement<'_> {
         });
     }
 
-    fn served(
-        &mut self,
-        recipient: Recipient,
-        action: ReportedAction,
-        done: Failure,
-        tls: Option<TlsInfo>,
-        told: Told,
-    ) {
+    fn served(&mut self, recipient: Recipient, success: Success, told: Told) {
+        let Success { action, done, tls } = success;
         self.note(EventName::RecipientDelivered, &recipient, &done, tls);
         if told == Told::Always || recipient.notify.success && told == Told::IfAsked {
             self.told
