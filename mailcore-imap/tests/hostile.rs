@@ -118,12 +118,12 @@ fn answer(question: Question) -> Answer {
                 .collect(),
         }),
         Question::Expunge(uids) => Answer::Expunged(uids),
-        Question::AppendEnd { .. } => Answer::Appended(Appended {
+        Question::AppendEnd { .. } => Answer::Appended(vec![Appended {
             mailbox: MailboxId(1),
             uid_validity: UidValidity::new(1).unwrap(),
             uid: uid(4),
             modseq: ModSeq::MIN,
-        }),
+        }]),
         Question::Delete(_) => Answer::Failed(StoreError::NoSuchMailbox),
         _ => Answer::Done,
     }

@@ -119,7 +119,7 @@ impl Cursor<'_> {
     }
 
     /// `section = "[" [section-spec] "]"`
-    fn section(&mut self) -> Result<Section, ParseError> {
+    pub(crate) fn section(&mut self) -> Result<Section, ParseError> {
         self.expect(b'[', "a section")?;
         let mut part = PartPath::default();
         let mut text = SectionText::Whole;

@@ -59,6 +59,15 @@ pub(crate) fn narrow(range: Range<u64>, partial: Option<Partial>) -> Range<u64> 
     start..end
 }
 
+/// As [`narrow`], of octets that are here.
+pub(crate) fn cut(octets: &Bytes, partial: Option<Partial>) -> Bytes {
+    let range = narrow(0..octets.len() as u64, partial);
+    match (usize::try_from(range.start), usize::try_from(range.end)) {
+        (Ok(start), Ok(end)) => octets.slice(start..end),
+        _ => Bytes::new(),
+    }
+}
+
 /// The name the response gives the octets, with the partial's origin.
 pub(crate) fn write_name(out: &mut Encoder<'_>, item: &BodyItem) {
     match item.name {

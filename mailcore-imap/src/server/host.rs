@@ -7,16 +7,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mailcore::account::AccountId;
 use mailcore::event::{Recorder, SessionEvents};
-use mailcore::mailbox::{Flags, MailboxName, ModSeq, Rights, Uid, UidSet};
-use mailcore::message::{ContentWriter, Message};
+use mailcore::mailbox::{MailboxName, ModSeq, Rights, Uid, UidSet};
+use mailcore::message::Message;
 use mailcore::net::{Host, Meter};
 use mailcore::seams::{
-    Appended, AuthRequest, Authenticator, Clock, Commit, Directory, Mailbox, NewMessage, Storage,
-    StoreError, Watch,
+    AuthRequest, Authenticator, Clock, Commit, Directory, Mailbox, Storage, StoreError, Watch,
 };
-use mailcore::time::Timestamp;
 
 use super::PROTOCOL;
+use super::append::Appending;
 use super::opening::Moment;
 use super::room::Room;
 use crate::session::{Access, Answer, Known, News, Notice, Opened, Question, Session};
@@ -25,22 +24,22 @@ use crate::session::{Access, Answer, Known, News, Notice, Opened, Question, Sess
 /// far.
 #[derive(Debug)]
 pub struct SessionHost {
-    storage: Arc<dyn Storage>,
-    commit: Arc<dyn Commit>,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) commit: Arc<dyn Commit>,
     authenticator: Arc<dyn Authenticator>,
-    clock: Arc<dyn Clock>,
-    room: Room,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) room: Room,
     /// Tells who logged in.
     events: SessionEvents,
     account: Option<AccountId>,
-    open: Option<Open>,
-    append: Option<(Arc<dyn Mailbox>, ContentWriter)>,
+    pub(super) open: Option<Open>,
+    pub(super) append: Option<Appending>,
 }
 
 /// The mailbox a session works on.
 #[derive(Debug)]
-struct Open {
-    mailbox: Arc<dyn Mailbox>,
+pub(super) struct Open {
+    pub(super) mailbox: Arc<dyn Mailbox>,
     watch: Option<Watch>,
     /// The message read last, kept since its octets are asked for in pieces.
     reading: Option<(Uid, Message)>,
@@ -130,16 +129,21 @@ impl SessionHost {
                 access,
                 known,
             } => return self.open(&account, &name, (access, known)).await,
-            Question::AppendBegin { to, size } => self.append_begin(&account, &to, size).await?,
+            Question::AppendBegin { to, size, limit } => {
+                self.append_begin(&account, &to, size, limit).await?;
+            }
             Question::AppendOctets(octets) => self.append_octets(octets).await?,
+            Question::AppendUrl(url) => self.append_url(&account, &url).await?,
+            Question::AppendNext {
+                flags,
+                internal_date,
+            } => self.append_next(flags, internal_date).await?,
             Question::AppendEnd {
                 flags,
                 internal_date,
             } => {
-                return self
-                    .append_end(&account, flags, internal_date)
-                    .await
-                    .map(Answer::Appended);
+                self.append_next(flags, internal_date).await?;
+                return self.append_end(&account).await.map(Answer::Appended);
             }
             Question::AppendAbandon => self.append = None,
             Question::Close => self.open = None,
@@ -216,57 +220,6 @@ impl SessionHost {
             Question::Expunge(uids) => Answer::Expunged(expunge(&**mailbox, &uids).await?),
             _ => return Err(StoreError::Unsupported("question")),
         })
-    }
-
-    /// Refuses what would not be taken in the end, before its octets come.
-    async fn append_begin(
-        &mut self,
-        account: &AccountId,
-        to: &MailboxName,
-        size: u64,
-    ) -> Result<(), StoreError> {
-        self.append = None;
-        let mailbox = self.storage.open(account, to).await?;
-        if self.storage.is_read_only() {
-            return Err(StoreError::ReadOnly("opened for reading".to_owned()));
-        }
-        if !self.commit.has_room(size) {
-            return Err(StoreError::DiskFull);
-        }
-        self.room.permits(&*self.storage, account, size).await?;
-        let commit = Some(Arc::clone(&self.commit));
-        self.append = Some((mailbox, ContentWriter::new(commit, size)));
-        Ok(())
-    }
-
-    async fn append_octets(&mut self, octets: Bytes) -> Result<(), StoreError> {
-        let (_, writer) = self.append.as_mut().ok_or(StoreError::NotFound)?;
-        writer.write(octets).await
-    }
-
-    /// The quota is looked up again: other mail came while the message did.
-    async fn append_end(
-        &mut self,
-        account: &AccountId,
-        flags: Flags,
-        internal_date: Option<Timestamp>,
-    ) -> Result<Appended, StoreError> {
-        let (mailbox, writer) = self.append.take().ok_or(StoreError::NotFound)?;
-        let (content, summary) = writer.finish().await?;
-        let internal_date = internal_date.unwrap_or_else(|| self.clock.now());
-        let message = Message::new(content);
-        let new = NewMessage {
-            message,
-            summary: Arc::new(summary),
-            flags,
-            internal_date,
-        };
-        let limit = self.room.limit(account).await?;
-        mailbox
-            .append(vec![new], limit)
-            .await?
-            .pop()
-            .ok_or(StoreError::NotFound)
     }
 }
 

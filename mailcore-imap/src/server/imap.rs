@@ -40,6 +40,13 @@ impl Imap {
         self
     }
 
+    /// Messages that one APPEND may bring.
+    #[must_use]
+    pub fn max_append_messages(mut self, messages: usize) -> Self {
+        self.config.max_append_messages = messages;
+        self
+    }
+
     /// Ranges of UIDs that a search's result may have to be kept for `$`.
     #[must_use]
     pub fn max_saved_ranges(mut self, ranges: usize) -> Self {

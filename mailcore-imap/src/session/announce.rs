@@ -33,6 +33,8 @@ const WITHOUT_COMMAND: &[Capability] = &[
     Capability::SearchRes,
     Capability::Utf8Accept,
     Capability::Binary,
+    Capability::MultiAppend,
+    Capability::Catenate,
     Capability::ListExtended,
     Capability::ListStatus,
     Capability::Children,

@@ -27,6 +27,8 @@ pub struct Config {
     pub max_errors: u32,
     /// Octets of a message that APPEND takes.
     pub append_limit: u64,
+    /// Messages that one APPEND brings (RFC 3502).
+    pub max_append_messages: usize,
     /// Ranges of UIDs kept of a search's result for `$` (RFC 5182); one of more
     /// is not kept.
     pub max_saved_ranges: usize,
@@ -84,6 +86,7 @@ impl Config {
             max_failed_logins: 5,
             max_errors: 20,
             append_limit: 64 * 1024 * 1024,
+            max_append_messages: 1_000,
             max_saved_ranges: 50_000,
             literals: Literals::Plus,
             compression: Compression::Offered,

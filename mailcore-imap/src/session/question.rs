@@ -17,6 +17,8 @@ use mailcore::message::Summary;
 use mailcore::seams::{Appended, AuthError, AuthRequest, CopyReceipt, StoreError, StoreReceipt};
 use mailcore::time::Timestamp;
 
+use crate::types::MessageUrl;
+
 /// What only the host can know or do. One answer is right for each, and
 /// [`Answer::Failed`] for all but [`Question::Authenticate`].
 #[derive(Debug)]
@@ -120,19 +122,34 @@ pub enum Question {
     AppendBegin {
         /// Where to.
         to: MailboxName,
-        /// Its octets.
+        /// Octets that it is known to have.
         size: u64,
+        /// Octets that it may come to have.
+        limit: u64,
     },
     /// The message's next octets. Answer: [`Answer::Done`].
     AppendOctets(Bytes),
-    /// The message is complete. Answer: [`Answer::Appended`].
+    /// What this names in the same account are the message's next octets.
+    /// Answer: [`Answer::Done`]; [`StoreError::NotFound`] when it names nothing,
+    /// [`StoreError::TooLarge`] when that is too much.
+    AppendUrl(MessageUrl),
+    /// The message is complete and waits for the next one. Answer:
+    /// [`Answer::Done`].
+    AppendNext {
+        /// Its flags.
+        flags: Flags,
+        /// Its internal date; now when none is given.
+        internal_date: Option<Timestamp>,
+    },
+    /// The message is complete and the last: it and those that wait are added,
+    /// all or none. Answer: [`Answer::Appended`].
     AppendEnd {
         /// Its flags.
         flags: Flags,
         /// Its internal date; now when none is given.
         internal_date: Option<Timestamp>,
     },
-    /// Forget the message. Answer: [`Answer::Done`].
+    /// Forget the message and those that wait. Answer: [`Answer::Done`].
     AppendAbandon,
 }
 
@@ -182,8 +199,8 @@ pub enum Answer {
     Copied(CopyReceipt),
     /// What EXPUNGE removed.
     Expunged(UidSet),
-    /// Where the message lies.
-    Appended(Appended),
+    /// Where the messages lie, in their order.
+    Appended(Vec<Appended>),
 }
 
 /// Up to where a client knows a mailbox (RFC 7162 section 3.2.5).

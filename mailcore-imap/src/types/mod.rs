@@ -15,6 +15,7 @@ pub mod section;
 pub mod sequence;
 pub mod status;
 pub mod tag;
+pub mod url;
 
 pub use capability::Capability;
 pub use extension::{Enabled, Extension};
@@ -26,3 +27,4 @@ pub use section::{PartPath, Partial, Section, SectionText};
 pub use sequence::{MessageSet, SeqNum, SeqRange, SequenceSet};
 pub use status::StatusItem;
 pub use tag::Tag;
+pub use url::MessageUrl;

@@ -22,6 +22,8 @@ pub enum ResponseCode {
     AuthorizationFailed,
     /// `BADCHARSET` with the charsets SEARCH takes.
     BadCharset,
+    /// `BADURL` with the URL (RFC 4469 section 4.1).
+    BadUrl(String),
     /// `CANNOT` (RFC 5530): never possible.
     Cannot,
     /// `CAPABILITY` and what holds now.
@@ -95,6 +97,10 @@ impl std::fmt::Display for ResponseCode {
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
             Self::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
+            Self::BadUrl(url) => {
+                f.write_str("BADURL ")?;
+                return write_url(f, url);
+            }
             Self::Cannot => "CANNOT",
             Self::Capability(names) => {
                 f.write_str("CAPABILITY")?;
@@ -133,4 +139,16 @@ impl std::fmt::Display for ResponseCode {
         };
         f.write_str(word)
     }
+}
+
+/// `url-resp-text`: what would end the code, or is not for every client to read,
+/// is encoded as URLs encode it.
+fn write_url(f: &mut std::fmt::Formatter<'_>, url: &str) -> std::fmt::Result {
+    for octet in url.bytes() {
+        match octet {
+            b' '..=b'~' if octet != b']' => write!(f, "{}", char::from(octet))?,
+            _ => write!(f, "%{octet:02X}")?,
+        }
+    }
+    Ok(())
 }
