@@ -19,6 +19,7 @@ pub(crate) struct Judge {
     needles: Vec<Needle>,
     reads: Reads,
     uses_modseq: bool,
+    uses_numbers: bool,
 }
 
 /// A text looked for in the message's content.
@@ -114,6 +115,7 @@ impl Judge {
             needles: Vec::new(),
             reads: Reads::Row,
             uses_modseq: false,
+            uses_numbers: false,
         };
         let tests = program
             .keys
@@ -132,6 +134,11 @@ impl Judge {
     /// True when MODSEQ was asked about: the response tells the greatest one.
     pub(crate) fn uses_modseq(&self) -> bool {
         self.uses_modseq
+    }
+
+    /// True when messages are named by their numbers.
+    pub(crate) fn uses_numbers(&self) -> bool {
+        self.uses_numbers
     }
 
     /// The texts to look for in content.
@@ -165,7 +172,10 @@ impl Judge {
             SearchKey::Flag(flag) => Test::Flag(flag),
             SearchKey::Keyword(keyword) => Test::Keyword(keyword),
             SearchKey::Recent => Test::Recent,
-            SearchKey::Sequence(set) => Test::Uids(view.uids(&set.clamped(view.exists()))),
+            SearchKey::Sequence(set) => {
+                self.uses_numbers = true;
+                Test::Uids(view.uids(&set.clamped(view.exists())))
+            }
             SearchKey::Uid(set) => Test::Uids(view.known(&set.uids(view.last_uid()))),
             SearchKey::Saved => Test::Uids(view.known(saved)),
             SearchKey::Received(test) => Test::Received(test),

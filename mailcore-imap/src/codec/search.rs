@@ -30,6 +30,9 @@ impl Cursor<'_> {
             }
             self.expect(b')', "the end of the return options")?;
         }
+        if returns.all && returns.partial.is_some() {
+            return Err(ParseError::Expected("either ALL or PARTIAL"));
+        }
         returns.all |= returns == SearchReturn::default();
         Ok(Some(returns))
     }
@@ -42,6 +45,10 @@ impl Cursor<'_> {
             "ALL" => returns.all = true,
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
+            "PARTIAL" if returns.partial.is_none() => {
+                self.space()?;
+                returns.partial = Some(self.partial_range()?);
+            }
             _ => return Err(ParseError::Expected("a return option")),
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::{Cursor, ParseError};
-use crate::types::{MessageSet, SeqRange, SequenceSet};
+use crate::types::{MessageSet, PartialEnd, PartialRange, SeqRange, SequenceSet};
 
 impl Cursor<'_> {
     /// `sequence-set = (seq-number / seq-range) *("," sequence-set)`
@@ -36,6 +36,27 @@ impl Cursor<'_> {
             return Ok(MessageSet::Saved);
         }
         self.sequence_set().map(MessageSet::Numbers)
+    }
+
+    /// `partial-range`
+    ///
+    /// # Errors
+    /// [`ParseError::Expected`].
+    pub fn partial_range(&mut self) -> Result<PartialRange, ParseError> {
+        let end = match self.peek() {
+            Some(b'-') => PartialEnd::Last,
+            _ => PartialEnd::First,
+        };
+        let first = self.place(end)?;
+        self.expect(b':', "a range such as 1:100 or -1:-100")?;
+        Ok(PartialRange::new(first, self.place(end)?, end))
+    }
+
+    fn place(&mut self, end: PartialEnd) -> Result<NonZeroU32, ParseError> {
+        if end == PartialEnd::Last {
+            self.expect(b'-', "a place counted from the end")?;
+        }
+        NonZeroU32::new(self.number()?).ok_or(ParseError::Expected("a number above zero"))
     }
 
     /// `seq-number = nz-number / "*"`; `None` is `*`.

@@ -8,8 +8,8 @@ use super::messages::Batches;
 use super::{Addressing, Done, Progress, Run, Started, Targets, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::render::message::{write_flags_list, write_row};
-use crate::session::{Access, Answer, Context, Question};
-use crate::types::{Enabled, Extension, FetchItem, ResponseCode};
+use crate::session::{Access, Answer, Context, Naming, Question};
+use crate::types::{Extension, FetchItem, ResponseCode};
 use crate::wording::{self, Status};
 
 /// Messages changed by one question: each is one durable write.
@@ -53,7 +53,7 @@ fn begin(
     };
     let mut store = Store {
         change,
-        items: reported(report, addressing, cx.enabled),
+        items: reported(report, addressing, cx),
         addressing,
         unchanged_since: None,
         batches: Batches::new(&uids),
@@ -127,9 +127,10 @@ enum Report {
 /// What is told of each message. A client that knows ModSeq is always told the
 /// new one and the UID (RFC 7162 section 3.2.4), or it could not tell its own
 /// change from another's.
-fn reported(report: Report, addressing: Addressing, enabled: Enabled) -> Vec<FetchItem> {
-    let knows_modseq = enabled.has(Extension::CondStore);
+fn reported(report: Report, addressing: Addressing, cx: &Context) -> Vec<FetchItem> {
+    let knows_modseq = cx.enabled.has(Extension::CondStore);
     let by_uid = addressing == Addressing::Uid || knows_modseq;
+    let by_uid = by_uid && cx.naming() == Naming::Numbers;
     let uid = by_uid.then_some(FetchItem::Uid);
     let flags = (report == Report::Flags).then_some(FetchItem::Flags);
     let modseq = knows_modseq.then_some(FetchItem::ModSeq);

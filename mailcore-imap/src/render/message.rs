@@ -1,25 +1,39 @@
 //! FETCH responses from a message's row, and the FLAGS response.
 
-use mailcore::mailbox::{MessageInfo, SystemFlag};
+use mailcore::mailbox::{MessageInfo, SystemFlag, Uid};
 use mailcore::message::DateTime;
 
 use crate::codec::Encoder;
 use crate::codec::Recent;
-use crate::session::Selected;
+use crate::session::{Naming, Selected};
 use crate::types::FetchItem;
 
-/// `"*" SP nz-number SP "FETCH" SP msg-att`, of items that need the row alone.
-/// Nothing for a message that is not in the view.
+/// `"*" SP nz-number SP "FETCH" SP "("`, or `"*" SP uniqueid SP "UIDFETCH" SP
+/// "("` (RFC 9586 section 3.3). False, and nothing, for a message that is not in
+/// the view.
+pub(crate) fn begin_fetch(out: &mut Encoder<'_>, selected: &Selected, uid: Uid) -> bool {
+    let Some(seq) = selected.view.seq(uid) else {
+        return false;
+    };
+    let (number, name) = match selected.naming {
+        Naming::Numbers => (seq.value(), " FETCH ("),
+        Naming::Uids => (uid.value(), " UIDFETCH ("),
+    };
+    out.raw("* ").number(u64::from(number)).raw(name);
+    true
+}
+
+/// A message's response, of items that need the row alone. Nothing for a message
+/// that is not in the view.
 pub(crate) fn write_row(
     out: &mut Encoder<'_>,
     selected: &Selected,
     row: &MessageInfo,
     items: &[FetchItem],
 ) {
-    let Some(seq) = selected.view.seq(row.uid) else {
+    if !begin_fetch(out, selected, row.uid) {
         return;
-    };
-    out.raw("* ").number(u64::from(seq.value())).raw(" FETCH (");
+    }
     for (i, item) in items.iter().enumerate() {
         out.raw(if i > 0 { " " } else { "" });
         write_row_item(out, selected, row, item);

@@ -27,6 +27,8 @@ const FIRST: [Capability; 7] = [
 const WITHOUT_COMMAND: &[Capability] = &[
     Capability::CondStore,
     Capability::QResync,
+    Capability::Partial,
+    Capability::UidOnly,
     Capability::ObjectId,
     Capability::SaveDate,
     Capability::ESearch,

@@ -11,7 +11,7 @@ use super::announce;
 use super::config::{Config, Literals, PlaintextLogin};
 use super::output::Output;
 use super::revision::Revision;
-use super::state::State;
+use super::state::{Naming, State};
 use crate::codec::TextForm;
 use crate::codec::framer::{FrameLimits, Framer, Synchronising};
 use crate::types::{Capability, Enabled, Extension, FetchItem, ResponseCode, Tag};
@@ -99,11 +99,23 @@ impl Context {
         self.framer.set_limits(FrameLimits::BEFORE_LOGIN);
     }
 
-    /// What a change of flags is told with.
+    /// What a change of flags is told with: the UID as well, unless the response
+    /// begins with it.
     pub(crate) fn change_items(&self) -> &'static [FetchItem] {
-        match self.enabled.has(Extension::CondStore) {
-            false => &[FetchItem::Uid, FetchItem::Flags],
-            true => &[FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq],
+        let knows_modseq = self.enabled.has(Extension::CondStore);
+        match (knows_modseq, self.naming()) {
+            (false, Naming::Numbers) => &[FetchItem::Uid, FetchItem::Flags],
+            (false, Naming::Uids) => &[FetchItem::Flags],
+            (true, Naming::Numbers) => &[FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq],
+            (true, Naming::Uids) => &[FetchItem::Flags, FetchItem::ModSeq],
+        }
+    }
+
+    /// How messages are named in responses.
+    pub(crate) fn naming(&self) -> Naming {
+        match self.enabled.has(Extension::UidOnly) {
+            false => Naming::Numbers,
+            true => Naming::Uids,
         }
     }
 
@@ -127,6 +139,10 @@ impl Context {
         }
         let newly = self.enabled.insert(extension);
         self.out.texts = self.texts();
+        let naming = self.naming();
+        if let Some(selected) = self.state.selected() {
+            selected.naming = naming;
+        }
         if !knew_modseq
             && self.enabled.has(Extension::CondStore)
             && let Some(selected) = self.state.selected()

@@ -27,7 +27,7 @@ pub use question::{Access, Answer, Known, News, Notice, Opened, Question, Resync
 
 pub(crate) use announce::is_announced;
 pub(crate) use context::Context;
-pub(crate) use state::{Selected, State};
+pub(crate) use state::{Naming, Selected, State};
 pub(crate) use sync::{Expunges, Sync, SyncStep, vanished_parts, write_counts};
 
 use crate::codec::Cursor;

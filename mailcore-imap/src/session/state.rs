@@ -52,11 +52,22 @@ impl State {
     }
 }
 
+/// How responses name a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// `n FETCH`.
+    Numbers,
+    /// `uid UIDFETCH` (RFC 9586 section 3.3).
+    Uids,
+}
+
 /// The selected mailbox as this session knows it.
 #[derive(Debug)]
 pub(crate) struct Selected {
     /// SELECT or EXAMINE.
     pub(crate) access: Access,
+    /// How messages are named in responses.
+    pub(crate) naming: Naming,
     /// What the client was told.
     pub(crate) view: View,
     /// Everything up to here is in the view.
@@ -90,6 +101,7 @@ impl Selected {
     pub(crate) fn new(access: Access, view: View, since: ModSeq) -> Self {
         Self {
             access,
+            naming: Naming::Numbers,
             view,
             since,
             noticed: since,

@@ -175,6 +175,16 @@ impl FetchItems {
         self
     }
 
+    /// Leaves UID out, where the response begins with it; there must be one
+    /// item at least.
+    #[must_use]
+    pub fn without_uid(mut self) -> Self {
+        if self.0.len() > 1 {
+            self.0.retain(|item| *item != FetchItem::Uid);
+        }
+        self
+    }
+
     /// The items.
     pub fn iter(&self) -> impl Iterator<Item = &FetchItem> {
         self.0.iter()

@@ -5,6 +5,7 @@
 use mailcore::mailbox::{Keyword, SystemFlag};
 use mailcore::message::Date;
 
+use super::PartialRange;
 use super::sequence::SequenceSet;
 
 /// Keys allowed in one program, nested ones included. Each key is judged for
@@ -16,9 +17,10 @@ pub const MAX_SEARCH_DEPTH: usize = 50;
 /// ```text
 /// search-return-opts = SP "RETURN" SP "(" [search-return-opt
 ///                      *(SP search-return-opt)] ")"
-/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
+/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" /
+///                      "PARTIAL" SP partial-range
 /// ```
-/// RFC 4731, RFC 5182.
+/// RFC 4731, RFC 5182, RFC 9394.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SearchReturn {
@@ -32,6 +34,8 @@ pub struct SearchReturn {
     pub count: bool,
     /// `SAVE`: keep the result for `$`.
     pub save: bool,
+    /// `PARTIAL`: a page of the messages; never with `ALL`.
+    pub partial: Option<PartialRange>,
 }
 
 impl SearchReturn {
@@ -42,12 +46,13 @@ impl SearchReturn {
         all: true,
         count: false,
         save: false,
+        partial: None,
     };
 
     /// True when there is something to tell: SAVE alone asks for silence
     /// (RFC 5182 section 2.1).
     pub fn tells(self) -> bool {
-        self.min || self.max || self.all || self.count
+        self.min || self.max || self.all || self.count || self.partial.is_some()
     }
 }
 

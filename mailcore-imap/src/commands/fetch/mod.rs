@@ -17,9 +17,9 @@ use super::messages::Batches;
 use super::{Addressing, Progress, Run, Started, Targets, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::render::envelope::write_envelope;
-use crate::render::message::{write_flags_list, write_row_item};
+use crate::render::message::{begin_fetch, write_flags_list, write_row_item};
 use crate::render::structure::{Extension, write_structure};
-use crate::session::{Access, Answer, Context, Question, is_announced, vanished_parts};
+use crate::session::{Access, Answer, Context, Naming, Question, is_announced, vanished_parts};
 use crate::types::{Extension as Enabling, FetchItem, FetchItems, ResponseCode};
 use crate::view::View;
 use crate::wording::{self, Status};
@@ -64,11 +64,19 @@ fn begin(
         return Started::done(wording::no_modseq());
     }
     if addressing == Addressing::Uid {
-        items = items.with_uid();
+        items = match cx.naming() {
+            Naming::Numbers => items.with_uid(),
+            Naming::Uids => items.without_uid(),
+        };
     }
     let Targets::Messages(uids) = targets else {
         return Started::done(wording::no_such_message());
     };
+    // The page is one of all messages named, whichever of them changed
+    // (RFC 9394 section 3.4).
+    let uids = modifiers
+        .partial
+        .map_or(uids.clone(), |range| range.of(&uids));
     let mut fetch = Fetch::new(items, &uids);
     if let Some(since) = modifiers.changed_since {
         fetch.phase = Phase::Since(since, uids);
@@ -154,10 +162,10 @@ impl Fetch {
     }
 
     /// Tells a client what it missed (RFC 7162 section 3.2.5.1).
-    pub(super) fn resync(vanished: &UidSet, changed: &UidSet) -> Self {
+    pub(super) fn resync(cx: &Context, vanished: &UidSet, changed: &UidSet) -> Self {
         let mut items = FetchItems::default();
-        for item in [FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq] {
-            items.push(item);
+        for item in cx.change_items() {
+            items.push(item.clone());
         }
         Self {
             phase: Phase::Earlier,
@@ -315,15 +323,15 @@ impl Fetch {
             return false;
         };
         if !self.open {
-            let Some(seq) = selected.view.seq(message.row.uid) else {
+            if selected.view.seq(message.row.uid).is_none() {
                 self.at.0 += 1;
                 return true;
-            };
+            }
             let mut out = cx.out.encoder();
             if selected.learn_keywords(&message.row.flags) {
                 write_flags_list(&mut out, selected);
             }
-            out.raw("* ").number(u64::from(seq.value())).raw(" FETCH (");
+            begin_fetch(&mut out, selected, message.row.uid);
             self.open = true;
         }
         let mut out = cx.out.encoder();

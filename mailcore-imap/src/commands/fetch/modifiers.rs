@@ -5,7 +5,7 @@ use mailcore::mailbox::ModSeq;
 use crate::codec::{Cursor, ParseError};
 use crate::commands::Addressing;
 use crate::session::Context;
-use crate::types::Extension;
+use crate::types::{Extension, PartialRange};
 use crate::wording::{self, Status};
 
 /// What stands after the items.
@@ -15,6 +15,8 @@ pub(super) struct Modifiers {
     pub(super) changed_since: Option<ModSeq>,
     /// `VANISHED`.
     pub(super) vanished: Vanished,
+    /// `PARTIAL` (RFC 9394 section 3.3).
+    pub(super) partial: Option<PartialRange>,
 }
 
 /// Whether messages that went away are told (RFC 7162 section 3.2.6).
@@ -51,14 +53,20 @@ impl Modifiers {
             self.changed_since = Some(ModSeq::new(since).unwrap_or(ModSeq::MIN));
         } else if cursor.eat_word("VANISHED") {
             self.vanished = Vanished::Told;
+        } else if self.partial.is_none() && cursor.eat_word("PARTIAL") {
+            cursor.space()?;
+            self.partial = Some(cursor.partial_range()?);
         } else {
-            return Err(ParseError::Expected("CHANGEDSINCE or VANISHED"));
+            return Err(ParseError::Expected("CHANGEDSINCE, VANISHED or PARTIAL"));
         }
         Ok(())
     }
 
     /// Why they can't be served to this client.
     pub(super) fn refusal(&self, cx: &Context, addressing: Addressing) -> Option<Status> {
+        if self.partial.is_some() && addressing != Addressing::Uid {
+            return Some(Status::bad("PARTIAL goes with UID FETCH"));
+        }
         if self.vanished == Vanished::Untold {
             return None;
         }

@@ -15,7 +15,7 @@ use super::messages::Batches;
 use super::{Addressing, Progress, Run, Started, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::search::{HeaderText, Judge, Known, Reads};
-use crate::session::{Answer, Context, Question};
+use crate::session::{Answer, Context, Naming, Question};
 use crate::types::Extension;
 use crate::types::search::SearchReturn;
 use crate::wording;
@@ -58,6 +58,9 @@ fn begin(
     cursor.end()?;
     let judge = Judge::new(program, &selected.view, &selected.saved);
     let batches = Batches::new(&judge.candidates(&selected.view));
+    if judge.uses_numbers() && cx.naming() == Naming::Uids {
+        return Started::done(wording::uid_required());
+    }
     if judge.uses_modseq() && !cx.enable_condstore() {
         return Started::done(crate::wording::no_modseq());
     }

@@ -4,11 +4,12 @@
 use mailcore::mailbox::{ModSeq, Uid, UidSet};
 
 use super::Search;
+use crate::codec::Encoder;
 use crate::commands::Addressing;
 use crate::session::{Context, Selected};
-use crate::types::ResponseCode;
 use crate::types::search::SearchReturn;
 use crate::types::sequence::display_ranges;
+use crate::types::{PartialRange, ResponseCode};
 use crate::wording::Status;
 
 impl Search {
@@ -48,16 +49,25 @@ impl Search {
         }
     }
 
-    /// The messages that the response is about and `$` will stand for: the ends
-    /// alone when nothing else is asked for (RFC 9051 section 6.4.4.1, table 4).
+    /// The messages that the response is about and `$` will stand for: all that
+    /// were found when COUNT or ALL is asked for, else the ends and the page
+    /// alone (RFC 9051 section 6.4.4.1, table 4; RFC 9394 section 3.2).
     fn result(&self, returns: SearchReturn) -> Vec<(Uid, ModSeq)> {
-        let ends_only = (returns.min || returns.max) && !returns.all && !returns.count;
-        if !ends_only {
+        let parts_only = returns.min || returns.max || returns.partial.is_some();
+        if !parts_only || returns.all || returns.count {
             return self.found.clone();
         }
         let min = self.found.first().filter(|_| returns.min);
         let max = self.found.last().filter(|_| returns.max);
-        min.into_iter().chain(max).copied().collect()
+        let page = returns.partial.map(|range| self.page(range));
+        let page = page.unwrap_or_default().iter();
+        min.into_iter().chain(page).chain(max).copied().collect()
+    }
+
+    fn page(&self, range: PartialRange) -> &[(Uid, ModSeq)] {
+        self.found
+            .get(range.within(self.found.len()))
+            .unwrap_or_default()
     }
 
     /// `"SEARCH" *(SP nz-number) [SP "(" "MODSEQ" SP mod-sequence-value ")"]`
@@ -104,14 +114,18 @@ impl Search {
             out.raw(" MAX ").number(u64::from(max));
         }
         if returns.all && !self.found.is_empty() {
-            let uids: UidSet = self.found.iter().map(|(uid, _)| *uid).collect();
-            match self.addressing {
-                Addressing::Uid => out.raw(" ALL ").display(&uids),
-                Addressing::Sequence => {
-                    let places = selected.view.seqs(&uids);
-                    out.raw(" ALL ").display(display_ranges(&places))
+            out.raw(" ALL ");
+            self.write_set(&mut out, selected, &self.found);
+        }
+        if let Some(range) = returns.partial {
+            out.raw(" PARTIAL (").display(range).raw(" ");
+            match self.page(range) {
+                [] => {
+                    out.raw("NIL");
                 }
-            };
+                page => self.write_set(&mut out, selected, page),
+            }
+            out.raw(")");
         }
         if returns.count {
             out.raw(" COUNT ").number(self.found.len() as u64);
@@ -122,6 +136,14 @@ impl Search {
             out.raw(" MODSEQ ").number(highest.value());
         }
         out.crlf();
+    }
+
+    fn write_set(&self, out: &mut Encoder<'_>, selected: &Selected, found: &[(Uid, ModSeq)]) {
+        let uids: UidSet = found.iter().map(|(uid, _)| *uid).collect();
+        match self.addressing {
+            Addressing::Uid => out.display(&uids),
+            Addressing::Sequence => out.display(display_ranges(&selected.view.seqs(&uids))),
+        };
     }
 
     fn number(&self, selected: &Selected, uid: Uid) -> Option<u32> {

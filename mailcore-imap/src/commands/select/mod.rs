@@ -12,9 +12,9 @@ use super::{Progress, Run, Started, failure};
 use crate::codec::{Cursor, ParseError};
 use crate::render::message::write_flags_list;
 use crate::session::{
-    Access, Answer, Context, Opened, Question, Selected, is_announced, write_counts,
+    Access, Answer, Context, Naming, Opened, Question, Selected, is_announced, write_counts,
 };
-use crate::types::{Capability, Extension, ResponseCode};
+use crate::types::{Capability, ResponseCode};
 use crate::view::View;
 use crate::wording::{self, Condition, Status};
 
@@ -104,7 +104,7 @@ impl Select {
         });
         match missed {
             Some(missed) => {
-                let fetch = Fetch::resync(&missed.vanished, &missed.changed);
+                let fetch = Fetch::resync(cx, &missed.vanished, &missed.changed);
                 self.phase = Phase::Resync(Box::new(fetch), code);
                 self.resync(cx, None)
             }
@@ -148,7 +148,7 @@ fn select(
 ) -> ResponseCode {
     let revision = cx.revision();
     // UNSEEN tells a message number (RFC 9586 section 3).
-    let numberless = cx.enabled.has(Extension::UidOnly);
+    let numberless = cx.naming() == Naming::Uids;
     let access = opened.access;
     let status = &opened.status;
     let mut view = View::new(&opened.uids);
@@ -160,7 +160,8 @@ fn select(
         (_, next) => next,
     };
     let first_unseen = opened.first_unseen.and_then(|uid| view.seq(uid));
-    let selected = Box::new(Selected::new(access, view, status.highest_modseq));
+    let mut selected = Box::new(Selected::new(access, view, status.highest_modseq));
+    selected.naming = cx.naming();
     let mut out = cx.out.encoder();
     write_flags_list(&mut out, &selected);
     write_counts(&mut out, &selected, revision);
