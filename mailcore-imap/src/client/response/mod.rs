@@ -14,6 +14,8 @@ mod structure;
 #[cfg(test)]
 mod tests;
 mod values;
+#[cfg(test)]
+mod written;
 
 pub use code::{Code, CopyUid, PermanentFlags};
 pub use data::{Counters, Data, Found, ListedMailbox, Namespaces, QuotaRoot, Vanished};
