@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::response::MAX_VALUES;
+
 /// What a server says it can do, in upper case. Unknown names are kept: a
 /// caller may know them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -10,7 +12,7 @@ pub struct Capabilities(BTreeSet<String>);
 impl Capabilities {
     pub(super) fn new<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
         let name = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_uppercase();
-        Self(names.map(name).collect())
+        Self(names.take(MAX_VALUES).map(name).collect())
     }
 
     /// True when the server announced `name`, which is given in upper case.

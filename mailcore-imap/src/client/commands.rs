@@ -18,6 +18,9 @@ use super::name::NameForm;
 use super::response::{Code, Condition, Data, Status};
 use super::session::{CommandId, Event};
 
+/// Ranges of a VANISHED that is kept as news.
+const MAX_RANGES: usize = 10_000;
+
 /// What the server told without being asked.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -232,13 +235,17 @@ impl Client {
         let _ = self.connection.next(None).await;
     }
 
-    /// Runs a command that this client has no method for: what is told
-    /// meanwhile is in [`Client::take_news`] afterwards.
+    /// Runs a command that this client has no method for. `told` sees the data
+    /// that comes meanwhile, and gives back what is no answer to it.
     ///
     /// # Errors
     /// What the server said when it refuses.
-    pub async fn command(&mut self, command: Command) -> Result<Status, ClientError> {
-        self.run(command, Some).await
+    pub async fn command(
+        &mut self,
+        command: Command,
+        told: impl FnMut(News) -> Option<News>,
+    ) -> Result<Status, ClientError> {
+        self.run(command, told).await
     }
 
     pub(super) fn has_news(&self) -> bool {
@@ -332,11 +339,27 @@ impl Client {
             status.condition == Condition::Ok
                 && !matches!(status.code, Some(Code::Alert | Code::HighestModSeq(_)))
         };
-        match &news {
-            News::Data(Data::Capability(_)) => return,
-            News::Status(status) if plain(status) => return,
-            _ => {}
-        }
+        let news = match news {
+            News::Status(status) if plain(&status) => return,
+            // A change of flags; what a server adds to it is not held for long.
+            News::Data(Data::Fetch(mut fetched)) => {
+                (fetched.envelope, fetched.structure) = (None, None);
+                News::Data(Data::Fetch(fetched))
+            }
+            News::Data(Data::Vanished { uids, .. }) if uids.ranges().count() > MAX_RANGES => {
+                self.lost = true;
+                return;
+            }
+            News::Data(
+                Data::Exists(_)
+                | Data::Recent(_)
+                | Data::Expunge(_)
+                | Data::Vanished { .. }
+                | Data::Flags(_),
+            )
+            | News::Status(_) => news,
+            _ => return,
+        };
         if self.news.len() >= self.limits().news.max(1) {
             self.news.pop_front();
             self.lost = true;

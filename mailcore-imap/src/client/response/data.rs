@@ -5,9 +5,12 @@ use mailcore::mailbox::{Flags, ModSeq, SpecialUse, Uid, UidSet, UidValidity};
 use super::fetch::{Fetched, fetch};
 use super::reader::{Reader, Value};
 use super::values::{flags, uid_set};
-use super::words;
+use super::{MAX_VALUES, words};
 use super::{Response, Settings};
 use crate::client::{Capabilities, NameForm, RemoteName};
+
+/// Octets of a mailbox name; a longer one is not read.
+const MAX_NAME: usize = 8_192;
 
 /// What a server tells, asked or not (RFC 9051 sections 7.2 to 7.5).
 #[derive(Debug, Clone, PartialEq)]
@@ -181,12 +184,12 @@ pub(super) fn data(octets: &[u8], settings: &Settings) -> Response {
 }
 
 fn named(word: &[u8], mut reader: Reader<'_>, settings: &Settings) -> Option<Data> {
-    let (form, items) = (settings.names, settings.limits.items);
+    let form = settings.names;
     Some(match word {
-        b"CAPABILITY" => Data::Capability(Capabilities::new(words(reader).take(items))),
+        b"CAPABILITY" => Data::Capability(Capabilities::new(words(reader))),
         b"ENABLED" => {
             let name = |word: &[u8]| String::from_utf8_lossy(word).to_ascii_uppercase();
-            Data::Enabled(words(reader).take(items).map(name).collect())
+            Data::Enabled(words(reader).take(MAX_VALUES).map(name).collect())
         }
         b"LIST" | b"XLIST" => Data::List(listed(reader, form)?),
         b"LSUB" => Data::Lsub(listed(reader, form)?),
@@ -204,7 +207,8 @@ fn named(word: &[u8], mut reader: Reader<'_>, settings: &Settings) -> Option<Dat
         b"QUOTA" => quota(reader)?,
         b"QUOTAROOT" => {
             let name = name(reader.value()?, form)?;
-            Data::QuotaRoots(name, reader.values().filter_map(Value::text).collect())
+            let roots = reader.values().filter_map(Value::text).take(MAX_VALUES);
+            Data::QuotaRoots(name, roots.collect())
         }
         _ => return None,
     })
@@ -220,7 +224,10 @@ fn name(value: Value<'_>, form: NameForm) -> Option<RemoteName> {
     match value {
         // A mailbox may be called NIL.
         Value::Nil => Some(RemoteName::new("NIL")),
-        other => Some(RemoteName::decode(&other.octets()?, form)),
+        other => {
+            let octets = other.octets().filter(|it| it.len() <= MAX_NAME)?;
+            Some(RemoteName::decode(&octets, form))
+        }
     }
 }
 
@@ -229,6 +236,7 @@ fn listed(mut reader: Reader<'_>, form: NameForm) -> Option<ListedMailbox> {
         Value::List(inner) => Reader::new(inner, 1)
             .values()
             .filter_map(Value::text)
+            .take(MAX_VALUES)
             .collect(),
         _ => Vec::new(),
     };
@@ -239,7 +247,7 @@ fn listed(mut reader: Reader<'_>, form: NameForm) -> Option<ListedMailbox> {
         name: match reader.peek()? {
             b'"' | b'{' => name(reader.value()?, form)?,
             _ if reader.rest().contains(&b'(') => name(reader.value()?, form)?,
-            _ => RemoteName::decode(reader.take_while(|_| true), form),
+            _ => name(Value::Atom(reader.take_while(|_| true)), form)?,
         },
         delimiter,
         attributes,
@@ -360,7 +368,8 @@ fn namespace(reader: &mut Reader<'_>, form: NameForm) -> Vec<(RemoteName, Option
         let delimiter = reader.value().and_then(Value::text);
         Some((prefix, delimiter.and_then(|text| text.chars().next())))
     };
-    Reader::new(inner, 2).values().filter_map(one).collect()
+    let each = Reader::new(inner, 2).values().take(MAX_VALUES);
+    each.filter_map(one).collect()
 }
 
 fn pairs(value: Value<'_>) -> Vec<(String, Option<String>)> {
@@ -369,6 +378,7 @@ fn pairs(value: Value<'_>) -> Vec<(String, Option<String>)> {
     };
     let mut values = Reader::new(inner, 1).values();
     std::iter::from_fn(|| Some((values.next()?.text()?, values.next().and_then(Value::text))))
+        .take(MAX_VALUES)
         .collect()
 }
 
@@ -386,7 +396,7 @@ fn quota(mut reader: Reader<'_>) -> Option<Data> {
             let used = values.next()?.number().unwrap_or(0);
             Some((name, used, values.next()?.number().unwrap_or(0)))
         };
-        root.resources = std::iter::from_fn(resource).collect();
+        root.resources = std::iter::from_fn(resource).take(MAX_VALUES).collect();
     }
     Some(Data::Quota(root))
 }

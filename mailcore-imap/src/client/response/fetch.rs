@@ -6,7 +6,7 @@ use mailcore::message::{DateTime, HeaderEnvelope};
 use super::reader::{Reader, STREAMED, Value};
 use super::structure::{BodyStructure, structure};
 use super::values::{date, flags};
-use super::{envelope, words};
+use super::{MAX_VALUES, envelope, words};
 
 /// What a FETCH response tells of a message. What was not asked for, or could
 /// not be read, is absent.
@@ -104,7 +104,7 @@ pub(super) fn fetch(number: u32, mut reader: Reader<'_>) -> FetchResponse {
     response.fetched.number = number;
     reader.spaces();
     reader.eat(b'(');
-    loop {
+    for _ in 0..MAX_VALUES {
         reader.spaces();
         // Something unreadable, or a parenthesis too many: the items so far
         // are good.
@@ -115,6 +115,7 @@ pub(super) fn fetch(number: u32, mut reader: Reader<'_>) -> FetchResponse {
         let value = reader.value();
         response.take(&name, value, &reader);
     }
+    response
 }
 
 /// The item whose literal is announced where `head` ends, and what the response
@@ -210,7 +211,7 @@ impl Fetched {
             "X-GM-LABELS" => {
                 if let Value::List(inner) = value {
                     let labels = Reader::new(inner, 1).values();
-                    self.gmail_labels = labels.filter_map(Value::text).collect();
+                    self.gmail_labels = labels.filter_map(Value::text).take(MAX_VALUES).collect();
                 }
             }
             "ENVELOPE" => {

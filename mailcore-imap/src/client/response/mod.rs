@@ -22,6 +22,8 @@ pub use data::{Counters, Data, Found, ListedMailbox, Namespaces, QuotaRoot, Vani
 pub use fetch::{BodyKey, Encoding, Fetched};
 pub use structure::{BodyStructure, SinglePart};
 
+pub(super) use values::MAX_VALUES;
+
 use code::words;
 use fetch::FetchResponse;
 use reader::Reader;

@@ -3,6 +3,7 @@
 
 use mailcore::message::HeaderEnvelope;
 
+use super::MAX_VALUES;
 use super::envelope::envelope;
 use super::reader::{Reader, Value};
 
@@ -122,7 +123,7 @@ fn parameters(reader: &mut Reader<'_>) -> Vec<(String, String)> {
         let value = values.next()?.text().unwrap_or_default();
         Some((name, value))
     };
-    std::iter::from_fn(pair).collect()
+    std::iter::from_fn(pair).take(MAX_VALUES).collect()
 }
 
 fn disposition(reader: &mut Reader<'_>) -> Option<(String, Vec<(String, String)>)> {

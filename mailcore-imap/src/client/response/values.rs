@@ -5,6 +5,10 @@ use mailcore::message::DateTime;
 
 use super::reader::{Reader, Value};
 
+/// Values read of one list: keywords, parameters, labels. A response of two-octet
+/// values would otherwise take up many times its own size.
+pub(in crate::client) const MAX_VALUES: usize = 1_000;
+
 /// Flags that are no property of a stored message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Marks {
@@ -22,7 +26,8 @@ pub(super) fn flags(value: Value<'_>) -> (Flags, Marks) {
         Value::Atom(atom) => atom,
         _ => return (flags, marks),
     };
-    for flag in Reader::new(inner, 1).values().filter_map(Value::text) {
+    let each = Reader::new(inner, 1).values().take(MAX_VALUES);
+    for flag in each.filter_map(Value::text) {
         match SystemFlag::parse(&flag) {
             Some(system) => flags.insert(system),
             None if flag.eq_ignore_ascii_case("\\Recent") => marks.recent = true,

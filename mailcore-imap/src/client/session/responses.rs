@@ -15,6 +15,18 @@ use crate::client::response::fetch::{FetchResponse, Octets, head};
 use crate::client::response::{Code, Condition, Data, Response, Status};
 
 impl ClientSession {
+    fn note_heard(&self, octets: &[u8]) {
+        if let Some(transcript) = &self.config.transcript {
+            let text = String::from_utf8_lossy(octets.get(..200).unwrap_or(octets)).into_owned();
+            // What stands in a message is nobody's business here.
+            let text = match text.find("FETCH (") {
+                Some(at) => format!("{}FETCH (...)", text.get(..at).unwrap_or_default()),
+                None => text,
+            };
+            transcript.server(text.replace(char::is_control, " "));
+        }
+    }
+
     /// Takes the next piece of what came; false when none is whole.
     pub(super) fn next_piece(&mut self) -> bool {
         let piece = match self.framer.next(&mut self.input, &self.settings.limits) {
@@ -197,7 +209,11 @@ impl ClientSession {
 
     fn on_tagged(&mut self, tag: &str, status: Status) {
         self.learn(&status);
-        let Some(at) = self.running.iter().position(|it| super::tag(it.id) == tag) else {
+        let Some(at) = self
+            .running
+            .iter()
+            .position(|it| super::sending::tag(it.id) == tag)
+        else {
             // A server that can't read a tag answers `* BAD` or a tag of its own.
             return self.garbage("an answer to no command of ours");
         };
