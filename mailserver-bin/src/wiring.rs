@@ -285,9 +285,15 @@ fn policy(config: &Config, resolver: &Arc<dyn Resolver>) -> IntakePolicy {
 /// The resolvers of the configuration, else the system's. A host without any
 /// still takes and serves mail; what is to go out waits in the queue.
 pub(crate) fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError> {
-    let builder = || match &config.dns.dnssec {
-        Dnssec::Off => HickoryResolver::builder(),
-        Dnssec::Validate(anchors) => HickoryResolver::builder().validate(anchors.clone()),
+    let builder = || {
+        let builder = match config.dns.hosts_file {
+            true => HickoryResolver::builder().hosts_file(),
+            false => HickoryResolver::builder(),
+        };
+        match &config.dns.dnssec {
+            Dnssec::Off => builder,
+            Dnssec::Validate(anchors) => builder.validate(anchors.clone()),
+        }
     };
     if !config.dns.servers.is_empty() {
         return Ok(Arc::new(builder().servers(&config.dns.servers).build()?));

@@ -13,10 +13,11 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as HickoryError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
@@ -51,6 +52,8 @@ pub struct HickoryResolver {
 #[derive(Debug, Default)]
 pub struct HickoryResolverBuilder {
     servers: Option<Vec<SocketAddr>>,
+    /// `None` for not at all.
+    hosts: Option<ResolveHosts>,
     #[cfg(feature = "dnssec")]
     anchors: Option<TrustAnchors>,
 }
@@ -151,6 +154,14 @@ impl HickoryResolverBuilder {
         self
     }
 
+    /// Believes the system's hosts file (`/etc/hosts`) before DNS. It is not read
+    /// otherwise: where mail goes is what the world is told.
+    #[must_use]
+    pub fn hosts_file(mut self) -> Self {
+        self.hosts = Some(ResolveHosts::Always);
+        self
+    }
+
     /// Validates all answers down from these keys. The servers must hand
     /// signatures on; what they say of validity is not believed.
     #[cfg(feature = "dnssec")]
@@ -176,6 +187,7 @@ impl HickoryResolverBuilder {
             }
         };
         bound(builder.options_mut());
+        builder.options_mut().use_hosts_file = self.hosts.unwrap_or(ResolveHosts::Never);
         #[cfg(feature = "dnssec")]
         if let Some(anchors) = self.anchors {
             builder = builder.with_trust_anchor(anchors.into_keys());
@@ -237,18 +249,31 @@ fn host(name: &Name) -> Option<Domain> {
 #[async_trait]
 impl Resolver for HickoryResolver {
     async fn mx(&self, domain: &Domain) -> Result<Lookup<Mx>, DnsError> {
-        let pick = |data: &RData| match data {
-            RData::MX(mx) if mx.exchange.is_root() => Some(Mx {
+        let no_host = AtomicBool::new(false);
+        let pick = |data: &RData| {
+            let RData::MX(mx) = data else { return None };
+            let named = match mx.exchange.is_root() {
+                true => None,
+                false => Some(host(&mx.exchange).or_else(|| {
+                    no_host.store(true, Ordering::Relaxed);
+                    None
+                })?),
+            };
+            Some(Mx {
                 preference: mx.preference,
-                host: None,
-            }),
-            RData::MX(mx) => host(&mx.exchange).map(|host| Mx {
-                preference: mx.preference,
-                host: Some(host),
-            }),
-            _ => None,
+                host: named,
+            })
         };
-        self.records(absolute(domain)?, RecordType::MX, pick).await
+        let found = self.records(absolute(domain)?, RecordType::MX, pick).await;
+        match found {
+            // RFC 5321 section 5.1: records that are there and of no use are an
+            // error; the domain's own address is for domains that have none.
+            Err(DnsError::NotFound { .. }) if no_host.load(Ordering::Relaxed) => {
+                let why = format!("the MX records of {domain} name no host");
+                Err(DnsError::Temporary(why))
+            }
+            found => found,
+        }
     }
 
     async fn addresses(&self, host: &Domain) -> Result<Lookup<IpAddr>, DnsError> {

@@ -13,6 +13,8 @@ pub(crate) struct DnsConfig {
     /// Recursive resolvers; none for the system's.
     pub(crate) servers: Vec<SocketAddr>,
     pub(crate) dnssec: Dnssec,
+    /// True to believe the system's hosts file before DNS.
+    pub(crate) hosts_file: bool,
 }
 
 /// What makes an answer count as signed.
@@ -50,6 +52,7 @@ pub(super) fn dns(root: &Section<'_, '_>, folder: &Path, config: &mut DnsConfig)
             }
         }
     }
+    config.hosts_file = dns.flag("use_hosts_file").unwrap_or_default();
     let mode = dns
         .string("dnssec")
         .and_then(|text| dns.word("dnssec", text, &MODES));

@@ -21,6 +21,10 @@ fn answer(asked: &str, kind: RecordType) -> Result<Vec<RData>, ResponseCode> {
             RData::MX(MX::new(20, name("b.x.test."))),
             RData::MX(MX::new(10, name("A.x.test."))),
         ],
+        ("odd.test.", RecordType::MX) => {
+            let exchange = Name::from_labels([&b"not a host"[..], b"test"]).unwrap();
+            vec![RData::MX(MX::new(10, exchange))]
+        }
         ("null.test.", RecordType::MX) => vec![RData::MX(MX::new(0, Name::root()))],
         ("both.test.", RecordType::A) | ("half.test.", RecordType::A) => {
             vec![RData::A(A::new(192, 0, 2, 1))]
@@ -105,8 +109,10 @@ async fn records_are_told_apart_from_nothing_and_nothing_from_no_answer() {
     for none in ["gone.test", "both.test", "[192.0.2.1]"] {
         assert_eq!(resolver.mx(&domain(none)).await, Err(not_found()), "{none}");
     }
-    let down = resolver.mx(&domain("down.test")).await;
-    assert!(matches!(down, Err(DnsError::Temporary(_))), "{down:?}");
+    for unknown in ["down.test", "odd.test"] {
+        let answer = resolver.mx(&domain(unknown)).await;
+        assert!(matches!(answer, Err(DnsError::Temporary(_))), "{answer:?}");
+    }
 }
 
 #[tokio::test]

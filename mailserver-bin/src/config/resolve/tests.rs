@@ -69,6 +69,7 @@ login = \"me\"
 password = \"secret\"
 [dns]
 servers = [\"127.0.0.1\", \"[::1]:5353\"]
+use_hosts_file = true
 [limits]
 message_size = \"10MB\"
 [callout]
@@ -79,7 +80,7 @@ unknown = \"5m\"
     assert_eq!(config.data, Path::new("/etc/mail/d"));
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.limits.message_size, 10_000_000);
-    assert_eq!(config.dns.servers.len(), 2);
+    assert!(config.dns.servers.len() == 2 && config.dns.hosts_file);
     let host = config.smart_host.unwrap();
     assert_eq!((host.port, host.tls), (465, TlsPolicy::Implicit));
     assert!(!format!("{:?}", host.login).contains("secret"));
