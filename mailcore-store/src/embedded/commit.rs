@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use mailcore::address::Domain;
 use mailcore::batch::{Append, Batch, Receipt, SpoolChange};
+use mailcore::envelope::Recipient;
 use mailcore::mailbox::ThreadKeys;
 use mailcore::message::{Blob, BlobKey, Content, READ_CHUNK};
 use mailcore::queue::QueueProgress;
 use mailcore::seams::{Commit, CommitError, NewMessage, Stage, StoreError};
+use mailcore::status::Status;
 
 use super::body::StoredBody;
 use super::body::extent::{Blocks, ExtentWriter, Extents, Staged};
@@ -178,9 +181,32 @@ impl Shared {
     }
 }
 
-/// What a progress takes in a record, about.
+/// What a progress takes in a record, about and rather more than less. Each
+/// recipient's words count: a message for tens of thousands is one batch, and
+/// what is said of each is mostly short.
 fn progress_octets(progress: &QueueProgress) -> usize {
-    (progress.recipients.len() + progress.done.len()) * 512
+    let who = |recipient: &Recipient| {
+        let original = recipient.original.as_ref();
+        let original = original.map_or(0, |it| it.address_type.len() + it.address.len());
+        let address = &recipient.address;
+        64 + address.local_part().len() + address.domain().as_str().len() + original
+    };
+    let said = |status: &Status, remote: Option<&Domain>| {
+        64 + status.text.len() + remote.map_or(0, |it| it.as_str().len())
+    };
+    let left = progress.recipients.iter().map(|it| {
+        let failure = it.last_failure.as_ref();
+        let failure = failure.map_or(0, |failure| {
+            let words = failure.said.as_ref().map_or(0, String::len);
+            words + said(&failure.status, failure.remote.as_ref())
+        });
+        who(&it.recipient) + failure
+    });
+    let done = progress
+        .done
+        .iter()
+        .map(|it| who(&it.recipient) + said(&it.status, it.remote.as_ref()));
+    left.chain(done).sum()
 }
 
 fn append_input(

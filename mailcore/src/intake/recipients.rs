@@ -12,7 +12,7 @@ use crate::status::Status;
 /// Aliases followed in a row.
 const MAX_DEPTH: usize = 10;
 /// Addresses that one recipient may stand for, and a message's all together.
-pub(super) const MAX_EXPANSION: usize = 10_000;
+pub(super) const MAX_EXPANSION: usize = 30_000;
 
 /// Where one copy goes.
 #[derive(Debug, Clone)]

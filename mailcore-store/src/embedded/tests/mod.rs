@@ -14,6 +14,7 @@ use mailcore::account::AccountId;
 use mailcore::batch::{
     AfterUpdate, Append, Batch, DeliveryId, IfMissing, Precondition, SpoolChange, StateChange,
 };
+use mailcore::envelope::Recipient;
 use mailcore::event::{EventCursor, EventName, TraceId};
 use mailcore::mailbox::{FlagChange, Flags, Keyword, MailboxName, ModSeq, SystemFlag, Uid, UidSet};
 use mailcore::message::{Message, Summary};
@@ -475,6 +476,51 @@ async fn a_staged_body_that_is_not_committed_is_swept() {
     assert_eq!(extents(at.path()), 1);
     drop(open(copy.path()));
     assert_eq!(extents(copy.path()), 0);
+}
+
+#[tokio::test]
+async fn a_message_for_twenty_five_thousand_is_one_batch_and_so_is_its_progress() {
+    let at = TempDir::new().unwrap();
+    let store = open(at.path());
+    let now = SystemClock::new().now();
+    let to = |n: u32| {
+        let address = format!("a.recipient.of.the.list.number.{n}@some.department.example.test");
+        Recipient::new(address.parse().unwrap())
+    };
+    let message = Message::from_bytes("x");
+    let of = |first: u32, count: u32| {
+        let recipients = (first..first + count).map(to);
+        let mut all = QueueEntry::clone(&entry(u128::from(first), message.clone()));
+        all.progress = QueueProgress::new(recipients, now, now);
+        all
+    };
+    let mut batch = Batch::default();
+    for first in (0..25_000).step_by(500) {
+        let slice = SpoolChange::Enqueue(Arc::new(of(first, 500)));
+        batch.spool.push(slice);
+    }
+    let whole = of(30_000, 25_000);
+    let update = SpoolChange::Update {
+        id: whole.id,
+        progress: whole.progress.clone(),
+        lease: AfterUpdate::KeepLease,
+    };
+    store.commit(batch).await.unwrap();
+    let enqueue = SpoolChange::Enqueue(Arc::new(whole));
+    for change in [enqueue, update] {
+        let batch = Batch {
+            spool: vec![change],
+            ..Batch::default()
+        };
+        store.commit(batch).await.unwrap();
+    }
+    assert_eq!(store.counts().await.unwrap().waiting, 51);
+    drop(store);
+    let store = open(at.path());
+    let leased = store.lease(now, LeaseLimit::all(100), std::time::Duration::from_secs(9));
+    let leased = leased.await.unwrap();
+    let recipients = leased.iter().map(|(it, _)| it.progress.recipients.len());
+    assert_eq!(recipients.sum::<usize>(), 50_000);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::status::{Failure, Outcome, Status};
 /// Aliases of aliases that are followed.
 const MAX_DEPTH: usize = 10;
 /// Addresses that the recipients of one entry may become, besides themselves.
-const MAX_LEGS: usize = 10_000;
+const MAX_LEGS: usize = 30_000;
 /// The agent that files mail here.
 const MAILBOX_AGENT: &str = "mailbox";
 
