@@ -34,7 +34,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::address::Domain;
@@ -65,6 +65,8 @@ const DUE_PAUSE: Duration = Duration::from_secs(1);
 const TURN_PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait between two tries to settle an entry.
 const MAX_SETTLE_PAUSE: Duration = Duration::from_secs(60);
+/// How long attempts that were broken off may take to be written down.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Of the entries held, one in so many may be a retry.
 const RETRY_SHARE: usize = 4;
 /// Share of a lease that an attempt may use; the rest is for settling.
@@ -84,6 +86,8 @@ pub struct QueueRunner {
     destinations: Arc<Destinations>,
     load: Load,
     gathered: Gathered,
+    /// True once attempts are to be broken off.
+    breaks_off: watch::Sender<bool>,
     /// Told when a lease has to be taken anew.
     lapsed: Notify,
     /// Entries worked on. Held across leasing and across an operator's change,
@@ -104,6 +108,7 @@ impl QueueRunner {
             ),
             load: Load::default(),
             gathered: Gathered::default(),
+            breaks_off: watch::Sender::new(false),
             lapsed: Notify::new(),
             seams,
             config,
@@ -123,7 +128,8 @@ impl QueueRunner {
     }
 
     /// Works until `shutdown` ends, then lets running attempts finish for
-    /// [`RunnerConfig::drain_for`] and gives the others' leases back.
+    /// [`RunnerConfig::drain_for`]. The others are broken off: what they did is
+    /// written down, and the rest of them is due again.
     pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()> + Send) {
         let mut tasks = Tasks::default();
         {
@@ -348,21 +354,27 @@ impl QueueRunner {
     }
 
     async fn drain(&self, mut tasks: Tasks) {
+        self.drain_within(&mut tasks, self.config.drain_for).await;
+        self.breaks_off.send_replace(true);
+        self.drain_within(&mut tasks, LAST_WORDS).await;
+        tasks.set.shutdown().await;
+        // A commit once started completes, whoever waits for it. With its lease
+        // given back now it would fail, and what it says was done be done again:
+        // these leases end by themselves.
+        let mut active = self.active.lock().await;
+        for HeldEntry { id, .. } in tasks.held.into_values() {
+            tracing::warn!(%id, "an attempt can't be written down; it may be repeated");
+            active.remove(&id);
+        }
+    }
+
+    async fn drain_within(&self, tasks: &mut Tasks, time: Duration) {
         let clock = &self.seams.clock;
-        let until = clock.monotonic().after(self.config.drain_for);
-        let mut deadline = std::pin::pin!(clock.sleep_until(until));
+        let mut deadline = std::pin::pin!(clock.sleep_until(clock.monotonic().after(time)));
         while !tasks.set.is_empty() {
             tokio::select! {
-                ended = tasks.set.join_next_with_id() => self.forget(&mut tasks, ended).await,
+                ended = tasks.set.join_next_with_id() => self.forget(tasks, ended).await,
                 () = &mut deadline => break,
-            }
-        }
-        tasks.set.shutdown().await;
-        let mut active = self.active.lock().await;
-        for HeldEntry { id, lease, .. } in tasks.held.into_values() {
-            active.remove(&id);
-            if let Err(error) = self.seams.spool.release(id, lease.lease()).await {
-                tracing::warn!(%id, %error, "a lease can't be given back; it ends by itself");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One attempt: an entry's jobs run side by side, within the limits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,10 +143,24 @@ impl QueueRunner {
             let still: Vec<&[Recipient]> = jobs.values().map(Vec::as_slice).collect();
             self.note_down(entry, lease, &mut round, &still).await;
         }
-        let mut running = JoinSet::new();
-        let mut pending = HashMap::new();
-        let clock = &self.seams.clock;
-        let mut notes = Notes::new(jobs.len(), clock.monotonic());
+        let jobs = self.begin_jobs(entry, jobs, deadline, &mut round);
+        self.see_through(entry, lease, jobs, &mut round).await;
+        round
+    }
+
+    /// Starts on all that may begin; the others are put off.
+    fn begin_jobs(
+        self: &Arc<Self>,
+        entry: &Arc<QueueEntry>,
+        jobs: BTreeMap<HopKey, Vec<Recipient>>,
+        deadline: Monotonic,
+        round: &mut Round,
+    ) -> Running {
+        let mut running = Running {
+            notes: Notes::new(jobs.len(), self.seams.clock.monotonic()),
+            jobs: JoinSet::new(),
+            pending: HashMap::new(),
+        };
         for (hop, recipients) in jobs {
             let claim = match self.claim(entry, &hop) {
                 Ok(claim) => claim,
@@ -162,28 +176,50 @@ impl QueueRunner {
                 deadline,
             };
             let (runner, entry) = (self.clone(), entry.clone());
-            let task = running.spawn(async move { runner.job(&entry, job).await });
-            pending.insert(task.id(), recipients);
+            let job = async move { runner.job(&entry, job).await };
+            let task = running.jobs.spawn(job);
+            running.pending.insert(task.id(), recipients);
         }
+        running
+    }
+
+    /// Gathers what the jobs come to, until all have ended or are broken off.
+    async fn see_through(
+        &self,
+        entry: &QueueEntry,
+        lease: &LeaseCell,
+        running: Running,
+        round: &mut Round,
+    ) {
+        let clock = &self.seams.clock;
+        let mut breaks_off = self.breaks_off.subscribe();
+        let Running {
+            mut jobs,
+            mut pending,
+            mut notes,
+        } = running;
         loop {
             tokio::select! {
-                ended = running.join_next_with_id() => match ended {
+                ended = jobs.join_next_with_id() => match ended {
                     None => break,
-                    Some(ended) => notes.add(gather(entry, ended, &mut pending, &mut round)),
+                    Some(ended) => notes.add(gather(entry, ended, &mut pending, round)),
                 },
                 () = clock.sleep_until(notes.due_at()), if notes.any() => {}
+                _ = breaks_off.wait_for(|now| *now) => {
+                    break_off(entry, &mut jobs, &mut pending, (round, clock.monotonic()));
+                    break;
+                }
             }
             // All that ended while the last ones were written down.
-            while let Some(ended) = running.try_join_next_with_id() {
-                notes.add(gather(entry, ended, &mut pending, &mut round));
+            while let Some(ended) = jobs.try_join_next_with_id() {
+                notes.add(gather(entry, ended, &mut pending, round));
             }
-            if running.is_empty() || !notes.take_due(clock.monotonic()) {
+            if jobs.is_empty() || !notes.take_due(clock.monotonic()) {
                 continue;
             }
             let still: Vec<&[Recipient]> = pending.values().map(Vec::as_slice).collect();
-            self.note_down(entry, lease, &mut round, &still).await;
+            self.note_down(entry, lease, round, &still).await;
         }
-        round
     }
 
     /// Writes down what is done while `pending` are still served.
@@ -295,6 +331,32 @@ fn gather(entry: &QueueEntry, ended: Ended, pending: &mut Pending, round: &mut R
             0
         }
     }
+}
+
+/// Ends the jobs that run. Those that ended already count; the recipients of the
+/// others are to be tried by whoever works on the queue next.
+fn break_off(
+    entry: &QueueEntry,
+    jobs: &mut JoinSet<JobEnd>,
+    pending: &mut Pending,
+    (round, now): (&mut Round, Monotonic),
+) {
+    while let Some(ended) = jobs.try_join_next_with_id() {
+        gather(entry, ended, pending, round);
+    }
+    jobs.abort_all();
+    for recipients in std::mem::take(pending).into_values() {
+        let (until, failure) = (now, None);
+        round.put_off(recipients, &PutOff { until, failure });
+    }
+}
+
+/// The jobs of an attempt that have begun.
+struct Running {
+    jobs: JoinSet<JobEnd>,
+    /// Whom each serves.
+    pending: Pending,
+    notes: Notes,
 }
 
 /// What one job needs.

@@ -52,8 +52,13 @@ impl Router for ByDomain {
                 quota: QuotaLimit::NONE,
             },
             ("alias.test", "both") => expand(&["a@local.test", "b@slow.test", "a@local.test"]),
+            ("army.test", _) => Route::Expand {
+                to: (0..25_000)
+                    .map(|n| format!("{n}@local.test").parse().unwrap())
+                    .collect(),
+            },
             ("crowd.test", _) => Route::Expand {
-                to: (0..10_001)
+                to: (0..30_001)
                     .map(|n| format!("{n}@local.test").parse().unwrap())
                     .collect(),
             },
@@ -331,6 +336,16 @@ async fn aliases_are_followed_once_and_loops_are_cut() {
 }
 
 #[tokio::test]
+async fn an_alias_of_twenty_five_thousand_is_served_and_each_gets_one_copy() {
+    let bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@ok.test", &["all@army.test"]).await;
+    assert!(bench.queue.ids().is_empty());
+    let mut served = bench.recipients_of_jobs();
+    served.dedup();
+    assert_eq!(served.len(), 25_000);
+}
+
+#[tokio::test]
 async fn what_an_alias_sends_on_keeps_its_sender_however_often_it_is_tried() {
     let bench = Bench::new(RunnerConfig::default()).start();
     bench.send(1, "s@far.test", &["far@alias.test"]).await;
@@ -594,6 +609,34 @@ async fn going_down_gives_back_what_is_not_done() {
     let leased =
         crate::seams::Spool::lease(bench.queue.as_ref(), free, LeaseLimit::all(10), HOUR).await;
     assert_eq!(leased.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn going_down_begins_nothing_and_gives_nothing_back_that_is_being_written() {
+    let mut bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@ok.test", &["a@stuck.test"]).await;
+    drop(bench.stop.take());
+    bench.clock.run_for(Duration::from_secs(29)).await;
+    bench.send(2, "s@ok.test", &["a@fine.test"]).await;
+    assert_eq!(
+        bench.recipients_of_jobs(),
+        ["a@stuck.test"],
+        "none is begun"
+    );
+
+    let mut bench = Bench::new(RunnerConfig::default()).start();
+    bench.send(1, "s@ok.test", &["a@stuck.test"]).await;
+    bench.queue.failures.store(usize::MAX, Ordering::SeqCst);
+    bench.send(2, "s@ok.test", &["a@fine.test"]).await;
+    drop(bench.stop.take());
+    bench.clock.run_for(Duration::from_secs(60)).await;
+    bench.task.take().unwrap().await.unwrap();
+    let free = bench.clock.now();
+    let leased = Spool::lease(bench.queue.as_ref(), free, LeaseLimit::all(10), HOUR).await;
+    assert!(
+        leased.unwrap().is_empty(),
+        "what became of them is not known"
+    );
 }
 
 fn by(bench: &Bench, minutes: u64, mode: ByMode) -> Option<DeliverBy> {
