@@ -420,3 +420,97 @@ async fn a_fetch_given_up_in_the_middle_does_not_disturb_what_follows() {
     assert_eq!(opened.exists, 2);
     drop(world.switch);
 }
+
+/// A server that offers `offered` alone and answers everything; what it hears.
+async fn old_server(stream: tokio::io::DuplexStream, offered: &str) -> Vec<String> {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let (mut stream, mut heard) = (BufReader::new(stream), Vec::new());
+    let greeting = format!("* PREAUTH [CAPABILITY IMAP4rev1 {offered}] hello\r\n");
+    stream.write_all(greeting.as_bytes()).await.unwrap();
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.unwrap() > 0 {
+        let (tag, command) = line.trim_end().split_once(' ').unwrap();
+        let data = match command.split(' ').next().unwrap() {
+            "LIST" => {
+                "* LIST (\\Noselect) \".\" Shared\r\n* LIST () \".\" INBOX\r\n* LIST () \".\" INBOX.a\r\n"
+            }
+            "LSUB" => "* LSUB () \".\" INBOX.a\r\n",
+            "STATUS" => "* STATUS INBOX.a (MESSAGES 3)\r\n",
+            "LOGOUT" => "* BYE\r\n",
+            _ => "",
+        };
+        let end = match command {
+            // Says no to this one alone.
+            "STATUS INBOX (MESSAGES)" => format!("{tag} NO cannot\r\n"),
+            _ => format!("{data}{tag} OK\r\n"),
+        };
+        stream.write_all(end.as_bytes()).await.unwrap();
+        heard.push(command.to_owned());
+        line.clear();
+    }
+    heard
+}
+
+#[tokio::test]
+async fn what_a_server_lacks_is_done_another_way_or_not_at_all() {
+    let host: Domain = "old.example".parse().unwrap();
+    let config = ClientConfig::new().security(Security::Plaintext);
+    let connector = Connector::new(config, Arc::new(SystemClock::new()));
+    let both = UidSet::range(uid(1), uid(2));
+
+    let (near, far) = tokio::io::duplex(4_096);
+    let heard = tokio::spawn(old_server(far, "UIDPLUS"));
+    let mut client = connector.over(near, &host).await.unwrap();
+    assert!(client.is_logged_in());
+    let all = client
+        .mailboxes(&[StatusItem::Messages, StatusItem::HighestModSeq])
+        .await
+        .unwrap();
+    let found: Vec<_> = all
+        .iter()
+        .map(|it| {
+            (
+                it.listed.name.as_str(),
+                it.subscribed,
+                it.counters.is_some(),
+            )
+        })
+        .collect();
+    let wanted = [
+        ("Shared", false, false),
+        ("INBOX", false, false),
+        ("INBOX.a", true, true),
+    ];
+    assert_eq!(found, wanted);
+    client.move_to(&both, &"INBOX.a".into()).await.unwrap();
+    assert!(
+        client
+            .quota_of(&RemoteName::inbox())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let error = client.unselect().await.unwrap_err();
+    assert!(matches!(error, ClientError::NotOffered("UNSELECT")));
+    client.logout().await;
+    let wanted = [
+        "LIST \"\" \"*\"",
+        "LSUB \"\" \"*\"",
+        "STATUS INBOX (MESSAGES)",
+        "STATUS INBOX.a (MESSAGES)",
+        "UID COPY 1:2 INBOX.a",
+        "UID STORE 1:2 +FLAGS.SILENT (\\Deleted)",
+        "UID EXPUNGE 1:2",
+        "LOGOUT",
+    ];
+    assert_eq!(heard.await.unwrap(), wanted);
+
+    // Without UIDPLUS, an EXPUNGE would take what others marked.
+    let (near, far) = tokio::io::duplex(4_096);
+    let heard = tokio::spawn(old_server(far, ""));
+    let mut client = connector.over(near, &host).await.unwrap();
+    assert!(client.move_to(&both, &"INBOX.a".into()).await.is_err());
+    assert!(client.uid_expunge(&both).await.is_err());
+    client.logout().await;
+    assert_eq!(heard.await.unwrap(), ["LOGOUT"]);
+}
