@@ -15,6 +15,7 @@ mod uid_set;
 pub use flags::{FlagChange, Flags, Keyword, MAX_KEYWORD, MAX_KEYWORDS, SystemFlag};
 pub use name::{
     HIERARCHY_DELIMITER, MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME, MailboxName, MailboxNameError,
+    composed,
 };
 pub use numbers::{EmailId, MailboxId, ModSeq, Uid, UidValidity};
 pub use rights::{AclEntry, Identifier, MAX_IDENTIFIER, Rights, RightsChange, effective_rights};

@@ -1,6 +1,6 @@
 //! [`ListPattern`]: which mailboxes LIST and LSUB name.
 
-use mailcore::mailbox::HIERARCHY_DELIMITER;
+use mailcore::mailbox::{HIERARCHY_DELIMITER, composed};
 
 /// Octets allowed in a pattern, reference included.
 pub const MAX_PATTERN: usize = 2_000;
@@ -12,12 +12,14 @@ pub struct ListPattern(String);
 
 impl ListPattern {
     /// The pattern `mailbox` under `reference`; `None` over [`MAX_PATTERN`].
-    /// The inbox's name is folded, as [`mailcore::mailbox::MailboxName`] does.
+    /// The inbox's name is folded and letters are composed, as
+    /// [`mailcore::mailbox::MailboxName`] does.
     pub fn new(reference: &str, mailbox: &str) -> Option<Self> {
         let text = format!("{reference}{mailbox}");
         if text.len() > MAX_PATTERN {
             return None;
         }
+        let text = composed(&text).into_owned();
         let first = text.split(HIERARCHY_DELIMITER).next().unwrap_or_default();
         if first.eq_ignore_ascii_case("INBOX") {
             return Some(Self(format!("INBOX{}", text.get(5..).unwrap_or_default())));

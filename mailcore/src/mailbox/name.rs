@@ -1,9 +1,11 @@
 //! A mailbox's name: a key in a hierarchy, never a path.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Octets allowed in a mailbox name, all levels together.
 pub const MAX_MAILBOX_NAME: usize = 1_000;
@@ -22,13 +24,16 @@ pub enum MailboxNameError {
     /// Over [`MAX_MAILBOX_NAME`] octets or [`MAX_MAILBOX_DEPTH`] levels.
     #[error("a mailbox name has at most {MAX_MAILBOX_NAME} octets and {MAX_MAILBOX_DEPTH} levels")]
     TooLong,
-    /// A control character, or `*` or `%`, which LIST reads as wildcards.
+    /// A control character, a line separator, or `*` or `%`, which LIST reads as
+    /// wildcards.
     #[error("a mailbox name holds no control characters and neither * nor %")]
     Character,
 }
 
 /// A mailbox's name in UTF-8, levels separated by `/`; `INBOX` in any case is
-/// the one inbox (RFC 9051 section 5.1). Names are keys, never paths.
+/// the one inbox. In the composed form (NFC), so that a name is the same
+/// however a client's keyboard or file system writes it (RFC 9051 section 5.1,
+/// RFC 5198). Names are keys, never paths.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MailboxName(Arc<str>);
 
@@ -43,6 +48,7 @@ impl MailboxName {
     /// # Errors
     /// [`MailboxNameError`].
     pub fn parse(text: &str) -> Result<Self, MailboxNameError> {
+        let text = &*composed(text);
         if text.len() > MAX_MAILBOX_NAME
             || text.split(HIERARCHY_DELIMITER).count() > MAX_MAILBOX_DEPTH
         {
@@ -51,10 +57,9 @@ impl MailboxName {
         if text.split(HIERARCHY_DELIMITER).any(str::is_empty) {
             return Err(MailboxNameError::EmptyLevel);
         }
-        if text
-            .chars()
-            .any(|c| c.is_control() || matches!(c, '*' | '%' | '\u{fffd}'))
-        {
+        if text.chars().any(|c| {
+            c.is_control() || matches!(c, '*' | '%' | '\u{fffd}' | '\u{2028}' | '\u{2029}')
+        }) {
             return Err(MailboxNameError::Character);
         }
         let (first, rest) = match text.split_once(HIERARCHY_DELIMITER) {
@@ -109,6 +114,15 @@ impl MailboxName {
     }
 }
 
+/// `text` in Unicode's composed form, in which names are kept.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    // No name is that long, and a text could grow a little.
+    if text.is_ascii() || text.len() > MAX_MAILBOX_NAME || is_nfc(text) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.nfc().collect())
+}
+
 impl fmt::Display for MailboxName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -134,5 +148,13 @@ mod tests {
             Some(name("x/y/b/c"))
         );
         assert_eq!(name("ab").moved(&name("a"), &name("x")), None);
+    }
+
+    #[test]
+    fn a_name_is_the_same_however_its_letters_are_written() {
+        let name = MailboxName::parse("U\u{308}bung/e\u{301}").unwrap();
+        assert_eq!(name.as_str(), "\u{dc}bung/\u{e9}");
+        assert_eq!(name, MailboxName::parse(name.as_str()).unwrap());
+        assert!(MailboxName::parse("a\u{2028}b").is_err());
     }
 }
