@@ -6,9 +6,10 @@
 use mailcore::mailbox::{Keyword, MessageInfo, SystemFlag, UidSet};
 use mailcore::message::decode::header_text;
 use mailcore::message::{DateTime, Header, Summary};
+use mailcore::time::Timestamp;
 use memchr::memmem::Finder;
 
-use crate::types::search::DateTest;
+use crate::types::search::{Age, DateTest};
 use crate::types::{SearchKey, SearchProgram};
 use crate::view::View;
 
@@ -20,6 +21,8 @@ pub(crate) struct Judge {
     reads: Reads,
     uses_modseq: bool,
     uses_numbers: bool,
+    /// `Within` tests that wait for the time.
+    uses_now: bool,
 }
 
 /// A text looked for in the message's content.
@@ -91,6 +94,8 @@ enum Test {
     Keyword(Keyword),
     Recent,
     Received(DateTest),
+    /// An age, and the moment it counts from.
+    Within(Age, Timestamp),
     Sent(DateTest),
     SaveDate(DateTest),
     /// Ids as they are written: a text that is no id of ours matches nothing.
@@ -116,6 +121,7 @@ impl Judge {
             reads: Reads::Row,
             uses_modseq: false,
             uses_numbers: false,
+            uses_now: false,
         };
         let tests = program
             .keys
@@ -139,6 +145,18 @@ impl Judge {
     /// True when messages are named by their numbers.
     pub(crate) fn uses_numbers(&self) -> bool {
         self.uses_numbers
+    }
+
+    /// True until [`Judge::at`] has told a program that asks for it what time it
+    /// is.
+    pub(crate) fn needs_now(&self) -> bool {
+        self.uses_now
+    }
+
+    /// Counts ages from `now`.
+    pub(crate) fn at(&mut self, now: Timestamp) {
+        self.uses_now = false;
+        self.root.at(now);
     }
 
     /// The texts to look for in content.
@@ -179,6 +197,10 @@ impl Judge {
             SearchKey::Uid(set) => Test::Uids(view.known(&set.uids(view.last_uid()))),
             SearchKey::Saved => Test::Uids(view.known(saved)),
             SearchKey::Received(test) => Test::Received(test),
+            SearchKey::Within(age) => {
+                self.uses_now = true;
+                Test::Within(age, Timestamp::EPOCH)
+            }
             SearchKey::Sent(test) => {
                 self.reads = self.reads.max(Reads::Header);
                 Test::Sent(test)
@@ -222,6 +244,19 @@ impl Judge {
 }
 
 impl Test {
+    fn at(&mut self, now: Timestamp) {
+        match self {
+            Self::Within(_, from) => *from = now,
+            Self::Not(test) => test.at(now),
+            Self::Or(a, b) => {
+                a.at(now);
+                b.at(now);
+            }
+            Self::And(tests) => tests.iter_mut().for_each(|test| test.at(now)),
+            _ => {}
+        }
+    }
+
     fn judge(&self, message: &Known<'_>) -> Option<bool> {
         let row = message.row;
         Some(match self {
@@ -230,6 +265,14 @@ impl Test {
             Self::Flag(flag) => row.flags.contains(*flag),
             Self::Keyword(keyword) => row.flags.contains_keyword(keyword),
             Self::Recent => message.recent,
+            // To the second (RFC 5032 section 2).
+            Self::Within(age, now) => {
+                let age_of = now.secs().saturating_sub(row.internal_date.secs());
+                match age {
+                    Age::Older(seconds) => age_of >= i64::from(*seconds),
+                    Age::Younger(seconds) => age_of <= i64::from(*seconds),
+                }
+            }
             Self::Received(test) => test.matches(DateTime::utc(row.internal_date).date()),
             Self::SaveDate(test) => test.matches(DateTime::utc(row.save_date).date()),
             Self::EmailId(id) => row.email_id.to_string() == *id,

@@ -6,7 +6,7 @@ use mailcore::message::Date;
 use super::command::Command;
 use super::messages::By;
 use super::name::NameForm;
-use crate::types::search::DateTest;
+use crate::types::search::{Age, DateTest};
 use crate::types::{SearchKey, SearchProgram};
 
 /// SEARCH by `program`. The charset is named only where some text needs it:
@@ -61,6 +61,8 @@ fn key(command: Command, key: &SearchKey) -> Command {
         SearchKey::Uid(set) => command.raw("UID").raw(set),
         SearchKey::Saved => command.raw("$"),
         SearchKey::Received(test) => date(command, "", *test),
+        SearchKey::Within(Age::Older(seconds)) => command.raw("OLDER").raw(seconds),
+        SearchKey::Within(Age::Younger(seconds)) => command.raw("YOUNGER").raw(seconds),
         SearchKey::Sent(test) => date(command, "SENT", *test),
         SearchKey::SaveDate(test) => date(command, "SAVED", *test),
         SearchKey::EmailId(id) => command.raw("EMAILID").astring(id.as_bytes()),

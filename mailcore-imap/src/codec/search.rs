@@ -4,7 +4,7 @@ use mailcore::mailbox::{Keyword, SystemFlag};
 use mailcore::message::Date;
 
 use super::{Cursor, ParseError};
-use crate::types::search::{DateTest, MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, SearchReturn};
+use crate::types::search::{Age, DateTest, MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, SearchReturn};
 use crate::types::{MessageSet, SearchKey, SearchProgram};
 
 type Parsed<T> = Result<T, ParseError>;
@@ -139,6 +139,8 @@ impl Cursor<'_> {
             "BEFORE" => SearchKey::Received(DateTest::Before(self.date()?)),
             "ON" => SearchKey::Received(DateTest::On(self.date()?)),
             "SINCE" => SearchKey::Received(DateTest::Since(self.date()?)),
+            "OLDER" => SearchKey::Within(Age::Older(self.interval()?)),
+            "YOUNGER" => SearchKey::Within(Age::Younger(self.interval()?)),
             "SENTBEFORE" => SearchKey::Sent(DateTest::Before(self.date()?)),
             "SENTON" => SearchKey::Sent(DateTest::On(self.date()?)),
             "SENTSINCE" => SearchKey::Sent(DateTest::Since(self.date()?)),
@@ -189,6 +191,14 @@ impl Cursor<'_> {
             self.space()?;
         }
         Ok(SearchKey::ModSeq(self.number64()?))
+    }
+
+    /// `nz-number`
+    fn interval(&mut self) -> Parsed<u32> {
+        match self.number()? {
+            0 => Err(ParseError::Expected("a number above zero")),
+            seconds => Ok(seconds),
+        }
     }
 
     fn keyword(&mut self) -> Parsed<SearchKey> {

@@ -105,6 +105,7 @@ impl SessionHost {
         let account = self.account.clone().ok_or(StoreError::NoSuchAccount)?;
         let storage = &self.storage;
         match question {
+            Question::Now => return Ok(Answer::Now(self.clock.now())),
             Question::Mailboxes => return Ok(Answer::Mailboxes(storage.list(&account).await?)),
             Question::Create { name, special_use } => {
                 let id = storage.create(&account, &name, special_use).await?;

@@ -33,6 +33,7 @@ const WITHOUT_COMMAND: &[Capability] = &[
     Capability::SaveDate,
     Capability::ESearch,
     Capability::SearchRes,
+    Capability::Within,
     Capability::Utf8Accept,
     Capability::Binary,
     Capability::MultiAppend,

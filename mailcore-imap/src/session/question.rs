@@ -27,6 +27,8 @@ pub enum Question {
     /// Check a login. Answer: [`Answer::Identity`]; when it is `Ok`, later
     /// questions are about that account.
     Authenticate(AuthRequest),
+    /// What time it is. Answer: [`Answer::Now`].
+    Now,
     /// Forget who logged in, and whatever was opened or begun. Answer:
     /// [`Answer::Done`], always.
     Unauthenticate,
@@ -168,6 +170,8 @@ pub enum Access {
 pub enum Answer {
     /// Who logged in.
     Identity(Result<Identity, AuthError>),
+    /// The time.
+    Now(Timestamp),
     /// It is done.
     Done,
     /// It failed.

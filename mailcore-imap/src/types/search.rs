@@ -88,6 +88,8 @@ pub enum SearchKey {
     Saved,
     /// `BEFORE`, `ON`, `SINCE`: the internal date, time and zone left out.
     Received(DateTest),
+    /// `OLDER`, `YOUNGER`: the internal date against now (RFC 5032).
+    Within(Age),
     /// `SENTBEFORE`, `SENTON`, `SENTSINCE`: the Date field, time and zone
     /// left out.
     Sent(DateTest),
@@ -122,6 +124,15 @@ pub enum SearchKey {
     Or(Box<SearchKey>, Box<SearchKey>),
     /// `(key key ...)`: all of them.
     And(Vec<SearchKey>),
+}
+
+/// How long ago, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// As long or longer.
+    Older(u32),
+    /// As long or less.
+    Younger(u32),
 }
 
 /// A comparison of days.

@@ -183,6 +183,7 @@ impl Search {
     /// Takes an answer; `Err` with one that ends the command.
     fn take(&mut self, cx: &mut Context, answer: Answer) -> Result<(), Answer> {
         match (&self.phase, answer) {
+            (Phase::Next, Answer::Now(now)) => self.judge.at(now),
             (Phase::Rows, Answer::Rows(rows)) => {
                 let Some(selected) = cx.state.selected() else {
                     return Ok(());
@@ -233,6 +234,9 @@ impl Run for Search {
         {
             self.forget_saved(cx);
             return Progress::Done(failure(&other).into());
+        }
+        if self.judge.needs_now() {
+            return Progress::Ask(Question::Now);
         }
         if let Some(question) = self.next_question() {
             return Progress::Ask(question);
