@@ -320,7 +320,7 @@ impl Play {
                 }
                 self.send(usize::from(kind == "C2:"), &sent);
                 if bless {
-                    self.bless();
+                    self.bless(rest);
                 }
                 block.len()
             }
@@ -342,7 +342,7 @@ impl Play {
                     .for_each(|line| self.say(line));
                 self.deliver(text, &body.join("\r\n"));
                 if bless {
-                    self.bless();
+                    self.bless(rest);
                 }
                 body.len() + 1
             }
@@ -350,7 +350,7 @@ impl Play {
                 self.say(line);
                 self.direct(text, place);
                 if bless {
-                    self.bless();
+                    self.bless(rest);
                 }
                 1
             }
@@ -370,11 +370,22 @@ impl Play {
         self.blessed.push('\n');
     }
 
-    fn bless(&mut self) {
+    /// Writes down what was said. A pattern that stood here and fits stays.
+    fn bless(&mut self, rest: &[&str]) {
+        let old = rest.iter().skip(1).take_while(|it| !it.starts_with('C'));
+        let old: Vec<&str> = old
+            .filter_map(|it| it.split_once(' '))
+            .map(|(_, text)| text)
+            .filter(|text| text.contains("...") && *text != "...")
+            .collect();
         for index in 0..self.clients.len() {
             while let Some(line) = self.clients[index].as_mut().and_then(Client::line) {
                 let kind = if index == 0 { "S:" } else { "S2:" };
-                self.say(format!("{kind} {}", without_capabilities(&line)).trim_end());
+                let said = match old.iter().find(|pattern| matches(pattern, &line)) {
+                    Some(pattern) => (*pattern).to_owned(),
+                    None => without_capabilities(&line),
+                };
+                self.say(format!("{kind} {said}").trim_end());
             }
         }
     }
