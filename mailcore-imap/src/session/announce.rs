@@ -76,7 +76,9 @@ fn holds(capability: Capability, cx: &Context) -> bool {
         Capability::LiteralMinus => cx.config.literals == Literals::Minus,
         Capability::SaslIr => before_login,
         Capability::StartTls => before_login && cx.may_start_tls(),
-        Capability::Unauthenticate => !before_login,
+        // It would end a compression (RFC 8437 section 4.1), and where a stream
+        // of DEFLATE ends within what came at once nothing says.
+        Capability::Unauthenticate => !before_login && !cx.is_compressed,
         Capability::Auth(_) => before_login && cx.takes_passwords(),
         Capability::LoginDisabled => before_login && !cx.takes_passwords(),
         Capability::Move => cx.abilities.atomic_move,
