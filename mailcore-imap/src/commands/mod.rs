@@ -267,11 +267,13 @@ static TABLE: &[Spec] = &[
     spec("STORE", Legal::Numbered, NUMBERS_STAY_CHANGES, store::start),
     spec("COPY", Legal::Numbered, CHANGES, copy::start),
     extension(Capability::Move, spec("MOVE", Legal::Numbered, CHANGES, copy::start_move)),
+    extension(Capability::Replace, spec("REPLACE", Legal::Numbered, CHANGES, append::replace::start)),
     spec("UID FETCH", Legal::Selected, QUIET, fetch::start_uid),
     spec("UID STORE", Legal::Selected, CHANGES, store::start_uid),
     spec("UID SEARCH", Legal::Selected, QUIET, search::start_uid),
     spec("UID COPY", Legal::Selected, CHANGES, copy::start_uid),
     extension(Capability::Move, spec("UID MOVE", Legal::Selected, CHANGES, copy::start_uid_move)),
+    extension(Capability::Replace, spec("UID REPLACE", Legal::Selected, CHANGES, append::replace::start_uid)),
     extension(Capability::UidPlus, spec("UID EXPUNGE", Legal::Selected, CHANGES, expunge::start_uid)),
 ];
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mailcore::account::AccountId;
-use mailcore::mailbox::{Flags, MailboxName, UidSet};
+use mailcore::mailbox::{Flags, MailboxName, Uid, UidSet};
 use mailcore::message::{Content, ContentWriter, Message, READ_CHUNK};
 use mailcore::seams::{Appended, Mailbox, NewMessage, StoreError};
 use mailcore::time::Timestamp;
@@ -141,6 +141,21 @@ impl SessionHost {
         let append = self.append.take().ok_or(StoreError::NotFound)?;
         let limit = self.room.limit(account).await?;
         append.mailbox.append(append.whole, limit).await
+    }
+
+    /// Puts the message in progress in the place of one in the open mailbox.
+    pub(super) async fn replace(
+        &mut self,
+        account: &AccountId,
+        uid: Uid,
+        to: &MailboxName,
+    ) -> Result<Vec<Appended>, StoreError> {
+        let mut append = self.append.take().ok_or(StoreError::NotFound)?;
+        let new = append.whole.pop().ok_or(StoreError::NotFound)?;
+        let open = self.open.as_ref().ok_or(StoreError::NoSuchMailbox)?;
+        let limit = self.room.limit(account).await?;
+        let appended = open.mailbox.replace(uid, to, new, limit).await?;
+        Ok(vec![appended])
     }
 }
 

@@ -146,6 +146,15 @@ impl SessionHost {
                 self.append_next(flags, internal_date).await?;
                 return self.append_end(&account).await.map(Answer::Appended);
             }
+            Question::Replace {
+                uid,
+                to,
+                flags,
+                internal_date,
+            } => {
+                self.append_next(flags, internal_date).await?;
+                return self.replace(&account, uid, &to).await.map(Answer::Appended);
+            }
             Question::AppendAbandon => self.append = None,
             Question::Close => self.open = None,
             other => return self.on_mailbox(&account, other).await,

@@ -151,6 +151,18 @@ pub enum Question {
         /// Its internal date; now when none is given.
         internal_date: Option<Timestamp>,
     },
+    /// The message is complete: it takes the place of one in the open mailbox,
+    /// in one change. Answer: [`Answer::Appended`].
+    Replace {
+        /// The one that goes away.
+        uid: Uid,
+        /// Where the new one goes.
+        to: MailboxName,
+        /// Its flags.
+        flags: Flags,
+        /// Its internal date; now when none is given.
+        internal_date: Option<Timestamp>,
+    },
     /// Forget the message and those that wait. Answer: [`Answer::Done`].
     AppendAbandon,
 }

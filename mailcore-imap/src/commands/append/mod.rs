@@ -3,6 +3,7 @@
 //! are never held whole. All of them are committed together at the end, or none.
 
 mod arguments;
+pub(in crate::commands) mod replace;
 
 use std::collections::VecDeque;
 
@@ -16,6 +17,7 @@ use crate::session::{Answer, Context, Question, State};
 use crate::types::{MessageUrl, ResponseCode, Tag};
 use crate::wording::{self, Status};
 use arguments::{Element, Form, Messages, Options, Place, Stretch};
+use replace::Purpose;
 
 /// Octets handed to the store at a time.
 const CHUNK: usize = 64 * 1024;
@@ -26,11 +28,18 @@ const MAX_SKIPPED: u64 = 256 * 1024 * 1024;
 /// An APPEND without literals that are part of a message: one made of URLs
 /// alone, or a syntax error.
 pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
+    without_literals(cursor, cx, Purpose::Add)
+}
+
+fn without_literals(
+    cursor: &mut Cursor<'_>,
+    cx: &mut Context,
+    purpose: Purpose,
+) -> Result<Started, ParseError> {
     cursor.space()?;
-    let to = cursor.mailbox()?;
-    match arguments::read(cursor, Place::First, messages(cx))? {
+    let mut append = Append::new(cursor.mailbox()?, purpose);
+    match arguments::read(cursor, Place::First, append.messages(cx))? {
         Stretch::Last(elements) => {
-            let mut append = Append::new(to);
             append.is_read = true;
             append.elements = elements;
             Started::run(append)
@@ -46,29 +55,41 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
         return None;
     }
     let tag = cx.framer.pending_tag()?;
-    let mut cursor = Cursor::new(cx.framer.pending().get(tag.as_str().len()..)?).texts(cx.texts());
-    if !cursor.eat(b' ') || !cursor.eat_word("APPEND") || !cursor.eat(b' ') {
-        return None;
-    }
+    let texts = cx.texts();
+    let pending = cx.framer.pending().get(tag.as_str().len()..)?.to_vec();
+    let mut cursor = Cursor::new(&pending).texts(texts);
+    let purpose = cursor
+        .eat(b' ')
+        .then(|| replace::purpose(&mut cursor, cx))??;
+    let (purpose, unfit, wrong) = match purpose {
+        Ok(Ok(purpose)) => (purpose, None, None),
+        Ok(Err(refusal)) => (Purpose::Add, Some(refusal), None),
+        Err(error) => (Purpose::Add, None, Some(error)),
+    };
+    let is_named = wrong.is_none() && cursor.eat(b' ');
     // A mailbox name as literal is collected like any other.
-    if arguments::is_announcement(cursor.rest()) {
+    if is_named && arguments::is_announcement(cursor.rest()) {
         return None;
     }
-    let (to, stretch) = match cursor.mailbox() {
-        Ok(to) => (to, arguments::read(&mut cursor, Place::First, messages(cx))),
-        Err(error) => (MailboxName::inbox(), Err(error)),
+    let mut append = Append::new(MailboxName::inbox(), purpose);
+    let stretch = match (wrong, is_named) {
+        (Some(error), _) => Err(error),
+        (None, false) => Err(ParseError::Expected("a mailbox")),
+        (None, true) => cursor.mailbox().and_then(|to| {
+            append.to = to;
+            arguments::read(&mut cursor, Place::First, append.messages(cx))
+        }),
     };
     if stretch == Ok(Stretch::Url) {
         return None;
     }
-    let mut append = Append::new(to);
     append.announced = Some((length, sync));
     cx.framer.stream();
     let refusal = match stretch {
         Ok(Stretch::Octets(elements, place)) => {
             append.elements = elements;
             append.place = place;
-            append.refusal(cx)
+            unfit.or_else(|| append.refusal(cx))
         }
         Ok(_) => Some(wording::server_bug()),
         Err(error) => Some(wording::unreadable(error)),
@@ -87,14 +108,6 @@ pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Optio
         (None, _) => Started::Run(Box::new(append)),
     };
     Some((tag, started))
-}
-
-/// The forms that are announced.
-fn messages(cx: &Context) -> Messages {
-    match cx.abilities.multi_append {
-        true => Messages::Several,
-        false => Messages::One,
-    }
 }
 
 fn holds_nul(octets: &[u8]) -> bool {
@@ -143,6 +156,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Append {
+    purpose: Purpose,
     to: MailboxName,
     /// What is read of the command and not done.
     elements: VecDeque<Element>,
@@ -163,8 +177,9 @@ struct Append {
 }
 
 impl Append {
-    fn new(to: MailboxName) -> Self {
+    fn new(to: MailboxName, purpose: Purpose) -> Self {
         Self {
+            purpose,
             to,
             elements: VecDeque::new(),
             place: Place::First,
@@ -175,6 +190,15 @@ impl Append {
             announced: None,
             left: 0,
             phase: Phase::Next,
+        }
+    }
+
+    /// The forms that are announced. REPLACE takes one message (RFC 8508 section
+    /// 4.7).
+    fn messages(&self, cx: &Context) -> Messages {
+        match cx.abilities.multi_append && self.purpose == Purpose::Add {
+            true => Messages::Several,
+            false => Messages::One,
         }
     }
 
@@ -234,6 +258,12 @@ impl Append {
             Some(Element::Octets(_)) if self.place != Place::Part => (length, length),
             _ => (length, cx.config.append_limit),
         };
+        // What goes away makes room for what comes: the change itself is held to
+        // the quota (RFC 8508 section 3.4).
+        let size = match self.purpose {
+            Purpose::Add => size,
+            Purpose::Replace(_) => 0,
+        };
         self.phase = Phase::Asked;
         Progress::Ask(Question::AppendBegin {
             to: self.to.clone(),
@@ -250,6 +280,14 @@ impl Append {
         } = std::mem::take(&mut self.options);
         if self.elements.is_empty() && self.is_read {
             self.phase = Phase::Ending;
+            if let Purpose::Replace(uid) = self.purpose {
+                return Progress::Ask(Question::Replace {
+                    uid,
+                    to: self.to.clone(),
+                    flags,
+                    internal_date,
+                });
+            }
             Progress::Ask(Question::AppendEnd {
                 flags,
                 internal_date,
@@ -341,7 +379,7 @@ impl Append {
 
     fn read(&self, cx: &Context, text: &[u8]) -> Result<Stretch, ParseError> {
         let mut cursor = Cursor::new(text).texts(cx.texts());
-        arguments::read(&mut cursor, self.place, messages(cx))
+        arguments::read(&mut cursor, self.place, self.messages(cx))
     }
 
     /// Nothing more is appended: what the client sends all the same is read
@@ -418,7 +456,12 @@ impl Run for Append {
             (Phase::Arguments, _) => self.arguments(cx),
             (Phase::Skip(status), _) => self.skip(cx, status),
             (Phase::Abandoning(status), _) => Progress::Done(status.into()),
-            (Phase::Ending, Some(answer)) => Progress::Done(appended(&answer)),
+            (Phase::Ending, Some(answer)) => Progress::Done(match (self.purpose, &answer) {
+                (Purpose::Replace(uid), Answer::Appended(new)) => {
+                    replace::replaced_by(cx, uid, new)
+                }
+                _ => appended(&answer),
+            }),
             (Phase::Asked | Phase::Linking(_), Some(_)) => self.fail(cx, wording::server_bug()),
             (Phase::Asked | Phase::Linking(_) | Phase::Ending, None) => {
                 Progress::Done(wording::server_bug().into())
