@@ -87,6 +87,18 @@ fn a_journal_can_be_elsewhere_without_subjects_or_not_at_all() {
     assert_eq!(home.run(&["log"]).code, 1);
 }
 
+fn told_in_order(story: &str, words: &[&str]) {
+    let mut rest = story;
+    for words in words {
+        let at = rest.find(words);
+        assert!(
+            at.is_some(),
+            "{words:?} is not there, or not in its place:\n{story}"
+        );
+        rest = &rest[at.unwrap_or_default()..];
+    }
+}
+
 #[test]
 fn what_happened_to_a_message_is_told_as_a_story() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0")
@@ -122,8 +134,7 @@ fn what_happened_to_a_message_is_told_as_a_story() {
     server.stop();
 
     let story = home.ok(&["log", "--explain", &trace]);
-    let mut rest = &story[..];
-    for words in [
+    let words = [
         "received from <admin@example.test> for sales@example.test",
         "Message-ID <offer.1@example.test>, subject offer",
         "sales@example.test became bob@far.test",
@@ -138,14 +149,8 @@ fn what_happened_to_a_message_is_told_as_a_story() {
         "so far: bob@far.test failed",
         "the notice ",
         "in INBOX of admin@example.test",
-    ] {
-        let at = rest.find(words);
-        assert!(
-            at.is_some(),
-            "{words:?} is not there, or not in its place:\n{story}"
-        );
-        rest = &rest[at.unwrap_or_default()..];
-    }
+    ];
+    told_in_order(&story, &words);
     let same = |args: &[&str]| home.ok(&[&["log"], args].concat()) == story;
     assert!(same(&["--message-id", "<offer.1@example.test>"]));
     assert!(same(&["--message-id", "offer.1@example.test"]));
