@@ -181,6 +181,11 @@ impl View {
         lost
     }
 
+    /// Makes no message `\Recent`: the client wants to hear of that no more.
+    pub fn forget_recent(&mut self) {
+        self.recent = UidSet::EMPTY;
+    }
+
     /// Makes those of the known messages `\Recent` that have `from` or a
     /// greater UID.
     pub fn claim_recent(&mut self, from: Uid) {

@@ -290,6 +290,11 @@ pub(crate) fn capabilities() -> impl Iterator<Item = Capability> {
         })
 }
 
+/// True when a command belongs to `capability`.
+pub(crate) fn announces(capability: Capability) -> bool {
+    TABLE.iter().any(|spec| spec.capability == Some(capability))
+}
+
 /// Reads a command's name, `UID` and the name after it being one. A command
 /// whose extension is not announced is not found.
 pub(crate) fn find(cursor: &mut Cursor<'_>, cx: &Context) -> Option<&'static Spec> {

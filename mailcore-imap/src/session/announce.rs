@@ -61,7 +61,7 @@ pub(crate) fn capabilities(cx: &Context) -> Vec<Capability> {
 /// True when `capability` is announced in this state, so that its command is
 /// served and its name can be enabled.
 pub(crate) fn is_announced(capability: Capability, cx: &Context) -> bool {
-    let known = crate::commands::capabilities().any(|it| it == capability)
+    let known = crate::commands::announces(capability)
         || FIRST.contains(&capability)
         || WITHOUT_COMMAND.contains(&capability);
     known && holds(capability, cx)

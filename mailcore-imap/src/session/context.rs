@@ -139,9 +139,12 @@ impl Context {
         }
         let newly = self.enabled.insert(extension);
         self.out.texts = self.texts();
-        let naming = self.naming();
+        let (naming, revision) = (self.naming(), self.revision());
         if let Some(selected) = self.state.selected() {
             selected.naming = naming;
+            if !revision.tells_recent() {
+                selected.view.forget_recent();
+            }
         }
         if !knew_modseq
             && self.enabled.has(Extension::CondStore)
