@@ -38,6 +38,8 @@ pub enum ResponseCode {
     CopyUid(UidValidity, UidSet, UidSet),
     /// `EXPUNGEISSUED` (RFC 5530).
     ExpungeIssued,
+    /// `HASCHILDREN` (RFC 5530).
+    HasChildren,
     /// `HIGHESTMODSEQ` (RFC 7162).
     HighestModSeq(ModSeq),
     /// `INUSE` (RFC 5530).
@@ -113,6 +115,7 @@ impl std::fmt::Display for ResponseCode {
                 return write!(f, "COPYUID {validity} {from} {to}");
             }
             Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::HasChildren => "HASCHILDREN",
             Self::HighestModSeq(modseq) => return write!(f, "HIGHESTMODSEQ {modseq}"),
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
