@@ -10,12 +10,15 @@ use crate::types::ResponseCode;
 use crate::wording::{self, Status};
 
 /// `delete = "DELETE" SP mailbox`
-pub(super) fn start(cursor: &mut Cursor<'_>, _cx: &mut Context) -> Result<Started, ParseError> {
+pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     cursor.space()?;
     let name = cursor.mailbox()?;
     cursor.end()?;
     if name.is_inbox() {
         return Started::done(Status::no(ResponseCode::Cannot, "INBOX can't be deleted"));
+    }
+    if let Some(selected) = cx.state.selected() {
+        selected.deletes = true;
     }
     Started::run(Delete {
         name,
