@@ -145,6 +145,8 @@ fn talk<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     };
     let mut abilities = Abilities::default();
     abilities.atomic_move = true;
+    abilities.multi_append = true;
+    abilities.watch_account = true;
     let mut session = Session::new(Arc::new(config), abilities, peer);
     let mut said = Vec::new();
     let mut now = Monotonic::default();
@@ -211,6 +213,8 @@ fn line() -> impl Strategy<Value = String> {
         Just("RETURN (STATUS (UNSEEN))"),
         Just("MODSEQ 1"),
         Just("(CONDSTORE)"),
+        Just("URL /;UID=2)"),
+        Just("TEXT {3}\r\nabc)"),
     ];
     let command = prop_oneof![
         Just("FETCH"),
@@ -241,6 +245,11 @@ fn line() -> impl Strategy<Value = String> {
         Just("LOGIN a b"),
         Just("AUTHENTICATE"),
         Just("ID"),
+        Just("NOTIFY SET (personal (MessageNew MessageExpunge))"),
+        Just("NOTIFY SET STATUS (selected (MessageNew (FLAGS) MessageExpunge))"),
+        Just("NOTIFY NONE"),
+        Just("APPEND INBOX CATENATE (URL /;UID=1"),
+        Just("APPEND INBOX CATENATE (TEXT"),
     ];
     let end = prop_oneof![9 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r")];
     (command, proptest::collection::vec(word, 0..4), end).prop_map(|(command, words, end)| {

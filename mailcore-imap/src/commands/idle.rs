@@ -4,7 +4,7 @@ use mailcore::wire::Line;
 
 use super::{Progress, Run, Started};
 use crate::codec::{Cursor, ParseError};
-use crate::session::{Answer, Context, Expunges, Sync, SyncStep};
+use crate::session::{Answer, Context, Expunges, Sync, SyncStep, Telling, while_idle};
 use crate::wording::{self, Status};
 
 /// Octets of the line that ends it, with room for white space.
@@ -14,23 +14,25 @@ const MAX_LINE: usize = 64;
 pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     cursor.end()?;
     cx.out.continuation(wording::IDLING);
-    Started::run(Idle {
-        sync: Some(Sync::new(Expunges::Allowed, true)),
-    })
+    let first = match cx.notify {
+        None => Some(Telling::selected(Sync::new(Expunges::Allowed, true))),
+        Some(_) => while_idle(cx),
+    };
+    Started::run(Idle { telling: first })
 }
 
 /// Waits for DONE and tells what changes meanwhile.
 #[derive(Debug)]
 struct Idle {
-    sync: Option<Sync>,
+    telling: Option<Telling>,
 }
 
 impl Run for Idle {
     fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
         let mut answer = answer;
         loop {
-            if let Some(sync) = &mut self.sync {
-                match sync.resume(cx, answer.take()) {
+            if let Some(telling) = &mut self.telling {
+                match telling.resume(cx, answer.take()) {
                     SyncStep::Ask(question) => return Progress::Ask(question),
                     SyncStep::Flush => return Progress::Flush,
                     SyncStep::Done => {}
@@ -40,7 +42,7 @@ impl Run for Idle {
                         }
                     }
                 }
-                self.sync = None;
+                self.telling = None;
             }
             match cx.input.line(MAX_LINE) {
                 Line::Complete(line) if line.trim_ascii().eq_ignore_ascii_case(b"DONE") => {
@@ -55,14 +57,10 @@ impl Run for Idle {
                 }
                 Line::Incomplete => {}
             }
-            if !cx
-                .state
-                .selected()
-                .is_some_and(|selected| selected.has_news() && !selected.gone)
-            {
+            self.telling = while_idle(cx);
+            if self.telling.is_none() {
                 return Progress::Read(None);
             }
-            self.sync = Some(Sync::new(Expunges::Allowed, false));
         }
     }
 }

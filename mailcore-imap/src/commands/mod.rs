@@ -27,6 +27,7 @@ mod messages;
 mod my_rights;
 mod namespace;
 mod noop;
+mod notify;
 mod rename;
 mod search;
 mod select;
@@ -44,8 +45,10 @@ use crate::session::{Answer, Context, Expunges, Question, is_announced};
 use crate::types::Capability;
 use crate::wording::{self, Status};
 
+pub(crate) use fetch::fetch_new;
 pub(crate) use legal::Legal;
 pub(crate) use messages::{Addressing, Targets};
+pub(crate) use status::respond as respond_status;
 
 /// A command's own machine: called first without an answer, then with the
 /// answer to each question it asked. Calling it again without an answer changes
@@ -257,6 +260,7 @@ static TABLE: &[Spec] = &[
     spec("STATUS", Legal::LoggedIn, QUIET, status::start),
     extension(Capability::ListMyRights, spec("MYRIGHTS", Legal::LoggedIn, QUIET, my_rights::start)),
     spec("APPEND", Legal::LoggedIn, CHANGES, append::start),
+    extension(Capability::Notify, spec("NOTIFY", Legal::LoggedIn, CHANGES, notify::start)),
     extension(Capability::Idle, spec("IDLE", Legal::LoggedIn, QUIET, idle::start)),
     spec("CHECK", Legal::Selected, CHANGES, noop::start),
     spec("CLOSE", Legal::Selected, NUMBERS_STAY, close::start),

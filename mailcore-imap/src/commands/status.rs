@@ -47,7 +47,7 @@ pub(super) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, ParseErr
 }
 
 /// `"STATUS" SP mailbox SP "(" [status-att-list] ")"`
-pub(super) fn respond(
+pub(crate) fn respond(
     cx: &mut Context,
     name: &MailboxName,
     items: &[StatusItem],

@@ -11,14 +11,15 @@ use mailcore::mailbox::{MailboxName, ModSeq, Rights, Uid, UidSet};
 use mailcore::message::Message;
 use mailcore::net::{Host, Meter};
 use mailcore::seams::{
-    AuthRequest, Authenticator, Clock, Commit, Directory, Mailbox, Storage, StoreError, Watch,
+    AccountWatch, AuthRequest, Authenticator, Clock, Commit, Directory, Mailbox, Storage,
+    StoreError, Watch,
 };
 
 use super::PROTOCOL;
 use super::append::Appending;
 use super::opening::Moment;
 use super::room::Room;
-use crate::session::{Access, Answer, Known, News, Notice, Opened, Question, Session};
+use crate::session::{Access, Answer, Known, News, Notice, Opened, Question, Session, Watching};
 
 /// Knows who logged in, which mailbox is open, and what APPEND has brought so
 /// far.
@@ -34,6 +35,8 @@ pub struct SessionHost {
     account: Option<AccountId>,
     pub(super) open: Option<Open>,
     pub(super) append: Option<Appending>,
+    /// Tells that something in the account changed.
+    account_watch: Option<AccountWatch>,
 }
 
 /// The mailbox a session works on.
@@ -65,6 +68,7 @@ impl SessionHost {
             account: None,
             open: None,
             append: None,
+            account_watch: None,
         }
     }
 
@@ -154,6 +158,12 @@ impl SessionHost {
             } => {
                 self.append_next(flags, internal_date).await?;
                 return self.replace(&account, uid, &to).await.map(Answer::Appended);
+            }
+            Question::WatchAccount(watching) => {
+                self.account_watch = match watching {
+                    Watching::On => Some(storage.watch_account(&account)),
+                    Watching::Off => None,
+                };
             }
             Question::AppendAbandon => self.append = None,
             Question::Close => self.open = None,
@@ -311,6 +321,7 @@ impl Host<Session> for SessionHost {
         if let Question::Unauthenticate = question {
             self.events.logged_out();
             (self.account, self.open, self.append) = (None, None, None);
+            self.account_watch = None;
             return Answer::Done;
         }
         self.on_account(question).await.unwrap_or_else(|error| {
@@ -321,17 +332,38 @@ impl Host<Session> for SessionHost {
 
     async fn notice(&mut self) -> Notice {
         let watch = self.open.as_mut().and_then(|open| open.watch.as_mut());
-        let Some(watch) = watch else {
-            return std::future::pending().await;
+        let notice = tokio::select! {
+            biased;
+            notice = mailbox_notice(watch) => notice,
+            notice = account_notice(self.account_watch.as_mut()) => notice,
         };
-        if watch.changed().await.is_ok() {
-            return Notice::Changed(*watch.borrow_and_update());
-        }
-        if let Some(open) = &mut self.open {
+        if notice == Notice::Gone
+            && let Some(open) = &mut self.open
+        {
             open.watch = None;
         }
-        Notice::Gone
+        notice
     }
+}
+
+async fn mailbox_notice(watch: Option<&mut Watch>) -> Notice {
+    match watch {
+        Some(watch) => match watch.changed().await {
+            Ok(()) => Notice::Changed(*watch.borrow_and_update()),
+            Err(_) => Notice::Gone,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// A store that no longer tells, tells nothing.
+async fn account_notice(watch: Option<&mut AccountWatch>) -> Notice {
+    if let Some(watch) = watch
+        && watch.changed().await.is_ok()
+    {
+        return Notice::Account;
+    }
+    std::future::pending().await
 }
 
 /// The client is told little; who runs the server is told all.

@@ -47,6 +47,13 @@ impl Imap {
         self
     }
 
+    /// Mailboxes that a client may have watched with NOTIFY.
+    #[must_use]
+    pub fn max_notify_mailboxes(mut self, mailboxes: usize) -> Self {
+        self.config.max_notify_mailboxes = mailboxes;
+        self
+    }
+
     /// Ranges of UIDs that a search's result may have to be kept for `$`.
     #[must_use]
     pub fn max_saved_ranges(mut self, ranges: usize) -> Self {

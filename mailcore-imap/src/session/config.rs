@@ -29,6 +29,9 @@ pub struct Config {
     pub append_limit: u64,
     /// Messages that one APPEND brings (RFC 3502).
     pub max_append_messages: usize,
+    /// Mailboxes whose counters NOTIFY looks at after each change in the account
+    /// (RFC 5465 section 5.8).
+    pub max_notify_mailboxes: usize,
     /// Ranges of UIDs kept of a search's result for `$` (RFC 5182); one of more
     /// is not kept.
     pub max_saved_ranges: usize,
@@ -87,6 +90,7 @@ impl Config {
             max_errors: 20,
             append_limit: 64 * 1024 * 1024,
             max_append_messages: 1_000,
+            max_notify_mailboxes: 500,
             max_saved_ranges: 50_000,
             literals: Literals::Plus,
             compression: Compression::Offered,

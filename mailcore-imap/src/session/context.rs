@@ -9,6 +9,7 @@ use mailcore::wire::Input;
 
 use super::announce;
 use super::config::{Config, Literals, PlaintextLogin};
+use super::notify::Notify;
 use super::output::Output;
 use super::revision::Revision;
 use super::state::{Naming, State};
@@ -57,6 +58,8 @@ pub(crate) struct Context {
     pub(crate) out: Output,
     /// What the client turned on.
     pub(crate) enabled: Enabled,
+    /// What the client asked to hear of.
+    pub(crate) notify: Option<Box<Notify>>,
     /// The client was told to compress.
     pub(crate) is_compressed: bool,
     /// The tag of the command in progress.
@@ -77,6 +80,7 @@ impl Context {
             framer: Framer::new(FrameLimits::BEFORE_LOGIN),
             out: Output::default(),
             enabled: Enabled::default(),
+            notify: None,
             is_compressed: false,
             tag: None,
             now: Monotonic::default(),
@@ -94,6 +98,7 @@ impl Context {
     pub(crate) fn unauthenticate(&mut self) {
         self.state = State::NotAuthenticated { failures: 0 };
         self.enabled = Enabled::default();
+        self.notify = None;
         self.out.texts = self.texts();
         self.input.set_limit(INPUT_BEFORE_LOGIN);
         self.framer.set_limits(FrameLimits::BEFORE_LOGIN);

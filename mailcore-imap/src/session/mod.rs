@@ -9,6 +9,7 @@ mod announce;
 mod compress;
 mod config;
 mod context;
+mod notify;
 mod output;
 mod question;
 mod revision;
@@ -23,10 +24,11 @@ use mailcore::wire::{Input, Machine, Step, TlsInfo};
 
 pub use config::{Compression, Config, Literals, PlaintextLogin};
 pub use context::{Peer, Transport};
-pub use question::{Access, Answer, Known, News, Notice, Opened, Question, Resync};
+pub use question::{Access, Answer, Known, News, Notice, Opened, Question, Resync, Watching};
 
 pub(crate) use announce::is_announced;
 pub(crate) use context::Context;
+pub(crate) use notify::{Events, Filter, First, Group, Notify, OfSelected, Telling, while_idle};
 pub(crate) use state::{Naming, Selected, State};
 pub(crate) use sync::{Expunges, Sync, SyncStep, vanished_parts, write_counts};
 
@@ -75,6 +77,8 @@ enum Doing {
         done: Done,
         sync: Sync,
     },
+    /// Between commands, what NOTIFY asked for is told.
+    Telling(Telling),
     /// TLS is being established.
     Upgrading,
     /// What is written goes out; then compression begins.
@@ -118,6 +122,7 @@ impl Session {
             Doing::Reading => self.read(),
             Doing::Running(running) => self.resume(running),
             Doing::Finishing { tag, done, sync } => self.finish(tag, done, sync),
+            Doing::Telling(telling) => self.tell(telling),
             Doing::Upgrading => {
                 self.doing = Doing::Upgrading;
                 Some(Step::UpgradeTls)
@@ -152,7 +157,16 @@ impl Session {
         }
         match self.cx.framer.next(&mut self.cx.input) {
             Frame::Incomplete if self.going_down => self.bye(wording::BYE_SHUTDOWN),
-            Frame::Incomplete => self.wait(),
+            Frame::Incomplete => {
+                // Not within a command: nothing may come between its literals.
+                if self.cx.framer.pending().is_empty()
+                    && let Some(telling) = Telling::due(&mut self.cx)
+                {
+                    self.doing = Doing::Telling(telling);
+                    return None;
+                }
+                self.wait()
+            }
             Frame::Command(command) => {
                 self.begin(&command);
                 None
@@ -363,6 +377,21 @@ impl Session {
         None
     }
 
+    /// Tells what happens while there is no command.
+    fn tell(&mut self, mut telling: Telling) -> Option<Step<Question>> {
+        let answer = self.answer.take();
+        match telling.resume(&mut self.cx, answer) {
+            SyncStep::Ask(question) => {
+                self.doing = Doing::Telling(telling);
+                return Some(Step::Ask(question));
+            }
+            SyncStep::Flush => self.doing = Doing::Telling(telling),
+            SyncStep::Done => {}
+            SyncStep::Gone => self.notify(Notice::Gone),
+        }
+        None
+    }
+
     /// Writes the tagged response and does what comes after it.
     fn complete(&mut self, tag: Option<&Tag>, done: Done) {
         self.cx.out.status(tag, &done.status);
@@ -421,12 +450,16 @@ impl Machine for Session {
     }
 
     fn notify(&mut self, notice: Notice) {
+        if let (Notice::Account, Some(notify)) = (notice, &mut self.cx.notify) {
+            notify.noticed = true;
+        }
         let Some(selected) = self.cx.state.selected() else {
             return;
         };
         match notice {
             Notice::Changed(modseq) => selected.noticed = selected.noticed.max(modseq),
             Notice::Gone => selected.gone = true,
+            Notice::Account => {}
         }
     }
 

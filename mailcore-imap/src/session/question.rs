@@ -163,8 +163,19 @@ pub enum Question {
         /// Its internal date; now when none is given.
         internal_date: Option<Timestamp>,
     },
+    /// Begin or end to notice changes in the account. Answer: [`Answer::Done`].
+    WatchAccount(Watching),
     /// Forget the message and those that wait. Answer: [`Answer::Done`].
     AppendAbandon,
+}
+
+/// Whether changes in the account are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watching {
+    /// From now on.
+    On,
+    /// No more.
+    Off,
 }
 
 /// What a mailbox is opened for.
@@ -273,4 +284,6 @@ pub enum Notice {
     Changed(ModSeq),
     /// The open mailbox was deleted.
     Gone,
+    /// Something in the account changed.
+    Account,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mailcore::account::Identity;
-use mailcore::mailbox::{Flags, Keyword, MessageInfo, ModSeq, Uid, UidSet};
+use mailcore::mailbox::{Flags, Keyword, MailboxId, MessageInfo, ModSeq, Uid, UidSet};
 
 use super::question::Access;
 use crate::view::View;
@@ -89,6 +89,10 @@ pub(crate) struct Selected {
     pub(crate) gone: bool,
     /// What `$` stands for (RFC 5182); may name messages that are gone.
     pub(crate) saved: UidSet,
+    /// Messages that came and that NOTIFY did not tell of.
+    pub(crate) untold: UidSet,
+    /// Its identity, once it is known.
+    pub(crate) id: Option<MailboxId>,
     /// This session deleted a mailbox, this one perhaps.
     pub(crate) deletes: bool,
     /// Changes after that which the client was told in its own command.
@@ -112,6 +116,8 @@ impl Selected {
             expunged: false,
             gone: false,
             saved: UidSet::EMPTY,
+            untold: UidSet::EMPTY,
+            id: None,
             deletes: false,
             own: Vec::new(),
             known_keywords: BTreeSet::new(),

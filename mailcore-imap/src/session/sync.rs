@@ -40,11 +40,20 @@ pub(crate) enum SyncStep {
     Gone,
 }
 
+/// Whether more than their number is told of new messages (RFC 5465 section 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Items {
+    Wanted,
+    Unwanted,
+}
+
 /// One round of telling changes.
 #[derive(Debug)]
 pub(crate) struct Sync {
     expunges: Expunges,
     asks: bool,
+    /// Changes of flags are told.
+    flags: bool,
     /// The greatest ModSeq asked about; see [`News`].
     until: Option<ModSeq>,
     /// Places to tell, from the last one on.
@@ -62,6 +71,7 @@ impl Sync {
         Self {
             expunges,
             asks: ask,
+            flags: true,
             until: None,
             places: Vec::new(),
             vanished: Vec::new().into_iter(),
@@ -70,15 +80,28 @@ impl Sync {
         }
     }
 
+    /// Telling changes of flags, or not.
+    pub(crate) fn flags(self, flags: bool) -> Self {
+        Self { flags, ..self }
+    }
+
     /// Goes on.
     pub(crate) fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> SyncStep {
         let revision = cx.revision();
+        let notify = cx
+            .notify
+            .as_ref()
+            .and_then(|notify| notify.selected.as_ref());
+        let items = match notify.is_some_and(|of| of.items.is_some()) {
+            true => Items::Wanted,
+            false => Items::Unwanted,
+        };
         let Some(selected) = cx.state.selected() else {
             return SyncStep::Done;
         };
         match answer {
             Some(Answer::News(news)) => {
-                if let Some(question) = self.take_news(selected, *news, revision) {
+                if let Some(question) = self.take_news(selected, *news, revision, items) {
                     return SyncStep::Ask(question);
                 }
             }
@@ -104,6 +127,7 @@ impl Sync {
         selected: &mut Selected,
         news: News,
         revision: Revision,
+        items: Items,
     ) -> Option<Question> {
         let changes = news.changes;
         if !changes.complete && self.until.is_none() {
@@ -124,12 +148,17 @@ impl Sync {
             .iter()
             .filter(|row| is_new(row))
             .map(|row| row.uid);
-        self.exists |= selected.view.extend(new).is_some();
+        let new: UidSet = new.collect();
+        self.exists |= selected.view.extend(new.iter()).is_some();
+        if items == Items::Wanted {
+            selected.untold = selected.untold.iter().chain(new.iter()).collect();
+        }
         if let Some(from) = news.recent_from.filter(|_| revision.tells_recent()) {
             selected.view.claim_recent(from);
         }
         let mut changed = changes.changed;
         changed.retain(|row| !is_new(row) && row.modseq > told_until && !selected.was_told(row));
+        changed.retain(|_| self.flags);
         self.changed = changed.into_iter();
         selected.caught_up(changes.status.highest_modseq);
         selected.forget_own();

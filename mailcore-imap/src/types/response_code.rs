@@ -24,6 +24,8 @@ pub enum ResponseCode {
     BadCharset,
     /// `BADURL` with the URL (RFC 4469 section 4.1).
     BadUrl(String),
+    /// `BADEVENT` with the events that there are (RFC 5465 section 3.1).
+    BadEvent,
     /// `CANNOT` (RFC 5530): never possible.
     Cannot,
     /// `CAPABILITY` and what holds now.
@@ -57,6 +59,8 @@ pub enum ResponseCode {
     Nonexistent,
     /// `NOPERM` (RFC 5530).
     NoPerm,
+    /// `NOTIFICATIONOVERFLOW` (RFC 5465 section 5.8).
+    NotificationOverflow,
     /// `NOTSAVED` (RFC 5182): `$` is empty.
     NotSaved,
     /// `OVERQUOTA` (RFC 5530).
@@ -99,6 +103,9 @@ impl std::fmt::Display for ResponseCode {
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
             Self::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
+            Self::BadEvent => {
+                "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
+            }
             Self::BadUrl(url) => {
                 f.write_str("BADURL ")?;
                 return write_url(f, url);
@@ -124,6 +131,7 @@ impl std::fmt::Display for ResponseCode {
             Self::Modified(ranges) => return write!(f, "MODIFIED {}", display_ranges(ranges)),
             Self::NoModSeq => "NOMODSEQ",
             Self::NoPerm => "NOPERM",
+            Self::NotificationOverflow => "NOTIFICATIONOVERFLOW",
             Self::NotSaved => "NOTSAVED",
             Self::OverQuota => "OVERQUOTA",
             Self::PrivacyRequired => "PRIVACYREQUIRED",

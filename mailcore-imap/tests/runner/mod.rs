@@ -10,6 +10,7 @@
 //! ! quota 1000 5            octets and messages that alice may have; or `none`
 //! ! disk-full               the store has no room for mail from now on
 //! ! compression off         it is not offered
+//! ! notify-limit 2          mailboxes that NOTIFY looks at
 //! ! deflate                 from here on connection 1 is compressed
 //! ! end                     the client's side of the connection ends
 //! ! shutdown                the server goes down
@@ -511,6 +512,9 @@ impl Play {
                 };
             }
             ["disk-full"] => self.disk_full.store(true, Ordering::Relaxed),
+            ["notify-limit", mailboxes] => {
+                self.config.max_notify_mailboxes = mailboxes.parse().unwrap();
+            }
             ["deflate"] => self.client(0).deflate = Some(Wire::new()),
             ["compression", "off"] => self.config.compression = Compression::Off,
             ["end"] => self.client(0).session.end_of_input(),

@@ -21,6 +21,9 @@ pub(super) fn imap(root: &Section<'_, '_>, settings: &mut Imap) {
     if let Some(ranges) = section.count("saved_search") {
         imap = imap.max_saved_ranges(ranges);
     }
+    if let Some(mailboxes) = section.count("notify_mailboxes") {
+        imap = imap.max_notify_mailboxes(mailboxes);
+    }
     if let Some(messages) = section.count("append_messages") {
         imap = imap.max_append_messages(messages);
     }

@@ -85,6 +85,15 @@ fn begin(
     Started::run(fetch)
 }
 
+/// Tells of messages that came (RFC 5465 section 5.2).
+pub(crate) fn fetch_new(cx: &Context, items: FetchItems, uids: &UidSet) -> Box<dyn Run> {
+    let items = match cx.naming() {
+        Naming::Numbers => items,
+        Naming::Uids => items.without_uid(),
+    };
+    Box::new(Fetch::new(items, uids))
+}
+
 /// What an answer is awaited for.
 #[derive(Debug)]
 enum Phase {

@@ -162,6 +162,7 @@ fn select(
     let first_unseen = opened.first_unseen.and_then(|uid| view.seq(uid));
     let mut selected = Box::new(Selected::new(access, view, status.highest_modseq));
     selected.naming = cx.naming();
+    selected.id = Some(status.id);
     let mut out = cx.out.encoder();
     write_flags_list(&mut out, &selected);
     write_counts(&mut out, &selected, revision);
