@@ -11,7 +11,9 @@ use mailcore::seams::{Appended, Mailbox, NewMessage, StoreError};
 use mailcore::time::Timestamp;
 
 use super::SessionHost;
+use super::host::Answered;
 use crate::render::body;
+use crate::session::{Answer, Question};
 use crate::types::MessageUrl;
 
 /// Octets of whole messages held in memory; those that come when it is used up
@@ -30,6 +32,40 @@ pub(super) struct Appending {
 }
 
 impl SessionHost {
+    /// Questions about messages that come.
+    pub(super) async fn on_append(&mut self, account: &AccountId, question: Question) -> Answered {
+        match question {
+            Question::AppendBegin { to, size, limit } => {
+                self.append_begin(account, &to, size, limit).await?;
+            }
+            Question::AppendOctets(octets) => self.append_octets(octets).await?,
+            Question::AppendUrl(url) => self.append_url(account, &url).await?,
+            Question::AppendNext {
+                flags,
+                internal_date,
+            } => self.append_next(flags, internal_date).await?,
+            Question::AppendEnd {
+                flags,
+                internal_date,
+            } => {
+                self.append_next(flags, internal_date).await?;
+                return self.append_end(account).await.map(Answer::Appended);
+            }
+            Question::Replace {
+                uid,
+                to,
+                flags,
+                internal_date,
+            } => {
+                self.append_next(flags, internal_date).await?;
+                return self.replace(account, uid, &to).await.map(Answer::Appended);
+            }
+            Question::AppendAbandon => self.append = None,
+            other => return self.on_mailbox(account, other).await,
+        }
+        Ok(Answer::Done)
+    }
+
     /// Refuses what would not be taken in the end, before its octets come.
     pub(super) async fn append_begin(
         &mut self,

@@ -48,7 +48,7 @@ pub(super) struct Open {
     reading: Option<(Uid, Message)>,
 }
 
-type Answered = Result<Answer, StoreError>;
+pub(super) type Answered = Result<Answer, StoreError>;
 
 impl SessionHost {
     /// A host for a session that nobody has logged in to.
@@ -134,40 +134,14 @@ impl SessionHost {
                 access,
                 known,
             } => return self.open(&account, &name, (access, known)).await,
-            Question::AppendBegin { to, size, limit } => {
-                self.append_begin(&account, &to, size, limit).await?;
-            }
-            Question::AppendOctets(octets) => self.append_octets(octets).await?,
-            Question::AppendUrl(url) => self.append_url(&account, &url).await?,
-            Question::AppendNext {
-                flags,
-                internal_date,
-            } => self.append_next(flags, internal_date).await?,
-            Question::AppendEnd {
-                flags,
-                internal_date,
-            } => {
-                self.append_next(flags, internal_date).await?;
-                return self.append_end(&account).await.map(Answer::Appended);
-            }
-            Question::Replace {
-                uid,
-                to,
-                flags,
-                internal_date,
-            } => {
-                self.append_next(flags, internal_date).await?;
-                return self.replace(&account, uid, &to).await.map(Answer::Appended);
-            }
             Question::WatchAccount(watching) => {
                 self.account_watch = match watching {
                     Watching::On => Some(storage.watch_account(&account)),
                     Watching::Off => None,
                 };
             }
-            Question::AppendAbandon => self.append = None,
             Question::Close => self.open = None,
-            other => return self.on_mailbox(&account, other).await,
+            other => return self.on_append(&account, other).await,
         }
         Ok(Answer::Done)
     }
@@ -214,7 +188,7 @@ impl SessionHost {
     }
 
     /// Questions about the open mailbox.
-    async fn on_mailbox(&mut self, account: &AccountId, question: Question) -> Answered {
+    pub(super) async fn on_mailbox(&mut self, account: &AccountId, question: Question) -> Answered {
         let open = self.open.as_mut().ok_or(StoreError::NoSuchMailbox)?;
         let mailbox = &open.mailbox;
         Ok(match question {
