@@ -1,6 +1,6 @@
 //! `[queue]`: when mail is tried again, for how long what is done with is kept,
 //! what notices are like. What one destination is given is
-//! [`destinations`](super::destinations)'s, where mail goes
+//! [`super::destinations`]'s, where mail goes
 //! [`resolve`](super::resolve)'s.
 
 use std::time::Duration;
