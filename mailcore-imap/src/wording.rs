@@ -96,6 +96,8 @@ pub const BYE_FAILURES: &str = "Too many failed logins";
 pub const BYE_TOO_LONG: &str = "Line or literal over the limit";
 /// The selected mailbox was deleted by another session.
 pub const MAILBOX_GONE: &str = "The selected mailbox was deleted";
+/// A command that leaves messages alone.
+pub const MESSAGE_LIMIT: &str = "More messages than one command works on";
 /// A continuation request's text.
 pub const CONTINUE: &str = "OK";
 /// IDLE's continuation request.

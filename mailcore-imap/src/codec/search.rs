@@ -1,11 +1,13 @@
 //! Reads SEARCH programs.
 
+use std::num::NonZeroU32;
+
 use mailcore::mailbox::{Keyword, SystemFlag};
 use mailcore::message::Date;
 
 use super::{Cursor, ParseError};
 use crate::types::search::{Age, DateTest, MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, SearchReturn};
-use crate::types::{MessageSet, SearchKey, SearchProgram};
+use crate::types::{MessageSet, SearchKey, SearchProgram, SeqRange, SequenceSet};
 
 type Parsed<T> = Result<T, ParseError>;
 
@@ -155,6 +157,11 @@ impl Cursor<'_> {
                 MessageSet::Numbers(set) => SearchKey::Uid(set),
                 MessageSet::Saved => SearchKey::Saved,
             },
+            "UIDAFTER" => match self.number()?.checked_add(1) {
+                Some(first) => uids_between(first, u32::MAX),
+                None => not(SearchKey::All),
+            },
+            "UIDBEFORE" => uids_between(1, self.number()?.saturating_sub(1)),
             "MODSEQ" => self.modseq_key()?,
             "BODY" => SearchKey::Body(self.astring_utf8()?),
             "TEXT" => SearchKey::Text(self.astring_utf8()?),
@@ -212,6 +219,13 @@ impl Cursor<'_> {
         let octets = self.astring()?;
         Date::parse_imap(&octets).ok_or(ParseError::Expected("a date such as 1-Feb-1994"))
     }
+}
+
+/// RFC 9738 section 3.2; none when the last is 0.
+fn uids_between(first: u32, last: u32) -> SearchKey {
+    let (first, last) = (NonZeroU32::new(first), NonZeroU32::new(last));
+    let set = last.and_then(|_| SequenceSet::new(vec![SeqRange::new(first, last)]));
+    set.map_or_else(|| not(SearchKey::All), SearchKey::Uid)
 }
 
 /// The keys without an argument.

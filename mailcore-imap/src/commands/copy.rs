@@ -45,6 +45,9 @@ fn copy(
         }
         Targets::Messages(uids) => uids,
     };
+    if let Some(refusal) = cx.over_limit(&uids) {
+        return Started::done(refusal);
+    }
     Started::ask(Question::Copy { uids, to }, |_, answer| match answer {
         Answer::Copied(receipt) if receipt.pairs.is_empty() => gone(),
         Answer::Copied(receipt) => Status::ok("COPY completed").with(copy_uid(&receipt)),
@@ -77,6 +80,7 @@ fn move_to(
     {
         return Started::done(wording::read_only());
     }
+    let uids = cx.limit(uids);
     Started::ask(Question::Move { uids, to }, |cx, answer| match answer {
         Answer::Copied(receipt) if receipt.pairs.is_empty() => gone(),
         Answer::Copied(receipt) => {

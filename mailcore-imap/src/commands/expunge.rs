@@ -18,7 +18,10 @@ pub(super) fn start_uid(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Sta
     let targets = Targets::parse(cursor, cx, Addressing::Uid)?;
     cursor.end()?;
     match targets {
-        Targets::Messages(uids) => begin(cx, uids),
+        Targets::Messages(uids) => {
+            let uids = cx.limit(uids);
+            begin(cx, uids)
+        }
         Targets::OutOfRange => Started::done(wording::no_such_message()),
     }
 }

@@ -51,6 +51,7 @@ fn begin(
     let Targets::Messages(uids) = targets else {
         return Started::done(wording::no_such_message());
     };
+    let uids = cx.limit(uids);
     let mut store = Store {
         change,
         items: reported(report, addressing, cx),

@@ -1,5 +1,6 @@
 //! [`Imap`]: the service as a server's builder takes it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,14 @@ impl Imap {
     #[must_use]
     pub fn max_notify_mailboxes(mut self, mailboxes: usize) -> Self {
         self.config.max_notify_mailboxes = mailboxes;
+        self
+    }
+
+    /// Messages that one command works on (RFC 9738); there is no limit by
+    /// default.
+    #[must_use]
+    pub fn message_limit(mut self, messages: Option<NonZeroU32>) -> Self {
+        self.config.message_limit = messages;
         self
     }
 

@@ -49,12 +49,14 @@ const WITHOUT_COMMAND: &[Capability] = &[
 /// What this server can do in this state (RFC 9051 section 6.1.1).
 pub(crate) fn capabilities(cx: &Context) -> Vec<Capability> {
     let mechanisms = Mechanism::ALL.map(|mechanism| Capability::Auth(mechanism.as_str()));
+    let message_limit = cx.config.message_limit;
     let all = FIRST
         .into_iter()
         .chain(mechanisms)
         .chain(crate::commands::capabilities())
         .chain(WITHOUT_COMMAND.iter().copied())
-        .chain([Capability::AppendLimit(cx.config.append_limit)]);
+        .chain([Capability::AppendLimit(cx.config.append_limit)])
+        .chain(message_limit.map(|limit| Capability::MessageLimit(limit.get())));
     all.filter(|capability| holds(*capability, cx)).collect()
 }
 

@@ -1,5 +1,6 @@
 //! [`Config`]: what a host may set of the IMAP service, with defaults.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Config {
     /// Mailboxes whose counters NOTIFY looks at after each change in the account
     /// (RFC 5465 section 5.8).
     pub max_notify_mailboxes: usize,
+    /// Messages that one command works on (RFC 9738); `None` for no limit.
+    pub message_limit: Option<NonZeroU32>,
     /// Ranges of UIDs kept of a search's result for `$` (RFC 5182); one of more
     /// is not kept.
     pub max_saved_ranges: usize,
@@ -91,6 +94,7 @@ impl Config {
             append_limit: 64 * 1024 * 1024,
             max_append_messages: 1_000,
             max_notify_mailboxes: 500,
+            message_limit: None,
             max_saved_ranges: 50_000,
             literals: Literals::Plus,
             compression: Compression::Offered,

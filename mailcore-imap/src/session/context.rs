@@ -9,6 +9,7 @@ use mailcore::wire::Input;
 
 use super::announce;
 use super::config::{Config, Literals, PlaintextLogin};
+use super::limit::Limited;
 use super::notify::Notify;
 use super::output::Output;
 use super::revision::Revision;
@@ -64,6 +65,8 @@ pub(crate) struct Context {
     pub(crate) is_compressed: bool,
     /// The tag of the command in progress.
     pub(crate) tag: Option<Tag>,
+    /// The command in progress left messages alone.
+    pub(crate) limited: Option<Limited>,
     /// The moment of this step.
     pub(crate) now: Monotonic,
 }
@@ -83,6 +86,7 @@ impl Context {
             notify: None,
             is_compressed: false,
             tag: None,
+            limited: None,
             now: Monotonic::default(),
         }
     }

@@ -9,6 +9,7 @@ mod announce;
 mod compress;
 mod config;
 mod context;
+mod limit;
 mod notify;
 mod output;
 mod question;
@@ -367,6 +368,7 @@ impl Session {
             SyncStep::Flush => self.doing = Doing::Finishing { tag, done, sync },
             SyncStep::Done => {
                 sync::tell_modseq(&mut self.cx, &mut done.status);
+                limit::tell(&mut self.cx, &mut done.status);
                 self.complete(tag.as_ref(), done);
             }
             SyncStep::Gone => {

@@ -50,6 +50,9 @@ pub enum ResponseCode {
     Limit,
     /// `MAILBOXID` (RFC 8474 section 4).
     MailboxId(MailboxId),
+    /// `MESSAGELIMIT` (RFC 9738): the limit, and the lowest UID that was worked
+    /// on.
+    MessageLimit(u32, Option<Uid>),
     /// `MODIFIED` (RFC 7162 section 3.1.3): messages left alone, as ascending
     /// ranges of what the command named them by.
     Modified(Vec<(u32, u32)>),
@@ -128,6 +131,10 @@ impl std::fmt::Display for ResponseCode {
             Self::Limit => "LIMIT",
             Self::Nonexistent => "NONEXISTENT",
             Self::MailboxId(id) => return write!(f, "MAILBOXID ({id})"),
+            Self::MessageLimit(limit, Some(uid)) => {
+                return write!(f, "MESSAGELIMIT {limit} {uid}");
+            }
+            Self::MessageLimit(limit, None) => return write!(f, "MESSAGELIMIT {limit}"),
             Self::Modified(ranges) => return write!(f, "MODIFIED {}", display_ranges(ranges)),
             Self::NoModSeq => "NOMODSEQ",
             Self::NoPerm => "NOPERM",

@@ -8,6 +8,7 @@
 //! ! literal-minus           literals of 4096 octets at most come unasked for
 //! ! advance 31m             moves time
 //! ! quota 1000 5            octets and messages that alice may have; or `none`
+//! ! message-limit 3         messages that one command works on
 //! ! disk-full               the store has no room for mail from now on
 //! ! compression off         it is not offered
 //! ! notify-limit 2          mailboxes that NOTIFY looks at
@@ -502,6 +503,9 @@ impl Play {
             ["advance", minutes] => {
                 let minutes: u64 = minutes.trim_end_matches('m').parse().unwrap();
                 self.clock.advance(Duration::from_secs(minutes * 60));
+            }
+            ["message-limit", messages] => {
+                self.config.message_limit = Some(messages.parse().unwrap());
             }
             ["append-limit", octets] => self.config.append_limit = octets.parse().unwrap(),
             ["quota", octets, messages] => {

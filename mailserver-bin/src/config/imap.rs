@@ -1,5 +1,7 @@
 //! `[imap]`: what a session may ask of the server.
 
+use std::num::NonZeroU32;
+
 use mailcore_imap::server::Imap;
 use mailcore_imap::session::{Compression, Literals};
 
@@ -26,6 +28,10 @@ pub(super) fn imap(root: &Section<'_, '_>, settings: &mut Imap) {
     }
     if let Some(messages) = section.count("append_messages") {
         imap = imap.max_append_messages(messages);
+    }
+    if let Some(messages) = section.count("message_limit") {
+        let limit = u32::try_from(messages).ok().and_then(NonZeroU32::new);
+        imap = imap.message_limit(limit);
     }
     if section.flag("compression") == Some(false) {
         imap = imap.compression(Compression::Off);

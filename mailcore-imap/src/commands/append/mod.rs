@@ -244,6 +244,12 @@ impl Append {
     }
 
     fn begin(&mut self, cx: &mut Context, options: Options) -> Progress {
+        if let Some(limit) = cx.config.message_limit
+            && u32::try_from(self.begun).is_ok_and(|begun| begun == limit.get())
+        {
+            let code = ResponseCode::MessageLimit(limit.get(), None);
+            return self.fail(cx, Status::no(code, wording::MESSAGE_LIMIT));
+        }
         if self.begun == cx.config.max_append_messages {
             return self.fail(
                 cx,

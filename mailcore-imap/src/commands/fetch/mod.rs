@@ -74,9 +74,13 @@ fn begin(
     };
     // The page is one of all messages named, whichever of them changed
     // (RFC 9394 section 3.4).
-    let uids = modifiers
-        .partial
-        .map_or(uids.clone(), |range| range.of(&uids));
+    let uids = match modifiers.partial.map(|range| range.of(&uids)) {
+        Some(page) => match cx.over_limit(&page) {
+            Some(refusal) => return Started::done(refusal),
+            None => page,
+        },
+        None => cx.limit(uids),
+    };
     let mut fetch = Fetch::new(items, &uids);
     if let Some(since) = modifiers.changed_since {
         fetch.phase = Phase::Since(since, uids);

@@ -57,13 +57,14 @@ fn begin(
     let program = program?;
     cursor.end()?;
     let judge = Judge::new(program, &selected.view, &selected.saved);
-    let batches = Batches::new(&judge.candidates(&selected.view));
+    let candidates = judge.candidates(&selected.view);
     if judge.uses_numbers() && cx.naming() == Naming::Uids {
         return Started::done(wording::uid_required());
     }
     if judge.uses_modseq() && !cx.enable_condstore() {
         return Started::done(crate::wording::no_modseq());
     }
+    let batches = Batches::new(&cx.limit(candidates));
     Started::run(Search {
         judge,
         addressing,
