@@ -3,6 +3,8 @@
 //!
 //! Nothing here asks a store; [`crate::commands`]'s SEARCH does.
 
+use std::sync::Arc;
+
 use mailcore::mailbox::{Keyword, MessageInfo, SystemFlag, UidSet};
 use mailcore::message::decode::header_text;
 use mailcore::message::{DateTime, Header, Summary};
@@ -10,7 +12,7 @@ use mailcore::time::Timestamp;
 use memchr::memmem::Finder;
 
 use crate::types::search::{Age, DateTest};
-use crate::types::{SearchKey, SearchProgram};
+use crate::types::{SearchKey, SearchProgram, SeqNum};
 use crate::view::View;
 
 /// A program with its sequence sets looked up and its texts prepared.
@@ -23,6 +25,8 @@ pub(crate) struct Judge {
     uses_numbers: bool,
     /// `Within` tests that wait for the time.
     uses_now: bool,
+    /// What `$` is, once it is asked for.
+    saved: Option<Arc<UidSet>>,
 }
 
 /// A text looked for in the message's content.
@@ -89,7 +93,10 @@ impl HeaderText {
 #[derive(Debug)]
 enum Test {
     Always,
+    /// May name more than there is: no test is as large as the mailbox, of which
+    /// a program names parts as often as it likes.
     Uids(UidSet),
+    Saved(Arc<UidSet>),
     Flag(SystemFlag),
     Keyword(Keyword),
     Recent,
@@ -122,6 +129,7 @@ impl Judge {
             uses_modseq: false,
             uses_numbers: false,
             uses_now: false,
+            saved: None,
         };
         let tests = program
             .keys
@@ -167,15 +175,19 @@ impl Judge {
     /// The messages that are worth a look: those that the program's top level
     /// names by number.
     pub(crate) fn candidates(&self, view: &View) -> UidSet {
-        let mut candidates = view.all();
-        if let Test::And(tests) = &self.root {
-            for test in tests {
-                if let Test::Uids(uids) = test {
-                    candidates = View::new(&candidates).known(uids);
-                }
-            }
-        }
-        candidates
+        let Test::And(tests) = &self.root else {
+            return view.all();
+        };
+        let named = tests.iter().filter_map(|test| match test {
+            Test::Uids(uids) => Some(uids),
+            Test::Saved(uids) => Some(&**uids),
+            _ => None,
+        });
+        // The view is the largest of them, and looked through once.
+        let named = named.fold(None, |named: Option<UidSet>, uids| {
+            Some(named.map_or_else(|| uids.clone(), |it| it.intersection(uids)))
+        });
+        named.map_or_else(|| view.all(), |named| view.known(&named))
     }
 
     /// Whether the message matches; `None` when more must be known.
@@ -192,10 +204,13 @@ impl Judge {
             SearchKey::Recent => Test::Recent,
             SearchKey::Sequence(set) => {
                 self.uses_numbers = true;
-                Test::Uids(view.uids(&set.clamped(view.exists())))
+                Test::Uids(spans(&set.clamped(view.exists()), view))
             }
-            SearchKey::Uid(set) => Test::Uids(view.known(&set.uids(view.last_uid()))),
-            SearchKey::Saved => Test::Uids(view.known(saved)),
+            SearchKey::Uid(set) => Test::Uids(set.uids(view.last_uid())),
+            SearchKey::Saved => {
+                let saved = self.saved.get_or_insert_with(|| Arc::new(saved.clone()));
+                Test::Saved(Arc::clone(saved))
+            }
             SearchKey::Received(test) => Test::Received(test),
             SearchKey::Within(age) => {
                 self.uses_now = true;
@@ -262,6 +277,7 @@ impl Test {
         Some(match self {
             Self::Always => true,
             Self::Uids(uids) => uids.contains(row.uid),
+            Self::Saved(uids) => uids.contains(row.uid),
             Self::Flag(flag) => row.flags.contains(*flag),
             Self::Keyword(keyword) => row.flags.contains_keyword(keyword),
             Self::Recent => message.recent,
@@ -301,6 +317,16 @@ impl Test {
             Self::And(tests) => return all(tests, message),
         })
     }
+}
+
+/// The UIDs from the first to the last message of each range of numbers, those
+/// in between that no message has included.
+fn spans(numbers: &[(u32, u32)], view: &View) -> UidSet {
+    let uid = |number| view.uid(SeqNum::new(number)?);
+    let ends = numbers
+        .iter()
+        .filter_map(|&(first, last)| Some((uid(first)?, uid(last)?)));
+    UidSet::from_ranges(ends)
 }
 
 /// False as soon as one is false, whatever the others would need.
@@ -347,5 +373,33 @@ pub(crate) fn fold(text: &str) -> String {
         text.to_ascii_lowercase()
     } else {
         text.to_lowercase()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailcore::mailbox::Uid;
+
+    use super::*;
+    use crate::codec::Cursor;
+
+    fn ranges(test: &Test) -> usize {
+        match test {
+            Test::Uids(uids) => uids.ranges().count(),
+            Test::Not(test) => ranges(test),
+            Test::Or(a, b) => ranges(a) + ranges(b),
+            Test::And(tests) => tests.iter().map(ranges).sum(),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn a_program_holds_what_its_text_names_and_not_what_the_mailbox_is_made_of() {
+        let every_other: UidSet = (1..=1_000).filter_map(|n| Uid::new(n * 2)).collect();
+        let view = View::new(&every_other);
+        let program = "OR UID 1:* NOT 1:* OR UID 500:1500,1502:* 2:999 $";
+        let program = Cursor::new(program.as_bytes()).search_program().unwrap();
+        let judge = Judge::new(program, &view, &every_other);
+        assert!(ranges(&judge.root) <= 6, "{}", ranges(&judge.root));
     }
 }
