@@ -125,6 +125,19 @@ fn octets_that_are_not_deflate_end_the_session() {
 }
 
 #[test]
+fn a_command_before_octets_that_are_not_deflate_is_answered() {
+    let mut client = Client::new(1_000);
+    let mut octets = client.compress(b"c DELETE x\r\n");
+    octets.extend_from_slice(&[0xff; 9]);
+    client.send(&octets);
+    assert!(client.closed);
+    assert_eq!(
+        client.said,
+        "c OK DELETE completed\r\n* BYE What you send is not DEFLATE\r\n"
+    );
+}
+
+#[test]
 fn a_stream_that_ends_within_a_command_ends_the_session() {
     let mut client = Client::new(1_000);
     let later = client.compress(b"c NOOP\r\n");

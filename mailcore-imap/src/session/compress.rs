@@ -82,7 +82,7 @@ impl Session {
             self.take_in();
             let step = self.step_plain();
             let is_read = matches!(step, Step::Read { .. });
-            if is_read && self.take_in() {
+            if is_read && (self.take_in() || self.has_come_to_end()) {
                 continue;
             }
             let Some(deflate) = &mut self.deflate else {
@@ -102,17 +102,21 @@ impl Session {
         }
     }
 
-    /// Inflates what the session has room for. True when there is something
-    /// for it to do. What can't be taken is only told when the session waits:
-    /// it may be within a literal.
+    /// Inflates what the session has room for. True when that brought something.
     fn take_in(&mut self) -> bool {
         let Some(deflate) = &mut self.deflate else {
             return false;
         };
-        let brought = deflate.inflate(&mut self.cx.input);
-        if brought || self.ended == Ended::Yes {
-            return brought;
-        }
+        deflate.inflate(&mut self.cx.input)
+    }
+
+    /// Ends a session that waits for what can't come. Only then: what came before
+    /// is answered, and no farewell falls within a literal. True when there is
+    /// something for the session to do.
+    fn has_come_to_end(&mut self) -> bool {
+        let Some(deflate) = self.deflate.as_mut().filter(|_| self.ended == Ended::No) else {
+            return false;
+        };
         if let Some(farewell) = deflate.fault.take() {
             deflate.raw.clear();
             deflate.holds_more = false;
