@@ -23,6 +23,7 @@ use super::error::ClientError;
 use super::framer::{Framer, SLACK};
 use super::name::NameForm;
 use super::output::{Outgoing, Sending, Wait};
+use super::response::fetch::Octets;
 use super::response::{BodyKey, Data, Fetched, Settings, Status};
 
 /// Challenges answered in one exchange.
@@ -105,6 +106,14 @@ struct Running {
     ended: Option<Status>,
 }
 
+/// A FETCH response that is being handed out.
+#[derive(Debug)]
+struct Held {
+    fetched: Fetched,
+    /// Octets that did not come as a literal.
+    bodies: std::vec::IntoIter<(BodyKey, Octets)>,
+}
+
 /// Where IDLE stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Idle {
@@ -132,6 +141,7 @@ pub struct ClientSession {
     sending: Option<Sending>,
     running: Vec<Running>,
     events: VecDeque<Event>,
+    held: Option<Held>,
     idle: Idle,
     last_id: u64,
     capabilities: Capabilities,
@@ -163,6 +173,7 @@ impl ClientSession {
             sending: None,
             running: Vec::new(),
             events: VecDeque::new(),
+            held: None,
             idle: Idle::No,
             last_id: 0,
             capabilities: Capabilities::default(),
@@ -393,6 +404,9 @@ impl Machine for ClientSession {
             }
             if let Some(event) = self.events.pop_front() {
                 return Step::Ask(Question::Event(event));
+            }
+            if self.next_held() {
+                continue;
             }
             let step = match &self.state {
                 State::Closed => return Step::Close,

@@ -11,6 +11,9 @@ use std::borrow::Cow;
 /// size, NUL. No line holds a NUL (the framer sees to it), so nobody forges it.
 pub(super) const STREAMED: u8 = 0;
 
+/// Octets of `{number+}` with the longest number.
+const MAX_ANNOUNCEMENT: usize = 24;
+
 /// One value of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value<'a> {
@@ -215,7 +218,10 @@ impl<'a> Reader<'a> {
 
     /// A literal that was kept in place, announcement included.
     fn literal(&mut self) -> Option<&'a [u8]> {
-        let end = self.rest.iter().position(|&b| b == b'}')?;
+        // A number that fits has no more; looking further, a response of braces
+        // would be looked through once for each of them.
+        let near = self.rest.get(..MAX_ANNOUNCEMENT).unwrap_or(self.rest);
+        let end = near.iter().position(|&b| b == b'}')?;
         let announced = self.rest.get(1..end)?;
         let announced = announced.strip_suffix(b"+").unwrap_or(announced);
         let length: usize = std::str::from_utf8(announced).ok()?.parse().ok()?;

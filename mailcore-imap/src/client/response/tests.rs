@@ -234,3 +234,12 @@ fn a_structure_is_a_tree_as_far_as_it_is_not_too_deep() {
     let deep = format!("* 1 FETCH (UID 3 BODY {})", "(".repeat(100_000));
     assert_eq!(fetched(&deep).uid, Uid::new(3));
 }
+
+#[test]
+fn braces_that_announce_nothing_are_passed_over_once() {
+    // Looking for the end of each would take hours.
+    let braces = "{".repeat(4_000_000);
+    let known = fetched(&format!("* 1 FETCH (UID 7 X ({braces}}}) FLAGS (\\Seen))"));
+    assert_eq!(known.uid, Uid::new(7));
+    assert!(known.flags.unwrap().contains(SystemFlag::Seen));
+}

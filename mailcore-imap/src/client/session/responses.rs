@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{ClientSession, Event, Idle, MAX_CHALLENGES, Running, State};
+use super::{ClientSession, Event, Held, Idle, MAX_CHALLENGES, Running, State};
 use crate::client::Capabilities;
 use crate::client::command::Kind;
 use crate::client::config::Security;
@@ -147,24 +147,39 @@ impl ClientSession {
     }
 
     fn on_fetch(&mut self, response: FetchResponse) {
-        let FetchResponse { fetched, bodies } = response;
-        for (key, octets) in bodies {
+        self.held = Some(Held {
+            fetched: response.fetched,
+            bodies: response.bodies.into_iter(),
+        });
+    }
+
+    /// Hands out the next octets that a response held within it, and at last the
+    /// response: one by one, since each goes with all that the response said.
+    pub(super) fn next_held(&mut self) -> bool {
+        let Some(held) = &mut self.held else {
+            return false;
+        };
+        for (key, octets) in held.bodies.by_ref() {
             let octets = match octets {
                 // NIL is not an empty message: some servers say it of one that
                 // just went, and nobody must keep nothing in its place.
                 Octets::Streamed | Octets::Absent => continue,
                 Octets::Held(octets) => octets,
             };
-            let (known, size) = (Box::new(fetched.clone()), octets.len() as u64);
+            let (known, size) = (Box::new(held.fetched.clone()), octets.len() as u64);
             self.events
                 .push_back(Event::BodyBegins { known, key, size });
             if !octets.is_empty() {
                 self.events.push_back(Event::Body(octets.into()));
             }
             self.events.push_back(Event::BodyEnds);
+            return true;
         }
-        let data = Data::Fetch(Box::new(fetched));
-        self.events.push_back(Event::Data(data));
+        if let Some(Held { fetched, .. }) = self.held.take() {
+            let data = Data::Fetch(Box::new(fetched));
+            self.events.push_back(Event::Data(data));
+        }
+        true
     }
 
     fn on_continue(&mut self, text: &[u8]) {
@@ -248,5 +263,37 @@ impl ClientSession {
             _ => {}
         }
         self.events.push_back(Event::Done(running.id, status));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailcore::time::Monotonic;
+    use mailcore::wire::{Machine, Step};
+
+    use super::*;
+    use crate::client::ClientConfig;
+    use crate::client::session::{Answer, Question};
+
+    #[test]
+    fn what_a_response_says_is_not_kept_once_for_each_text_in_it() {
+        let mut session = ClientSession::new(ClientConfig::new().security(Security::Plaintext));
+        session.receive(b"* OK hello\r\n* 1 FETCH (UID 7");
+        session.receive(&b" BODY[1] \"x\"".repeat(500));
+        session.receive(b" FLAGS ())\r\n");
+        let mut begun = 0;
+        while let Step::Ask(question) = session.step(Monotonic::default()) {
+            assert!(session.events.len() <= 3, "{}", session.events.len());
+            begun += match question {
+                Question::Event(Event::BodyBegins { known, .. }) => {
+                    assert_eq!(known.uid.map(|uid| uid.value()), Some(7));
+                    1
+                }
+                Question::Event(_) => 0,
+                _ => break,
+            };
+            session.answer(Answer::Go);
+        }
+        assert_eq!(begun, 500);
     }
 }
