@@ -102,6 +102,8 @@ pub const MESSAGE_LIMIT: &str = "More messages than one command works on";
 pub const CONTINUE: &str = "OK";
 /// IDLE's continuation request.
 pub const IDLING: &str = "Idling; send DONE to end";
+/// A command takes long.
+pub const IN_PROGRESS: &str = "Still at it";
 /// What follows is compressed.
 pub const COMPRESS: &str = "DEFLATE active";
 /// What the client sends is not DEFLATE.

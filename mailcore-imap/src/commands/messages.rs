@@ -77,6 +77,14 @@ impl Batches {
         }
     }
 
+    /// UIDs that are still to come.
+    pub(crate) fn left(&self) -> u64 {
+        let ranges = self.ranges.as_slice().iter().chain(&self.current);
+        ranges
+            .map(|(first, last)| u64::from(last - first) + 1)
+            .sum()
+    }
+
     /// The next `count` UIDs or fewer; `None` at the end.
     pub(crate) fn next(&mut self, count: u32) -> Option<UidSet> {
         let mut taken = Vec::new();

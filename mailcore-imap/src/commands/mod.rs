@@ -56,6 +56,12 @@ pub(crate) use status::respond as respond_status;
 pub(crate) trait Run: fmt::Debug + Send {
     /// Goes on.
     fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress;
+
+    /// How much is done, of how much, told by commands that may take long and
+    /// are not within a response between two questions (RFC 9585).
+    fn done_of(&self) -> Option<(u64, u64)> {
+        None
+    }
 }
 
 /// What a running command wants.

@@ -36,6 +36,7 @@ const WITHOUT_COMMAND: &[Capability] = &[
     Capability::Within,
     Capability::Utf8Accept,
     Capability::Binary,
+    Capability::InProgress,
     Capability::MultiAppend,
     Capability::Catenate,
     Capability::ListExtended,

@@ -35,6 +35,8 @@ pub struct Config {
     pub max_notify_mailboxes: usize,
     /// Messages that one command works on (RFC 9738); `None` for no limit.
     pub message_limit: Option<NonZeroU32>,
+    /// Between two words of a long command that it goes on (RFC 9585).
+    pub progress_interval: Duration,
     /// Ranges of UIDs kept of a search's result for `$` (RFC 5182); one of more
     /// is not kept.
     pub max_saved_ranges: usize,
@@ -95,6 +97,7 @@ impl Config {
             max_append_messages: 1_000,
             max_notify_mailboxes: 500,
             message_limit: None,
+            progress_interval: Duration::from_secs(10),
             max_saved_ranges: 50_000,
             literals: Literals::Plus,
             compression: Compression::Offered,

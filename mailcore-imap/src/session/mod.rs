@@ -94,6 +94,8 @@ struct Running {
     tag: Tag,
     rule: SyncRule,
     run: Box<dyn Run>,
+    /// When the client is told how far it is.
+    progress_at: Monotonic,
 }
 
 impl Session {
@@ -293,7 +295,15 @@ impl Session {
 
     fn started(&mut self, tag: Tag, rule: SyncRule, started: Started) {
         match started {
-            Started::Run(run) => self.doing = Doing::Running(Running { tag, rule, run }),
+            Started::Run(run) => {
+                let progress_at = self.cx.now.after(self.cx.config.progress_interval);
+                self.doing = Doing::Running(Running {
+                    tag,
+                    rule,
+                    run,
+                    progress_at,
+                });
+            }
             Started::Done(done) => self.wind_up(tag, rule, done),
         }
     }
@@ -303,6 +313,7 @@ impl Session {
         let answer = self.answer.take();
         match running.run.resume(&mut self.cx, answer) {
             Progress::Ask(question) => {
+                self.tell_progress(&mut running);
                 self.doing = Doing::Running(running);
                 Some(Step::Ask(question))
             }
@@ -332,6 +343,18 @@ impl Session {
                 self.ended = Ended::Yes;
                 None
             }
+        }
+    }
+
+    /// Tells now and then how far a long command is (RFC 9585).
+    fn tell_progress(&mut self, running: &mut Running) {
+        if self.cx.now < running.progress_at {
+            return;
+        }
+        running.progress_at = self.cx.now.after(self.cx.config.progress_interval);
+        if let Some((done, total)) = running.run.done_of().filter(|(_, total)| *total > 0) {
+            let code = ResponseCode::InProgress(running.tag.clone(), done, total);
+            self.cx.out.untagged_ok(&code, wording::IN_PROGRESS);
         }
     }
 

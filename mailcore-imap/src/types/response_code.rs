@@ -3,7 +3,7 @@
 use mailcore::mailbox::{MailboxId, ModSeq, Uid, UidSet, UidValidity};
 
 use super::sequence::display_ranges;
-use super::{Capability, SeqNum};
+use super::{Capability, SeqNum, Tag};
 
 /// `resp-text-code` (RFC 3501 section 7.1, RFC 4315, RFC 5530, RFC 7888).
 /// PERMANENTFLAGS is written by SELECT itself.
@@ -44,6 +44,8 @@ pub enum ResponseCode {
     HasChildren,
     /// `HIGHESTMODSEQ` (RFC 7162).
     HighestModSeq(ModSeq),
+    /// `INPROGRESS` (RFC 9585): the command, what is done, of what.
+    InProgress(Tag, u64, u64),
     /// `INUSE` (RFC 5530).
     InUse,
     /// `LIMIT` (RFC 5530).
@@ -127,6 +129,9 @@ impl std::fmt::Display for ResponseCode {
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
             Self::HighestModSeq(modseq) => return write!(f, "HIGHESTMODSEQ {modseq}"),
+            Self::InProgress(tag, done, total) => {
+                return write!(f, "INPROGRESS (\"{}\" {done} {total})", tag.as_str());
+            }
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
             Self::Nonexistent => "NONEXISTENT",

@@ -12,6 +12,7 @@
 //! ! disk-full               the store has no room for mail from now on
 //! ! compression off         it is not offered
 //! ! notify-limit 2          mailboxes that NOTIFY looks at
+//! ! slow 4                  seconds that each answer to connection 1 takes
 //! ! deflate                 from here on connection 1 is compressed
 //! ! end                     the client's side of the connection ends
 //! ! shutdown                the server goes down
@@ -144,6 +145,8 @@ struct Client {
     received: Vec<u8>,
     closed: bool,
     deflate: Option<Wire>,
+    /// What the store takes for each answer.
+    slow: Duration,
 }
 
 /// The client's side of a compressed connection.
@@ -197,6 +200,7 @@ impl Client {
                 }
                 Step::Ask(question) => {
                     let answer = block_on(self.host.answer(question));
+                    clock.advance(self.slow);
                     self.session.answer(answer);
                 }
                 Step::Wait { until } => clock.advance(until.since(clock.monotonic())),
@@ -414,6 +418,7 @@ impl Play {
                 received: Vec::new(),
                 closed: false,
                 deflate: None,
+                slow: Duration::ZERO,
             };
             client.pump(&self.clock);
             self.clients[index] = Some(client);
@@ -518,6 +523,9 @@ impl Play {
             ["disk-full"] => self.disk_full.store(true, Ordering::Relaxed),
             ["notify-limit", mailboxes] => {
                 self.config.max_notify_mailboxes = mailboxes.parse().unwrap();
+            }
+            ["slow", seconds] => {
+                self.client(0).slow = Duration::from_secs(seconds.parse().unwrap());
             }
             ["deflate"] => self.client(0).deflate = Some(Wire::new()),
             ["compression", "off"] => self.config.compression = Compression::Off,

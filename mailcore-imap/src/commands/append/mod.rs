@@ -173,6 +173,8 @@ struct Append {
     announced: Option<(u64, Synchronising)>,
     /// Octets of a literal that are still to come.
     left: u64,
+    /// Octets that it has.
+    length: u64,
     phase: Phase,
 }
 
@@ -189,6 +191,7 @@ impl Append {
             begun: 0,
             announced: None,
             left: 0,
+            length: 0,
             phase: Phase::Next,
         }
     }
@@ -231,7 +234,7 @@ impl Append {
             Some(Element::Octets(form)) => {
                 self.form = form;
                 if let Some((length, sync)) = self.announced.take() {
-                    self.left = length;
+                    (self.left, self.length) = (length, length);
                     if sync == Synchronising::Yes {
                         cx.out.continuation(wording::CONTINUE);
                     }
@@ -425,7 +428,7 @@ impl Append {
                     length,
                 } => {
                     cx.framer.stream();
-                    self.left = length;
+                    (self.left, self.length) = (length, length);
                 }
                 Frame::Literal { .. } => {
                     cx.framer.refuse();
@@ -443,6 +446,11 @@ impl Append {
 }
 
 impl Run for Append {
+    fn done_of(&self) -> Option<(u64, u64)> {
+        let receives = matches!(self.phase, Phase::Receive) && self.length > 0;
+        receives.then(|| (self.length.saturating_sub(self.left), self.length))
+    }
+
     fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
         match (std::mem::replace(&mut self.phase, Phase::Next), answer) {
             (Phase::Next, _) | (Phase::Asked, Some(Answer::Done)) => self.next(cx),

@@ -69,6 +69,7 @@ fn begin(
         judge,
         addressing,
         returns: returns.or_else(|| cx.revision().search_returns()),
+        total: batches.left(),
         batches,
         phase: Phase::Next,
         open: Vec::new(),
@@ -102,6 +103,8 @@ struct Search {
     /// What is told; the older response when nothing says.
     returns: Option<SearchReturn>,
     batches: Batches,
+    /// Messages to look at.
+    total: u64,
     phase: Phase,
     /// Messages of the batch that need more reading, last one first once their
     /// content is read.
@@ -243,6 +246,11 @@ impl Run for Search {
             return Progress::Ask(question);
         }
         Progress::Done(self.respond(cx).into())
+    }
+
+    fn done_of(&self) -> Option<(u64, u64)> {
+        let left = self.batches.left().saturating_add(self.open.len() as u64);
+        Some((self.total.saturating_sub(left), self.total))
     }
 }
 
