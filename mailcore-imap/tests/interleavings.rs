@@ -31,6 +31,9 @@ enum Deed {
     Fetch,
     FetchSeen(usize),
     UidFetch,
+    UidFetchSeen(usize),
+    UidCopy(usize),
+    UidMove(usize),
     Search,
     UidSearch,
     Copy(usize),
@@ -197,6 +200,19 @@ impl Scene {
     }
 }
 
+/// The same by UID, for who has no numbers.
+fn without_numbers(deed: &Deed) -> Option<Deed> {
+    Some(match deed {
+        Deed::Store(at, change) => Deed::UidStore(*at, change),
+        Deed::Fetch => Deed::UidFetch,
+        Deed::FetchSeen(at) => Deed::UidFetchSeen(*at),
+        Deed::Search => Deed::UidSearch,
+        Deed::Copy(at) => Deed::UidCopy(*at),
+        Deed::Move(at) => Deed::UidMove(*at),
+        _ => return None,
+    })
+}
+
 /// The command for what the client knows.
 fn command(deed: &Deed, client: &Believer) -> Option<(String, Numbers)> {
     use Numbers::{MayChange, Stay};
@@ -207,6 +223,11 @@ fn command(deed: &Deed, client: &Believer) -> Option<(String, Numbers)> {
         (!known.is_empty()).then(|| known[at % known.len().max(1)])
     };
     let some = (exists > 0).then_some(());
+    if client.mode == Mode::UidOnly
+        && let Some(numberless) = without_numbers(deed)
+    {
+        return command(&numberless, client);
+    }
     Some(match deed {
         Deed::Noop => ("t NOOP".into(), MayChange),
         Deed::Append => ("t APPEND INBOX {5+}\r\nA: b\n".into(), MayChange),
@@ -229,6 +250,12 @@ fn command(deed: &Deed, client: &Believer) -> Option<(String, Numbers)> {
         Deed::UidFetch => ("t UID FETCH 1:* FLAGS".into(), MayChange),
         Deed::Search => ("t SEARCH UNDELETED".into(), Stay),
         Deed::UidSearch => ("t UID SEARCH DELETED".into(), MayChange),
+        Deed::UidFetchSeen(at) => (
+            format!("t UID FETCH {} (FLAGS BODY[])", uid(at)?),
+            MayChange,
+        ),
+        Deed::UidCopy(at) => (format!("t UID COPY {} INBOX", uid(at)?), MayChange),
+        Deed::UidMove(at) => (format!("t UID MOVE {} Other", uid(at)?), MayChange),
         Deed::Copy(at) => (format!("t COPY {} INBOX", seq(at)?), MayChange),
         Deed::Move(at) => (format!("t MOVE {} Other", seq(at)?), MayChange),
         Deed::Idle => ("t IDLE".into(), MayChange),

@@ -47,6 +47,14 @@ impl Moment {
                 resync,
             });
         }
+        if changes.changed.is_empty() && changes.vanished.is_empty() {
+            return Ok(Self {
+                status: changes.status,
+                uids,
+                first_unseen,
+                resync,
+            });
+        }
         let is_late = |uid: &Uid| {
             let row = changes.changed.iter().find(|row| row.uid == *uid);
             row.is_some_and(|row| row.modseq > counted)

@@ -10,6 +10,7 @@ pub(crate) enum Mode {
     Plain,
     CondStore,
     QResync,
+    UidOnly,
 }
 
 pub(crate) fn mode() -> impl Strategy<Value = Mode> {
@@ -17,6 +18,7 @@ pub(crate) fn mode() -> impl Strategy<Value = Mode> {
         Just(Mode::Plain),
         Just(Mode::CondStore),
         Just(Mode::QResync),
+        Just(Mode::UidOnly),
     ]
 }
 
@@ -26,8 +28,14 @@ impl Mode {
         match self {
             Self::Plain => "t LOGIN alice secret",
             Self::CondStore => "t LOGIN alice secret\r\nt ENABLE CONDSTORE",
+            Self::UidOnly => "t LOGIN alice secret\r\nt ENABLE UIDONLY",
             Self::QResync => "t LOGIN alice secret\r\nt ENABLE QRESYNC",
         }
+    }
+
+    /// Whether losses are told by UIDs.
+    pub(crate) fn tells_uids(self) -> bool {
+        matches!(self, Self::QResync | Self::UidOnly)
     }
 
     pub(crate) fn fetch_all(self) -> &'static str {
@@ -152,10 +160,24 @@ impl Believer {
         }
     }
 
+    /// The place of a message that was named by its UID. Who has no numbers
+    /// does not know which of the messages that he only counted it is.
+    fn place(&mut self, uid: u32) -> usize {
+        let place = |list: &[Message]| list.iter().position(|it| it.uid == Some(uid));
+        if place(&self.messages).is_none() {
+            let unknown = self.messages.iter().position(|it| it.uid.is_none());
+            self.messages[unknown.expect("a message too many")].uid = Some(uid);
+            self.messages
+                .sort_by_key(|it| it.uid.map_or(u64::MAX, u64::from));
+        }
+        place(&self.messages).unwrap()
+    }
+
     /// A message went away that was here a moment ago.
     fn vanish(&mut self, uid: u32) {
         let known = self.messages.iter().position(|it| it.uid == Some(uid));
-        let after = |it: &Message| it.uid.is_some_and(|it| it > uid);
+        let numbered = self.mode != Mode::UidOnly;
+        let after = |it: &Message| numbered && it.uid.is_some_and(|it| it > uid);
         let end = self
             .messages
             .iter()
@@ -264,7 +286,7 @@ impl Believer {
             }
         } else if let Some(uids) = line.strip_prefix("* VANISHED ") {
             assert_eq!(numbers, Numbers::MayChange, "{line}");
-            assert_eq!(self.mode, Mode::QResync);
+            assert!(self.mode.tells_uids(), "{line}");
             numbers_in(uids).for_each(|uid| self.vanish(uid));
         }
         let words: Vec<&str> = line.split(' ').collect();
@@ -276,7 +298,7 @@ impl Believer {
             }
             (Some(&"*"), Some(number), Some(&"EXPUNGE")) => {
                 assert_eq!(numbers, Numbers::MayChange, "{line}");
-                assert_ne!(self.mode, Mode::QResync);
+                assert!(!self.mode.tells_uids(), "{line}");
                 assert!(
                     number >= 1 && number <= self.messages.len(),
                     "no such message: {line}"
@@ -284,14 +306,20 @@ impl Believer {
                 self.messages.remove(number - 1);
             }
             (Some(&"*"), Some(number), Some(&"FETCH")) => {
-                self.hear_fetch(line, number);
+                assert_ne!(self.mode, Mode::UidOnly, "{line}");
+                self.hear_fetch(line, number - 1);
+            }
+            (Some(&"*"), Some(uid), Some(&"UIDFETCH")) => {
+                assert_eq!(self.mode, Mode::UidOnly, "{line}");
+                let at = self.place(u32::try_from(uid).unwrap());
+                self.hear_fetch(line, at);
             }
             _ => {}
         }
     }
 
-    fn hear_fetch(&mut self, line: &str, number: usize) {
-        let known = self.messages.get_mut(number - 1);
+    fn hear_fetch(&mut self, line: &str, at: usize) {
+        let known = self.messages.get_mut(at);
         let known = known.unwrap_or_else(|| panic!("unknown: {line}"));
         if let Some(uid) = item(line, "UID ") {
             let uid: u32 = uid.parse().unwrap();
@@ -320,7 +348,13 @@ impl Believer {
     /// Nothing that the client believes is wrong.
     pub(crate) fn believes(&self, rows: &[MessageInfo]) {
         assert_eq!(self.messages.len(), rows.len(), "{self:?}");
-        for (known, row) in self.messages.iter().zip(rows) {
+        for (at, known) in self.messages.iter().enumerate() {
+            let row = match (self.mode, known.uid) {
+                (Mode::UidOnly, None) => continue,
+                (Mode::UidOnly, Some(uid)) => rows.iter().find(|row| row.uid.value() == uid),
+                _ => rows.get(at),
+            };
+            let row = row.unwrap_or_else(|| panic!("{known:?} is not there"));
             let same_uid = known.uid.is_none_or(|uid| uid == row.uid.value());
             assert!(same_uid, "{known:?} is {row:?}");
             let flags = known.flags.as_ref();
