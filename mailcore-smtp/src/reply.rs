@@ -18,6 +18,9 @@ pub const MAX_REPLY_LINE: usize = 512;
 /// Octets of text that fit on a line after `250-5.999.999 `.
 const MAX_TEXT: usize = MAX_REPLY_LINE - "250-5.999.999 \r\n".len();
 
+/// Octets of a reply that go into statuses and notices.
+const MAX_TOLD: usize = 8 * 1_024;
+
 /// `Reply-code = %x32-35 %x30-35 %x30-39`: 200 to 599. The second digit may be
 /// up to 9, since deployed servers write what the grammar does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -215,7 +218,7 @@ impl Reply {
     }
 
     /// The reply as a status: its enhanced code, or `x.0.0` of its class where
-    /// it has none, and its text. A 3yz is told as a permanent 5.5.0: nobody
+    /// it has none, and its text, cut to 8 KiB. A 3yz is told as a permanent 5.5.0: nobody
     /// asks for the status of an answer that only says "go on".
     pub fn to_status(&self) -> Status {
         let class = self.code.status_class();
@@ -227,7 +230,7 @@ impl Reply {
             },
             None => EnhancedStatusCode::permanent(5, 0),
         });
-        Status::new(code, self.text())
+        Status::new(code, told(self.text()))
     }
 
     /// The lines with their codes, one after the other, as notices quote them
@@ -241,7 +244,7 @@ impl Reply {
         self.encode(&mut octets);
         let text = String::from_utf8(octets).ok()?;
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        Some(lines.join(" "))
+        Some(told(lines.join(" ")))
     }
 
     /// Appends the reply to `out` as it goes over the wire.
@@ -269,6 +272,12 @@ impl fmt::Display for Reply {
         }
         f.write_str(&self.text())
     }
+}
+
+/// A text cut to what is told.
+fn told(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TOLD));
+    text
 }
 
 /// No text from anywhere can start a line of its own.
@@ -330,6 +339,15 @@ mod tests {
             wire(&Reply::from_lines(ReplyCode::CHALLENGE, ["".into()]).enhanced(0, 0)),
             "334 \r\n"
         );
+    }
+
+    #[test]
+    fn a_host_that_says_much_is_quoted_in_part() {
+        let lines = (0..200).map(|_| "\u{e9}".repeat(2_000).into());
+        let reply = Reply::from_lines(ReplyCode::MAILBOX_BUSY, lines);
+        assert!(reply.to_status().text.len() <= MAX_TOLD);
+        let said = reply.transcribed().unwrap();
+        assert!((MAX_TOLD - 1..=MAX_TOLD).contains(&said.len()));
     }
 
     #[test]

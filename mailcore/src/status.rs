@@ -212,6 +212,33 @@ impl Outcome {
         self
     }
 
+    /// The same with no text of another host's above `most` octets.
+    #[must_use]
+    pub fn cut(self, most: usize) -> Self {
+        match self {
+            Self::Deferred(failure) => Self::Deferred(failure.cut(most)),
+            Self::Unreachable(failure) => Self::Unreachable(failure.cut(most)),
+            Self::Failed(failure) => Self::Failed(failure.cut(most)),
+            Self::Relayed {
+                remote,
+                mut reply,
+                reply_code,
+                tls,
+                notifies,
+            } => {
+                cut(&mut reply.text, most);
+                Self::Relayed {
+                    remote,
+                    reply,
+                    reply_code,
+                    tls,
+                    notifies,
+                }
+            }
+            other => other,
+        }
+    }
+
     /// The failure, when there is one.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
@@ -260,6 +287,20 @@ impl Failure {
             at: None,
         }
     }
+
+    /// The same with no text above `most` octets.
+    #[must_use]
+    pub fn cut(mut self, most: usize) -> Self {
+        cut(&mut self.status.text, most);
+        if let Some(said) = &mut self.said {
+            cut(said, most);
+        }
+        self
+    }
+}
+
+fn cut(text: &mut String, most: usize) {
+    text.truncate(text.floor_char_boundary(most));
 }
 
 #[cfg(test)]

@@ -199,6 +199,21 @@ impl QueueProgress {
         Self { state, ..self }
     }
 
+    /// About how many octets it takes written down. Stores take no batch of any
+    /// size, and what hosts said of the recipients may be most of it.
+    pub fn octets(&self) -> usize {
+        const EACH: usize = 512;
+        let said = |it: &QueueRecipient| {
+            let failure = it.last_failure.as_ref();
+            failure.map_or(0, |it| {
+                it.status.text.len() + it.said.as_ref().map_or(0, String::len)
+            })
+        };
+        let waiting: usize = self.recipients.iter().map(|it| EACH + said(it)).sum();
+        let done: usize = self.done.iter().map(|it| EACH + it.status.text.len()).sum();
+        waiting + done
+    }
+
     /// The moment by which stores sort it within its state: when it is due, or
     /// when it goes.
     pub fn due(&self) -> Timestamp {

@@ -21,6 +21,13 @@ use crate::status::{Failure, Outcome, Status};
 use crate::time::Monotonic;
 use crate::transcript::Transcript;
 
+/// Octets that may be kept of what hosts said, for all recipients of an entry:
+/// each attempt writes down what is left of it, and a store takes no batch of
+/// any size. What a host says is in a status and in the reply it came by.
+const ALL_WORDS: usize = 512 * 1_024;
+/// Octets kept for one recipient, of many and of few.
+const WORDS: std::ops::RangeInclusive<usize> = 64..=8 * 1_024;
+
 /// What became of each recipient.
 pub(super) type Outcomes = Vec<(Recipient, Outcome)>;
 
@@ -41,6 +48,8 @@ pub(super) struct Round {
     pub(super) asked_any: bool,
     /// True when an agent panicked.
     pub(super) broke: bool,
+    /// Octets kept of what a host says of one recipient.
+    words: usize,
 }
 
 /// A job that an agent was given.
@@ -79,7 +88,8 @@ impl Round {
         nothing && !self.asked_any && !self.put_off.is_empty()
     }
 
-    fn put_off(&mut self, recipients: Vec<Recipient>, put_off: &PutOff) {
+    fn put_off(&mut self, recipients: Vec<Recipient>, mut put_off: PutOff) {
+        put_off.failure = put_off.failure.map(|it| it.cut(self.words));
         let each = recipients.into_iter().map(|it| (it, put_off.clone()));
         self.put_off.extend(each);
     }
@@ -88,10 +98,12 @@ impl Round {
         match end {
             JobEnd::Done(outcomes, asked) => {
                 self.asked_any = true;
-                self.outcomes.extend(outcomes);
+                let outcomes = outcomes.into_iter();
+                let cut = |(recipient, outcome): (_, Outcome)| (recipient, outcome.cut(self.words));
+                self.outcomes.extend(outcomes.map(cut));
                 self.asked.extend(asked);
             }
-            JobEnd::PutOff(recipients, put_off) => self.put_off(recipients, &put_off),
+            JobEnd::PutOff(recipients, put_off) => self.put_off(recipients, put_off),
         }
     }
 }
@@ -135,6 +147,7 @@ impl QueueRunner {
         }
         let Routed { jobs, onward, done } = self.route_all(entry).await;
         let mut round = Round {
+            words: words_of_each(entry, jobs.values().map(Vec::len).sum()),
             outcomes: done,
             onward,
             ..Round::default()
@@ -165,7 +178,7 @@ impl QueueRunner {
             let claim = match self.claim(entry, &hop) {
                 Ok(claim) => claim,
                 Err(put_off) => {
-                    round.put_off(recipients, &put_off);
+                    round.put_off(recipients, put_off);
                     continue;
                 }
             };
@@ -306,6 +319,14 @@ impl QueueRunner {
             }
         }
     }
+}
+
+/// Octets kept of what a host says of one of an entry's recipients, when so many
+/// are served now.
+fn words_of_each(entry: &QueueEntry, served: usize) -> usize {
+    let progress = &entry.progress;
+    let all = served.max(progress.recipients.len()) + progress.done.len();
+    (ALL_WORDS / all.max(1)).clamp(*WORDS.start(), *WORDS.end())
 }
 
 type Ended = Result<(tokio::task::Id, JobEnd), tokio::task::JoinError>;

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use super::QueueRunner;
 use super::held::LeaseCell;
 use crate::batch::{Batch, Precondition, SpoolChange};
-use crate::queue::{QueueId, QueueProgress};
+use crate::queue::QueueId;
 use crate::seams::Lease;
 
 /// How long the first one waits for others. None of them is in a hurry, and the
@@ -17,11 +17,11 @@ use crate::seams::Lease;
 const WAIT: Duration = Duration::from_millis(20);
 /// Entries in one commit.
 const MOST: usize = 500;
-/// Recipients of the entries in one commit, as a store takes no batch of any
+/// Octets of the entries in one commit, about, as a store takes no batch of any
 /// size.
-const MOST_RECIPIENTS: usize = 3_000;
-/// An entry for more is written down by itself.
-const MANY_RECIPIENTS: usize = 100;
+const MOST_OCTETS: usize = 2 << 20;
+/// An entry of more is written down by itself.
+const LARGE: usize = 50 * 1_024;
 
 /// Entries that wait to be written down together.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ struct Waiting {
     id: QueueId,
     lease: Lease,
     changes: Vec<SpoolChange>,
-    recipients: usize,
+    octets: usize,
     /// Told true when it is written down.
     done: oneshot::Sender<bool>,
 }
@@ -83,8 +83,8 @@ impl QueueRunner {
         lease: &LeaseCell,
         batch: Batch,
     ) -> Lease {
-        let recipients = batch.spool.iter().map(recipients_of).sum();
-        if recipients > MANY_RECIPIENTS {
+        let octets = batch.spool.iter().map(octets_of).sum();
+        if octets > LARGE {
             return self.commit_held(id, lease, batch).await;
         }
         let held = lease.lease();
@@ -93,7 +93,7 @@ impl QueueRunner {
             id,
             lease: held,
             changes: batch.spool.clone(),
-            recipients,
+            octets,
             done,
         });
         if first {
@@ -114,10 +114,10 @@ impl QueueRunner {
         }
         let mut left = leader.take();
         while !left.is_empty() {
-            let mut recipients = 0;
+            let mut octets = 0;
             let fits = left.iter().take(MOST).take_while(|it| {
-                recipients += it.recipients;
-                recipients <= MOST_RECIPIENTS
+                octets += it.octets;
+                octets <= MOST_OCTETS
             });
             let rest = left.split_off(fits.count().max(1));
             self.commit_together(std::mem::replace(&mut left, rest))
@@ -145,11 +145,10 @@ impl QueueRunner {
     }
 }
 
-fn recipients_of(change: &SpoolChange) -> usize {
-    let of = |progress: &QueueProgress| progress.recipients.len() + progress.done.len();
+fn octets_of(change: &SpoolChange) -> usize {
     match change {
-        SpoolChange::Update { progress, .. } => of(progress),
-        SpoolChange::Enqueue(entry) => of(&entry.progress),
+        SpoolChange::Update { progress, .. } => progress.octets(),
+        SpoolChange::Enqueue(entry) => entry.progress.octets(),
         SpoolChange::Remove { .. } => 0,
     }
 }

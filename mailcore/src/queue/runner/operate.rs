@@ -112,9 +112,9 @@ pub struct Operated {
 
 /// Entries changed by one batch.
 const AT_ONCE: usize = 200;
-/// Recipients of the entries in one batch, from which on another one is begun:
+/// Octets of the entries in one batch, about, from which on another one is begun:
 /// a store takes no batch of any size.
-const RECIPIENTS_AT_ONCE: usize = 3_000;
+const OCTETS_AT_ONCE: usize = 3 << 19;
 
 /// Why an operation was not done.
 #[derive(Debug, Clone, Error)]
@@ -201,7 +201,7 @@ impl QueueRunner {
             // so the change cannot end the lease of one.
             let active = self.active.lock().await;
             let mut batch = Batch::default();
-            let mut recipients = 0;
+            let mut octets = 0;
             for id in ids {
                 if active.contains(id) {
                     operated.running += 1;
@@ -217,14 +217,9 @@ impl QueueRunner {
                 }
                 self.change(&entry, order, &mut batch).await;
                 operated.changed += 1;
-                let QueueProgress {
-                    recipients: left,
-                    done,
-                    ..
-                } = &entry.progress;
-                recipients += left.len() + done.len();
-                if recipients >= RECIPIENTS_AT_ONCE {
-                    recipients = 0;
+                octets += entry.progress.octets();
+                if octets >= OCTETS_AT_ONCE {
+                    octets = 0;
                     self.seams.commit.commit(std::mem::take(&mut batch)).await?;
                 }
             }

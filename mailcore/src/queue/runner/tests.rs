@@ -4,6 +4,7 @@ mod chaos;
 mod destinations;
 mod fake_queue;
 mod operators;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
