@@ -6,14 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mailcore::address::Domain;
 use mailcore::batch::{Append, Batch, Receipt, SpoolChange};
-use mailcore::envelope::Recipient;
+use mailcore::event::Event;
 use mailcore::mailbox::ThreadKeys;
 use mailcore::message::{Blob, BlobKey, Content, READ_CHUNK};
-use mailcore::queue::QueueProgress;
 use mailcore::seams::{Commit, CommitError, NewMessage, Stage, StoreError};
-use mailcore::status::Status;
 
 use super::body::StoredBody;
 use super::body::extent::{Blocks, ExtentWriter, Extents, Staged};
@@ -28,6 +25,8 @@ use super::store::EmbeddedStore;
 const STAGE_BLOCKS: usize = 4;
 /// Octets of record that a batch may ask for; the log's own limit is above.
 const MAX_BATCH: usize = MAX_PAYLOAD / 2;
+/// Octets of a record that are left to what is not counted.
+const RESERVED: usize = 256 * 1_024;
 
 #[async_trait]
 impl Commit for EmbeddedStore {
@@ -106,7 +105,7 @@ impl Shared {
             spool.push(match change {
                 SpoolChange::Enqueue(entry) => {
                     let body = bodies.place(self, entry.message.content()).await?;
-                    octets += entry.message.prefix().len() + progress_octets(&entry.progress);
+                    octets += entry.message.prefix().len() + entry.progress.octets();
                     SpoolInput::Enqueue { entry, body }
                 }
                 SpoolChange::Update {
@@ -114,7 +113,7 @@ impl Shared {
                     progress,
                     lease,
                 } => {
-                    octets += progress_octets(&progress);
+                    octets += progress.octets();
                     SpoolInput::Update {
                         id,
                         progress,
@@ -125,7 +124,10 @@ impl Shared {
                 _ => return Err(StoreError::Unsupported("this change to the queue")),
             });
         }
-        match octets > MAX_BATCH {
+        // Found out by the writer, it would cost those their changes that are
+        // gathered with this one.
+        let events: usize = batch.events.iter().map(event_octets).sum();
+        match octets > MAX_BATCH || octets + events > MAX_PAYLOAD - RESERVED {
             true => Err(StoreError::TooLarge {
                 limit: MAX_BATCH as u64,
             }),
@@ -181,32 +183,12 @@ impl Shared {
     }
 }
 
-/// What a progress takes in a record, about and rather more than less. Each
-/// recipient's words count: a message for tens of thousands is one batch, and
-/// what is said of each is mostly short.
-fn progress_octets(progress: &QueueProgress) -> usize {
-    let who = |recipient: &Recipient| {
-        let original = recipient.original.as_ref();
-        let original = original.map_or(0, |it| it.address_type.len() + it.address.len());
-        let address = &recipient.address;
-        64 + address.local_part().len() + address.domain().as_str().len() + original
-    };
-    let said = |status: &Status, remote: Option<&Domain>| {
-        64 + status.text.len() + remote.map_or(0, |it| it.as_str().len())
-    };
-    let left = progress.recipients.iter().map(|it| {
-        let failure = it.last_failure.as_ref();
-        let failure = failure.map_or(0, |failure| {
-            let words = failure.said.as_ref().map_or(0, String::len);
-            words + said(&failure.status, failure.remote.as_ref())
-        });
-        who(&it.recipient) + failure
-    });
-    let done = progress
-        .done
-        .iter()
-        .map(|it| who(&it.recipient) + said(&it.status, it.remote.as_ref()));
-    left.chain(done).sum()
+/// What an event takes in a record, about.
+fn event_octets(event: &Event) -> usize {
+    let fields = event.fields.iter();
+    64 + fields
+        .map(|(name, value)| name.len() + value.len() + 2)
+        .sum::<usize>()
 }
 
 fn append_input(

@@ -25,6 +25,14 @@ impl Reach {
             until: Lsn(u64::MAX),
         }
     }
+
+    /// To the last group that was synced, whatever lies behind it.
+    pub(crate) fn synced(last: Lsn) -> Self {
+        Self {
+            vouched: last,
+            until: last.next(),
+        }
+    }
 }
 
 /// What [`catch_up`] found.
@@ -80,7 +88,8 @@ pub(crate) fn catch_up(
         }
         Ok(())
     })?;
-    index.applied.next = index.applied.next.max(tail.place.next);
+    let end = tail.place.next.min(reach.until);
+    index.applied.next = index.applied.next.max(end);
     turn(index)?;
     index.deleted.clear();
     index.filed.clear();

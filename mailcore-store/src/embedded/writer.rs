@@ -274,7 +274,7 @@ impl Writer {
         }
         if self.index.applied.next <= self.log.synced() {
             self.behind = true;
-            if let Err(error) = self.ready() {
+            if let Err(error) = self.follow() {
                 self.fall_behind(&log_error(&error));
             }
         }
@@ -283,24 +283,30 @@ impl Writer {
 
     /// Puts right what an earlier group left wrong.
     fn ready(&mut self) -> Result<(), LogError> {
-        self.log.recover()?;
         // While catching up the index needs the space more.
-        if !self.behind {
+        let follows = self.behind;
+        if follows {
+            self.follow()?;
+        }
+        self.log.recover()?;
+        if !follows {
             self.reserve.refill(self.shared.clock.monotonic());
         }
-        if self.behind {
-            self.index.rollback()?;
-            catch_up(
-                &mut self.index,
-                &self.directory,
-                Reach::all(self.log.synced()),
-            )?;
-            self.behind = false;
-            self.counts.unseen = 0;
-            self.republish()?;
-            self.shared.set_unseen(false);
-            self.shared.set_behind(false);
-        }
+        Ok(())
+    }
+
+    /// Has the index take what it lacks from the log, and show it. What was
+    /// acknowledged is read so even where nothing can be written to the log;
+    /// a refused group may lie behind it in a file that is not sealed yet.
+    fn follow(&mut self) -> Result<(), LogError> {
+        self.index.rollback()?;
+        let reach = Reach::synced(self.log.synced());
+        catch_up(&mut self.index, &self.directory, reach)?;
+        self.counts.unseen = 0;
+        self.republish()?;
+        self.behind = false;
+        self.shared.set_unseen(false);
+        self.shared.set_behind(false);
         Ok(())
     }
 

@@ -199,19 +199,30 @@ impl QueueProgress {
         Self { state, ..self }
     }
 
-    /// About how many octets it takes written down. Stores take no batch of any
-    /// size, and what hosts said of the recipients may be most of it.
+    /// About how many octets it takes written down, and rather more than less.
+    /// Each recipient's words count: a message for tens of thousands is one
+    /// batch, and what is said of each is mostly short.
     pub fn octets(&self) -> usize {
-        const EACH: usize = 512;
-        let said = |it: &QueueRecipient| {
-            let failure = it.last_failure.as_ref();
-            failure.map_or(0, |it| {
-                it.status.text.len() + it.said.as_ref().map_or(0, String::len)
-            })
+        let who = |recipient: &Recipient| {
+            let original = recipient.original.as_ref();
+            let original = original.map_or(0, |it| it.address_type.len() + it.address.len());
+            let address = &recipient.address;
+            64 + address.local_part().len() + address.domain().as_str().len() + original
         };
-        let waiting: usize = self.recipients.iter().map(|it| EACH + said(it)).sum();
-        let done: usize = self.done.iter().map(|it| EACH + it.status.text.len()).sum();
-        waiting + done
+        let said = |status: &Status, remote: Option<&Domain>| {
+            64 + status.text.len() + remote.map_or(0, |it| it.as_str().len())
+        };
+        let left = self.recipients.iter().map(|it| {
+            let failure = it.last_failure.as_ref();
+            let failure = failure.map_or(0, |failure| {
+                let words = failure.said.as_ref().map_or(0, String::len);
+                words + said(&failure.status, failure.remote.as_ref())
+            });
+            who(&it.recipient) + failure
+        });
+        let done =
+            (self.done.iter()).map(|it| who(&it.recipient) + said(&it.status, it.remote.as_ref()));
+        left.chain(done).sum()
     }
 
     /// The moment by which stores sort it within its state: when it is due, or

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
+use mailcore::envelope::Recipient;
+use mailcore::event::{Event, EventId, EventName};
 use mailcore::files::FileSystem;
+use mailcore::status::{Failure, Status};
 use mailcore::testing::VirtualClock;
 use mailcore::testing::disk::{Fault, Ops, SimulatedDisk};
 
@@ -113,12 +116,76 @@ async fn a_store_whose_disk_takes_no_writes_is_read_and_goes_on_when_it_does() {
     }
 }
 
+/// Groups are shown when somebody looks; a group that fails before that takes
+/// them along, and they come from the log again even where that takes no more.
+#[tokio::test]
+async fn what_nobody_has_looked_at_when_the_disk_fails_is_read_all_the_same() {
+    for fault in [Fault::ReadOnly, Fault::Io, Fault::Descriptors] {
+        let at = TempDir::new().unwrap();
+        let files = SimulatedDisk::new(1);
+        let store = EmbeddedStore::open(at.path(), options(&files)).unwrap();
+        for n in 0..3 {
+            deliver(&store, n, 10).await.unwrap();
+        }
+        files.fail_from(Ops::CHANGES, 1, fault);
+        deliver(&store, 3, 10).await.unwrap_err();
+        assert_eq!(subjects(&store).await, [0, 1, 2], "{fault:?}");
+        files.heal();
+        while deliver(&store, 4, 10).await.is_err() {}
+        assert_eq!(subjects(&store).await, [0, 1, 2, 4], "{fault:?}");
+        drop(store);
+        let store = EmbeddedStore::open(at.path(), options(&files.after_kill())).unwrap();
+        assert_eq!(subjects(&store).await, [0, 1, 2, 4], "{fault:?}");
+    }
+}
+
 async fn futures_in_turn<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut done = Vec::new();
     for one in all {
         done.push(one.await);
     }
     done
+}
+
+/// What is found too large by the writer fails with all that is gathered with it.
+#[tokio::test]
+async fn a_batch_that_is_too_large_costs_nobody_else_a_change() {
+    let at = TempDir::new().unwrap();
+    let store = EmbeddedStore::open(at.path(), EmbeddedOptions::default()).unwrap();
+    let words = "w".repeat(1 << 20);
+    let to = (0..20).map(|n| format!("{n}@far.test").parse().unwrap());
+    let to: Vec<Recipient> = to.map(Recipient::new).collect();
+    let long = Failure::local(Status::transient(4, 1, words.clone()));
+    let mut queued = QueueEntry::clone(&entry(1, Message::from_bytes("x")));
+    queued.progress = QueueProgress::new(to, Timestamp::from_secs(1), Timestamp::from_secs(9));
+    for recipient in &mut queued.progress.recipients {
+        recipient.last_failure = Some(long.clone());
+    }
+    let event = Event {
+        id: EventId(1),
+        at: Timestamp::from_secs(1),
+        name: EventName::RecipientDeferred,
+        trace: None,
+        account: None,
+        fields: vec![("status".into(), words)],
+    };
+    let entries = Batch {
+        spool: vec![SpoolChange::Enqueue(Arc::new(queued))],
+        ..Batch::default()
+    };
+    let events = Batch {
+        events: vec![event; 20],
+        ..Batch::default()
+    };
+    for (n, batch) in [(1, entries), (2, events)] {
+        let commits = tokio::join!(store.commit(batch), deliver(&store, n, 10));
+        let limit = match commits.0.unwrap_err() {
+            CommitError::Store(StoreError::TooLarge { limit }) => limit,
+            other => panic!("{other}"),
+        };
+        assert_eq!(limit, 8 << 20, "refused before it is gathered with others");
+        commits.1.unwrap();
+    }
 }
 
 /// Only a disk without room refuses mail for want of the space held back.

@@ -26,7 +26,7 @@ use crate::transcript::Transcript;
 /// any size. What a host says is in a status and in the reply it came by.
 const ALL_WORDS: usize = 512 * 1_024;
 /// Octets kept for one recipient, of many and of few.
-const WORDS: std::ops::RangeInclusive<usize> = 64..=8 * 1_024;
+const WORDS: std::ops::RangeInclusive<usize> = 16..=8 * 1_024;
 
 /// What became of each recipient.
 pub(super) type Outcomes = Vec<(Recipient, Outcome)>;
@@ -368,7 +368,7 @@ fn break_off(
     jobs.abort_all();
     for recipients in std::mem::take(pending).into_values() {
         let (until, failure) = (now, None);
-        round.put_off(recipients, &PutOff { until, failure });
+        round.put_off(recipients, PutOff { until, failure });
     }
 }
 

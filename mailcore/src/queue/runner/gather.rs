@@ -19,9 +19,9 @@ const WAIT: Duration = Duration::from_millis(20);
 const MOST: usize = 500;
 /// Octets of the entries in one commit, about, as a store takes no batch of any
 /// size.
-const MOST_OCTETS: usize = 2 << 20;
+const MOST_OCTETS: usize = 1 << 20;
 /// An entry of more is written down by itself.
-const LARGE: usize = 50 * 1_024;
+const LARGE: usize = 20 * 1_024;
 
 /// Entries that wait to be written down together.
 #[derive(Debug, Default)]

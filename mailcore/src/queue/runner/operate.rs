@@ -114,7 +114,7 @@ pub struct Operated {
 const AT_ONCE: usize = 200;
 /// Octets of the entries in one batch, about, from which on another one is begun:
 /// a store takes no batch of any size.
-const OCTETS_AT_ONCE: usize = 3 << 19;
+const OCTETS_AT_ONCE: usize = 256 * 1_024;
 
 /// Why an operation was not done.
 #[derive(Debug, Clone, Error)]
