@@ -284,3 +284,28 @@ async fn retries_that_nobody_answers_leave_room_for_fresh_mail() {
         "the other retries are not even looked at"
     );
 }
+
+#[tokio::test]
+async fn mail_whose_turn_never_comes_is_told_of_and_given_up() {
+    let rarely = Rate {
+        messages: 1,
+        per: HOUR * 24 * 30,
+    };
+    let mut config = RunnerConfig::default();
+    config.destinations.rates = HashMap::from([("fine.test".parse().unwrap(), rarely)]);
+    let bench = Bench::new(config).start();
+    for id in 1..4 {
+        bench.send(id, "s@ok.test", &["a@fine.test"]).await;
+    }
+    bench.clock.run_for(HOUR * 5).await;
+    let notices = bench.notices().await;
+    assert_eq!(notices.len(), 2, "two are delayed, and nobody was told");
+    assert!(notices.iter().all(|it| it.contains("Action: delayed")));
+    bench.clock.run_for(HOUR * 24 * 7).await;
+    assert_eq!(bench.queue.ids().len(), 2, "a turn may come yet");
+    bench.clock.run_for(HOUR * 24).await;
+    assert!(bench.queue.ids().is_empty());
+    let notices = bench.notices().await;
+    assert_eq!(notices.len(), 4);
+    assert!(notices[3].contains("Status: 4.4.5"), "{}", notices[3]);
+}
