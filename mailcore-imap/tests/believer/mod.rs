@@ -166,7 +166,7 @@ impl Believer {
         let place = |list: &[Message]| list.iter().position(|it| it.uid == Some(uid));
         if place(&self.messages).is_none() {
             let unknown = self.messages.iter().position(|it| it.uid.is_none());
-            self.messages[unknown.expect("a message too many")].uid = Some(uid);
+            self.messages[unknown.unwrap()].uid = Some(uid);
             self.messages
                 .sort_by_key(|it| it.uid.map_or(u64::MAX, u64::from));
         }
