@@ -45,6 +45,7 @@ use crate::session::{Answer, Context, Expunges, Question, is_announced};
 use crate::types::Capability;
 use crate::wording::{self, Status};
 
+pub(crate) use fetch::MAX_HEADER;
 pub(crate) use fetch::fetch_new;
 pub(crate) use legal::Legal;
 pub(crate) use messages::{Addressing, Targets};

@@ -35,8 +35,8 @@ impl Room {
         Ok(record.map_or(QuotaLimit::NONE, |it| it.quota_limit()))
     }
 
-    /// Nothing, when one more message of `octets` would fit now. What is
-    /// committed in the end is for the store to decide.
+    /// Nothing, when `more` would fit now. What is committed in the end is for the
+    /// store to decide.
     ///
     /// # Errors
     /// [`StoreError::OverQuota`] (RFC 9208 section 4.3.1), or why that can't be
@@ -45,14 +45,14 @@ impl Room {
         &self,
         storage: &dyn Storage,
         account: &AccountId,
-        octets: u64,
+        more: QuotaUsage,
     ) -> Result<(), StoreError> {
         let limit = self.limit(account).await?;
         let Some(quota) = storage.quota().filter(|_| limit != QuotaLimit::NONE) else {
             return Ok(());
         };
         let used = quota.usage(account).await?;
-        match limit.permits(used, used.plus(QuotaUsage::message(octets))) {
+        match limit.permits(used, used.plus(more)) {
             true => Ok(()),
             false => Err(StoreError::OverQuota),
         }

@@ -13,6 +13,7 @@ use mailcore::seams::StoreError;
 use self::batch::{Batch, Fetched, MAX_FRONT};
 use self::emit::Source;
 use self::modifiers::{Modifiers, Vanished};
+pub(crate) use self::octets::MAX_HEADER;
 use super::messages::Batches;
 use super::{Addressing, Progress, Run, Started, Targets, failure};
 use crate::codec::{Cursor, ParseError};

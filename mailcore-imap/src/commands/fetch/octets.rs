@@ -15,7 +15,7 @@ use crate::types::fetch::BodyItem;
 
 /// Octets of a header from which fields are picked; what lies beyond is not
 /// looked at.
-const MAX_HEADER: u64 = 1 << 20;
+pub(crate) const MAX_HEADER: u64 = 1 << 20;
 
 /// What [`Stream::resume`] wants.
 #[derive(Debug)]
