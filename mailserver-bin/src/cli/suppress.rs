@@ -158,7 +158,11 @@ fn row(entry: &Entry) -> Vec<String> {
 
 /// `address`, `address TAB reason` or `address TAB reason TAB until`.
 fn exported(entry: &Entry) -> String {
-    let mut line = entry.who.clone();
+    let mut line = match entry.who.rsplit_once('@') {
+        // Unquoted, it would be read back as a comment.
+        Some((local, domain)) if local.starts_with('#') => format!("\"{local}\"@{domain}"),
+        _ => entry.who.clone(),
+    };
     if entry.reason.is_some() || entry.until.is_some() {
         line.push('\t');
         line.push_str(entry.reason.as_deref().unwrap_or_default());
@@ -266,6 +270,7 @@ mod tests {
                 entry("b@x.test", Some("gone, really"), None),
             ),
             ("\"a,b\"@x.test", entry("\"a,b\"@x.test", None, None)),
+            ("\"#1\"@x.test", entry("\"#1\"@x.test", None, None)),
             (
                 "b@x.test\t\t1970-01-02",
                 entry("b@x.test", None, Some(86_400_000)),
@@ -275,6 +280,10 @@ mod tests {
             let again = exported(&expected);
             assert_eq!(read(&again), Ok(Some(expected)), "{line}");
         }
+        let kept = parse("\"#1\"@x.test").unwrap();
+        let kept = entry(&kept.to_string(), None, None);
+        let again = read(&exported(&kept)).unwrap().unwrap();
+        assert_eq!(parse(&again.who), parse(&kept.who), "no comment");
         assert_eq!(read("# a comment"), Ok(None));
         assert_eq!(read("  "), Ok(None));
         for bad in ["bob", "bob@", "@", "b@x.test\tx\tsoon"] {
