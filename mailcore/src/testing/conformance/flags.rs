@@ -53,9 +53,11 @@ async fn modseq_grows_with_each_change(storage: &Arc<dyn Storage>) {
     fill(&mailbox, 2).await;
     let before = mailbox.status().await.expect("status").highest_modseq;
     let seen = FlagChange::Add(flags([SystemFlag::Seen]));
-    mailbox.store(&uids([1]), &seen, None).await.expect("store");
+    let receipt = mailbox.store(&uids([1]), &seen, None).await.expect("store");
     let changed = row(&mailbox, 1).await.modseq;
     assert!(changed > before, "a change has a ModSeq of its own");
+    let told = receipt.modseq.unwrap_or(changed);
+    assert_eq!(told, changed, "a receipt tells it, or none");
     assert!(row(&mailbox, 2).await.modseq <= before);
     assert_eq!(
         mailbox.status().await.expect("status").highest_modseq,
@@ -63,6 +65,7 @@ async fn modseq_grows_with_each_change(storage: &Arc<dyn Storage>) {
     );
     let receipt = mailbox.store(&uids([1]), &seen, None).await.expect("store");
     assert_eq!(receipt.messages.len(), 1, "unchanged rows are told too");
+    assert_eq!(receipt.modseq, None, "nothing changed");
     assert!(row(&mailbox, 1).await.modseq >= changed);
 }
 
