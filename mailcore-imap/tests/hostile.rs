@@ -426,3 +426,127 @@ fn a_message_that_ends_early_ends_the_connection() {
         "a reply within a literal"
     );
 }
+
+/// Logged in with INBOX selected, the server says this to `lines`.
+fn logged_in(lines: &[u8]) -> String {
+    let login = &b"a LOGIN a b\r\nb SELECT INBOX\r\n"[..];
+    let said = talk([login, lines].into_iter());
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn bad_input_is_answered_and_the_connection_lives_on() {
+    let ranges = "1:4294967295,".repeat(4_000);
+    let literals = "{1+}\r\nx ".repeat(1_100);
+    for bad in [
+        format!("c FETCH {ranges}1 FLAGS\r\n"),
+        format!("c UID FETCH {ranges}1 FLAGS\r\n"),
+        format!("c SEARCH {ranges}1\r\n"),
+        format!("c STORE {ranges}1 FLAGS (x)\r\n"),
+        format!("c FETCH 1 {}FLAGS\r\n", "(".repeat(30_000)),
+        format!("c FETCH 1 (FLAGS{}\r\n", ")".repeat(30_000)),
+        format!("c FETCH 1 BODY[{}1]\r\n", "1.".repeat(20_000)),
+        format!(
+            "c FETCH 1 BODY[HEADER.FIELDS ({}x)]\r\n",
+            "x ".repeat(20_000)
+        ),
+        format!("c SEARCH {}ALL\r\n", "NOT ".repeat(15_000)),
+        format!("c SEARCH {}ALL\r\n", "OR ".repeat(15_000)),
+        format!("c STORE 1 FLAGS ({}x)\r\n", "x ".repeat(20_000)),
+        format!("c LIST \"\" {}\r\n", "*%".repeat(20_000)),
+        format!(
+            "c NOTIFY SET {}(personal NONE)\r\n",
+            "(personal NONE) ".repeat(3_000)
+        ),
+        format!(
+            "c APPEND INBOX CATENATE ({}URL x)\r\n",
+            "URL x ".repeat(9_000)
+        ),
+        "c SELECT a\0b\r\n".to_owned(),
+        "c SELECT \"a\u{80}\"\r\n".to_owned(),
+        "c FETCH 1 FLAGS\n".to_owned(),
+    ] {
+        let said = logged_in(format!("{bad}d NOOP\r\n").as_bytes());
+        let answered = ["\r\nc BAD ", "\r\nc NO ", "\r\nc OK "];
+        let name = bad.get(..30).unwrap_or(&bad);
+        assert!(
+            answered.iter().any(|it| said.contains(it)),
+            "{name}: {said:.200}"
+        );
+        assert!(said.ends_with("d OK Completed\r\n"), "{name}: {said:.200}");
+    }
+    let said = logged_in(format!("c SEARCH OR SUBJECT {literals}\r\n").as_bytes());
+    assert!(
+        said.contains("c NO [TOOBIG]") && said.contains("* BYE"),
+        "{said:.200}"
+    );
+}
+
+/// The answer when the only message is `message`.
+fn answer_of(question: Question, message: &[u8], summary: &Arc<Summary>) -> Answer {
+    let cut = |range: std::ops::Range<u64>| {
+        let clamp = |at: u64| usize::try_from(at).unwrap().min(message.len());
+        Bytes::copy_from_slice(&message[clamp(range.start)..clamp(range.end)])
+    };
+    match question {
+        Question::Summaries(_) => Answer::Summaries(vec![(uid(1), summary.clone())]),
+        Question::Read { range, .. } => Answer::Octets(cut(range)),
+        Question::Fronts(wanted) => {
+            let fronts = wanted.into_iter().map(|(_, range)| Some(cut(range)));
+            Answer::Fronts(fronts.collect())
+        }
+        other => sized(answer(other), message.len() as u64),
+    }
+}
+
+#[test]
+fn a_message_made_to_be_expensive_is_told_within_bounds() {
+    let nested: String = (0..20_000)
+        .map(|i| format!("Content-Type: multipart/mixed; boundary=b{i}\r\n\r\n--b{i}\r\n"))
+        .collect();
+    let forwarded = "Content-Type: message/rfc822\r\n\r\n".repeat(20_000);
+    let parts = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}--b--\r\n",
+        "--b\r\n\r\n".repeat(100_000)
+    );
+    let addresses = format!("To: {}x@y\r\n\r\n", "a@b,".repeat(100_000));
+    let comments = format!("To: {}\r\n\r\n", "(".repeat(500_000));
+    let parameters = format!(
+        "Content-Type: text/plain{}\r\n\r\n",
+        ";a*0*=x".repeat(100_000)
+    );
+    let path = "1.".repeat(99);
+    for message in [
+        nested,
+        forwarded,
+        parts,
+        "X: y\r\n".repeat(100_000),
+        addresses,
+        comments,
+        parameters,
+    ] {
+        let message = message.as_bytes();
+        let summary = Arc::new(Summary::scan(message));
+        let mut session = session(Transport::Tls);
+        session.receive(b"a LOGIN a b\r\nb SELECT INBOX\r\n");
+        until_waiting(&mut session);
+        session.receive(
+            format!("c FETCH 1 (ENVELOPE BODYSTRUCTURE BODY.PEEK[{path}1] BODY.PEEK[HEADER.FIELDS (X)])\r\nd NOOP\r\n")
+                .as_bytes(),
+        );
+        let (mut said, mut last) = (0, Vec::new());
+        loop {
+            match session.step(Monotonic::default()) {
+                Step::Send(octets) => {
+                    said += octets.len();
+                    last = octets.to_vec();
+                }
+                Step::Ask(question) => session.answer(answer_of(question, message, &summary)),
+                _ => break,
+            }
+        }
+        let name = String::from_utf8_lossy(&message[..40]).into_owned();
+        assert!(said < 4 * 1024 * 1024, "{name}: {said} octets");
+        assert!(last.ends_with(b"d OK Completed\r\n"), "{name}");
+    }
+}
