@@ -7,6 +7,8 @@ use crate::types::{ListPattern, StatusItem};
 
 /// Patterns and options allowed in one LIST, each.
 const MAX: usize = 100;
+/// Octets of all patterns of one LIST: each is matched with each name.
+const MAX_PATTERNS: usize = 8_000;
 
 /// A LIST's arguments.
 #[derive(Debug, Default)]
@@ -65,6 +67,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Options, ParseError> {
         let mailbox = cursor.list_mailbox()?;
         options.root = mailbox.is_empty();
         options.patterns.push(pattern(&reference, &mailbox)?);
+    }
+    let weight: usize = options.patterns.iter().map(ListPattern::weight).sum();
+    if weight > MAX_PATTERNS {
+        return Err(ParseError::TooMuch("octets in patterns"));
     }
     if cursor.eat(b' ') {
         options.extended = true;
