@@ -427,6 +427,7 @@ async fn old_server(stream: tokio::io::DuplexStream, offered: &str) -> Vec<Strin
     let (mut stream, mut heard) = (BufReader::new(stream), Vec::new());
     let greeting = format!("* PREAUTH [CAPABILITY IMAP4rev1 {offered}] hello\r\n");
     stream.write_all(greeting.as_bytes()).await.unwrap();
+    let said_again = "* OK [COPYUID 1 1:2 5:6] moved\r\n".repeat(1_000);
     let mut line = String::new();
     while stream.read_line(&mut line).await.unwrap() > 0 {
         let (tag, command) = line.trim_end().split_once(' ').unwrap();
@@ -437,6 +438,7 @@ async fn old_server(stream: tokio::io::DuplexStream, offered: &str) -> Vec<Strin
             "LSUB" => "* LSUB () \".\" INBOX.a\r\n",
             "STATUS" => "* STATUS INBOX.a (MESSAGES 3)\r\n",
             "LOGOUT" => "* BYE\r\n",
+            "UID" if command.starts_with("UID MOVE") => &said_again,
             _ => "",
         };
         let end = match command {
@@ -513,4 +515,19 @@ async fn what_a_server_lacks_is_done_another_way_or_not_at_all() {
     assert!(client.uid_expunge(&both).await.is_err());
     client.logout().await;
     assert_eq!(heard.await.unwrap(), ["LOGOUT"]);
+}
+
+#[tokio::test]
+async fn a_server_that_tells_again_and_again_what_it_moved_is_heard_once() {
+    let host: Domain = "chatty.example".parse().unwrap();
+    let config = ClientConfig::new().security(Security::Plaintext);
+    let connector = Connector::new(config, Arc::new(SystemClock::new()));
+    let (near, far) = tokio::io::duplex(4_096);
+    let server = tokio::spawn(old_server(far, "MOVE"));
+    let mut client = connector.over(near, &host).await.unwrap();
+    let both = UidSet::range(uid(1), uid(2));
+    let moved = client.move_to(&both, &"INBOX.a".into()).await.unwrap();
+    assert_eq!(moved.len(), 1);
+    client.logout().await;
+    server.await.unwrap();
 }

@@ -137,20 +137,23 @@ impl Client {
         for part in uids.parts(RANGES) {
             let command = Command::new(name).raw(part).mailbox(to, self.names());
             // MOVE tells it before the EXPUNGE responses (RFC 6851 section 4.3).
+            // One is all there is to tell: more are not kept.
+            let mut told = None;
             let mine = |news| match news {
                 News::Status(Status {
                     code: Some(Code::CopyUid(pairs)),
                     ..
                 }) => {
-                    copied.push(pairs);
+                    told.get_or_insert(pairs);
                     None
                 }
                 other => Some(other),
             };
             let status = self.run(command, mine).await?;
             if let Some(Code::CopyUid(pairs)) = status.code {
-                copied.push(pairs);
+                told.get_or_insert(pairs);
             }
+            copied.extend(told);
         }
         Ok(copied)
     }
