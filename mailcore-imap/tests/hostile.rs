@@ -13,7 +13,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mailcore::account::{AccountId, Identity};
 use mailcore::mailbox::{
-    Changes, Flags, MailboxId, MailboxStatus, MessageInfo, ModSeq, Uid, UidSet, UidValidity,
+    Changes, Flags, MailboxId, MailboxStatus, MessageInfo, ModSeq, SystemFlag, Uid, UidSet,
+    UidValidity,
 };
 use mailcore::message::Summary;
 use mailcore::seams::{Abilities, Appended, CopyReceipt, StoreError, StoreReceipt};
@@ -549,4 +550,46 @@ fn a_message_made_to_be_expensive_is_told_within_bounds() {
         assert!(said < 4 * 1024 * 1024, "{name}: {said} octets");
         assert!(last.ends_with(b"d OK Completed\r\n"), "{name}");
     }
+}
+
+#[test]
+fn what_a_fetch_marked_and_then_could_not_tell_is_told_later() {
+    let mut session = session(Transport::Tls);
+    session.receive(b"a LOGIN a b\r\nb SELECT INBOX\r\n");
+    until_waiting(&mut session);
+    session.receive(b"c FETCH 1 BODY[TEXT]\r\nd NOOP\r\n");
+    let mut seen = row(1);
+    seen.flags = [SystemFlag::Seen].into_iter().collect();
+    seen.modseq = ModSeq::MIN.next();
+    let mut said = Vec::new();
+    loop {
+        match session.step(Monotonic::default()) {
+            Step::Send(octets) => said.extend_from_slice(&octets),
+            Step::Ask(Question::Store { .. }) => session.answer(Answer::Stored(StoreReceipt {
+                messages: vec![seen.clone()],
+                modseq: Some(seen.modseq),
+                ..StoreReceipt::default()
+            })),
+            Step::Ask(Question::Summaries(_)) => {
+                session.answer(Answer::Failed(StoreError::Damaged("a block".into())));
+            }
+            Step::Ask(Question::Changes { .. }) => session.answer(Answer::News(Box::new(News {
+                changes: Changes {
+                    changed: vec![seen.clone()],
+                    vanished: UidSet::EMPTY,
+                    complete: true,
+                    status: MailboxStatus {
+                        highest_modseq: seen.modseq,
+                        ..status()
+                    },
+                },
+                recent_from: None,
+            }))),
+            Step::Ask(question) => session.answer(answer(question)),
+            _ => break,
+        }
+    }
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("c NO"), "{said}");
+    assert!(said.contains("* 1 FETCH (UID 1 FLAGS (\\Seen))"), "{said}");
 }

@@ -124,6 +124,9 @@ pub(super) struct Fetch {
     batches: Batches,
     phase: Phase,
     batch: Batch,
+    /// What was marked as seen, and at which ModSeq. The client only knows of it
+    /// once the batch is written; when that fails before, it is told as any change.
+    marked: Option<(Option<ModSeq>, Vec<MessageInfo>)>,
     /// Message of the batch and item of the message to write next.
     at: (usize, usize),
     /// The message's response is begun.
@@ -145,6 +148,7 @@ impl Fetch {
             batches: Batches::new(uids),
             phase: Phase::Next,
             batch: Batch::default(),
+            marked: None,
             at: (0, 0),
             open: false,
             stream: None,
@@ -202,11 +206,7 @@ impl Fetch {
                 self.batch.messages = rows.into_iter().map(Fetched::new).collect();
             }
             (Phase::Seen, Answer::Stored(receipt)) => {
-                if let Some(selected) = cx.state.selected() {
-                    selected.changed(receipt.modseq);
-                    selected.told(&receipt.messages);
-                }
-                self.show(cx, &receipt.messages);
+                self.marked = Some((receipt.modseq, receipt.messages.clone()));
                 self.batch.merge_rows(receipt.messages);
             }
             // Not marking as seen is no reason not to show.
@@ -249,6 +249,11 @@ impl Fetch {
             if !fronts.is_empty() {
                 return Some(Question::Fronts(fronts));
             }
+        }
+        if let (Some((modseq, rows)), Some(selected)) = (self.marked.take(), cx.state.selected()) {
+            selected.changed(modseq);
+            selected.told(&rows);
+            self.show(cx, &rows);
         }
         self.phase = Phase::Emit;
         self.at = (0, 0);
