@@ -28,7 +28,8 @@ pub struct Connector {
 
 impl Connector {
     /// A connector that can run over streams. To call hosts it needs
-    /// [`Connector::network`], for TLS [`Connector::tls`].
+    /// [`Connector::network`], for TLS `Connector::tls`,
+    /// which the feature `tls` brings.
     pub fn new(config: ClientConfig, clock: Arc<dyn Clock>) -> Self {
         Self {
             config,

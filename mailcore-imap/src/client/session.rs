@@ -6,13 +6,13 @@
 //! server tells, [`Question::Content`] for octets to send, and
 //! [`Question::Next`] when nothing is under way.
 
+mod event;
 mod responses;
 mod sending;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use bytes::Bytes;
 use mailcore::time::Monotonic;
 use mailcore::wire::{Input, Machine, Step, TlsInfo};
 
@@ -24,7 +24,9 @@ use super::framer::{Framer, SLACK};
 use super::name::NameForm;
 use super::output::{Outgoing, Sending, Wait};
 use super::response::fetch::Octets;
-use super::response::{BodyKey, Data, Fetched, Settings, Status};
+use super::response::{BodyKey, Fetched, Settings, Status};
+
+pub use event::{Answer, Event, Question};
 
 /// Challenges answered in one exchange.
 const MAX_CHALLENGES: u32 = 16;
@@ -32,58 +34,6 @@ const MAX_CHALLENGES: u32 = 16;
 /// Names a command of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CommandId(u64);
-
-/// What the server told.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// Data, asked for or not.
-    Data(Data),
-    /// `* OK`, `* NO` and their like.
-    Status(Status),
-    /// Octets of a message begin.
-    BodyBegins {
-        /// What the response said of the message before them.
-        known: Box<Fetched>,
-        /// Which octets.
-        key: BodyKey,
-        /// How many.
-        size: u64,
-    },
-    /// The next octets.
-    Body(Bytes),
-    /// The octets ended. What else the response says comes as
-    /// [`Data::Fetch`].
-    BodyEnds,
-    /// IDLE began: what comes from now on is news.
-    Idling,
-    /// A command ended.
-    Done(CommandId, Status),
-}
-
-/// What only the host can say.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Question {
-    /// Nothing is under way: what now?
-    Next,
-    /// Take this.
-    Event(Event),
-    /// The next octets of the literal that this command streams; at most so
-    /// many are left.
-    Content(CommandId, u64),
-}
-
-/// The host's answer.
-#[derive(Debug)]
-pub enum Answer {
-    /// To an event: it was taken. To [`Question::Next`]: whatever
-    /// [`ClientSession::start`] was given.
-    Go,
-    /// The next octets of the message; at least one.
-    Octets(Bytes),
-    /// The message can't be read any further.
-    Unreadable(std::io::Error),
-}
 
 #[derive(Debug)]
 enum State {

@@ -13,6 +13,7 @@ mod reader;
 mod structure;
 #[cfg(test)]
 mod tests;
+mod untagged;
 mod values;
 #[cfg(test)]
 mod written;
@@ -99,7 +100,7 @@ impl Response {
             if let Some(status) = status(rest) {
                 return Self::Untagged(status);
             }
-            return data::data(rest, settings);
+            return untagged::data(rest, settings);
         }
         reader.spaces();
         match (std::str::from_utf8(first), status(reader.rest())) {

@@ -3,6 +3,8 @@
 //! are never held whole. All of them are committed together at the end, or none.
 
 mod arguments;
+mod begin;
+mod refuse;
 pub(in crate::commands) mod replace;
 
 use std::collections::VecDeque;
@@ -10,106 +12,20 @@ use std::collections::VecDeque;
 use mailcore::mailbox::{MailboxName, UidSet};
 use mailcore::seams::{Appended, StoreError};
 
-use super::{Done, Legal, Progress, Run, Started, Then, failure};
+use super::{Done, Progress, Run, failure};
 use crate::codec::framer::{Frame, Synchronising};
 use crate::codec::{Cursor, ParseError};
-use crate::session::{Answer, Context, Question, State};
-use crate::types::{MessageUrl, ResponseCode, Tag};
+use crate::session::{Answer, Context, Question};
+use crate::types::{MessageUrl, ResponseCode};
 use crate::wording::{self, Status};
 use arguments::{Element, Form, Messages, Options, Place, Stretch};
 use replace::Purpose;
 
+pub(crate) use begin::begin;
+pub(super) use begin::start;
+
 /// Octets handed to the store at a time.
 const CHUNK: usize = 64 * 1024;
-/// Octets of a refused message that are read and dropped, when the client sends
-/// them without being asked to. The connection does not outlive more.
-const MAX_SKIPPED: u64 = 256 * 1024 * 1024;
-
-/// An APPEND without literals that are part of a message: one made of URLs
-/// alone, or a syntax error.
-pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
-    without_literals(cursor, cx, Purpose::Add)
-}
-
-fn without_literals(
-    cursor: &mut Cursor<'_>,
-    cx: &mut Context,
-    purpose: Purpose,
-) -> Result<Started, ParseError> {
-    cursor.space()?;
-    let mut append = Append::new(cursor.mailbox()?, purpose);
-    match arguments::read(cursor, Place::First, append.messages(cx))? {
-        Stretch::Last(elements) => {
-            append.is_read = true;
-            append.elements = elements;
-            Started::run(append)
-        }
-        _ => Err(ParseError::Expected("the message as a literal")),
-    }
-}
-
-/// Looks whether the announced literal is one of an APPEND's messages, and if so
-/// takes the command over from the framer.
-pub(crate) fn begin(cx: &mut Context, length: u64, sync: Synchronising) -> Option<(Tag, Started)> {
-    if Legal::LoggedIn.refusal(cx).is_some() {
-        return None;
-    }
-    let tag = cx.framer.pending_tag()?;
-    let texts = cx.texts();
-    let pending = cx.framer.pending().get(tag.as_str().len()..)?.to_vec();
-    let mut cursor = Cursor::new(&pending).texts(texts);
-    let purpose = cursor
-        .eat(b' ')
-        .then(|| replace::purpose(&mut cursor, cx))??;
-    let (purpose, unfit, wrong) = match purpose {
-        Ok(Ok(purpose)) => (purpose, None, None),
-        Ok(Err(refusal)) => (Purpose::Add, Some(refusal), None),
-        Err(error) => (Purpose::Add, None, Some(error)),
-    };
-    let is_named = wrong.is_none() && cursor.eat(b' ');
-    // A mailbox name as literal is collected like any other.
-    if is_named && arguments::is_announcement(cursor.rest()) {
-        return None;
-    }
-    let mut append = Append::new(MailboxName::inbox(), purpose);
-    let stretch = match (wrong, is_named) {
-        (Some(error), _) => Err(error),
-        (None, false) => Err(ParseError::Expected("a mailbox")),
-        (None, true) => cursor.mailbox().and_then(|to| {
-            append.to = to;
-            arguments::read(&mut cursor, Place::First, append.messages(cx))
-        }),
-    };
-    if stretch == Ok(Stretch::Url) {
-        return None;
-    }
-    append.announced = Some((length, sync));
-    cx.framer.stream();
-    let refusal = match stretch {
-        Ok(Stretch::Octets(elements, place)) => {
-            append.elements = elements;
-            append.place = place;
-            unfit.or_else(|| append.refusal(cx))
-        }
-        Ok(_) => Some(wording::server_bug()),
-        Err(error) => Some(wording::unreadable(error)),
-    };
-    let started = match (refusal, sync) {
-        (Some(status), Synchronising::Yes) => Started::Done(status.into()),
-        (Some(status), Synchronising::No) if length > MAX_SKIPPED => {
-            Started::Done(give_up(cx, status))
-        }
-        (Some(status), Synchronising::No) => {
-            append.left = length;
-            append.announced = None;
-            append.phase = Phase::Skip(status);
-            Started::Run(Box::new(append))
-        }
-        (None, _) => Started::Run(Box::new(append)),
-    };
-    Some((tag, started))
-}
-
 fn holds_nul(octets: &[u8]) -> bool {
     memchr::memchr(0, octets).is_some()
 }
@@ -120,17 +36,6 @@ fn binary_refused() -> Status {
         ResponseCode::UnknownCte,
         "Binary content is not kept; send it in base64",
     )
-}
-
-/// Ends the session rather than read over more than is borne
-/// (RFC 7888 section 4).
-fn give_up(cx: &mut Context, status: Status) -> Done {
-    cx.out.bye(wording::BYE_TOO_LONG);
-    cx.state = State::Logout;
-    Done {
-        status,
-        then: Then::Close,
-    }
 }
 
 #[derive(Debug)]
@@ -203,21 +108,6 @@ impl Append {
             true => Messages::Several,
             false => Messages::One,
         }
-    }
-
-    /// Why the announced literal is not taken, whatever the store says.
-    fn refusal(&self, cx: &Context) -> Option<Status> {
-        let (length, sync) = self.announced?;
-        if cx.must_synchronise(length, sync) {
-            return Some(wording::literal_unasked());
-        }
-        if length > cx.config.append_limit {
-            return Some(wording::literal_too_big());
-        }
-        // How a client takes its messages back (RFC 3502 section 6.3.11).
-        let is_message = matches!(self.place, Place::Message(_));
-        (length == 0 && is_message)
-            .then(|| Status::no(ResponseCode::Cannot, "A message has one octet at least"))
     }
 
     /// Does what is next in the command.
@@ -389,59 +279,6 @@ impl Append {
     fn read(&self, cx: &Context, text: &[u8]) -> Result<Stretch, ParseError> {
         let mut cursor = Cursor::new(text).texts(cx.texts());
         arguments::read(&mut cursor, self.place, self.messages(cx))
-    }
-
-    /// Nothing more is appended: what the client sends all the same is read
-    /// over, then `status` is told.
-    fn fail(&mut self, cx: &mut Context, status: Status) -> Progress {
-        self.elements.clear();
-        match self.announced.take() {
-            // It was not asked for, so it does not come.
-            Some((_, Synchronising::Yes)) => return self.abandon(status),
-            Some((length, Synchronising::No)) => self.left = length,
-            None => {}
-        }
-        self.skip(cx, status)
-    }
-
-    fn skip(&mut self, cx: &mut Context, status: Status) -> Progress {
-        loop {
-            if self.left > MAX_SKIPPED {
-                return Progress::Done(give_up(cx, status));
-            }
-            while self.left > 0 {
-                if self.take(cx).is_none() {
-                    self.phase = Phase::Skip(status);
-                    return Progress::Read(Some(cx.config.append_timeout));
-                }
-            }
-            if self.is_read {
-                return self.abandon(status);
-            }
-            match cx.framer.next(&mut cx.input) {
-                Frame::Incomplete => {
-                    self.phase = Phase::Skip(status);
-                    return Progress::Read(Some(cx.config.append_timeout));
-                }
-                Frame::Literal {
-                    sync: Synchronising::No,
-                    length,
-                } => {
-                    cx.framer.stream();
-                    (self.left, self.length) = (length, length);
-                }
-                Frame::Literal { .. } => {
-                    cx.framer.refuse();
-                    return self.abandon(status);
-                }
-                Frame::Command(_) | Frame::Fault(_) => return self.abandon(status),
-            }
-        }
-    }
-
-    fn abandon(&mut self, status: Status) -> Progress {
-        self.phase = Phase::Abandoning(status);
-        Progress::Ask(Question::AppendAbandon)
     }
 }
 

@@ -42,7 +42,7 @@ fn begin(
     addressing: Addressing,
 ) -> Result<Started, ParseError> {
     match replaced(cursor, cx, addressing)? {
-        Ok(uid) => super::without_literals(cursor, cx, Purpose::Replace(uid)),
+        Ok(uid) => super::begin::without_literals(cursor, cx, Purpose::Replace(uid)),
         Err(refusal) => Started::done(refusal),
     }
 }
