@@ -257,7 +257,7 @@ static TABLE: &[Spec] = &[
     spec("SELECT", Legal::LoggedIn, NUMBERS_STAY, select::start),
     spec("EXAMINE", Legal::LoggedIn, NUMBERS_STAY, examine::start),
     spec("CREATE", Legal::LoggedIn, QUIET, create::start),
-    spec("DELETE", Legal::LoggedIn, QUIET, delete::start),
+    spec("DELETE", Legal::LoggedIn, CHANGES, delete::start),
     spec("RENAME", Legal::LoggedIn, QUIET, rename::start),
     spec("SUBSCRIBE", Legal::LoggedIn, QUIET, subscribe::start),
     spec("UNSUBSCRIBE", Legal::LoggedIn, QUIET, subscribe::start_unsubscribe),

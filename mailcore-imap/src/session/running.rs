@@ -118,6 +118,10 @@ impl Session {
             }
             SyncStep::Flush => self.doing = Doing::Finishing { tag, done, sync },
             SyncStep::Done => {
+                // The store was asked after a DELETE: it was of another mailbox.
+                if let Some(selected) = self.cx.state.selected() {
+                    selected.deletes &= selected.gone;
+                }
                 sync::tell_modseq(&mut self.cx, &mut done.status);
                 limit::tell(&mut self.cx, &mut done.status);
                 self.complete(tag.as_ref(), done);

@@ -93,7 +93,8 @@ pub(crate) struct Selected {
     pub(crate) untold: UidSet,
     /// Its identity, once it is known.
     pub(crate) id: Option<MailboxId>,
-    /// This session deleted a mailbox, this one perhaps.
+    /// This session's own DELETE removes this mailbox perhaps while it runs, and
+    /// for certain when it has ended.
     pub(crate) deletes: bool,
     /// Changes after that which the client was told in its own command.
     own: Vec<(ModSeq, UidSet)>,
