@@ -23,6 +23,7 @@ mod lock;
 mod log;
 mod migrate;
 mod names;
+mod namespaces;
 mod open_index;
 mod queue;
 mod record;

@@ -25,6 +25,7 @@ use super::health::Health;
 use super::index::read::BodyRow;
 use super::index::{before, connect, is_damage};
 use super::names::Names;
+use super::namespaces::Namespaces;
 use super::request::{MAX_WAITING, Request};
 
 /// What readers are told that would be shown less than was acknowledged.
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     doubted: AtomicBool,
     /// Whether changes can be made.
     pub(crate) health: Health,
+    /// Parts of the state that hold something.
+    pub(crate) namespaces: Namespaces,
 }
 
 impl fmt::Debug for Shared {
@@ -99,6 +102,7 @@ pub(crate) struct Parts {
     pub(crate) column_cache: usize,
     pub(crate) health: Health,
     pub(crate) undelete_for: Duration,
+    pub(crate) namespaces: Namespaces,
 }
 
 impl Shared {
@@ -126,6 +130,7 @@ impl Shared {
             behind: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
             health: parts.health,
+            namespaces: parts.namespaces,
         }
     }
 

@@ -22,6 +22,7 @@ use super::log::{
     Damage, FORMAT, Generations, LogDirectory, LogError, LogOptions, LogWriter, StoreId,
 };
 use super::migrate;
+use super::namespaces::Namespaces;
 use super::open_index::{open_extents, open_index};
 use super::replay::Replayed;
 use super::reserve::Reserve;
@@ -449,6 +450,7 @@ fn parts(
         newest_event: EventCursor(index.counters.event.saturating_sub(1)),
         column_cache: options.column_cache,
         undelete_for: options.retention.undelete_for,
+        namespaces: Namespaces::read(index.connection()),
     }
 }
 

@@ -12,6 +12,9 @@ use super::store::EmbeddedStore;
 #[async_trait]
 impl State for EmbeddedStore {
     async fn read(&self, key: &StateKey) -> Result<Option<StateValue>, StoreError> {
+        if !self.shared.namespaces.may_hold(&key.namespace) {
+            return Ok(None);
+        }
         let (key, now) = (key.clone(), self.shared.clock.now());
         self.shared
             .read(move |conn, _| read::state(conn, &key.namespace, &key.key, now))

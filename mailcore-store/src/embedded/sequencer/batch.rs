@@ -304,6 +304,7 @@ impl Sequencer<'_> {
         expires: Option<Timestamp>,
     ) -> Result<StateValue, Refusal> {
         let version = self.index.counters.version;
+        self.shared.namespaces.note(&key.namespace);
         self.emit(Effect::Put {
             namespace: key.namespace.to_string(),
             key: key.key.to_string(),

@@ -449,6 +449,29 @@ async fn a_batch_whose_precondition_fails_writes_nothing() {
 }
 
 #[tokio::test]
+async fn state_is_found_in_any_namespace_at_once_and_after_a_kill() {
+    let at = TempDir::new().unwrap();
+    let store = open(at.path());
+    let keys = ["", "a", "n", "zz"].map(|namespace| StateKey::new(namespace, "k"));
+    for key in &keys {
+        assert_eq!(State::read(&store, key).await.unwrap(), None);
+        let put = StateChange::Put {
+            key: key.clone(),
+            value: vec![1],
+            expires: None,
+        };
+        store.change(vec![put]).await.unwrap();
+        assert!(State::read(&store, key).await.unwrap().is_some(), "{key:?}");
+    }
+    let again = open(killed(at.path()).path());
+    for key in &keys {
+        assert!(State::read(&again, key).await.unwrap().is_some(), "{key:?}");
+    }
+    let unused = StateKey::new("b", "k");
+    assert_eq!(State::read(&again, &unused).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_staged_body_that_is_not_committed_is_swept() {
     let at = TempDir::new().unwrap();
     let store = open(at.path());
