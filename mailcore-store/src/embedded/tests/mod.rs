@@ -463,7 +463,8 @@ async fn state_is_found_in_any_namespace_at_once_and_after_a_kill() {
         store.change(vec![put]).await.unwrap();
         assert!(State::read(&store, key).await.unwrap().is_some(), "{key:?}");
     }
-    let again = open(killed(at.path()).path());
+    let copy = killed(at.path());
+    let again = open(copy.path());
     for key in &keys {
         assert!(State::read(&again, key).await.unwrap().is_some(), "{key:?}");
     }
