@@ -49,7 +49,7 @@ pub enum Question {
 #[derive(Debug)]
 pub enum Answer {
     /// To an event: it was taken. To [`Question::Next`]: whatever
-    /// [`ClientSession::start`] was given.
+    /// [`ClientSession::start`](super::ClientSession::start) was given.
     Go,
     /// The next octets of the message; at least one.
     Octets(Bytes),
