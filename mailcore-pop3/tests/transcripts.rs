@@ -132,7 +132,6 @@ impl Play {
                     self.now = until;
                 }
                 Step::UpgradeTls => self.upgrading = true,
-                Step::StartCompress => panic!("POP3 has no compression"),
                 Step::Read { .. } => return,
                 Step::Close => self.closed = true,
             }

@@ -112,8 +112,6 @@ impl Connection {
                     }
                 }
                 Step::Wait { until } => self.clock.sleep_until(until).await,
-                // Never asked for: COMPRESS is not spoken.
-                Step::StartCompress => self.session.fail(ClientError::NotOffered("COMPRESS")),
                 Step::Close => {
                     self.close().await;
                     return Err(self.session.take_error().unwrap_or(ClientError::Closed));

@@ -51,8 +51,18 @@ pub(super) struct Deflate {
 }
 
 impl Session {
+    /// Sends in clear what was written so, then goes on compressed.
+    pub(super) fn compress(&mut self) -> Step<Question> {
+        if let Some(octets) = self.cx.out.next() {
+            self.doing = Doing::Compressing;
+            return Step::Send(octets);
+        }
+        self.start_compression();
+        self.step_compressed()
+    }
+
     /// Octets are compressed from here on, in both directions.
-    pub(super) fn start_compression(&mut self) {
+    fn start_compression(&mut self) {
         let mut raw = Input::with_limit(RAW);
         // Sent before the client could know the outcome, which it must not
         // (RFC 4978 section 3). Nothing is taken as a command in clear.

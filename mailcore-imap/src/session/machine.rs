@@ -59,21 +59,12 @@ impl Machine for Session {
         self.doing = Doing::Reading;
     }
 
-    #[cfg(feature = "compress")]
     fn step(&mut self, now: Monotonic) -> Step<Question> {
         self.cx.now = now;
-        if self.deflate.is_none() {
-            match self.step_plain() {
-                Step::StartCompress => self.start_compression(),
-                step => return step,
-            }
+        #[cfg(feature = "compress")]
+        if self.deflate.is_some() {
+            return self.step_compressed();
         }
-        self.step_compressed()
-    }
-
-    #[cfg(not(feature = "compress"))]
-    fn step(&mut self, now: Monotonic) -> Step<Question> {
-        self.cx.now = now;
         self.step_plain()
     }
 }
@@ -83,7 +74,7 @@ impl Session {
     pub(super) fn step_plain(&mut self) -> Step<Question> {
         loop {
             let waits = match self.advance_unless_full() {
-                Some(Step::Ask(question)) => return Step::Ask(question),
+                Some(step @ (Step::Ask(_) | Step::Send(_))) => return step,
                 other => other,
             };
             if let Some(octets) = self.next_piece(waits.is_some()) {

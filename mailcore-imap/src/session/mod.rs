@@ -124,10 +124,7 @@ impl Session {
                 Some(Step::UpgradeTls)
             }
             #[cfg(feature = "compress")]
-            Doing::Compressing => {
-                self.doing = Doing::Compressing;
-                Some(Step::StartCompress)
-            }
+            Doing::Compressing => Some(self.compress()),
             Doing::Pausing(until, tag, done) if self.cx.now >= until => {
                 self.complete(tag.as_ref(), done);
                 None

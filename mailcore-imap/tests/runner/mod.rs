@@ -210,7 +210,6 @@ impl Client {
                     Some(notice) => self.session.notify(notice),
                     None => return,
                 },
-                step => panic!("unexpected {step:?}"),
             }
         }
     }

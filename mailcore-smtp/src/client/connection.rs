@@ -255,9 +255,6 @@ impl Connection {
                     }
                 }
                 Step::Wait { until } => self.clock.sleep_until(until).await,
-                Step::StartCompress => self.session.fail(SessionError::NotSmtp(
-                    "SMTP knows no compression".to_owned(),
-                )),
                 Step::Close => return self.close().await,
             }
         }

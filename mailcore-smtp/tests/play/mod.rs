@@ -151,7 +151,6 @@ impl Player {
                     return;
                 }
                 Step::Close => self.closed = true,
-                Step::StartCompress => panic!("SMTP has no compression"),
             }
         }
     }

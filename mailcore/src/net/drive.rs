@@ -109,10 +109,6 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
                     self.flush().await?;
                     self.upgrade().await?;
                 }
-                // No machine asks for compression before one offers it.
-                Step::StartCompress => {
-                    return Err(Ending::Broken(io::ErrorKind::Unsupported.into()));
-                }
                 Step::Close => {
                     self.flush().await?;
                     // The peer may be gone already: there is nobody to tell.

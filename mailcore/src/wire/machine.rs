@@ -23,8 +23,6 @@ pub enum Step<Q> {
     /// Everything sent so far is written; start the TLS handshake, then call
     /// [`Machine::tls_established`] and step again.
     UpgradeTls,
-    /// As `UpgradeTls`, for DEFLATE (RFC 4978).
-    StartCompress,
     /// Wait for octets, a notice, or the time, whichever comes first; then step
     /// again. When the time comes and the machine still has nothing, it says so
     /// itself and closes.
