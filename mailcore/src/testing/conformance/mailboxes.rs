@@ -107,6 +107,7 @@ async fn deleted_handles_say_so(storage: &Arc<dyn Storage>) {
     let mailbox = create(storage, "a").await;
     fill(&mailbox, 1).await;
     let message = mailbox.message(uid(1)).await.expect("message");
+    let known = mailbox.status().await.expect("status").highest_modseq;
     let mut watch = mailbox.watch();
     storage
         .delete(&account(), &name("a"))
@@ -120,6 +121,7 @@ async fn deleted_handles_say_so(storage: &Arc<dyn Storage>) {
     };
     gone(mailbox.status().await.map(drop), "status");
     gone(mailbox.messages(&UidSet::all()).await.map(drop), "messages");
+    gone(mailbox.changes(known).await.map(drop), "changes");
     gone(mailbox.message(uid(1)).await.map(drop), "message");
     gone(mailbox.expunge(&UidSet::all()).await.map(drop), "expunge");
     gone(
