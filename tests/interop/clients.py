@@ -7,7 +7,6 @@ fetchmail and ImapFlow, each doing what people use it for.
 IMAPClient is looked for in target/interop/python, ImapFlow in target/interop/node,
 where the gate puts them."""
 
-import argparse
 import email
 import hashlib
 import os
@@ -16,12 +15,10 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from run import TLS, count, imap, run  # noqa: E402
-from server import PASSWORD, Server, need  # noqa: E402
+from run import TLS, count, imap, play, run  # noqa: E402
+from server import PASSWORD, need  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 TOOLS = HERE.parents[1] / "target/interop"
@@ -203,33 +200,5 @@ def test_imapflow(server):
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", default="target/debug/mailserver")
-    parser.add_argument("--only", default="")
-    arguments = parser.parse_args()
-    passed, failed = 0, 0
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
-    users = ["imapclient", "offline", "getmail", "fetchmail", "imapflow"]
-    with Server(arguments.binary, "clients.test", users) as server:
-        for name, test in tests:
-            if arguments.only not in name:
-                continue
-            print(f"-- {name[5:]}", flush=True)
-            started = time.monotonic()
-            try:
-                test(server)
-                passed += 1
-                print(f"   ok ({time.monotonic() - started:.1f} s)")
-            except Exception as error:  # every failure is told, the others still run
-                failed += 1
-                print(f"   FAILED: {type(error).__name__}: {error}")
-                traceback.print_exc()
-        if failed:
-            print(server.log()[-5000:])
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(bool(failed))
-
-
 if __name__ == "__main__":
-    main()
+    play(__doc__, globals(), "clients.test", ["imapclient", "offline", "getmail", "fetchmail", "imapflow"])

@@ -330,15 +330,15 @@ def test_killed_in_a_burst(binary):
     server.command("check")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def play(description, tests, domain, users):
+    """Runs the functions of `tests` whose names begin with `test_`, or those asked for, against one server."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--binary", default="target/debug/mailserver")
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     passed, failed = 0, 0
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
-    users = ["alice", "bob", "curl", "mutt", "sync"]
-    with Server(arguments.binary, "a.test", users) as server:
+    tests = [(name, test) for name, test in tests.items() if name.startswith("test_")]
+    with Server(arguments.binary, domain, users) as server:
         for name, test in tests:
             if arguments.only not in name:
                 continue
@@ -359,4 +359,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    play(__doc__, globals(), "a.test", ["alice", "bob", "curl", "mutt", "sync"])

@@ -1,9 +1,12 @@
 //! The runner on a virtual clock, with a queue and agents made up.
 
+mod aliases;
 mod chaos;
+mod deadline;
 mod destinations;
 mod fake_queue;
 mod operators;
+mod shutdown;
 mod words;
 
 use std::collections::{HashMap, HashSet};
@@ -313,85 +316,6 @@ async fn nobody_is_told_about_mail_from_nobody() {
 }
 
 #[tokio::test]
-async fn aliases_are_followed_once_and_loops_are_cut() {
-    let bench = Bench::new(RunnerConfig::default()).start();
-    bench
-        .send(
-            1,
-            "s@ok.test",
-            &["all@alias.test", "x@loop.test", "n@unknown.test"],
-        )
-        .await;
-    assert_eq!(
-        bench.recipients_of_jobs(),
-        ["a@local.test", "b@slow.test", "s@ok.test"]
-    );
-    let notices = bench.notices().await;
-    assert!(notices[0].contains("Status: 5.4.6\r\n") && notices[0].contains("Status: 5.1.1\r\n"));
-    // Only the address that waits is left, not the alias it came from.
-    bench.clock.run_for(HOUR / 2).await;
-    assert_eq!(
-        bench.recipients_of_jobs(),
-        ["a@local.test", "b@slow.test", "b@slow.test", "s@ok.test"]
-    );
-}
-
-#[tokio::test]
-async fn an_alias_of_twenty_five_thousand_is_served_and_each_gets_one_copy() {
-    let bench = Bench::new(RunnerConfig::default()).start();
-    bench.send(1, "s@ok.test", &["all@army.test"]).await;
-    assert!(bench.queue.ids().is_empty());
-    let mut served = bench.recipients_of_jobs();
-    served.dedup();
-    assert_eq!(served.len(), 25_000);
-}
-
-#[tokio::test]
-async fn what_an_alias_sends_on_keeps_its_sender_however_often_it_is_tried() {
-    let bench = Bench::new(RunnerConfig::default()).start();
-    bench.send(1, "s@far.test", &["far@alias.test"]).await;
-    bench.clock.run_for(HOUR).await;
-    let senders = |to: &str| {
-        let jobs = bench.agent.jobs.lock().unwrap();
-        let jobs = jobs
-            .iter()
-            .filter(|job| job.recipients[0].address.to_string() == to);
-        jobs.map(|job| job.reverse_path.to_string())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(senders("a@slow.test"), ["srs@here.test", "srs@here.test"]);
-    assert_eq!(senders("c@fine.test"), ["srs@here.test"]);
-    assert_eq!(senders("b@local.test"), ["s@far.test"], "not sent on");
-    assert_eq!(bench.queue.ids().len(), 1);
-}
-
-#[tokio::test]
-async fn an_alias_that_leads_where_nobody_knows_yet_is_tried_again_whole() {
-    let bench = Bench::new(RunnerConfig::default()).start();
-    bench.send(1, "s@far.test", &["lame@alias.test"]).await;
-    let entry = bench.queue.entry(QueueId(1)).await.unwrap().unwrap();
-    let [left] = &entry.progress.recipients[..] else {
-        panic!("{entry:?}")
-    };
-    assert_eq!(left.recipient.address.to_string(), "lame@alias.test");
-    assert!(bench.recipients_of_jobs().is_empty());
-}
-
-#[tokio::test]
-async fn an_alias_of_too_many_fails_as_one_and_others_are_served() {
-    let bench = Bench::new(RunnerConfig::default()).start();
-    let to = ["a@fine.test", "all@crowd.test", "b@fine.test"];
-    bench.send(1, "s@local.test", &to).await;
-    let notices = bench.notices().await;
-    assert!(notices[0].contains("Final-Recipient: rfc822; all@crowd.test\r\n"));
-    assert_eq!(notices[0].matches("Final-Recipient:").count(), 1);
-    assert_eq!(
-        bench.recipients_of_jobs(),
-        ["a@fine.test", "b@fine.test", "s@local.test"]
-    );
-}
-
-#[tokio::test]
 async fn success_is_told_when_asked_for() {
     let bench = Bench::new(RunnerConfig::default()).start();
     let mut entry = bench.entry(1, "s@ok.test", &["both@alias.test", "c@local.test"]);
@@ -597,89 +521,6 @@ async fn an_operator_changes_large_entries_in_batches_that_a_store_takes() {
     let operated = operated.unwrap();
     assert_eq!((operated.changed, operated.gone), (20, 5));
     assert!(bench.queue.largest.load(Ordering::SeqCst) <= 4_000);
-}
-
-#[tokio::test]
-async fn going_down_gives_back_what_is_not_done() {
-    let mut bench = Bench::new(RunnerConfig::default()).start();
-    bench.send(1, "s@ok.test", &["a@stuck.test"]).await;
-    drop(bench.stop.take());
-    bench.clock.run_for(Duration::from_secs(31)).await;
-    bench.task.take().unwrap().await.unwrap();
-    let free = bench.clock.now();
-    let leased =
-        crate::seams::Spool::lease(bench.queue.as_ref(), free, LeaseLimit::all(10), HOUR).await;
-    assert_eq!(leased.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn going_down_begins_nothing_and_gives_nothing_back_that_is_being_written() {
-    let mut bench = Bench::new(RunnerConfig::default()).start();
-    bench.send(1, "s@ok.test", &["a@stuck.test"]).await;
-    drop(bench.stop.take());
-    bench.clock.run_for(Duration::from_secs(29)).await;
-    bench.send(2, "s@ok.test", &["a@fine.test"]).await;
-    assert_eq!(
-        bench.recipients_of_jobs(),
-        ["a@stuck.test"],
-        "none is begun"
-    );
-
-    let mut bench = Bench::new(RunnerConfig::default()).start();
-    bench.send(1, "s@ok.test", &["a@stuck.test"]).await;
-    bench.queue.failures.store(usize::MAX, Ordering::SeqCst);
-    bench.send(2, "s@ok.test", &["a@fine.test"]).await;
-    drop(bench.stop.take());
-    bench.clock.run_for(Duration::from_secs(60)).await;
-    bench.task.take().unwrap().await.unwrap();
-    let free = bench.clock.now();
-    let leased = Spool::lease(bench.queue.as_ref(), free, LeaseLimit::all(10), HOUR).await;
-    assert!(
-        leased.unwrap().is_empty(),
-        "what became of them is not known"
-    );
-}
-
-fn by(bench: &Bench, minutes: u64, mode: ByMode) -> Option<DeliverBy> {
-    Some(DeliverBy {
-        deadline: bench
-            .clock
-            .now()
-            .after(HOUR / 60 * u32::try_from(minutes).unwrap()),
-        mode,
-        trace: false,
-    })
-}
-
-#[tokio::test]
-async fn at_a_deadline_mail_is_returned_or_its_sender_told_that_it_is_late() {
-    let bench = Bench::new(RunnerConfig::default()).start();
-    for (id, mode) in [(1, ByMode::Return), (2, ByMode::Notify)] {
-        let mut entry = bench.entry(id, "s@ok.test", &["a@slow.test"]);
-        entry.params.deliver_by = by(&bench, 20, mode);
-        bench.queue.put(entry);
-    }
-    bench.clock.run_for(HOUR / 3 - Duration::from_secs(1)).await;
-    assert_eq!(
-        bench.events(EventName::RecipientDeferred),
-        4,
-        "once more just before"
-    );
-    assert!(bench.notices().await.is_empty());
-    bench.clock.run_for(HOUR).await;
-    let notices = bench.notices().await;
-    let count = |what: &str| notices.iter().filter(|text| text.contains(what)).count();
-    assert_eq!(notices.len(), 2);
-    assert_eq!(count("Action: failed\r\nStatus: 5.4.7\r\n"), 1);
-    assert_eq!(count("Action: delayed\r\n"), 1);
-    let returned = notices.iter().find(|text| text.contains("5.4.7")).unwrap();
-    let words = returned.replace("\r\n ", " ");
-    assert!(words.contains("the last attempt: 4.4.1 no answer\r\n"));
-    // A minute before, and not when the notice was written.
-    let at = |field: &str| returned.split(field).nth(1).unwrap().get(17..25).unwrap();
-    let (date, attempt) = (at("\r\nDate: "), at("Last-Attempt-Date: "));
-    assert!(attempt < date, "{attempt} {date}");
-    assert_eq!(bench.queue.ids(), [QueueId(2)]);
 }
 
 #[tokio::test]
