@@ -11,6 +11,10 @@ ci:
 test:
     cargo test --workspace
 
+# All tests ROUNDS times, each with other random cases.
+properties ROUNDS="20":
+    for seed in $(seq {{ROUNDS}}); do echo "seed $seed"; PROPTEST_RNG_SEED=$seed cargo test --workspace -q || exit 1; done
+
 fmt:
     cargo fmt --all
 

@@ -119,25 +119,12 @@ impl Sequencer<'_> {
                 StoreError::MailboxProtected("a mailbox can't be moved below itself").into(),
             );
         }
-        let mut moves = Vec::new();
-        for state in read::mailboxes_of(self.index.connection(), account.as_str())? {
-            let Ok(name) = MailboxName::parse(&state.name) else {
-                continue;
-            };
-            if let Some(moved) = name.moved(from, to) {
-                let moved = MailboxName::parse(moved.as_str())
-                    .map_err(|_| StoreError::Limit("length of a name"))?;
-                moves.push((state, moved));
-            }
-        }
-        if moves.is_empty() {
+        // A level that only has children is no mailbox to rename (RFC 9051
+        // section 6.3.6).
+        if self.mailbox_named(account, from.as_str())?.is_none() {
             return Err(StoreError::NoSuchMailbox.into());
         }
-        for (_, name) in &moves {
-            if self.mailbox_named(account, name.as_str())?.is_some() {
-                return Err(StoreError::MailboxExists.into());
-            }
-        }
+        let moves = self.plan_rename(account, from, to)?;
         self.create_parents(account, to)?;
         let mut events = Vec::with_capacity(moves.len());
         for (old, name) in moves {
@@ -152,6 +139,34 @@ impl Sequencer<'_> {
             self.event(&event.with("from", old))?;
         }
         Ok(())
+    }
+
+    /// The mailboxes that a rename moves and their new names, parents first:
+    /// a name is given up before a child takes it.
+    fn plan_rename(
+        &mut self,
+        account: &AccountId,
+        from: &MailboxName,
+        to: &MailboxName,
+    ) -> Result<Vec<(MailboxState, MailboxName)>, Refusal> {
+        let mut moves = Vec::new();
+        for state in read::mailboxes_of(self.index.connection(), account.as_str())? {
+            let Ok(name) = MailboxName::parse(&state.name) else {
+                continue;
+            };
+            let Some(moved) = name.moved(from, to) else {
+                continue;
+            };
+            let moved = MailboxName::parse(moved.as_str())
+                .map_err(|_| StoreError::Limit("length of a name"))?;
+            if moved.moved(from, to).is_none()
+                && self.mailbox_named(account, moved.as_str())?.is_some()
+            {
+                return Err(StoreError::MailboxExists.into());
+            }
+            moves.push((state, moved));
+        }
+        Ok(moves)
     }
 
     /// INBOX stays, empty; its messages go to a new mailbox (RFC 9051 section

@@ -18,6 +18,8 @@ pub(super) async fn run_all(make: &impl AsyncFn() -> Arc<dyn Storage>) {
         recreated_mailboxes_have_other_numbers,
         rename_keeps_identity_and_moves_children,
         rename_refuses_what_exists,
+        rename_needs_a_mailbox_and_not_a_level_only,
+        rename_to_the_level_above_moves_what_is_below,
         rename_of_inbox_empties_it,
         subscriptions_need_no_mailbox,
         special_use_is_kept,
@@ -197,6 +199,34 @@ async fn rename_refuses_what_exists(storage: &Arc<dyn Storage>) {
         "a mailbox can't be moved below itself"
     );
     assert_eq!(names(storage).await, ["INBOX", "a", "b"]);
+}
+
+async fn rename_needs_a_mailbox_and_not_a_level_only(storage: &Arc<dyn Storage>) {
+    create(storage, "a/b").await;
+    let deleted = storage.delete(&account(), &name("a")).await;
+    deleted.expect("delete");
+    for missing in ["a", "nowhere"] {
+        assert!(
+            matches!(
+                storage.rename(&account(), &name(missing), &name("c")).await,
+                Err(StoreError::NoSuchMailbox)
+            ),
+            "{missing} is no mailbox (RFC 9051 section 6.3.6)"
+        );
+    }
+    assert_eq!(names(storage).await, ["INBOX", "a", "a/b"]);
+}
+
+async fn rename_to_the_level_above_moves_what_is_below(storage: &Arc<dyn Storage>) {
+    let below = create(storage, "a/b/b").await;
+    fill(&below, 1).await;
+    let deleted = storage.delete(&account(), &name("a")).await;
+    deleted.expect("delete");
+    let renamed = storage.rename(&account(), &name("a/b"), &name("a")).await;
+    renamed.expect("a name is free when the mailbox that bears it moves away");
+    assert_eq!(names(storage).await, ["INBOX", "a", "a/b"]);
+    let moved = open(storage, "a/b").await.status().await.expect("status");
+    assert_eq!(moved.messages, 1);
 }
 
 async fn rename_of_inbox_empties_it(storage: &Arc<dyn Storage>) {
