@@ -35,4 +35,7 @@ pub use network::{Network, NetworkError};
 pub use own_name::{NameFinding, check_own_name};
 pub use shutdown::{Shutdown, ShutdownSwitch};
 #[cfg(feature = "tls")]
-pub use tls::{FixedCertificate, TlsAcceptor, server_config};
+pub use tls::{
+    ACME_TLS_ALPN, ClientCertificates, FixedCertificate, NamedCertificates,
+    ReplaceableCertificates, ServerTls, TlsAcceptor, TlsConfigError, server_config,
+};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use mailcore::address::Domain;
-use mailcore::net::server_config;
+use mailcore::net::{TlsConfigError, server_config};
 use mailcore::seams::Certificates;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -35,6 +35,8 @@ pub(crate) enum TlsError {
     },
     #[error("can't set TLS up: {0}")]
     Rustls(#[from] rustls::Error),
+    #[error("can't set TLS up: {0}")]
+    Config(#[from] TlsConfigError),
     #[error("can't make a certificate: {0}")]
     Make(#[from] rcgen::Error),
     #[error(transparent)]

@@ -1,17 +1,23 @@
 //! TLS for listeners: rustls with the crypto provider that the host chose.
+//!
+//! What a handshake may settle is [`ServerTls`]'s; which certificate is shown
+//! for which name is said by [`Certificates`](crate::seams::Certificates).
+
+mod certificates;
+mod config;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::AsyncWriteExt;
 
-use crate::seams::{BoxStream, Certificates};
+use crate::seams::BoxStream;
 use crate::wire::TlsInfo;
+
+pub use certificates::{FixedCertificate, NamedCertificates, ReplaceableCertificates};
+pub use config::{ACME_TLS_ALPN, ClientCertificates, ServerTls, TlsConfigError, server_config};
 
 /// Takes TLS connections. Cheap to clone.
 #[derive(Clone)]
@@ -25,22 +31,30 @@ impl TlsAcceptor {
 
     /// An acceptor for one protocol: a client that asks by ALPN, and not for
     /// this one, is refused, so that nobody is made to talk to the wrong server
-    /// (ALPACA; RFC 7301 section 3.2). Names that the configuration brings stay.
+    /// (ALPACA; RFC 7301 section 3.2). Names that the configuration brings stay,
+    /// but for that of ACME's challenges, which only adds to the protocol's own.
     pub fn for_protocol(config: &Arc<ServerConfig>, alpn: &str) -> Self {
-        if !config.alpn_protocols.is_empty() {
+        let challenges = |name: &Vec<u8>| name == ACME_TLS_ALPN;
+        if !config.alpn_protocols.iter().all(challenges) {
             return Self::new(Arc::clone(config));
         }
         let mut config = ServerConfig::clone(config);
-        config.alpn_protocols = vec![alpn.into()];
+        config.alpn_protocols.insert(0, alpn.into());
         Self::new(Arc::new(config))
     }
 
     /// Does the server's side of a handshake.
     ///
     /// # Errors
-    /// What rustls reports; the alert is sent.
+    /// What rustls reports; the alert is sent. A handshake that answered an
+    /// ACME challenge ends in an error, too: no protocol follows it (RFC 8737
+    /// section 3).
     pub async fn accept(&self, stream: BoxStream) -> io::Result<(BoxStream, TlsInfo)> {
-        let stream = self.0.accept(stream).await?;
+        let mut stream = self.0.accept(stream).await?;
+        if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS_ALPN) {
+            stream.shutdown().await?;
+            return Err(io::Error::other("an ACME challenge was answered"));
+        }
         let session = stream.get_ref().1;
         let info = TlsInfo {
             version: session
@@ -65,51 +79,5 @@ impl fmt::Debug for TlsAcceptor {
     }
 }
 
-/// A server configuration with our policy: TLS 1.2 and 1.3, no client
-/// certificate, the certificate asked for at each handshake.
-///
-/// # Errors
-/// When the provider supports neither version.
-pub fn server_config(
-    provider: Arc<CryptoProvider>,
-    certificates: Arc<dyn Certificates>,
-) -> Result<ServerConfig, rustls::Error> {
-    Ok(ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Resolve(certificates))))
-}
-
-#[derive(Debug)]
-struct Resolve(Arc<dyn Certificates>);
-
-impl ResolvesServerCert for Resolve {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.certificate(hello.server_name())
-    }
-}
-
-/// One certificate for every name.
-#[derive(Debug)]
-pub struct FixedCertificate(Arc<CertifiedKey>);
-
-impl FixedCertificate {
-    /// From a chain, leaf first, and its key.
-    ///
-    /// # Errors
-    /// When the key is of no kind that the provider knows.
-    pub fn new(
-        provider: &CryptoProvider,
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<Self, rustls::Error> {
-        let key = provider.key_provider.load_private_key(key)?;
-        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
-    }
-}
-
-impl Certificates for FixedCertificate {
-    fn certificate(&self, _server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,9 @@ struct Spec {
     address: Option<String>,
     kind: ListenerKind,
     proxies: Vec<Network>,
+    /// In place of the builder's.
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ServerConfig>>,
     service: Box<dyn IntoService>,
 }
 
@@ -324,6 +327,16 @@ impl Builder {
         self
     }
 
+    /// The listener named last has TLS of its own, in place of the builder's: one
+    /// that asks for client certificates, say.
+    #[cfg(feature = "tls")]
+    pub fn with_tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        if let Some(spec) = self.services.last_mut() {
+            spec.tls = Some(config);
+        }
+        self
+    }
+
     /// Serves within the process only: [`RunningServer::connect`] reaches it.
     pub fn serve(self, service: impl IntoService + 'static) -> Self {
         self.add(None, ListenerKind::Plain, service)
@@ -339,6 +352,8 @@ impl Builder {
             address,
             kind,
             proxies: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             service: Box::new(service),
         });
         self
@@ -513,7 +528,7 @@ impl Builder {
             let service = spec.service.into_service(parts)?;
             let door = Door {
                 #[cfg(feature = "tls")]
-                tls: (self.tls.as_ref())
+                tls: (spec.tls.as_ref().or(self.tls.as_ref()))
                     .map(|config| crate::net::TlsAcceptor::for_protocol(config, service.alpn())),
                 service,
                 address: spec.address,
