@@ -61,8 +61,9 @@ sustained DIRECTORY="/tmp" SECONDS="30":
 deny:
     cargo deny check
 
-# Feed TARGET (see fuzz/README.md) any octets for SECONDS.
+# Feed TARGET (see fuzz/README.md) any octets for SECONDS; what covers more is kept in
+# fuzz/target/corpus.
 fuzz TARGET="imap_session" SECONDS="60":
-    mkdir -p fuzz/corpus/{{TARGET}} fuzz/artifacts
+    mkdir -p fuzz/target/corpus/{{TARGET}} fuzz/artifacts
     cd fuzz && RUSTFLAGS="-C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 -C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table -C codegen-units=1 -C opt-level=1" cargo build --release --target x86_64-unknown-linux-gnu --bin {{TARGET}} --target-dir target
-    cd fuzz && target/x86_64-unknown-linux-gnu/release/{{TARGET}} corpus/{{TARGET}} -artifact_prefix=artifacts/{{TARGET}}- -max_total_time={{SECONDS}} -max_len=4096 -timeout=10 -rss_limit_mb=1024
+    cd fuzz && target/x86_64-unknown-linux-gnu/release/{{TARGET}} target/corpus/{{TARGET}} corpus/{{TARGET}} -artifact_prefix=artifacts/{{TARGET}}- -max_total_time={{SECONDS}} -max_len=4096 -timeout=10 -rss_limit_mb=1024
