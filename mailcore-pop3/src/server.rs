@@ -18,7 +18,7 @@ use mailcore::event::{Recorder, SessionEvents};
 use mailcore::mailbox::{FlagChange, MailboxName, SystemFlag, Uid, UidSet};
 use mailcore::message::{Message, READ_CHUNK};
 use mailcore::net::{Connection, Ending, Host, Service, drive};
-use mailcore::sasl::Credentials;
+use mailcore::sasl::Claim;
 use mailcore::seams::{AuthError, AuthRequest, Authenticator, Mailbox, Storage, StoreError};
 use mailcore::server::{IntoService, Parts, StartError};
 
@@ -205,7 +205,7 @@ impl Host<Session> for MaildropHost {
 }
 
 impl MaildropHost {
-    async fn login(&mut self, credentials: Credentials) -> Result<Maildrop, LoginRefusal> {
+    async fn login(&mut self, credentials: Claim) -> Result<Maildrop, LoginRefusal> {
         let request = AuthRequest {
             login: credentials.login,
             proof: credentials.proof,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mailcore::address::Domain;
 use mailcore::mailbox::{Uid, UidSet};
-use mailcore::sasl::{Credentials, Exchange};
+use mailcore::sasl::{Claim, Exchange};
 use mailcore::time::Monotonic;
 use mailcore::wire::{Input, Line, Machine, Step, TlsInfo};
 
@@ -90,7 +90,7 @@ pub enum Transport {
 #[derive(Debug, Clone)]
 pub enum Question {
     /// Check the proof, lock the maildrop and list it.
-    Login(Credentials),
+    Login(Claim),
     /// Up to 64 kB of a message.
     Read {
         /// Which.

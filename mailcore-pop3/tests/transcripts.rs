@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mailcore::mailbox::{Uid, UidValidity};
-use mailcore::sasl::Credentials;
+use mailcore::sasl::Claim;
 use mailcore::seams::Proof;
 use mailcore::time::Monotonic;
 use mailcore::wire::{Machine, Step, TlsInfo};
@@ -53,7 +53,7 @@ struct World {
 impl World {
     fn answer(&mut self, question: Question) -> Answer {
         match question {
-            Question::Login(Credentials { login, proof }) => Answer::Login(
+            Question::Login(Claim { login, proof }) => Answer::Login(
                 if login != "u@x.test"
                     || !matches!(proof, Proof::Password(p) if p.expose() == b"secret pass")
                 {

@@ -1,7 +1,7 @@
 //! LOGIN (RFC 3501 section 6.2.3), and what every way to log in shares.
 
 use mailcore::account::Secret;
-use mailcore::sasl::Credentials;
+use mailcore::sasl::Claim;
 use mailcore::seams::{AuthRequest, Proof};
 
 use super::{Done, Progress, Run, Started, Then};
@@ -21,7 +21,7 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
         return Started::done(privacy_required());
     }
     let proof = Proof::Password(Secret::new(password));
-    Started::run(Verify::new(Credentials { login, proof }))
+    Started::run(Verify::new(Claim { login, proof }))
 }
 
 /// No password over a connection that others can read.
@@ -32,19 +32,19 @@ pub(super) fn privacy_required() -> Status {
 /// Has a claim checked.
 #[derive(Debug)]
 pub(super) struct Verify {
-    claim: Option<Credentials>,
+    claim: Option<Claim>,
 }
 
 impl Verify {
     /// About to ask.
-    pub(super) fn new(claim: Credentials) -> Self {
+    pub(super) fn new(claim: Claim) -> Self {
         Self { claim: Some(claim) }
     }
 }
 
 impl Run for Verify {
     fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
-        if let Some(Credentials { login, proof }) = self.claim.take() {
+        if let Some(Claim { login, proof }) = self.claim.take() {
             let peer = cx.peer.address;
             return Progress::Ask(Question::Authenticate(AuthRequest {
                 login,

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mailcore::sasl::{Credentials, Exchange, Mechanism, Progress};
+use mailcore::sasl::{Claim, Exchange, Mechanism, Progress};
 use mailcore::seams::Proof;
 
 use super::transfer::{Listing, Transfer, push_line};
@@ -51,7 +51,7 @@ impl Session {
                 self.reply(&Reply::ok(""));
                 self.authorization(Authorization::Named(login));
             }
-            (Command::Pass(password), Some(login)) => self.check(Credentials {
+            (Command::Pass(password), Some(login)) => self.check(Claim {
                 login,
                 proof: Proof::Password(password),
             }),
@@ -211,7 +211,7 @@ impl Session {
         }
     }
 
-    fn check(&mut self, credentials: Credentials) {
+    fn check(&mut self, credentials: Claim) {
         self.authorization(Authorization::Checking);
         self.question = Some(Question::Login(credentials));
     }

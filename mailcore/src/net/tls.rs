@@ -3,16 +3,18 @@
 //! What a handshake may settle is [`ServerTls`]'s; which certificate is shown
 //! for which name is said by [`Certificates`](crate::seams::Certificates).
 
+mod bindings;
 mod certificates;
 mod config;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 
+use self::bindings::{CHOSEN, Witness, bindings};
 use crate::seams::BoxStream;
 use crate::wire::TlsInfo;
 
@@ -26,7 +28,13 @@ pub struct TlsAcceptor(tokio_rustls::TlsAcceptor);
 impl TlsAcceptor {
     /// An acceptor over a rustls configuration.
     pub fn new(config: Arc<ServerConfig>) -> Self {
-        Self(config.into())
+        Self::witnessing(ServerConfig::clone(&config))
+    }
+
+    /// Channel bindings need to know which certificate was chosen.
+    fn witnessing(mut config: ServerConfig) -> Self {
+        config.cert_resolver = Arc::new(Witness(config.cert_resolver));
+        Self(Arc::new(config).into())
     }
 
     /// An acceptor for one protocol: a client that asks by ALPN, and not for
@@ -40,7 +48,7 @@ impl TlsAcceptor {
         }
         let mut config = ServerConfig::clone(config);
         config.alpn_protocols.insert(0, alpn.into());
-        Self::new(Arc::new(config))
+        Self::witnessing(config)
     }
 
     /// Does the server's side of a handshake.
@@ -50,7 +58,10 @@ impl TlsAcceptor {
     /// ACME challenge ends in an error, too: no protocol follows it (RFC 8737
     /// section 3).
     pub async fn accept(&self, stream: BoxStream) -> io::Result<(BoxStream, TlsInfo)> {
-        let mut stream = self.0.accept(stream).await?;
+        let chosen = Arc::new(OnceLock::new());
+        let mut stream = CHOSEN
+            .scope(Arc::clone(&chosen), self.0.accept(stream))
+            .await?;
         if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS_ALPN) {
             stream.shutdown().await?;
             return Err(io::Error::other("an ACME challenge was answered"));
@@ -68,6 +79,8 @@ impl TlsAcceptor {
                 .unwrap_or_default()
                 .to_owned(),
             server_name: session.server_name().map(str::to_owned),
+            bindings: bindings(session, chosen.get().map(Arc::as_ref)),
+            ..TlsInfo::default()
         };
         Ok((Box::new(stream), info))
     }

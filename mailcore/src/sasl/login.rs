@@ -3,7 +3,7 @@
 //! No RFC describes it (draft-murchison-sasl-login-00 came closest). Clients
 //! ignore the challenges' wording or expect exactly these words.
 
-use super::{Credentials, Progress, SaslError, login_name, password};
+use super::{Claim, Progress, SaslError, login_name, password};
 
 /// What the client has said so far.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Login {
     /// password.
     pub(super) fn step(&mut self, response: &[u8]) -> Result<Progress, SaslError> {
         match self.name.take() {
-            Some(login) => Ok(Progress::Proof(Credentials {
+            Some(login) => Ok(Progress::Proof(Claim {
                 login,
                 proof: password(response)?,
             })),
@@ -59,7 +59,7 @@ mod tests {
                 text = challenge(exchange.step(b"ann"));
             }
             assert_eq!(text, "Password:");
-            let Progress::Proof(Credentials {
+            let Progress::Proof(Claim {
                 login,
                 proof: Proof::Password(secret),
             }) = exchange.step(b"secret")

@@ -87,7 +87,7 @@ pub enum Progress {
     /// Send this to the client, then hand its response to [`Exchange::step`].
     Challenge(Vec<u8>),
     /// The exchange is over; let the authenticator check this.
-    Proof(Credentials),
+    Proof(Claim),
     /// The exchange is over; the client broke its rules.
     Failed(SaslError),
 }
@@ -95,7 +95,7 @@ pub enum Progress {
 /// A claim and its proof, as an
 /// [`AuthRequest`](crate::seams::AuthRequest) carries them.
 #[derive(Debug, Clone)]
-pub struct Credentials {
+pub struct Claim {
     /// The user name as given.
     pub login: String,
     /// The proof.

@@ -1,12 +1,12 @@
 //! PLAIN (RFC 4616): name and password in one response.
 
-use super::{Credentials, SaslError, login_name, password};
+use super::{Claim, SaslError, login_name, password};
 
 /// Reads `[authzid] NUL authcid NUL passwd`.
 ///
 /// An authorization identity is taken only when it is the authentication
 /// identity: nobody acts as somebody else here.
-pub(super) fn read(response: &[u8]) -> Result<Credentials, SaslError> {
+pub(super) fn read(response: &[u8]) -> Result<Claim, SaslError> {
     let mut fields = response.splitn(3, |&octet| octet == 0);
     let (Some(authorization), Some(authentication), Some(secret)) =
         (fields.next(), fields.next(), fields.next())
@@ -18,7 +18,7 @@ pub(super) fn read(response: &[u8]) -> Result<Credentials, SaslError> {
     if !authorization.is_empty() && authorization != authentication {
         return Err(SaslError::Authorization);
     }
-    Ok(Credentials { login, proof })
+    Ok(Claim { login, proof })
 }
 
 #[cfg(test)]
@@ -28,8 +28,10 @@ mod tests {
     use crate::seams::Proof;
 
     fn shown(response: &[u8]) -> Result<(String, Vec<u8>), SaslError> {
-        let Credentials { login, proof } = read(response)?;
-        let Proof::Password(secret) = proof;
+        let Claim { login, proof } = read(response)?;
+        let Proof::Password(secret) = proof else {
+            panic!("{proof:?}");
+        };
         Ok((login, secret.expose().to_vec()))
     }
 

@@ -10,6 +10,7 @@ mod authenticator;
 mod certificates;
 mod clock;
 mod commit;
+mod credentials;
 mod delivery_agent;
 mod demands;
 mod dialer;
@@ -28,11 +29,14 @@ mod state;
 mod storage;
 mod store_error;
 
-pub use authenticator::{AuthError, AuthRequest, Authenticator, Proof};
+pub use authenticator::{AuthError, AuthRequest, Authenticator, Proof, ProofKind, Verified};
 #[cfg(feature = "tls")]
 pub use certificates::Certificates;
 pub use clock::{Clock, SystemClock};
 pub use commit::{Commit, CommitError, Stage};
+pub use credentials::{
+    CramMd5Key, CredentialKind, CredentialRequest, Credentials, Labelled, ScramKeys, ScramPair,
+};
 pub use delivery_agent::{DeliveryAgent, DeliveryJob};
 pub use demands::{Attachments, Demands, HostCheck};
 pub use dialer::{BoxStream, DialError, Dialer, Stream, TcpDialer};

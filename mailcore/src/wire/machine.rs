@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Input;
+use super::{Input, TlsInfo};
 use crate::time::Monotonic;
 
 /// What a machine wants done next. Returned by [`Machine::step`].
@@ -32,18 +32,6 @@ pub enum Step<Q> {
     },
     /// Flush and close. Final: a machine is not stepped again.
     Close,
-}
-
-/// What a TLS handshake settled, as sessions, trace fields and logs show it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct TlsInfo {
-    /// `TLSv1.3`.
-    pub version: String,
-    /// `TLS13_AES_256_GCM_SHA384`.
-    pub cipher: String,
-    /// The name the client asked for (SNI).
-    pub server_name: Option<String>,
 }
 
 /// A protocol session without IO: octets in, [`Step`]s out.

@@ -5,6 +5,8 @@
 
 mod lines;
 mod machine;
+mod tls_info;
 
 pub use lines::{Input, Line};
-pub use machine::{Machine, Step, TlsInfo};
+pub use machine::{Machine, Step};
+pub use tls_info::{ChannelBindings, ClientCertificate, TlsInfo};
