@@ -54,6 +54,10 @@ impl<K: Keep> Administration for LocalDirectory<K> {
             .await
     }
 
+    async fn set_password_hash(&self, address: &Address, hash: &str) -> Result<(), DirectoryError> {
+        self.take_over_hash(address, hash).await
+    }
+
     async fn role(&self, address: &Address) -> Result<Role, DirectoryError> {
         self.read(|table| Ok(table.expect_account(address)?.row.role.clone()))
             .await?

@@ -30,6 +30,18 @@ pub(super) fn verify(phc: &str, password: &[u8]) -> bool {
     matches(phc, password).unwrap_or(false)
 }
 
+/// True when the PHC string was made by [`hash`] with these parameters.
+pub(super) fn is_made_with(params: &Params, phc: &str) -> bool {
+    let made = PasswordHash::new(phc).ok().and_then(|phc| {
+        let params = Params::try_from(&phc).ok()?;
+        let same = phc.algorithm == Algorithm::Argon2id.ident()
+            && phc.version == Some(Version::V0x13.into());
+        same.then_some(params)
+    });
+    let numbers = |it: &Params| (it.m_cost(), it.t_cost(), it.p_cost());
+    made.is_some_and(|it| numbers(&it) == numbers(params))
+}
+
 fn matches(phc: &str, password: &[u8]) -> Option<bool> {
     let phc = PasswordHash::new(phc).ok()?;
     let algorithm = Algorithm::try_from(phc.algorithm.as_str()).ok()?;

@@ -5,7 +5,7 @@ use mailcore::account::Identity;
 use mailcore::address::Address;
 use mailcore::seams::{AuthError, AuthRequest, Authenticator, DirectoryError, Proof};
 
-use super::keep::{Keep, Section};
+use super::keep::{AccountRow, Keep, Section};
 use super::local::LocalDirectory;
 use super::passwords::CheckError;
 use super::secrets;
@@ -36,12 +36,13 @@ impl<K: Keep> Authenticator for LocalDirectory<K> {
                 }
             }
         }
-        let record = account.ok_or(AuthError::Invalid)?.row.record;
+        let AccountRow { record, hash, .. } = account.ok_or(AuthError::Invalid)?.row;
         if !record.enabled {
             return Err(AuthError::Disabled);
         }
-        if let Some(app) = app {
-            self.note_use(&record.id, app).await;
+        match app {
+            Some(app) => self.note_use(&record.id, app).await,
+            None => self.renew(&record.id, &hash, password).await,
         }
         Ok(Identity {
             login: record.address.to_string().into(),

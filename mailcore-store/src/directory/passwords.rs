@@ -1,5 +1,5 @@
-//! Password hashes: argon2id in PHC form, made and checked off the runtime's
-//! threads, a bounded number at a time.
+//! Password hashes: made (argon2id in PHC form) and checked off the runtime's
+//! threads, a bounded number and a bounded amount of memory at a time.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,9 +15,12 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use super::argon;
+use super::hashes::Stored;
 
 /// Octets allowed in a password.
 const MAX_PASSWORD: usize = 1024;
+/// Hashes computed at the same time by default, at most.
+const MOST_AT_ONCE: usize = 4;
 /// Checks that may wait for their turn; more are turned away at once.
 const MAX_WAITING: usize = 512;
 
@@ -31,7 +34,8 @@ pub struct PasswordHashing {
     /// Lanes.
     pub lanes: u32,
     /// Hashes computed at the same time: with `memory_kib`, the bound on what
-    /// guessing can cost.
+    /// guessing can cost. One by another server that takes more memory counts
+    /// as several.
     pub at_once: usize,
     /// How long a password that was right is known without hashing it again;
     /// zero for never. A new password ends it.
@@ -42,13 +46,15 @@ pub struct PasswordHashing {
 
 impl Default for PasswordHashing {
     /// 19 MiB and two passes: what OWASP's Password Storage Cheat Sheet asks
-    /// of argon2id.
+    /// of argon2id. As many at once as there are processors, which more would
+    /// not make faster, and four at most: 76 MiB.
     fn default() -> Self {
         Self {
             memory_kib: 19_456,
             passes: 2,
             lanes: 1,
-            at_once: 4,
+            at_once: std::thread::available_parallelism()
+                .map_or(MOST_AT_ONCE, |cpus| cpus.get().min(MOST_AT_ONCE)),
             remember_for: Duration::from_secs(300),
             remember: 10_000,
         }
@@ -147,9 +153,15 @@ impl Passwords {
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt);
         let (params, password) = (self.params.clone(), password.clone());
-        self.blocking(move || hash(&params, password.expose(), &salt))
+        let memory = self.hashing.memory_kib;
+        self.blocking(memory, move || hash(&params, password.expose(), &salt))
             .await
             .ok_or_else(too_busy)?
+    }
+
+    /// True when a hash is one that would be made today.
+    pub(super) fn is_current(&self, hash: &str) -> bool {
+        argon::is_made_with(&self.params, hash)
     }
 
     /// Checks a password against an account's hash, or against nobody's, which
@@ -169,10 +181,12 @@ impl Passwords {
             return Ok(());
         }
         let right_one = account.is_some();
-        let phc = account.map_or_else(|| Arc::clone(&self.nobody), |(_, phc)| phc);
+        let hash = account.map_or_else(|| Arc::clone(&self.nobody), |(_, hash)| hash);
+        let stored = Stored::parse(&hash).ok();
+        let memory = stored.as_ref().map_or(0, Stored::memory_kib);
         let password = password.clone();
         let matches = self
-            .blocking(move || verify(&phc, password.expose()))
+            .blocking(memory, move || verify(stored.as_ref(), password.expose()))
             .await
             .ok_or(CheckError::Busy)?;
         if !(matches && right_one) {
@@ -184,15 +198,21 @@ impl Passwords {
         Ok(())
     }
 
-    /// Runs one hash. `None` when too many wait. The job keeps its permit to
-    /// its end even when its future is dropped, so that hanging up buys nobody
-    /// more than `at_once`.
-    async fn blocking<T: Send + 'static>(
+    /// Runs one hash that takes so much memory. `None` when too many wait. The
+    /// job keeps its permits to its end even when its future is dropped, so
+    /// that hanging up buys nobody more than `at_once`.
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
+        memory_kib: u32,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let _waiting = self.waiting.try_acquire().ok()?;
-        let permit = Arc::clone(&self.working).acquire_owned().await.ok()?;
+        let most = u32::try_from(self.hashing.at_once.max(1)).unwrap_or(u32::MAX);
+        let places = memory_kib.div_ceil(self.hashing.memory_kib.max(1));
+        let permit = Arc::clone(&self.working)
+            .acquire_many_owned(places.clamp(1, most))
+            .await
+            .ok()?;
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()
@@ -243,8 +263,8 @@ fn hash(params: &Params, password: &[u8], salt: &[u8]) -> Result<Arc<str>, Direc
         .ok_or_else(|| DirectoryError::Invalid("the password can't be hashed".into()))
 }
 
-fn verify(phc: &str, password: &[u8]) -> bool {
+fn verify(stored: Option<&Stored>, password: &[u8]) -> bool {
     // A longer password can't be right, and is not worth more work.
     let tried = password.get(..MAX_PASSWORD).unwrap_or(password);
-    argon::verify(phc, tried) && password.len() <= MAX_PASSWORD
+    stored.is_some_and(|it| it.matches(tried)) && password.len() <= MAX_PASSWORD
 }

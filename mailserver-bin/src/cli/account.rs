@@ -36,6 +36,9 @@ pub(super) enum Command {
         address: String,
         #[command(flatten)]
         input: Input,
+        /// Take the hash that another server kept of it instead
+        #[arg(long)]
+        hash: bool,
     },
     #[command(flatten)]
     Change(AccountRequest),
@@ -78,9 +81,21 @@ impl Command {
             },
             Self::List { domain } => Request::AccountList { domain },
             Self::Remove { address } => Request::AccountRemove { address },
-            Self::Password { address, input } => Request::AccountPassword {
+            Self::Password {
+                address,
+                input,
+                hash: false,
+            } => Request::AccountPassword {
                 address,
                 password: input.read()?,
+            },
+            Self::Password {
+                address,
+                input,
+                hash: true,
+            } => Request::AccountHash {
+                address,
+                hash: input.read()?,
             },
         })
     }

@@ -252,6 +252,16 @@ impl Admin {
                 let set = self.directory.set_password(&address, &password).await;
                 said(set, format!("password of {address} changed"))
             }
+            Request::AccountHash { address, hash } => {
+                let address = parse_address(&address)?;
+                let set = self.directory.set_password_hash(&address, &hash.0).await;
+                said(
+                    set,
+                    format!(
+                        "password of {address} changed; its hash is replaced at its next login"
+                    ),
+                )
+            }
             Request::AccountList { domain } => {
                 let domain = domain.as_deref().map(parse_domain).transpose()?;
                 let accounts = self.directory.accounts(domain.as_ref()).await;

@@ -86,6 +86,11 @@ pub(crate) enum Request {
         address: String,
         password: Password,
     },
+    AccountHash {
+        address: String,
+        /// What another server kept of the password.
+        hash: Password,
+    },
     AccountChange {
         request: accounts::AccountRequest,
     },

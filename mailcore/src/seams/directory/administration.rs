@@ -43,6 +43,17 @@ pub trait Administration: Debug + Send + Sync {
         Err(DirectoryError::Unsupported("close an account"))
     }
 
+    /// Sets a password by the hash that another server kept of it, which is
+    /// replaced by the directory's own at the next login.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Invalid`] for a hash of a kind that is not known, is
+    /// too weak, or costs too much to check.
+    async fn set_password_hash(&self, address: &Address, hash: &str) -> Result<(), DirectoryError> {
+        let _ = (address, hash);
+        Err(DirectoryError::Unsupported("take over password hashes"))
+    }
+
     /// What an account may administer.
     async fn role(&self, address: &Address) -> Result<Role, DirectoryError> {
         let _ = address;
