@@ -9,6 +9,7 @@ where the gate puts them."""
 
 import email
 import hashlib
+import imaplib
 import os
 import pathlib
 import ssl
@@ -85,6 +86,56 @@ def test_imapclient(server):
         assert client.folder_exists("Old/Archive")
         client.close_folder()
         client.delete_folder("Отчёты & Co")
+
+
+def test_a_client_of_revision_2(server):
+    """Python's imaplib, told to speak IMAP4rev2 (RFC 9051 appendix E)."""
+    client = imap(server, "rev2")
+    told = lambda name: client.response(name)[1]  # noqa: E731
+    name = '"Отчёты/2026"'
+
+    def ok(answer):
+        assert answer[0] == "OK", answer
+        return answer[1]
+
+    def command(verb, *words):
+        imaplib.Commands.setdefault(verb, ("AUTH", "SELECTED"))
+        return ok(client._simple_command(verb, *words))
+    assert "IMAP4REV2" in client.capabilities
+    ok(client.enable("IMAP4rev2"))
+    assert told("ENABLED") == [b"IMAP4rev2"]
+    # Names are UTF-8 from here on (section 5.1).
+    client._encoding = "utf-8"
+    ok(client.create(name))
+    assert any("Отчёты/2026".encode() in row for row in ok(client.list()))
+    for n in range(4):
+        text = f"Subject: n{n}\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\neHl6\r\n"
+        ok(client.append(name, "(\\Seen)" if n else None, None, text.encode()))
+    ok(client.select(name))
+    assert told("RECENT") == [None] and told("UNSEEN") == [None], "they are no more"
+    assert "Отчёты/2026".encode() in told("LIST")[0], "SELECT tells the mailbox's name (section 6.3.2)"
+    assert told("EXISTS") == [b"4"] and told("UIDNEXT") == [b"5"]
+    command("STATUS", name, "(MESSAGES UNSEEN DELETED SIZE)")
+    assert told("STATUS")[0].split(b" (")[1].startswith(b"MESSAGES 4 UNSEEN 1 DELETED 0 SIZE ")
+    assert ok(client.search(None, "SUBJECT", "n2")) == [None], "SEARCH is gone,"
+    assert told("ESEARCH")[0].endswith(b"ALL 3"), "and its answer a set (section 7.3.4)"
+    command("SEARCH", "RETURN (SAVE)", "SEEN")
+    command("STORE", "$", "+FLAGS (\\Flagged)")
+    assert [row.count(b"\\Recent") for row in told("FETCH")] == [0, 0, 0]
+    assert ok(client.fetch("1", "(BINARY.PEEK[1] BINARY.SIZE[1])"))[0][1] == b"xyz"
+    ok(client.create("Archive"))
+    command("MOVE", "1:2", "Archive")
+    assert told("COPYUID")[0].endswith(b" 1:2 1:2")
+    assert told("EXPUNGE") in ([b"1", b"1"], [b"2", b"1"])
+    ok(client.store("1", "+FLAGS", "(\\Deleted)"))
+    ok(client.uid("EXPUNGE", "3"))
+    assert told("EXPUNGE") == [b"1"]
+    ok(client.unselect())
+    ok(client.select("Archive"))
+    ok(client.select(name, readonly=True))
+    assert told("CLOSED") == [b""], "section 7.1"
+    command("LIST", '(SUBSCRIBED RECURSIVEMATCH) "" "*" RETURN (CHILDREN STATUS (MESSAGES))')
+    client.logout()
 
 
 def test_offlineimap(server):
@@ -201,4 +252,4 @@ def test_imapflow(server):
 
 
 if __name__ == "__main__":
-    play(__doc__, globals(), "clients.test", ["imapclient", "offline", "getmail", "fetchmail", "imapflow"])
+    play(__doc__, globals(), "clients.test", ["imapclient", "rev2", "offline", "getmail", "fetchmail", "imapflow"])

@@ -1,17 +1,64 @@
-// ImapFlow's day: it enables CONDSTORE, UTF8=ACCEPT and what else it knows, and
-// works by UID. Arguments: host, port, user, password.
+// ImapFlow's day: it enables IMAP4rev2, CONDSTORE and what else it knows, compresses
+// within TLS (RFC 4978), and works by UID. Arguments: host, port, user, password.
 'use strict';
 
 const assert = require('node:assert');
+const crypto = require('node:crypto');
 const { ImapFlow } = require('imapflow');
 
-async function main([host, port, user, pass]) {
-    const client = new ImapFlow({
+const config = (words, more) => {
+    const [host, port, user, pass] = words;
+    return {
         host, port: Number(port), secure: true, auth: { user, pass },
-        tls: { rejectUnauthorized: false }, logger: false, qresync: true, disableAutoIdle: true,
-    });
+        tls: { rejectUnauthorized: false }, logger: false, ...more,
+    };
+};
+
+// What is sent compressed in both directions is what an uncompressed session sees, be it
+// text that shrinks or noise that does not.
+async function compressed(words) {
+    const client = new ImapFlow(config(words, { disableAutoIdle: true }));
+    const plain = new ImapFlow(config(words, { disableAutoIdle: true, disableCompression: true }));
     await client.connect();
-    assert(client.enabled.has('CONDSTORE'), `enabled: ${[...client.enabled]}`);
+    await plain.connect();
+    assert(client._inflate && !plain._inflate, 'one of them compresses');
+    const bodies = [
+        Buffer.from(`${'The same line again and again.\r\n'.repeat(60000)}`),
+        Buffer.from(crypto.randomBytes(1500000).toString('base64').replace(/.{76}/g, '$&\r\n')),
+        Buffer.from('x'),
+    ];
+    await client.mailboxCreate('Compressed');
+    const read = async (session, uid) => {
+        const message = await session.fetchOne(String(uid), { source: true }, { uid: true });
+        return message.source;
+    };
+    const locks = [await client.getMailboxLock('Compressed'), await plain.getMailboxLock('Compressed')];
+    for (const body of bodies) {
+        const message = Buffer.concat([Buffer.from('Subject: c\r\n\r\n'), body]);
+        const { uid } = await client.append('Compressed', message);
+        await plain.noop();
+        assert(message.equals(await read(client, uid)), 'as it was');
+        assert(message.equals(await read(plain, uid)), 'the same without compression');
+    }
+    // News come through while nothing is asked.
+    const told = new Promise((resolve) => { client.once('exists', resolve); });
+    const idle = client.idle();
+    await plain.append('Compressed', 'Subject: news\r\n\r\nx\r\n');
+    assert.equal((await told).count, bodies.length + 1);
+    await client.noop();
+    await idle;
+    locks.forEach((lock) => lock.release());
+    await plain.logout();
+    await client.mailboxDelete('Compressed');
+    await client.logout();
+}
+
+async function main(words) {
+    await compressed(words);
+    const client = new ImapFlow(config(words, { qresync: true, disableAutoIdle: true }));
+    await client.connect();
+    assert(client._inflate, 'it compresses');
+    assert(['CONDSTORE', 'IMAP4REV2'].every((name) => client.enabled.has(name)), `enabled: ${[...client.enabled]}`);
     const made = await client.mailboxCreate(['Проекты', 'R&D']);
     assert.equal(made.path, 'Проекты/R&D');
     const text = (n) => Buffer.from(
