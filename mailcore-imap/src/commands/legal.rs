@@ -31,7 +31,7 @@ impl Legal {
     fn holds_in(self, state: &State) -> bool {
         match self {
             Self::Always => true,
-            Self::NotAuthenticated => matches!(state, State::NotAuthenticated { .. }),
+            Self::NotAuthenticated => matches!(state, State::NotAuthenticated),
             Self::LoggedIn => matches!(state, State::Authenticated(_) | State::Selected(..)),
             Self::Selected | Self::Numbered => matches!(state, State::Selected(..)),
         }

@@ -68,13 +68,10 @@ impl Run for Verify {
 
 /// A failed login is counted, and answered the later the more came before.
 pub(super) fn failed(cx: &mut Context, status: Status) -> Done {
-    let mut delay = cx.config.failed_login_delay;
-    if let State::NotAuthenticated { failures } = &mut cx.state {
-        *failures += 1;
-        delay *= *failures;
-    }
+    cx.failed_logins = cx.failed_logins.saturating_add(1);
+    let delay = cx.config.failed_login_delay;
     Done {
         status,
-        then: Then::Pause(delay),
+        then: Then::Pause(delay.saturating_mul(cx.failed_logins)),
     }
 }

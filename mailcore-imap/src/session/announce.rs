@@ -73,7 +73,7 @@ pub(crate) fn is_announced(capability: Capability, cx: &Context) -> bool {
 /// What must be true for a capability, beside its being in the table or the
 /// list above.
 fn holds(capability: Capability, cx: &Context) -> bool {
-    let before_login = matches!(cx.state, State::NotAuthenticated { .. });
+    let before_login = matches!(cx.state, State::NotAuthenticated);
     match capability {
         Capability::LiteralPlus => cx.config.literals == Literals::Plus,
         Capability::LiteralMinus => cx.config.literals == Literals::Minus,

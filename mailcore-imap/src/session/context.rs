@@ -54,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) abilities: Abilities,
     pub(crate) peer: Peer,
     pub(crate) state: State,
+    /// Failed logins on this connection.
+    pub(crate) failed_logins: u32,
     pub(crate) input: Input,
     pub(crate) framer: Framer,
     pub(crate) out: Output,
@@ -78,7 +80,8 @@ impl Context {
             config,
             abilities,
             peer,
-            state: State::NotAuthenticated { failures: 0 },
+            state: State::NotAuthenticated,
+            failed_logins: 0,
             input: Input::with_limit(INPUT_BEFORE_LOGIN),
             framer: Framer::new(FrameLimits::BEFORE_LOGIN),
             out: Output::default(),
@@ -98,9 +101,10 @@ impl Context {
     }
 
     /// Makes everything but the transport as it was at the greeting
-    /// (RFC 8437 section 4.1).
+    /// (RFC 8437 section 4.1), and but the failed logins: whoever has one account
+    /// must not get more guesses at others than the rest.
     pub(crate) fn unauthenticate(&mut self) {
-        self.state = State::NotAuthenticated { failures: 0 };
+        self.state = State::NotAuthenticated;
         self.enabled = Enabled::default();
         self.notify = None;
         self.out.texts = self.texts();

@@ -153,7 +153,7 @@ impl Session {
             .deadline
             .get_or_insert_with(|| self.cx.now.after(self.cx.config.idle_timeout));
         if self.cx.now >= until {
-            let logged_in = !matches!(self.cx.state, State::NotAuthenticated { .. });
+            let logged_in = !matches!(self.cx.state, State::NotAuthenticated);
             return self.bye(if logged_in {
                 wording::BYE_IDLE
             } else {

@@ -68,7 +68,7 @@ impl Session {
         self.complete(tag.as_ref(), refusal.into());
         // Before login a client that announces too much is not one to wait for;
         // without synchronising its octets are on their way already.
-        let hostile = matches!(self.cx.state, State::NotAuthenticated { .. });
+        let hostile = matches!(self.cx.state, State::NotAuthenticated);
         if hostile || sync == Synchronising::No {
             return self.bye(wording::BYE_TOO_LONG);
         }

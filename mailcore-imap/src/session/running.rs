@@ -39,8 +39,14 @@ impl Session {
     /// Lets the running command go on.
     pub(super) fn resume(&mut self, mut running: Running) -> Option<Step<Question>> {
         let answer = self.answer.take();
+        if let (Some(notify), Some(answer)) = (&mut self.cx.notify, &answer) {
+            notify.answered(answer);
+        }
         match running.run.resume(&mut self.cx, answer) {
             Progress::Ask(question) => {
+                if let Some(notify) = &mut self.cx.notify {
+                    notify.asks(&question);
+                }
                 self.tell_progress(&mut running);
                 self.doing = Doing::Running(running);
                 Some(Step::Ask(question))
@@ -153,7 +159,7 @@ impl Session {
     pub(super) fn complete(&mut self, tag: Option<&Tag>, done: Done) {
         self.cx.out.status(tag, &done.status);
         self.deadline = match self.cx.state {
-            State::NotAuthenticated { .. } => self.deadline,
+            State::NotAuthenticated => self.deadline,
             _ => None,
         };
         if done.status.condition == Condition::Bad {
@@ -164,8 +170,8 @@ impl Session {
         }
         match done.then {
             Then::Nothing | Then::Pause(_) => {
-                if let State::NotAuthenticated { failures } = self.cx.state
-                    && failures >= self.cx.config.max_failed_logins
+                if matches!(self.cx.state, State::NotAuthenticated)
+                    && self.cx.failed_logins >= self.cx.config.max_failed_logins
                 {
                     self.bye(wording::BYE_FAILURES);
                 }

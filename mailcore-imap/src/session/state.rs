@@ -17,10 +17,7 @@ const MAX_OWN: usize = 64;
 #[derive(Debug)]
 pub(crate) enum State {
     /// Before login.
-    NotAuthenticated {
-        /// Failed logins so far.
-        failures: u32,
-    },
+    NotAuthenticated,
     /// Logged in, no mailbox selected.
     Authenticated(Identity),
     /// A mailbox is selected.
@@ -43,7 +40,7 @@ impl State {
     pub(crate) fn select(&mut self, mailbox: Option<Box<Selected>>) {
         let identity = match self {
             Self::Authenticated(identity) | Self::Selected(identity, _) => identity.clone(),
-            Self::NotAuthenticated { .. } | Self::Logout => return,
+            Self::NotAuthenticated | Self::Logout => return,
         };
         *self = match mailbox {
             Some(selected) => Self::Selected(identity, selected),

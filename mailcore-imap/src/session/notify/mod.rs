@@ -4,14 +4,17 @@
 //! Nothing is polled: the store says that something in the account changed, and
 //! only then is looked what.
 
+mod names;
+mod own;
 mod round;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailcore::mailbox::{HIERARCHY_DELIMITER, MailboxEntry, MailboxName, MailboxStatus};
 
 use super::Expunges;
 use crate::types::FetchItems;
+use own::Own;
 
 pub(crate) use round::{First, Telling, while_idle};
 
@@ -28,6 +31,10 @@ pub(crate) struct Notify {
     known: BTreeMap<MailboxName, Known>,
     /// The first look is done.
     begun: bool,
+    /// What it did itself since the last look.
+    own: Own,
+    /// Mailboxes that it made before this look.
+    made: BTreeSet<MailboxName>,
 }
 
 /// Message events of the selected mailbox (RFC 5465 section 6.1).

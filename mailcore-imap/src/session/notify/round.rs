@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::vec;
 
-use mailcore::mailbox::{HIERARCHY_DELIMITER, MailboxEntry, MailboxName, MailboxStatus, UidSet};
+use mailcore::mailbox::{MailboxEntry, MailboxName, MailboxStatus, UidSet};
 
+use super::names::Changes;
 use super::{Events, Known, Notify};
 use crate::commands::{Progress, Run, fetch_new, respond_status};
 use crate::session::{Answer, Context, Expunges, Question, Sync, SyncStep};
@@ -167,14 +168,22 @@ fn take_mailboxes(cx: &mut Context, entries: Vec<MailboxEntry>) -> Vec<(MailboxN
         .into_iter()
         .map(|entry| (entry.name.clone(), entry))
         .collect();
+    let own = std::mem::take(&mut notify.own);
     if notify.begun {
         let renamed = renamed(&notify, &entries);
-        tell_names(cx, &notify, &entries, &renamed);
-        for (new, old) in &renamed {
-            if let Some(known) = notify.known.remove(old) {
-                notify.known.insert(new.clone(), known);
-            }
-        }
+        let changes = Changes {
+            notify: &notify,
+            entries: &entries,
+            renamed: &renamed,
+            own: &own,
+        };
+        changes.tell(cx);
+        // All are taken out first: one may have the name that another had.
+        let moved: Vec<(MailboxName, Known)> = renamed
+            .iter()
+            .filter_map(|(new, old)| Some((new.clone(), notify.known.remove(old)?)))
+            .collect();
+        notify.known.extend(moved);
     }
     let selected = cx.state.selected().and_then(|selected| selected.id);
     let mut counted = Vec::new();
@@ -194,6 +203,7 @@ fn take_mailboxes(cx: &mut Context, entries: Vec<MailboxEntry>) -> Vec<(MailboxN
         known.insert(name, Known { entry, status });
     }
     notify.known = known;
+    notify.made = own.names;
     if counted.len() > cx.config.max_notify_mailboxes {
         let text = "Too many mailboxes to watch; notifications end";
         cx.out
@@ -210,7 +220,7 @@ fn take_mailboxes(cx: &mut Context, entries: Vec<MailboxEntry>) -> Vec<(MailboxN
 fn renamed(
     notify: &Notify,
     entries: &BTreeMap<MailboxName, MailboxEntry>,
-) -> Vec<(MailboxName, MailboxName)> {
+) -> BTreeMap<MailboxName, MailboxName> {
     let before: BTreeMap<_, _> = notify
         .known
         .values()
@@ -222,120 +232,6 @@ fn renamed(
         (*old != entry.name).then(|| (entry.name.clone(), old.clone()))
     });
     moved.collect()
-}
-
-/// LIST of names that came, went, changed or were subscribed to.
-fn tell_names(
-    cx: &mut Context,
-    notify: &Notify,
-    entries: &BTreeMap<MailboxName, MailboxEntry>,
-    renamed: &[(MailboxName, MailboxName)],
-) {
-    let mut affected: BTreeMap<MailboxName, Option<MailboxName>> = BTreeMap::new();
-    for (new, old) in renamed {
-        if !follows_parent(new, old, renamed) {
-            affected.insert(new.clone(), Some(old.clone()));
-        }
-    }
-    let was_renamed =
-        |name: &MailboxName| renamed.iter().any(|(new, old)| new == name || old == name);
-    let exists = |name: &MailboxName| entries.get(name).is_some_and(|it| it.id.is_some());
-    let existed = |name: &MailboxName| {
-        notify
-            .known
-            .get(name)
-            .is_some_and(|it| it.entry.id.is_some())
-    };
-    for name in entries.keys().chain(notify.known.keys()) {
-        if exists(name) != existed(name) && !was_renamed(name) {
-            affected.entry(name.clone()).or_default();
-            if let Some(parent) = parent(name) {
-                affected.entry(parent).or_default();
-            }
-        }
-    }
-    affected.retain(|name, _| {
-        let subscribed = entries.get(name).is_some_and(|it| it.subscribed);
-        notify.events(name, subscribed).names
-    });
-    for (name, entry) in entries {
-        let before = notify.known.get(name).is_some_and(|it| it.entry.subscribed);
-        if entry.subscribed != before && notify.events(name, true).subscriptions {
-            affected.entry(name.clone()).or_default();
-        }
-    }
-    for (name, known) in &notify.known {
-        if known.entry.subscribed
-            && !entries.contains_key(name)
-            && notify.events(name, true).subscriptions
-        {
-            affected.entry(name.clone()).or_default();
-        }
-    }
-    for (name, old) in &affected {
-        tell_name(cx, name, old.as_ref(), entries);
-    }
-}
-
-/// True for a mailbox that has another name since one above it has.
-fn follows_parent(
-    new: &MailboxName,
-    old: &MailboxName,
-    renamed: &[(MailboxName, MailboxName)],
-) -> bool {
-    renamed.iter().any(|(new_root, old_root)| {
-        let below = |name: &MailboxName, root: &MailboxName| {
-            let rest = name.as_str().strip_prefix(root.as_str())?;
-            rest.starts_with(HIERARCHY_DELIMITER)
-                .then(|| rest.to_owned())
-        };
-        let rest = below(new, new_root);
-        rest.is_some() && rest == below(old, old_root)
-    })
-}
-
-fn parent(name: &MailboxName) -> Option<MailboxName> {
-    let (parent, _) = name.as_str().rsplit_once(HIERARCHY_DELIMITER)?;
-    MailboxName::parse(parent).ok()
-}
-
-/// `"*" SP "LIST" SP mailbox-list`, all attributes as they are.
-fn tell_name(
-    cx: &mut Context,
-    name: &MailboxName,
-    old: Option<&MailboxName>,
-    entries: &BTreeMap<MailboxName, MailboxEntry>,
-) {
-    let entry = entries.get(name);
-    let has_children = entries.values().any(|it| {
-        it.id.is_some()
-            && it
-                .name
-                .as_str()
-                .strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.starts_with(HIERARCHY_DELIMITER))
-    });
-    let mut attributes = Vec::new();
-    if entry.is_none_or(|it| it.id.is_none()) {
-        attributes.push("\\NonExistent");
-    }
-    attributes.push(match has_children {
-        true => "\\HasChildren",
-        false => "\\HasNoChildren",
-    });
-    attributes.extend(entry.and_then(|it| it.special_use).map(|it| it.as_str()));
-    if entry.is_some_and(|it| it.subscribed) {
-        attributes.push("\\Subscribed");
-    }
-    let mut out = cx.out.encoder();
-    out.raw("* LIST (")
-        .raw(&attributes.join(" "))
-        .raw(") \"/\" ");
-    out.mailbox(name);
-    if let Some(old) = old {
-        out.raw(" (\"OLDNAME\" (").mailbox(old).raw("))");
-    }
-    out.crlf();
 }
 
 /// Tells what changed of a mailbox's counters.
@@ -352,6 +248,7 @@ fn take_counters(
         return;
     };
     let begun = notify.begun;
+    let is_own = status.messages == 0 && notify.made.contains(name);
     let Some(known) = notify.known.get_mut(name) else {
         return;
     };
@@ -366,7 +263,7 @@ fn take_counters(
             ];
             items.extend((events.flags && announces_modseq).then_some(StatusItem::HighestModSeq));
         }
-    } else {
+    } else if before.is_some() || !is_own {
         let is_other = before.is_none_or(|it| it.uid_validity != status.uid_validity);
         let moved = before
             .is_none_or(|it| (it.messages, it.uid_next) != (status.messages, status.uid_next));
