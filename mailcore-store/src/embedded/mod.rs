@@ -26,6 +26,7 @@ mod names;
 mod namespaces;
 mod open_index;
 mod queue;
+mod recent;
 mod record;
 mod replay;
 mod request;

@@ -97,6 +97,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embedded::recent::Kept;
 
     fn ends() -> (AccountId, MailboxName) {
         let name = MailboxName::parse("a").unwrap();
@@ -104,7 +105,7 @@ mod tests {
     }
 
     fn live() -> Arc<Live> {
-        let live = Live::new(1);
+        let live = Live::new(1, Kept::default());
         let state = crate::embedded::index::MailboxState::empty(1, "user@x.test", "a", 1);
         live.update(1, state.unwrap().status());
         Arc::new(live)

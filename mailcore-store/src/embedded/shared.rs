@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use mailcore::event::EventCursor;
-use mailcore::mailbox::{MailboxStatus, ModSeq};
+use mailcore::mailbox::{Changes, MailboxStatus, ModSeq, UidSet};
 use mailcore::message::BlobKey;
 use mailcore::seams::{Clock, CommitError, Lease, StoreError};
 use mailcore::time::Timestamp;
@@ -26,6 +26,7 @@ use super::index::read::BodyRow;
 use super::index::{before, connect, is_damage};
 use super::names::Names;
 use super::namespaces::Namespaces;
+use super::recent::{Fresh, Kept, Recent};
 use super::request::{MAX_WAITING, Request};
 
 /// What readers are told that would be shown less than was acknowledged.
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) index_path: PathBuf,
     /// Octets of all columns held.
     pub(crate) columns: Budget,
+    /// How much is kept of what changed last.
+    recent: Kept,
     /// Mailboxes by name.
     pub(crate) names: Names,
     /// How long removed messages can be brought back; zero for not at all.
@@ -114,6 +117,7 @@ impl Shared {
             extents: parts.extents,
             index_path: parts.index_path,
             columns: Budget::new(parts.column_cache),
+            recent: Kept::default(),
             names: Names::default(),
             undelete_for: parts.undelete_for,
             readers: Mutex::default(),
@@ -281,7 +285,7 @@ impl Shared {
         if table.len() >= LIVE_SWEEP && table.len().is_power_of_two() {
             table.retain(|_, live| live.strong_count() > 0);
         }
-        let live = Arc::new(Live::new(id));
+        let live = Arc::new(Live::new(id, self.recent.clone()));
         table.insert(id, Arc::downgrade(&live));
         let mut opened = lock(&self.opened);
         if opened.len() >= MAX_OPENED {
@@ -318,6 +322,20 @@ impl Shared {
             }
             it.drop_pages();
         }
+    }
+
+    /// Lets go of all that is kept of what changed last, when that is too much:
+    /// who watches has read it or reads it in the index.
+    pub(crate) fn trim_recent(&self) {
+        if self.recent.is_too_much() {
+            self.all_live().iter().for_each(|it| it.forget_recent());
+        }
+    }
+
+    /// True when somebody waits for changes of this mailbox.
+    pub(crate) fn is_watched(&self, mailbox: u64) -> bool {
+        let live = self.live_if_open(mailbox);
+        live.is_some_and(|it| it.is_watched())
     }
 
     /// Notes the first message that was filed in each of these mailboxes.
@@ -424,6 +442,7 @@ struct IndexFailure(String);
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) id: u64,
+    kept: Kept,
     state: Mutex<LiveState>,
     columns: Mutex<Option<Arc<Columns>>>,
     /// When the columns were last asked for, in the order of asking.
@@ -435,19 +454,23 @@ struct LiveState {
     /// The log position the counters are from.
     as_of: u64,
     status: Option<MailboxStatus>,
+    /// What led to them.
+    recent: Option<Recent>,
     /// `None` once the mailbox is deleted.
     watchers: Option<watch::Sender<ModSeq>>,
 }
 
 impl Live {
-    pub(crate) fn new(id: u64) -> Self {
+    pub(crate) fn new(id: u64, kept: Kept) -> Self {
         let state = LiveState {
             as_of: 0,
             status: None,
+            recent: None,
             watchers: Some(watch::Sender::new(ModSeq::MIN)),
         };
         Self {
             id,
+            kept,
             state: Mutex::new(state),
             columns: Mutex::default(),
             asked: AtomicU64::new(0),
@@ -462,13 +485,49 @@ impl Live {
         lock(&self.state).status.ok_or(StoreError::NoSuchMailbox)
     }
 
+    /// What changed after `since`, when that is in memory.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`] when it is deleted.
+    pub(crate) fn changes(&self, since: ModSeq) -> Result<Option<Changes>, StoreError> {
+        let state = lock(&self.state);
+        let status = state.status.ok_or(StoreError::NoSuchMailbox)?;
+        // Every change takes a ModSeq, and the counters are never behind what was
+        // acknowledged.
+        if since >= status.highest_modseq {
+            return Ok(Some(Changes {
+                changed: Vec::new(),
+                vanished: UidSet::EMPTY,
+                complete: true,
+                status,
+            }));
+        }
+        let recent = state.recent.as_ref();
+        Ok(recent.and_then(|it| it.changes(since, status)))
+    }
+
+    /// Lets go of what led to the counters.
+    fn forget_recent(&self) {
+        lock(&self.state).recent = None;
+    }
+
     /// Takes counters over that are as of `as_of`, unless newer ones are held.
     pub(crate) fn update(&self, as_of: u64, status: MailboxStatus) {
+        self.update_by(as_of, status, None);
+    }
+
+    /// As [`Live::update`], with what changed.
+    pub(crate) fn update_by(&self, as_of: u64, status: MailboxStatus, fresh: Option<Fresh>) {
         let mut state = lock(&self.state);
         if state.as_of > as_of {
             return;
         }
         state.as_of = as_of;
+        let modseq = |it: &MailboxStatus| it.highest_modseq;
+        if state.status.as_ref().map(modseq) != Some(status.highest_modseq) {
+            let before = state.recent.take();
+            state.recent = Recent::extended(before, fresh, status.highest_modseq, &self.kept);
+        }
         state.status = Some(status);
         if let Some(watchers) = &state.watchers {
             watchers.send_if_modified(|modseq| {
@@ -484,6 +543,7 @@ impl Live {
         let mut state = lock(&self.state);
         state.as_of = u64::MAX;
         state.status = None;
+        state.recent = None;
         state.watchers = None;
     }
 

@@ -434,16 +434,8 @@ impl Mailbox for OpenMailbox {
     }
 
     async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError> {
-        let status = self.live.status()?;
-        // Every change takes a ModSeq, and the counters are never behind what was
-        // acknowledged.
-        if since >= status.highest_modseq {
-            return Ok(Changes {
-                changed: Vec::new(),
-                vanished: UidSet::EMPTY,
-                complete: true,
-                status,
-            });
+        if let Some(changes) = self.live.changes(since)? {
+            return Ok(changes);
         }
         let id = self.live.id;
         let found = self

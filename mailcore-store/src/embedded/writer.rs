@@ -127,6 +127,10 @@ impl Writer {
     fn use_quiet(&mut self) {
         if self.counts.unseen > 0 {
             self.reveal();
+            if !self.behind {
+                // They are in the tables now, and memory is for who works.
+                self.index.forget_held();
+            }
         } else if self.behind {
             // A failure was told when it came up first.
             drop(self.ready());
@@ -401,13 +405,15 @@ impl Writer {
     ) -> bool {
         // A lease must not end while readers see the queue as it was before.
         let told = |it: &Notes| it.reveal || it.spool || !it.leases_ended.is_empty();
-        let watched = |state: &MailboxState| {
-            let live = self.shared.live_if_open(state.id);
-            live.is_some_and(|it| it.is_watched())
+        // Who watches is answered from what was gathered, where that is whole.
+        let asked = |state: &MailboxState| {
+            let fresh = self.index.fresh.get(&state.id);
+            let modseq = state.status().highest_modseq;
+            !fresh.is_some_and(|it| it.reaches(modseq)) && self.shared.is_watched(state.id)
         };
         self.counts.unseen >= MAX_UNSEEN
             || notes.iter().any(told)
-            || changed.iter().any(watched)
+            || changed.iter().any(asked)
             || self.shared.is_any_watched(accounts)
     }
 
@@ -433,11 +439,13 @@ impl Writer {
         if self.is_awaited(&notes, &changed, &accounts) {
             self.reveal();
         }
+        let mut fresh = std::mem::take(&mut self.index.fresh);
         for state in changed {
             if let Some(live) = self.shared.live_if_open(state.id) {
-                live.update(as_of, state.status());
+                live.update_by(as_of, state.status(), fresh.remove(&state.id));
             }
         }
+        self.shared.trim_recent();
         for id in std::mem::take(&mut self.index.deleted) {
             self.shared.claim_untold(id);
             if let Some(live) = self.shared.live_if_open(id) {

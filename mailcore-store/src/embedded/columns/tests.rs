@@ -137,9 +137,12 @@ impl Subject {
         let keyword = keyword.and_then(Keyword::new);
         let there = self.rows(&UidSet::all());
         let changed = there.iter().filter(|it| it.uid.value() >= from);
-        let messages: Vec<(u32, Flags)> = changed
+        let messages: Vec<(u32, u32, Flags)> = changed
             .step_by(every as usize)
-            .map(|it| (it.uid.value(), Flags::from_parts(bits, keyword.clone())))
+            .map(|it| {
+                let uid = it.uid.value();
+                (uid, uid, Flags::from_parts(bits, keyword.clone()))
+            })
             .collect();
         if !messages.is_empty() {
             self.apply(&[Effect::Flags {

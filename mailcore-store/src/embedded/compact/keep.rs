@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::census::{Census, Spot};
 use crate::embedded::index::{MadeOne, read, signed, spool, unsigned};
-use crate::embedded::record::{Effect, Filed, Keep};
+use crate::embedded::record::{Effect, Filed, Keep, put_alike};
 
 /// Why a run is left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -299,15 +299,17 @@ impl<'k> Keeper<'k> {
         &mut self,
         mailbox: u64,
         modseq: u64,
-        messages: &[(u32, Flags)],
+        messages: &[(u32, u32, Flags)],
     ) -> Result<Option<Effect>, KeepError> {
-        let mut left = Vec::new();
-        for (uid, flags) in messages {
-            let last = self.modseq(mailbox, *uid)? == Some(modseq);
-            if last || self.is_removed(mailbox, (*uid, *uid))? {
-                left.push((*uid, flags.clone()));
-            } else {
-                self.lost.insert(mailbox);
+        let mut left: Vec<(u32, u32, Flags)> = Vec::new();
+        for (first, last, flags) in messages {
+            for uid in *first..=*last {
+                let is_last = self.modseq(mailbox, uid)? == Some(modseq);
+                if is_last || self.is_removed(mailbox, (uid, uid))? {
+                    put_alike(&mut left, uid, flags);
+                } else {
+                    self.lost.insert(mailbox);
+                }
             }
         }
         Ok((!left.is_empty()).then_some(Effect::Flags {

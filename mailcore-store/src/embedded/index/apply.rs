@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use mailcore::envelope::Priority;
-use mailcore::mailbox::{Flags, SystemFlag};
+use mailcore::mailbox::Flags;
 use mailcore::queue::{EntryStateKind, Urgency, decode_params, decode_progress};
 use rusqlite::{OptionalExtension, params};
 
 use super::cache::MailboxState;
+use super::held::Difference;
 use super::{Index, signed, unsigned};
 use crate::embedded::body::EXTENT_BODIES;
 use crate::embedded::log::{Lsn, SegmentFile};
@@ -239,6 +240,7 @@ impl Index {
     }
 
     fn apply_file(&mut self, filed: &Filed) -> rusqlite::Result<()> {
+        self.release_held_at(filed.mailbox, filed.uid)?;
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -283,27 +285,9 @@ impl Index {
         &mut self,
         mailbox: u64,
         modseq: u64,
-        messages: &[(u32, Flags)],
+        messages: &[(u32, u32, Flags)],
     ) -> rusqlite::Result<()> {
-        let (mut unseen, mut deleted) = (0i64, 0i64);
-        let difference = |new: &Flags, old: &Flags, flag| {
-            i64::from(new.contains(flag)) - i64::from(old.contains(flag))
-        };
-        for (uid, flags) in messages {
-            let old: Option<u8> = self
-                .conn
-                .prepare_cached("SELECT flags FROM messages WHERE mailbox = ? AND uid = ?")?
-                .query_row(params![signed(mailbox), uid], |row| row.get(0))
-                .optional()?;
-            let Some(old) = old.map(|bits| Flags::from_parts(bits, [])) else {
-                continue;
-            };
-            unseen -= difference(flags, &old, SystemFlag::Seen);
-            deleted += difference(flags, &old, SystemFlag::Deleted);
-            self.conn
-                .prepare_cached("UPDATE messages SET flags = ?, keywords = ?, modseq = ? WHERE mailbox = ? AND uid = ?")?
-                .execute(params![flags.system_bits(), keywords_text(flags), signed(modseq), signed(mailbox), uid])?;
-        }
+        let Difference { unseen, deleted } = self.change_held(mailbox, modseq, messages)?;
         self.change_mailbox(mailbox, |state| {
             state.modseq = state.modseq.max(modseq);
             state.unseen = state.unseen.saturating_add_signed(unseen);

@@ -5,6 +5,7 @@
 
 mod apply;
 mod cache;
+mod held;
 pub(crate) mod read;
 pub(crate) mod removed;
 pub(crate) mod rights;
@@ -19,6 +20,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use mailcore::mailbox::UidSet;
 use mailcore::seams::QuotaUsage;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
@@ -30,7 +32,10 @@ pub(crate) use tidy::before;
 
 use super::body::EXTENT_BODIES;
 use super::log::{Lsn, Place, SegmentId, StoreId};
+use super::recent::Fresh;
 use cache::Cache;
+use held::Held;
+use read::MessageRow;
 
 /// The layout of the tables. An index of another version is built anew.
 pub(crate) const INDEX_VERSION: i64 = 5;
@@ -48,6 +53,8 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 pub(crate) struct Index {
     conn: Connection,
     cache: Cache,
+    /// Rows of messages that the table does not have as they are.
+    held: Held,
     /// The next numbers.
     pub(crate) counters: Counters,
     /// Up to where the log is applied.
@@ -56,6 +63,8 @@ pub(crate) struct Index {
     pub(crate) deleted: Vec<u64>,
     /// The first message filed in each mailbox since the last group.
     pub(crate) filed: HashMap<u64, u32>,
+    /// What changed since the last group in mailboxes that somebody watches.
+    pub(crate) fresh: HashMap<u64, Fresh>,
     /// Accounts with a change since the last group that no mailbox's counters
     /// show: names, subscriptions, rights.
     pub(crate) touched: BTreeSet<Arc<str>>,
@@ -123,10 +132,12 @@ impl Index {
         Ok(Some(Self {
             conn,
             cache: Cache::default(),
+            held: Held::default(),
             counters,
             applied,
             deleted: Vec::new(),
             filed: HashMap::new(),
+            fresh: HashMap::new(),
             touched: BTreeSet::new(),
             vanished_in: BTreeSet::new(),
             swept: Vec::new(),
@@ -183,7 +194,8 @@ impl Index {
     }
 
     /// Makes all that was written visible to readers.
-    pub(crate) fn commit(&self) -> rusqlite::Result<()> {
+    pub(crate) fn commit(&mut self) -> rusqlite::Result<()> {
+        self.write_all_held()?;
         match self.conn.is_autocommit() {
             true => Ok(()),
             false => self.conn.prepare_cached("COMMIT")?.execute([]).map(drop),
@@ -223,8 +235,10 @@ impl Index {
     /// Takes the numbers from the tables again.
     fn forget(&mut self) -> rusqlite::Result<()> {
         self.cache.forget();
+        self.held.forget();
         self.deleted.clear();
         self.filed.clear();
+        self.fresh.clear();
         self.touched.clear();
         (self.applied, self.counters) = read_meta(&self.conn)?;
         Ok(())
@@ -245,6 +259,19 @@ impl Index {
 
     pub(crate) fn connection(&self) -> &Connection {
         &self.conn
+    }
+
+    /// Those messages of `uids` that exist, ascending, as they are now.
+    ///
+    /// # Errors
+    /// As SQLite's.
+    pub(crate) fn messages(
+        &mut self,
+        mailbox: u64,
+        uids: &UidSet,
+    ) -> rusqlite::Result<Vec<MessageRow>> {
+        self.write_held(mailbox)?;
+        read::messages(&self.conn, mailbox, uids)
     }
 
     /// A mailbox by id.

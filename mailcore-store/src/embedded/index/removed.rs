@@ -26,6 +26,7 @@ impl Index {
         (first, last): (u32, u32),
         (modseq, (keep, at)): (u64, (Keep, i64)),
     ) -> rusqlite::Result<Vec<(u8, i64)>> {
+        self.release_held(mailbox)?;
         // What was in a mailbox whose record is gone is nobody's, and what was
         // brought back from it needs its content all the same.
         let place = match (keep, self.mailbox(mailbox)?) {
@@ -117,7 +118,7 @@ impl Index {
     }
 
     /// Lets go of all that another index of the same log has let go of.
-    pub(crate) fn release_as(&self, other: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn release_as(&mut self, other: &Connection) -> rusqlite::Result<()> {
         let until = other.query_row("SELECT released FROM main.meta", [], |row| row.get(0))?;
         self.begin()?;
         while self.release_removed(until)? {}

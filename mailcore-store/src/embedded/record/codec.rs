@@ -10,13 +10,13 @@ use super::{BodySource, Effect, Filed, Floor, Keep, Numbers, flags_from, keyword
 pub(super) const FIRST: u8 = 1;
 /// The version of the effects that have had a second: [`Effect::File`] got the
 /// thread, [`Effect::Expunge`] and [`Effect::DeleteMailbox`] what is kept for
-/// being brought back.
+/// being brought back, [`Effect::Flags`] ranges where it had single messages.
 const SECOND: u8 = 2;
 
 /// The newest layout of the effect of this tag.
 pub(super) fn newest(tag: u64) -> u8 {
     match tag {
-        3 | 6 | 8 => SECOND,
+        3 | 5 | 6 | 8 => SECOND,
         _ => FIRST,
     }
 }
@@ -25,7 +25,10 @@ impl Effect {
     /// The layout it is written in.
     pub(super) fn version(&self) -> u8 {
         match self {
-            Self::File(_) | Self::Expunge { .. } | Self::DeleteMailbox { .. } => SECOND,
+            Self::File(_)
+            | Self::Flags { .. }
+            | Self::Expunge { .. }
+            | Self::DeleteMailbox { .. } => SECOND,
             _ => FIRST,
         }
     }
@@ -90,8 +93,8 @@ impl Effect {
             } => {
                 out.u64(*mailbox);
                 out.u64(*modseq);
-                out.list(messages, |out, (uid, flags)| {
-                    out.u64(u64::from(*uid));
+                out.list(messages, |out, (first, last, flags)| {
+                    write_range(out, &(*first, *last));
                     write_flags(out, flags);
                 });
                 5
@@ -248,7 +251,7 @@ impl Effect {
             5 => Self::Flags {
                 mailbox: from.u64()?,
                 modseq: from.u64()?,
-                messages: from.list(|from| Ok((narrow(from.u64()?)?, read_flags(from)?)))?,
+                messages: from.list(|from| read_alike(layout, from))?,
             },
             6 => Self::Expunge {
                 mailbox: from.u64()?,
@@ -443,6 +446,18 @@ fn write_texts(out: &mut Packer, first: &str, second: &str, tag: u64) -> u64 {
 pub(super) fn write_flags(out: &mut Packer, flags: &Flags) {
     out.u64(u64::from(flags.system_bits()));
     out.text(&keywords_text(flags));
+}
+
+/// Messages that have the same flags.
+fn read_alike(layout: u8, from: &mut Unpacker<'_>) -> Result<(u32, u32, Flags), PackError> {
+    let (first, last) = match layout {
+        FIRST => {
+            let uid = narrow(from.u64()?)?;
+            (uid, uid)
+        }
+        _ => read_range(from)?,
+    };
+    Ok((first, last, read_flags(from)?))
 }
 
 fn read_flags(from: &mut Unpacker<'_>) -> Result<Flags, PackError> {

@@ -8,8 +8,9 @@ mod codec;
 #[cfg(test)]
 mod tests;
 
-use mailcore::mailbox::{Flags, Keyword};
+use mailcore::mailbox::{EmailId, Flags, Keyword, MessageInfo, ModSeq, ThreadId, Uid};
 use mailcore::pack::{PackError, Packer, Unpacker};
+use mailcore::time::Timestamp;
 
 use codec::newest;
 
@@ -41,6 +42,22 @@ pub(crate) struct Filed {
     /// The message's key, when the account's table of threads has to lead from
     /// it to the thread.
     pub(crate) thread_key: Option<u64>,
+}
+
+impl Filed {
+    /// The message as its mailbox has it; `None` for numbers that can't be.
+    pub(crate) fn info(&self) -> Option<MessageInfo> {
+        Some(MessageInfo {
+            uid: Uid::new(self.uid)?,
+            flags: self.flags.clone(),
+            modseq: ModSeq::new(self.modseq)?,
+            size: self.size,
+            internal_date: Timestamp::from_millis(self.internal_date),
+            save_date: Timestamp::from_millis(self.save_date),
+            email_id: EmailId(self.email_id),
+            thread_id: self.thread.map(ThreadId),
+        })
+    }
 }
 
 /// Whether messages that go can be brought back.
@@ -103,11 +120,12 @@ pub(crate) enum Effect {
         uid: u32,
         modseq: u64,
     },
-    /// New flags of messages of one mailbox.
+    /// New flags of messages of one mailbox, as ranges of UIDs that have the
+    /// same.
     Flags {
         mailbox: u64,
         modseq: u64,
-        messages: Vec<(u32, Flags)>,
+        messages: Vec<(u32, u32, Flags)>,
     },
     /// Messages gone from a mailbox, as ranges of UIDs.
     Expunge {
@@ -225,6 +243,21 @@ impl Numbers {
 pub(crate) fn keywords_text(flags: &Flags) -> String {
     let words: Vec<&str> = flags.keywords().map(Keyword::as_str).collect();
     words.join(" ")
+}
+
+/// Adds a message to those of [`Effect::Flags`]; false when it has the flags of
+/// the one before it, and joins its range.
+pub(crate) fn put_alike(messages: &mut Vec<(u32, u32, Flags)>, uid: u32, flags: &Flags) -> bool {
+    match messages.last_mut() {
+        Some((_, last, before)) if last.checked_add(1) == Some(uid) && before == flags => {
+            *last = uid;
+            false
+        }
+        _ => {
+            messages.push((uid, uid, flags.clone()));
+            true
+        }
+    }
 }
 
 /// Undoes [`keywords_text`].

@@ -56,7 +56,7 @@ fn mail_effects() -> Vec<Effect> {
         Effect::Flags {
             mailbox,
             modseq,
-            messages: vec![(3, flags)],
+            messages: vec![(3, 7, flags)],
         },
         Effect::Expunge {
             mailbox,

@@ -176,7 +176,7 @@ impl Sequencer<'_> {
         self.within_limit(inbox.messages)?;
         self.create_parents(account, to)?;
         let target = self.make(account, to, None)?;
-        let rows = read::messages(self.index.connection(), inbox.id, &UidSet::all())?;
+        let rows = self.index.messages(inbox.id, &UidSet::all())?;
         self.copy_rows(&rows, target.id)?;
         self.expunge_rows(inbox.id, &rows, Keep::Nothing).map(drop)
     }

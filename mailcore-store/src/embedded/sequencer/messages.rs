@@ -13,7 +13,7 @@ use super::{
     AppendInput, BodyInput, BodyRef, MAX_MESSAGES, MAX_UID, MailboxState, Refusal, Sequencer,
 };
 use crate::embedded::index::read::{self, MessageRow};
-use crate::embedded::record::{Effect, Filed, Keep, email_id, keywords_text};
+use crate::embedded::record::{Effect, Filed, Keep, email_id, keywords_text, put_alike};
 
 /// Octets of flags that one request may write.
 const MAX_FLAG_OCTETS: usize = 8 << 20;
@@ -77,7 +77,7 @@ impl Sequencer<'_> {
         (message, quota): (&NewMessageInput, QuotaLimit),
     ) -> Result<Appended, Refusal> {
         let state = self.mailbox(mailbox)?;
-        let old = read::messages(self.index.connection(), mailbox, &UidSet::range(uid, uid))?;
+        let old = self.index.messages(mailbox, &UidSet::range(uid, uid))?;
         let replaced = old.first().ok_or(StoreError::NotFound)?.usage();
         let change = (QuotaUsage::message(message.size), replaced);
         self.within_quota(&state.account, quota, change)?;
@@ -213,34 +213,37 @@ impl Sequencer<'_> {
         unchanged_since: Option<ModSeq>,
     ) -> Result<StoreReceipt, Refusal> {
         let state = self.mailbox(mailbox)?;
-        let rows = read::messages(self.index.connection(), mailbox, uids)?;
         let modseq = state.modseq + 1;
         let mut receipt = StoreReceipt::default();
-        let (mut changed, mut octets, mut modified) = (Vec::new(), 0, Vec::new());
-        for MessageRow { mut info, .. } in rows {
+        let (mut changed, mut changes, mut octets) = (Vec::new(), 0, 0);
+        let mut modified = Vec::new();
+        for row in self.index.rows_to_change(mailbox, uids)? {
+            let mut info = row.clone();
             let flags = change.apply(&info.flags);
             if unchanged_since.is_some_and(|since| info.modseq > since) {
                 modified.push(info.uid);
             } else if flags != info.flags {
-                check_keywords(&flags)?;
-                octets += keywords_text(&flags).len() + 16;
-                changed.push((info.uid.value(), flags.clone()));
+                changes += 1;
+                if put_alike(&mut changed, info.uid.value(), &flags) {
+                    check_keywords(&flags)?;
+                    octets += keywords_text(&flags).len() + 16;
+                }
                 info.flags = flags;
                 info.modseq = ModSeq::new(modseq).unwrap_or(info.modseq);
             }
             receipt.messages.push(info);
         }
         receipt.modified = modified.into_iter().collect();
-        self.within_limit(changed.len() as u64)?;
+        self.within_limit(changes)?;
         if octets > MAX_FLAG_OCTETS {
             return Err(StoreError::Limit("flags changed at once").into());
         }
         if !changed.is_empty() {
             receipt.modseq = ModSeq::new(modseq);
-            let uids: UidSet = changed
+            let ranges = changed
                 .iter()
-                .filter_map(|(uid, _)| Uid::new(*uid))
-                .collect();
+                .filter_map(|(first, last, _)| Uid::new(*first).zip(Uid::new(*last)));
+            let uids = UidSet::from_ranges(ranges);
             self.emit(Effect::Flags {
                 mailbox,
                 modseq,
@@ -287,7 +290,7 @@ impl Sequencer<'_> {
     ) -> Result<CopyReceipt, Refusal> {
         let state = self.mailbox(mailbox)?;
         let there = self.existing_target(&state.account, to)?;
-        let rows = read::messages(self.index.connection(), mailbox, uids)?;
+        let rows = self.index.messages(mailbox, uids)?;
         self.within_limit(rows.len() as u64)?;
         if let Originals::Keep(quota) = originals {
             let more = rows.iter().map(MessageRow::usage).sum();
@@ -311,7 +314,7 @@ impl Sequencer<'_> {
     /// EXPUNGE: those of `uids` that have `\Deleted`.
     pub(crate) fn expunge(&mut self, mailbox: u64, uids: &UidSet) -> Result<UidSet, Refusal> {
         self.mailbox(mailbox)?;
-        let mut rows = read::messages(self.index.connection(), mailbox, uids)?;
+        let mut rows = self.index.messages(mailbox, uids)?;
         rows.retain(|row| row.info.flags.contains(SystemFlag::Deleted));
         self.expunge_rows(mailbox, &rows, self.removed())
     }

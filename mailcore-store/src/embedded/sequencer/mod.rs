@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mailcore::account::AccountId;
 use mailcore::event::{Event, EventId, EventName};
+use mailcore::mailbox::{Uid, UidSet};
 use mailcore::seams::StoreError;
 use mailcore::time::Timestamp;
 use thiserror::Error;
@@ -29,6 +30,7 @@ use super::body::EXTENT_BODIES;
 use super::body::extent::{ExtentId, Staged};
 use super::index::{Index, MailboxState, Origin, read};
 use super::log::{Place, span};
+use super::recent::{Change, Fresh, MAX_KEPT};
 use super::record::{BodySource, Effect};
 use super::shared::Shared;
 
@@ -124,6 +126,7 @@ impl<'a> Sequencer<'a> {
 
     /// Writes an effect down and applies it.
     fn emit(&mut self, effect: Effect) -> Result<(), Refusal> {
+        let watched = self.watched_mailbox(&effect)?;
         let origin = Origin {
             lsn: self.place.next,
             file: self.place.segment.file(0),
@@ -131,7 +134,61 @@ impl<'a> Sequencer<'a> {
             at: self.now.millis(),
         };
         self.index.apply(&effect, origin)?;
+        if let Some(mailbox) = watched {
+            self.gather(mailbox, &effect)?;
+        }
         self.effects.push(effect);
+        Ok(())
+    }
+
+    /// The mailbox whose messages the effect changes, if somebody watches it:
+    /// what changes is gathered from here on.
+    fn watched_mailbox(&mut self, effect: &Effect) -> Result<Option<u64>, Refusal> {
+        let mailbox = match effect {
+            Effect::File(filed) => filed.mailbox,
+            Effect::Flags { mailbox, .. } | Effect::Expunge { mailbox, .. } => *mailbox,
+            _ => return Ok(None),
+        };
+        if !self.index.fresh.contains_key(&mailbox) {
+            if !self.shared.is_watched(mailbox) {
+                return Ok(None);
+            }
+            let modseq = self.mailbox(mailbox)?.modseq;
+            self.index.fresh.insert(mailbox, Fresh::since(modseq));
+        }
+        Ok(Some(mailbox))
+    }
+
+    /// Gathers what an effect that was applied has changed.
+    fn gather(&mut self, mailbox: u64, effect: &Effect) -> Result<(), Refusal> {
+        let Some(mut fresh) = self.index.fresh.remove(&mailbox) else {
+            return Ok(());
+        };
+        match effect {
+            _ if fresh.is_full() => {}
+            Effect::File(filed) => match filed.info() {
+                Some(info) => fresh.push(filed.modseq, Change::Rows(vec![info])),
+                None => fresh.give_up(),
+            },
+            Effect::Flags {
+                modseq, messages, ..
+            } => {
+                let ends = messages.iter().map(|(first, last, _)| (*first, *last));
+                let uids = uid_set(ends);
+                match uids.len() > MAX_KEPT as u64 {
+                    true => fresh.give_up(),
+                    false => {
+                        let rows = self.index.rows_to_change(mailbox, &uids)?;
+                        fresh.push(*modseq, Change::Rows(rows.cloned().collect()));
+                    }
+                }
+            }
+            Effect::Expunge { modseq, uids, .. } => {
+                fresh.push(*modseq, Change::Gone(uid_set(uids.iter().copied())));
+            }
+            _ => fresh.give_up(),
+        }
+        self.index.fresh.insert(mailbox, fresh);
         Ok(())
     }
 
@@ -223,6 +280,10 @@ impl<'a> Sequencer<'a> {
     ) -> Result<Option<MailboxState>, Refusal> {
         Ok(self.index.mailbox_named(account.as_str(), name)?.cloned())
     }
+}
+
+fn uid_set(ranges: impl Iterator<Item = (u32, u32)>) -> UidSet {
+    UidSet::from_ranges(ranges.filter_map(|(first, last)| Uid::new(first).zip(Uid::new(last))))
 }
 
 /// The body id of an extent.

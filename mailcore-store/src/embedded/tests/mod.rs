@@ -5,6 +5,7 @@ mod adverse;
 mod damage;
 mod formats;
 mod names;
+mod recent;
 mod semantics;
 
 use std::path::Path;
