@@ -4,35 +4,20 @@
 //! [`super::mailboxes`], messages in [`super::messages`], their octets in
 //! [`super::fetch`] and [`super::append`].
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use mailcore::wire::{Machine, TlsInfo};
 
 use super::Capabilities;
 use super::auth::{self, Credentials, Mechanism, Proof};
 use super::command::{Command, Kind};
-use super::config::PasswordUse;
+use super::config::{Limits, PasswordUse};
 use super::connection::{Connection, Found as Next, Source};
-use super::error::ClientError;
+use super::error::{ClientError, ProtocolFault};
 use super::name::NameForm;
-use super::response::{Code, Condition, Data, Status};
+use super::news::{Kept, News};
+use super::response::{Condition, Data, Status};
 use super::session::{CommandId, Event};
-
-/// Ranges of a VANISHED that is kept as news.
-const MAX_RANGES: usize = 10_000;
-
-/// What the server told without being asked.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum News {
-    /// Data: EXISTS, EXPUNGE, FETCH of changed flags.
-    Data(Data),
-    /// A status; an ALERT is for the user's eyes (RFC 9051 section 7.1).
-    Status(Status),
-    /// There was more than [`Limits::news`](super::Limits::news): what is known
-    /// of the mailbox no longer holds. Open it again.
-    Lost,
-}
 
 /// One connection. Methods wait for the server's answer; what comes in between
 /// and answers nothing is kept for [`Client::take_news`].
@@ -43,8 +28,9 @@ pub enum News {
 pub struct Client {
     pub(super) connection: Connection,
     host: String,
-    news: VecDeque<News>,
-    lost: bool,
+    news: Kept,
+    /// Entries and octets collected for the command under way.
+    pub(super) collected: (usize, usize),
     enabled: BTreeSet<String>,
     /// A command whose results are handed out one by one.
     pub(super) open: Option<CommandId>,
@@ -55,8 +41,8 @@ impl Client {
         let mut client = Self {
             connection,
             host,
-            news: VecDeque::new(),
-            lost: false,
+            news: Kept::default(),
+            collected: (0, 0),
             enabled: BTreeSet::new(),
             open: None,
         };
@@ -86,8 +72,7 @@ impl Client {
 
     /// What the server told without being asked, oldest first.
     pub fn take_news(&mut self) -> Vec<News> {
-        let lost = std::mem::take(&mut self.lost).then_some(News::Lost);
-        lost.into_iter().chain(self.news.drain(..)).collect()
+        self.news.take()
     }
 
     /// Logs in, by the best way that server and credentials share.
@@ -249,14 +234,14 @@ impl Client {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        self.lost || !self.news.is_empty()
+        !self.news.is_empty()
     }
 
     pub(super) fn names(&self) -> NameForm {
         self.connection.session.names()
     }
 
-    pub(super) fn limits(&self) -> super::Limits {
+    pub(super) fn limits(&self) -> Limits {
         self.connection.session.config().limits
     }
 
@@ -287,23 +272,24 @@ impl Client {
         let name = command.name();
         let id = self.connection.session.start(command)?;
         self.open = Some(id);
+        self.collected = (0, 0);
         loop {
             // Reborrowed for each round; an Option of a reference is not Copy.
             let source: Option<Source<'_>> = match &mut source {
                 Some(source) => Some(&mut **source),
                 None => None,
             };
-            if let Some(status) = self.step(id, source, &mut mine).await? {
+            if let Some(status) = self.step((id, name), source, &mut mine).await? {
                 self.open = None;
                 return outcome(name, status);
             }
         }
     }
 
-    /// One event. The status when it ends `id`.
-    pub(super) async fn step(
+    /// One event. The status when it ends the command.
+    async fn step(
         &mut self,
-        id: CommandId,
+        (id, name): (CommandId, &'static str),
         source: Option<Source<'_>>,
         mine: &mut impl FnMut(News) -> Option<News>,
     ) -> Result<Option<Status>, ClientError> {
@@ -312,10 +298,13 @@ impl Client {
             Next::Event(Event::Data(data)) => mine(News::Data(data)),
             Next::Event(Event::Status(status)) => mine(News::Status(status)),
             // Octets that nobody waits for any more.
-            Next::Event(_) => None,
+            Next::Event(_) => return Ok(None),
             Next::Nothing => return Err(ClientError::Closed),
         };
-        news.into_iter().for_each(|news| self.keep(news));
+        match news {
+            Some(news) => self.keep(news),
+            None => self.collect(name),
+        }
         Ok(None)
     }
 
@@ -333,38 +322,28 @@ impl Client {
         Ok(())
     }
 
+    /// Keeps for the caller what answers nothing.
     pub(super) fn keep(&mut self, news: News) {
-        // Said of the connection, not of mail: nothing new for the caller.
-        let plain = |status: &Status| {
-            status.condition == Condition::Ok
-                && !matches!(status.code, Some(Code::Alert | Code::HighestModSeq(_)))
-        };
-        let news = match news {
-            News::Status(status) if plain(&status) => return,
-            // A change of flags; what a server adds to it is not held for long.
-            News::Data(Data::Fetch(mut fetched)) => {
-                (fetched.envelope, fetched.structure) = (None, None);
-                News::Data(Data::Fetch(fetched))
-            }
-            News::Data(Data::Vanished { uids, .. }) if uids.ranges().count() > MAX_RANGES => {
-                self.lost = true;
-                return;
-            }
-            News::Data(
-                Data::Exists(_)
-                | Data::Recent(_)
-                | Data::Expunge(_)
-                | Data::Vanished { .. }
-                | Data::Flags(_),
-            )
-            | News::Status(_) => news,
-            _ => return,
-        };
-        if self.news.len() >= self.limits().news.max(1) {
-            self.news.pop_front();
-            self.lost = true;
+        let weight = self.connection.session.weight();
+        let limits = self.limits();
+        self.news.keep(news, weight, &limits);
+    }
+
+    /// Notes that what came last is collected for `command`: what is over the
+    /// limits ends the session. Left out, it would seem not to be there.
+    pub(super) fn collect(&mut self, command: &'static str) {
+        let Limits { items, held, .. } = self.limits();
+        let (entries, octets) = &mut self.collected;
+        *entries += 1;
+        *octets = octets.saturating_add(self.connection.session.weight());
+        if *entries > items || *octets > held {
+            let fault = ProtocolFault::TooMuch {
+                command,
+                items,
+                held,
+            };
+            self.connection.session.fail(fault.into());
         }
-        self.news.push_back(news);
     }
 }
 

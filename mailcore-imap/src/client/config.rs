@@ -50,13 +50,17 @@ pub struct Timeouts {
     pub connect: Duration,
     /// The connection itself, while another address can be tried (RFC 8305).
     pub connect_early: Duration,
-    /// The greeting.
+    /// The greeting, and where it is asked for the answer to STARTTLS.
     pub greeting: Duration,
     /// The TLS handshake.
     pub handshake: Duration,
     /// While an answer is awaited: how long the server may send nothing at all.
     /// Large mailboxes take minutes to be opened or searched.
     pub silence: Duration,
+    /// One command from its beginning to its end, however lively the server is.
+    /// Every thousand octets of messages that come or go within it add a second,
+    /// and IDLE does not count.
+    pub command: Duration,
     /// While octets are sent: until they are taken.
     pub write: Duration,
     /// IDLE, after which it is begun anew: servers close what stays silent for
@@ -76,6 +80,7 @@ impl Default for Timeouts {
             greeting: seconds(60),
             handshake: seconds(60),
             silence: seconds(5 * 60),
+            command: seconds(60 * 60),
             write: seconds(3 * 60),
             idle: seconds(28 * 60),
             logout: seconds(5),
@@ -98,10 +103,14 @@ pub struct Limits {
     pub body: u64,
     /// Levels of parentheses; what is deeper is left unread.
     pub nesting: usize,
-    /// Entries collected for one command: mailboxes of a LIST, flags of a list.
+    /// Entries collected for one command: mailboxes of a LIST, messages of a
+    /// FETCH that is not taken one by one.
     pub items: usize,
     /// News kept for the caller until asked for; older ones are dropped first.
     pub news: usize,
+    /// Octets of the responses that are collected for one command, and of those
+    /// kept as news.
+    pub held: usize,
     /// Commands under way at once.
     pub pipeline: usize,
     /// The greatest literal sent without asking first where the server lets us
@@ -119,6 +128,7 @@ impl Default for Limits {
             nesting: 50,
             items: 100_000,
             news: 1_000,
+            held: 64 << 20,
             pipeline: 16,
             unasked_literal: 256 << 10,
         }

@@ -140,6 +140,19 @@ pub enum ProtocolFault {
     /// Content over [`Limits::body`](super::Limits::body).
     #[error("a message of more than {0} octets; raise the limit if that is to be")]
     BodyTooLarge(u64),
+    /// More answers to one command than [`Limits::items`](super::Limits::items)
+    /// or [`Limits::held`](super::Limits::held).
+    #[error(
+        "more than {items} answers to {command}, or {held} octets of them; raise the limit, or take them one by one"
+    )]
+    TooMuch {
+        /// What was asked.
+        command: &'static str,
+        /// The limit of entries.
+        items: usize,
+        /// The limit of octets.
+        held: usize,
+    },
     /// No response, or not at that place.
     #[error("not IMAP: {0}")]
     NotImap(String),

@@ -8,10 +8,11 @@ use mailcore::mailbox::{ModSeq, Uid, UidSet};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::command::Command;
-use super::commands::{Client, News, outcome};
+use super::commands::{Client, outcome};
 use super::connection::Found as Next;
-use super::error::ClientError;
+use super::error::{ClientError, ProtocolFault};
 use super::messages::in_parts;
+use super::news::News;
 use super::response::{BodyKey, Data, Fetched};
 use super::session::{CommandId, Event};
 use crate::types::{PartPath, Partial, Section, SectionText};
@@ -187,29 +188,74 @@ impl Client {
     }
 
     /// One message's octets, written as they come; how many. None when there
-    /// is no such message.
+    /// is no such message. What a server sends of it a second time, or of
+    /// another message, is passed over.
     ///
     /// # Errors
     /// What the server said when it refuses; [`ClientError::Source`] is the
-    /// sink's fault.
+    /// sink's fault. Of a message that turns out to be another one only when its
+    /// octets were written, the session ends.
     pub async fn download(
         &mut self,
         uid: Uid,
         sink: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<Option<u64>, ClientError> {
         let mut fetching = self.fetch(&UidSet::range(uid, uid), &[Item::message()]);
-        let mut written = None;
+        let (mut written, mut taken) = (None, Taken::Nothing);
         while let Some(event) = fetching.next().await? {
             match event {
-                FetchEvent::Begins { .. } => written = Some(0),
-                FetchEvent::Octets(octets) => {
+                FetchEvent::Begins { known, key, .. } => {
+                    let right = key.is_whole() && known.uid.is_none_or(|it| it == uid);
+                    if right && written.is_none() {
+                        written = Some(0);
+                        taken = Taken::Octets(known.number, known.uid);
+                    }
+                }
+                FetchEvent::Octets(octets) if matches!(taken, Taken::Octets(..)) => {
                     sink.write_all(&octets).await.map_err(ClientError::Source)?;
                     written = written.map(|count| count + octets.len() as u64);
                 }
-                _ => {}
+                FetchEvent::Ends => taken = taken.ended(),
+                FetchEvent::Message(fetched) => {
+                    if taken.is_another(&fetched, uid) {
+                        let text = "the octets of a message that was not asked for";
+                        let fault = ProtocolFault::NotImap(text.to_owned());
+                        fetching.client.connection.session.fail(fault.into());
+                    }
+                    taken = Taken::Nothing;
+                }
+                FetchEvent::Octets(_) => {}
             }
         }
         Ok(written)
+    }
+}
+
+/// Whether what comes is the message that is downloaded.
+#[derive(Debug, Clone, Copy)]
+enum Taken {
+    Nothing,
+    /// Octets of the message of this number, whose UID may be known.
+    Octets(u32, Option<Uid>),
+    /// They ended; the response that brought them goes on.
+    Response(u32, Option<Uid>),
+}
+
+impl Taken {
+    fn ended(self) -> Self {
+        match self {
+            Self::Octets(number, uid) => Self::Response(number, uid),
+            other => other,
+        }
+    }
+
+    /// True when `fetched` ends the response whose octets were taken, and the
+    /// UID in it is not `uid`.
+    fn is_another(self, fetched: &Fetched, uid: Uid) -> bool {
+        let Self::Response(number, None) = self else {
+            return false;
+        };
+        number == fetched.number && fetched.uid != Some(uid)
     }
 }
 
@@ -265,11 +311,12 @@ impl Fetching<'_> {
     /// # Errors
     /// As [`Fetching::next`].
     pub async fn messages(mut self) -> Result<Vec<Fetched>, ClientError> {
-        let (limit, mut messages) = (self.client.limits().items, Vec::new());
+        self.client.collected = (0, 0);
+        let mut messages = Vec::new();
         while let Some(event) = self.next().await? {
-            match event {
-                FetchEvent::Message(fetched) if messages.len() < limit => messages.push(*fetched),
-                _ => {}
+            if let FetchEvent::Message(fetched) = event {
+                messages.push(*fetched);
+                self.client.collect("FETCH");
             }
         }
         Ok(messages)

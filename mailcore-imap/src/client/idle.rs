@@ -1,9 +1,10 @@
 //! IDLE (RFC 2177): waits for news.
 
 use super::command::{Command, Kind};
-use super::commands::{Client, News, outcome};
+use super::commands::{Client, outcome};
 use super::connection::Found as Next;
 use super::error::ClientError;
+use super::news::News;
 use super::session::Event;
 
 impl Client {

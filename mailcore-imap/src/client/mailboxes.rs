@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use mailcore::mailbox::SpecialUse;
 
 use super::command::Command;
-use super::commands::{Client, News, outcome};
+use super::commands::{Client, outcome};
 use super::connection::Found as Next;
 use super::error::ClientError;
 use super::name::RemoteName;
+use super::news::News;
 use super::response::{Condition, Counters, Data, ListedMailbox, Namespaces, QuotaRoot};
 use super::session::Event;
 use crate::types::StatusItem;
@@ -84,11 +85,10 @@ impl Client {
         }
         let returned = format!("RETURN ({})", returned.join(" "));
         let command = Command::new("LIST").raw("\"\" \"*\"").raw(returned);
-        let limit = self.limits().items;
         let (mut found, mut counted) = (Vec::new(), BTreeMap::new());
         let mine = |news| {
             match news {
-                News::Data(Data::List(listed)) if found.len() < limit => {
+                News::Data(Data::List(listed)) => {
                     let subscribed = listed.has("\\Subscribed");
                     found.push(AccountMailbox {
                         listed,
@@ -96,7 +96,7 @@ impl Client {
                         counters: None,
                     });
                 }
-                News::Data(Data::Status(name, counters)) if counted.len() < limit => {
+                News::Data(Data::Status(name, counters)) => {
                     counted.insert(name, counters);
                 }
                 other => return Some(other),
@@ -146,9 +146,9 @@ impl Client {
         let command = Command::new(name)
             .string(&String::from_utf8_lossy(&wire(reference)))
             .string(&pattern);
-        let (limit, mut found) = (self.limits().items, Vec::new());
+        let mut found = Vec::new();
         let mine = |news| match news {
-            News::Data(Data::List(listed) | Data::Lsub(listed)) if found.len() < limit => {
+            News::Data(Data::List(listed) | Data::Lsub(listed)) => {
                 found.push(listed);
                 None
             }
@@ -212,6 +212,7 @@ impl Client {
         items: &[StatusItem],
     ) -> Result<BTreeMap<RemoteName, Counters>, ClientError> {
         let (mut found, mut under_way) = (BTreeMap::new(), VecDeque::new());
+        self.collected = (0, 0);
         for name in names.iter().map(Some).chain([None]) {
             let full = under_way.len() >= self.limits().pipeline.max(1);
             // At the end, all of them are heard out.
@@ -228,6 +229,7 @@ impl Client {
                     }
                     Next::Event(Event::Data(Data::Status(name, counters))) => {
                         found.insert(name, counters);
+                        self.collect("STATUS");
                     }
                     Next::Event(Event::Data(data)) => self.keep(News::Data(data)),
                     Next::Event(Event::Status(status)) => self.keep(News::Status(status)),

@@ -5,9 +5,10 @@
 use mailcore::mailbox::{FlagChange, Flags, ModSeq, SystemFlag, UidSet};
 
 use super::command::Command;
-use super::commands::{Client, News};
+use super::commands::Client;
 use super::error::ClientError;
 use super::name::RemoteName;
+use super::news::News;
 use super::response::{Code, CopyUid, Data, Found, Status};
 use super::search::search_command;
 use crate::types::SearchProgram;
@@ -37,11 +38,10 @@ impl Client {
         let offered = self.capabilities();
         let as_set = offered.has("ESEARCH") || offered.is_rev2();
         let command = search_command(by, program, as_set, self.names());
-        let mut found = Found::default();
+        let (mut found, mut numbers) = (Found::default(), Vec::new());
         let mine = |news| match news {
             News::Data(Data::Search(part)) => {
-                let both = found.numbers.ranges().chain(part.numbers.ranges());
-                found.numbers = UidSet::from_ranges(both);
+                numbers.extend(part.numbers.ranges());
                 found.count = part.count.or(found.count);
                 found.modseq = part.modseq.max(found.modseq);
                 None
@@ -49,6 +49,7 @@ impl Client {
             other => Some(other),
         };
         self.run(command, mine).await?;
+        found.numbers = UidSet::from_ranges(numbers);
         Ok(found)
     }
 

@@ -26,6 +26,7 @@ mod idle;
 mod mailboxes;
 mod messages;
 mod name;
+mod news;
 mod output;
 mod response;
 mod search;
@@ -39,7 +40,7 @@ pub use append::AppendOptions;
 pub use auth::{Credentials, Mechanism, Proof};
 pub use capabilities::Capabilities;
 pub use command::Command;
-pub use commands::{Client, News};
+pub use commands::Client;
 pub use config::{ClientConfig, Limits, PasswordUse, Security, Timeouts};
 pub use connector::Connector;
 pub use error::{ClientError, ProtocolFault};
@@ -47,6 +48,7 @@ pub use fetch::{FetchEvent, Fetching, Item};
 pub use mailboxes::{AccountMailbox, Listing};
 pub use messages::By;
 pub use name::{NameForm, RemoteName};
+pub use news::News;
 pub use response::{
     BodyKey, BodyStructure, Code, Condition, CopyUid, Counters, Data, Encoding, Fetched, Found,
     ListedMailbox, Namespaces, PermanentFlags, QuotaRoot, SinglePart, Status, Vanished,

@@ -3,9 +3,10 @@
 use mailcore::mailbox::{Flags, ModSeq, Uid, UidSet, UidValidity};
 
 use super::command::Command;
-use super::commands::{Client, News};
+use super::commands::Client;
 use super::error::ClientError;
 use super::name::RemoteName;
+use super::news::News;
 use super::response::{Code, Data, Fetched, PermanentFlags, Status, Vanished};
 
 /// What may be done in a mailbox.
@@ -93,10 +94,15 @@ impl Client {
         }
         // What was told of a mailbox that is left is of no more use.
         self.take_news();
-        let (mut selected, limit) = (Selected::default(), self.limits().items);
-        selected.access = access;
-        let status = self.run(command, |news| selected.take(news, limit)).await?;
+        let mut selected = Selected {
+            access,
+            ..Selected::default()
+        };
+        let mut vanished = Vec::new();
+        let mine = |news| selected.take(news, &mut vanished);
+        let status = self.run(command, mine).await?;
         selected.learn(&status);
+        selected.vanished = UidSet::from_ranges(vanished);
         Ok(selected)
     }
 
@@ -141,21 +147,16 @@ impl Client {
 }
 
 impl Selected {
-    fn take(&mut self, news: News, limit: usize) -> Option<News> {
+    fn take(&mut self, news: News, vanished: &mut Vec<(Uid, Uid)>) -> Option<News> {
         match news {
             News::Data(Data::Exists(count)) => self.exists = count,
             News::Data(Data::Recent(count)) => self.recent = count,
             News::Data(Data::Flags(flags)) => self.flags = flags,
-            News::Data(Data::Fetch(fetched)) if self.changed.len() < limit => {
-                self.changed.push(*fetched);
-            }
+            News::Data(Data::Fetch(fetched)) => self.changed.push(*fetched),
             News::Data(Data::Vanished {
                 uids,
                 when: Vanished::Earlier,
-            }) => {
-                let both = self.vanished.ranges().chain(uids.ranges());
-                self.vanished = UidSet::from_ranges(both);
-            }
+            }) => vanished.extend(uids.ranges()),
             News::Status(status) => self.learn(&status),
             other => return Some(other),
         }

@@ -7,6 +7,7 @@
 //! [`Question::Next`] when nothing is under way.
 
 mod event;
+mod pace;
 mod responses;
 mod sending;
 
@@ -25,6 +26,8 @@ use super::name::NameForm;
 use super::output::{Outgoing, Sending, Wait};
 use super::response::fetch::Octets;
 use super::response::{BodyKey, Fetched, Settings, Status};
+
+use pace::Pace;
 
 pub use event::{Answer, Event, Question};
 
@@ -86,7 +89,11 @@ pub struct ClientSession {
     ended: bool,
     framer: Framer,
     output: Outgoing,
+    /// Until when the server may be silent.
     deadline: Option<Monotonic>,
+    pace: Pace,
+    /// Octets of the response that was read last, without those of messages.
+    weight: usize,
     queue: VecDeque<(CommandId, Command)>,
     sending: Option<Sending>,
     running: Vec<Running>,
@@ -119,6 +126,8 @@ impl ClientSession {
             framer: Framer::default(),
             output: Outgoing::default(),
             deadline: None,
+            pace: Pace::default(),
+            weight: 0,
             queue: VecDeque::new(),
             sending: None,
             running: Vec::new(),
@@ -199,6 +208,11 @@ impl ClientSession {
         self.error.take()
     }
 
+    /// Octets of the response that the last event came from.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
     /// How the session behaves.
     pub fn config(&self) -> &ClientConfig {
         &self.config
@@ -222,46 +236,6 @@ impl ClientSession {
         }
     }
 
-    /// Until when octets are awaited, and what becomes of their absence.
-    fn await_octets(&mut self, now: Monotonic) -> Option<Step<Question>> {
-        let timeouts = self.config.timeouts;
-        let wait = match (&self.state, &self.bye) {
-            (State::Greeting, _) => timeouts.greeting,
-            (_, Some(_)) => timeouts.logout,
-            _ if self
-                .running
-                .iter()
-                .any(|it| matches!(it.kind, Kind::Logout)) =>
-            {
-                timeouts.logout
-            }
-            _ => timeouts.silence,
-        };
-        if self.ended {
-            let lost = ClientError::Lost(self.during());
-            let error = self.bye.take().map_or(lost, ClientError::Bye);
-            self.fail(error);
-            return None;
-        }
-        if let Idle::On(until) = &mut self.idle {
-            let until = *until.get_or_insert(now.after(timeouts.idle));
-            if now < until {
-                return Some(Step::Read { until });
-            }
-            self.done();
-            self.deadline = None;
-            return None;
-        }
-        let until = *self.deadline.get_or_insert(now.after(wait));
-        if now < until {
-            return Some(Step::Read { until });
-        }
-        let late = ClientError::TimedOut(self.during());
-        let error = self.bye.take().map_or(late, ClientError::Bye);
-        self.fail(error);
-        None
-    }
-
     fn step_ready(&mut self, now: Monotonic) -> Option<Step<Question>> {
         let content = self
             .sending
@@ -277,6 +251,10 @@ impl ClientSession {
             return None;
         }
         if let Some((id, left)) = content {
+            if now >= self.pace.until(now, self.allowed().1) {
+                self.fail_late();
+                return None;
+            }
             return Some(Step::Ask(Question::Content(id, left)));
         }
         self.begin();
@@ -285,6 +263,7 @@ impl ClientSession {
         }
         if self.running.is_empty() && self.queue.is_empty() && !self.ended && self.bye.is_none() {
             self.deadline = None;
+            self.pace.rest();
             return Some(Step::Ask(Question::Next));
         }
         self.await_octets(now)
@@ -318,6 +297,7 @@ impl Machine for ClientSession {
                     return;
                 };
                 if sending.content(&octets, &mut self.output) {
+                    self.pace.moved(octets.len());
                     self.go_on();
                 } else {
                     let text = "it has not the size it was said to have";
@@ -343,6 +323,7 @@ impl Machine for ClientSession {
         self.fresh = false;
         self.events.clear();
         self.tls = Some(info);
+        self.pace.rest();
         self.state = State::Ready;
     }
 

@@ -41,6 +41,7 @@ impl ClientSession {
         match piece {
             Piece::Response(octets) => {
                 self.note_heard(&octets);
+                self.weight = octets.len();
                 let response = Response::parse(&octets, &self.settings);
                 self.on_response(response);
             }
@@ -55,7 +56,10 @@ impl ClientSession {
                     None => self.garbage("a literal in a place where none can be"),
                 }
             }
-            Piece::Body(octets) => self.events.push_back(Event::Body(octets)),
+            Piece::Body(octets) => {
+                self.pace.moved(octets.len());
+                self.events.push_back(Event::Body(octets));
+            }
             Piece::BodyEnds => self.events.push_back(Event::BodyEnds),
         }
         true
@@ -250,6 +254,7 @@ impl ClientSession {
 
     pub(super) fn end(&mut self, running: Running) {
         let Some(status) = running.ended else { return };
+        self.pace.rest();
         match running.kind {
             Kind::Login | Kind::Authenticate(_) if status.condition == Condition::Ok => {
                 self.logged_in = true;
