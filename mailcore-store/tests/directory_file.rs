@@ -17,9 +17,9 @@ use std::sync::Arc;
 use mailcore::account::{AccountId, Secret};
 use mailcore::address::{Address, Domain};
 use mailcore::seams::{
-    AccountChange, Administration, AuthError, AuthRequest, Authenticator, Directory,
-    DirectoryError, DirectoryWrite, DomainKind, ListRecord, Lists, Proof, Resolution, Role, Scope,
-    ScriptKind, Scripts, Secrets, Settings,
+    AccountChange, Administration, AppPasswordScope, AuthError, AuthRequest, Authenticator,
+    Directory, DirectoryError, DirectoryWrite, DomainKind, ListRecord, Lists, Proof, Resolution,
+    Role, Scope, ScriptKind, Scripts, Secrets, Settings,
 };
 use mailcore::testing::{SeededEntropy, VirtualClock};
 use mailcore_store::directory::{
@@ -112,13 +112,13 @@ async fn assert_all_is_there(directory: &SqliteDirectory) {
 async fn a_file_of_schema_1_is_copied_and_migrated() {
     let (dir, path) = version_1();
     // What an attempt that was cut off left behind.
-    fs::write(dir.path().join("directory.db.before-2.part"), "cut off").unwrap();
+    fs::write(dir.path().join("directory.db.before-3.part"), "cut off").unwrap();
     let before = fs::read(&path).unwrap();
     {
         let directory = open(&path).unwrap();
         let (from, copy) = directory.opened().migrated.expect("it was migrated");
         assert_eq!(from, 1);
-        assert_eq!(copy, dir.path().join("directory.db.before-2"));
+        assert_eq!(copy, dir.path().join("directory.db.before-3"));
         assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o077, 0);
         assert_all_is_there(&directory).await;
         directory
@@ -130,29 +130,29 @@ async fn a_file_of_schema_1_is_copied_and_migrated() {
     assert_eq!(directory.opened().migrated, None);
     assert_all_is_there(&directory).await;
     drop(directory);
-    assert_eq!(names(&dir), ["directory.db", "directory.db.before-2"]);
+    assert_eq!(names(&dir), ["directory.db", "directory.db.before-3"]);
 
     // The copy is what there was before: put back, it is migrated again, and
     // the first copy stays.
-    let copy = dir.path().join("directory.db.before-2");
+    let copy = dir.path().join("directory.db.before-3");
     assert_eq!(fs::read(&copy).unwrap().len(), before.len());
     fs::copy(&copy, &path).unwrap();
     let directory = open(&path).unwrap();
     assert_all_is_there(&directory).await;
     let (_, second) = directory.opened().migrated.expect("it was migrated");
-    assert_eq!(second, dir.path().join("directory.db.before-2.1"));
+    assert_eq!(second, dir.path().join("directory.db.before-3.1"));
 }
 
 #[tokio::test]
 async fn a_newer_file_is_not_touched() {
     let (dir, path) = version_1();
     let newer = Connection::open(&path).unwrap();
-    newer.pragma_update(None, "user_version", 3).unwrap();
+    newer.pragma_update(None, "user_version", 4).unwrap();
     newer.close().unwrap();
     let before = fs::read(&path).unwrap();
     let error = open(&path).unwrap_err().to_string();
     assert!(
-        error.contains("newer version (schema 3, this program knows 2); run that version"),
+        error.contains("newer version (schema 4, this program knows 3); run that version"),
         "{error}"
     );
     assert_eq!(names(&dir), ["directory.db"], "nothing is put beside it");
@@ -346,7 +346,9 @@ async fn secrets_that_end_leave_the_disk() {
             .add_account(&user(number), &Secret::new("the password"))
             .await;
         let id = id.unwrap();
-        directory.add_app_password(&id, "phone").await.unwrap();
+        let anywhere = AppPasswordScope::default();
+        let added = directory.add_app_password(&id, "phone", &anywhere).await;
+        added.unwrap();
         let secret = Secret::new("a secret to be had in clear again");
         directory.keep_secret(&id, "apop", &secret).await.unwrap();
     }

@@ -3,11 +3,12 @@
 
 use mailcore::address::{Address, Domain};
 use mailcore::route::keys;
-use mailcore::seams::{AddressState, Role, Scope, ScriptKind};
+use mailcore::seams::{AddressState, Role, Scope, ScriptKind, SharedSecret};
 use std::sync::Arc;
 
 use super::keep::{AccountRow, Change, ScriptKey};
 use super::patterns::Lookup;
+use super::renewal::kept_as;
 use super::table::{
     Account, AccountSecrets, Alias, Group, List, Script, Served, Table, domain_key,
 };
@@ -73,6 +74,14 @@ impl Table {
             | Change::RenameScript(..)
             | Change::SetActive(..)
             | Change::RemoveScript(_)) => self.apply_to_script(script),
+            Change::PutCertificate(id, name) => {
+                if self.by_id.contains_key(&id) {
+                    self.certificates.insert(name, id);
+                }
+            }
+            Change::RemoveCertificate(_, name) => {
+                self.certificates.remove(&name);
+            }
             secret => self.apply_to_secret(secret),
         }
     }
@@ -172,9 +181,14 @@ impl Table {
 
     fn remove_account(&mut self, id: &mailcore::account::AccountId) {
         if let Some(address) = self.by_id.get(id).cloned() {
-            self.take_account(&address);
+            if let Some(secrets) = self.take_account(&address).and_then(|it| it.secrets) {
+                for name in secrets.sealed.keys() {
+                    self.count_sealed(name, -1);
+                }
+            }
             self.off.remove(&address);
         }
+        self.certificates.retain(|_, of| of != id);
         for name in self.groups_of.remove(id).unwrap_or_default() {
             if let Some(group) = self.groups.get_mut(&name) {
                 group.members.remove(id);
@@ -319,12 +333,24 @@ impl Table {
                 secrets.app_passwords.remove(&name);
             }
             Change::PutSecret(_, name, sealed) => {
-                secrets.sealed.insert(name, sealed);
+                if secrets.sealed.insert(Arc::clone(&name), sealed).is_none() {
+                    self.count_sealed(&name, 1);
+                }
             }
             Change::RemoveSecret(_, name) => {
-                secrets.sealed.remove(&name);
+                if secrets.sealed.remove(&name).is_some() {
+                    self.count_sealed(&name, -1);
+                }
             }
             _ => {}
+        }
+    }
+
+    fn count_sealed(&mut self, name: &str, by: isize) {
+        let kind = SharedSecret::ALL.iter().find(|it| kept_as(**it) == name);
+        if let Some(kind) = kind {
+            let count = self.shared_secrets.entry(*kind).or_default();
+            *count = count.saturating_add_signed(by);
         }
     }
 }

@@ -1,54 +1,148 @@
 //! Logins against a local directory.
 
 use async_trait::async_trait;
-use mailcore::account::Identity;
+use mailcore::account::{AccountId, Identity, Secret};
 use mailcore::address::Address;
-use mailcore::seams::{AuthError, AuthRequest, Authenticator, DirectoryError, Proof};
+use mailcore::seams::{
+    AccountRecord, AuthError, AuthRequest, Authenticator, CertificateName, CodeCheck,
+    DirectoryError, Proof, ProofKind, SecondFactors,
+};
+use mailcore::wire::ClientCertificate;
+use sha2::{Digest, Sha256};
 
+use super::app_passwords;
 use super::keep::{AccountRow, Keep, Section};
 use super::local::LocalDirectory;
 use super::passwords::CheckError;
-use super::secrets;
+use super::second_factor::Worth;
 use super::table::Account;
+
+/// Addresses of a certificate that are looked at.
+const MAX_NAMES: usize = 32;
 
 #[async_trait]
 impl<K: Keep> Authenticator for LocalDirectory<K> {
     async fn authenticate(&self, request: &AuthRequest) -> Result<Identity, AuthError> {
-        let Proof::Password(password) = &request.proof else {
-            return Err(AuthError::Invalid);
-        };
-        let account = self
-            .login_account(&request.login)
-            .await
-            .map_err(|error| AuthError::Unavailable(error.to_string()))?;
-        let app = account
-            .as_ref()
-            .and_then(|it| secrets::matching(it, password));
-        if app.is_none() {
-            let claim = account
-                .as_ref()
-                .map(|it| (&it.row.record.address, it.row.hash.clone()));
-            match self.passwords().check(claim, password).await {
-                Ok(()) => {}
-                Err(CheckError::Wrong) => return Err(AuthError::Invalid),
-                Err(CheckError::Busy) => {
-                    return Err(AuthError::Unavailable("too many logins at once".into()));
-                }
-            }
+        match &request.proof {
+            Proof::Password(password) => self.by_password(request, password).await,
+            Proof::Certificate(certificate) => self.by_certificate(request, certificate).await,
+            _ => Err(AuthError::Invalid),
         }
-        let AccountRow { record, hash, .. } = account.ok_or(AuthError::Invalid)?.row;
-        if !record.enabled {
-            return Err(AuthError::Disabled);
-        }
-        match app {
-            Some(app) => self.note_use(&record.id, app).await,
-            None => self.renew(&record.id, &hash, password).await,
-        }
-        Ok(Identity {
+    }
+
+    fn proofs(&self) -> Vec<ProofKind> {
+        vec![ProofKind::Password, ProofKind::Certificate]
+    }
+}
+
+/// Who has proved to be this account, if it may log in.
+fn admitted(record: AccountRecord) -> Result<Identity, AuthError> {
+    match record.enabled {
+        true => Ok(Identity {
             login: record.address.to_string().into(),
             account: record.id,
-        })
+        }),
+        false => Err(AuthError::Disabled),
     }
+}
+
+fn unavailable(error: impl ToString) -> AuthError {
+    AuthError::Unavailable(error.to_string())
+}
+
+impl<K: Keep> LocalDirectory<K> {
+    async fn by_password(
+        &self,
+        request: &AuthRequest,
+        password: &Secret,
+    ) -> Result<Identity, AuthError> {
+        let account = self.login_account(&request.login).await;
+        let account = account.map_err(unavailable)?;
+        let place = (request.protocol, request.peer);
+        let app = account
+            .as_ref()
+            .and_then(|it| app_passwords::matching(it, password, place));
+        if let (Some(account), Some(app)) = (&account, app) {
+            let identity = admitted(account.row.record.clone())?;
+            self.note_use(&identity.account, app).await;
+            return Ok(identity);
+        }
+        let worth = account
+            .as_ref()
+            .map(|it| self.worth(it, request.protocol, password));
+        let worth = worth.transpose().map_err(unavailable)?;
+        let (password, code) = match &worth {
+            Some(Worth::WithCode(password, code)) => (password, Some(code)),
+            _ => (password, None),
+        };
+        // Where it can't be right, nobody's is checked, which takes as long.
+        let claimed = account.filter(|_| !matches!(worth, Some(Worth::Nothing)));
+        let claim = claimed.as_ref().map(|it| &it.row);
+        let claim = claim.map(|it| (&it.record.address, it.hash.clone()));
+        match self.passwords().check(claim, password).await {
+            Ok(()) => {}
+            Err(CheckError::Wrong) => return Err(AuthError::Invalid),
+            Err(CheckError::Busy) => return Err(unavailable("too many logins at once")),
+        }
+        let AccountRow { record, hash, .. } = claimed.ok_or(AuthError::Invalid)?.row;
+        if let Some(code) = code {
+            let checked = self.check_code(&record.id, code).await;
+            match checked.map_err(unavailable)? {
+                CodeCheck::Right => {}
+                CodeCheck::TooMany => return Err(AuthError::Throttled),
+                _ => return Err(AuthError::Invalid),
+            }
+        }
+        let identity = admitted(record)?;
+        self.renew(&identity.account, &hash, password).await;
+        Ok(identity)
+    }
+
+    /// One of the certificate's names must stand for the account, and all that
+    /// stand for some must stand for the same.
+    async fn by_certificate(
+        &self,
+        request: &AuthRequest,
+        certificate: &ClientCertificate,
+    ) -> Result<Identity, AuthError> {
+        let names = names(certificate);
+        let found = self.read(|table| {
+            let mut ids: Vec<AccountId> = names
+                .iter()
+                .filter_map(|name| table.certificates.get(name).cloned())
+                .collect();
+            ids.sort_unstable();
+            ids.dedup();
+            match (ids.as_slice(), table.check_complete(Section::Secrets)) {
+                ([id], _) => Ok(table.account_by_id(id).map(|it| it.row.record.clone())),
+                ([], Err(damage)) => Err(damage),
+                _ => Ok(None),
+            }
+        });
+        let found = found.await.map_err(unavailable)?.map_err(unavailable)?;
+        let record = found.ok_or(AuthError::Invalid)?;
+        if !request.login.is_empty() {
+            let claimed = self.login_account(&request.login).await;
+            let claimed = claimed.map_err(unavailable)?;
+            if claimed.is_none_or(|it| it.row.record.id != record.id) {
+                return Err(AuthError::Invalid);
+            }
+        }
+        admitted(record)
+    }
+}
+
+/// All that a certificate is known by.
+fn names(certificate: &ClientCertificate) -> Vec<CertificateName> {
+    let digest = CertificateName::Sha256(Sha256::digest(&certificate.der).into());
+    let addresses = certificate.addresses.iter().take(MAX_NAMES);
+    let addresses = addresses.filter_map(|it| Address::parse(it).ok());
+    let subject = (!certificate.subject.is_empty())
+        .then(|| CertificateName::Subject(certificate.subject.clone()));
+    std::iter::once(digest)
+        .chain(addresses.map(|it| CertificateName::Address(it.folded())))
+        .chain(subject)
+        .collect()
 }
 
 impl<K: Keep> LocalDirectory<K> {

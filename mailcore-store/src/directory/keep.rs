@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mailcore::account::AccountId;
 use mailcore::address::{Address, Domain};
 use mailcore::seams::{
-    AccountRecord, AccountTemplate, AddressState, DirectoryError, DomainRecord, GroupKind,
-    GroupName, ListRecord, Role, Scope, ScriptKind,
+    AccountRecord, AccountTemplate, AddressState, AppPasswordScope, CertificateName,
+    DirectoryError, DomainRecord, GroupKind, GroupName, ListRecord, Role, Scope, ScriptKind,
 };
 use mailcore::time::Timestamp;
 
@@ -136,6 +136,10 @@ pub enum Change {
     PutSecret(AccountId, Arc<str>, Arc<[u8]>),
     /// An encrypted secret goes.
     RemoveSecret(AccountId, Arc<str>),
+    /// Certificates of a name stand for an account.
+    PutCertificate(AccountId, CertificateName),
+    /// They do no longer.
+    RemoveCertificate(AccountId, CertificateName),
 }
 
 /// An account and what only the directory knows of it.
@@ -145,7 +149,7 @@ pub struct AccountRow {
     pub seq: u64,
     /// What others see.
     pub record: AccountRecord,
-    /// The password's hash in PHC form.
+    /// The password's hash: ours, in PHC form, or another server's.
     pub hash: Arc<str>,
     /// What it may administer.
     pub role: Role,
@@ -162,6 +166,10 @@ pub struct AppPasswordRow {
     pub created: Timestamp,
     /// When it last let somebody in.
     pub last_used: Option<Timestamp>,
+    /// Where it counts.
+    pub scope: AppPasswordScope,
+    /// SCRAM's keys of it, encrypted.
+    pub keys: Option<Arc<[u8]>>,
 }
 
 /// Names a script.
@@ -195,7 +203,7 @@ pub enum Section {
     Settings,
     /// Scripts and rule sets.
     Scripts,
-    /// App passwords and encrypted secrets.
+    /// App passwords, encrypted secrets and clients' certificates.
     Secrets,
 }
 
@@ -244,7 +252,9 @@ impl Change {
             Self::PutAppPassword(..)
             | Self::RemoveAppPassword(..)
             | Self::PutSecret(..)
-            | Self::RemoveSecret(..) => Section::Secrets,
+            | Self::RemoveSecret(..)
+            | Self::PutCertificate(..)
+            | Self::RemoveCertificate(..) => Section::Secrets,
         }
     }
 

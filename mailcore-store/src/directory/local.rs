@@ -10,7 +10,8 @@ use mailcore::account::{AccountId, Secret};
 use mailcore::address::{Address, Domain};
 use mailcore::seams::{
     AccountRecord, Clock, Directory, DirectoryError, DirectoryWrite, DomainKind, DomainRecord,
-    Entropy, Groups, Lists, OsEntropy, Resolution, Scripts, Secrets, Settings, SystemClock,
+    Entropy, Groups, Lists, OsEntropy, Resolution, Scripts, SecondFactors, Secrets, Settings,
+    SystemClock,
 };
 use mailcore::time::Monotonic;
 use tokio::sync::watch;
@@ -18,7 +19,8 @@ use tokio::sync::watch;
 use super::keep::{Change, Damage, Keep, Nowhere, Opened, Section};
 use super::passwords::{PasswordHashing, Passwords};
 use super::scripts::ScriptLimits;
-use super::seal::StoreKey;
+use super::seal::{Sealer, StoreKey};
+use super::second_factor::{CodeLogin, WrongCodes};
 use super::table::Table;
 
 /// How often changes by other processes are looked for.
@@ -37,12 +39,14 @@ pub struct LocalDirectory<K> {
     default_domain: Option<Domain>,
     script_limits: ScriptLimits,
     store_key: Option<StoreKey>,
+    code_login: CodeLogin,
 }
 
 struct Shared<K> {
     table: RwLock<Table>,
     keep: Mutex<K>,
     passwords: Passwords,
+    wrong_codes: WrongCodes,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     next_refresh: Mutex<Monotonic>,
@@ -58,6 +62,7 @@ impl<K> Clone for LocalDirectory<K> {
             default_domain: self.default_domain.clone(),
             script_limits: self.script_limits,
             store_key: self.store_key.clone(),
+            code_login: self.code_login,
         }
     }
 }
@@ -137,6 +142,7 @@ impl<K: Keep> LocalDirectory<K> {
                 table: RwLock::new(table),
                 keep: Mutex::new(keep),
                 passwords: Passwords::new(hashing, Arc::clone(&clock), Arc::clone(&entropy))?,
+                wrong_codes: WrongCodes::default(),
                 clock,
                 entropy,
                 next_refresh: Mutex::new(next_refresh),
@@ -145,6 +151,7 @@ impl<K: Keep> LocalDirectory<K> {
             default_domain: None,
             script_limits: ScriptLimits::default(),
             store_key: None,
+            code_login: CodeLogin::default(),
         })
     }
 
@@ -170,6 +177,14 @@ impl<K: Keep> LocalDirectory<K> {
         self
     }
 
+    /// With another way for accounts with a second factor to log in by mail
+    /// protocols.
+    #[must_use]
+    pub fn with_code_login(mut self, code_login: CodeLogin) -> Self {
+        self.code_login = code_login;
+        self
+    }
+
     /// What opening it came upon, and what of it is damaged now.
     pub fn opened(&self) -> Opened {
         let mut opened = self.shared.keep().opened();
@@ -189,6 +204,14 @@ impl<K: Keep> LocalDirectory<K> {
         self.store_key.as_ref()
     }
 
+    pub(super) fn code_login(&self) -> CodeLogin {
+        self.code_login
+    }
+
+    pub(super) fn wrong_codes(&self) -> &WrongCodes {
+        &self.shared.wrong_codes
+    }
+
     pub(super) fn passwords(&self) -> &Passwords {
         &self.shared.passwords
     }
@@ -199,6 +222,12 @@ impl<K: Keep> LocalDirectory<K> {
 
     pub(super) fn entropy(&self) -> &dyn Entropy {
         &*self.shared.entropy
+    }
+
+    /// What encrypts, for work elsewhere; `None` without a key.
+    pub(super) fn sealer(&self) -> Option<Sealer> {
+        let key = self.store_key.clone()?;
+        Some(Sealer::new(key, Arc::clone(&self.shared.entropy)))
     }
 
     pub(super) fn settings_changes(&self) -> watch::Receiver<u64> {
@@ -407,6 +436,10 @@ impl<K: Keep> Directory for LocalDirectory<K> {
     }
 
     fn secrets(&self) -> Option<&dyn Secrets> {
+        Some(self)
+    }
+
+    fn second_factors(&self) -> Option<&dyn SecondFactors> {
         Some(self)
     }
 }

@@ -11,6 +11,7 @@
 
 mod addresses;
 mod administration;
+mod app_passwords;
 mod apply;
 mod argon;
 mod authenticate;
@@ -25,11 +26,13 @@ mod patterns;
 mod renewal;
 mod scripts;
 mod seal;
+mod second_factor;
 mod secrets;
 mod settings;
 #[cfg(feature = "sqlite-directory")]
 mod sqlite;
 mod table;
+mod totp;
 mod write;
 
 pub use keep::{
@@ -41,6 +44,7 @@ pub use mac::mac;
 pub use passwords::PasswordHashing;
 pub use scripts::ScriptLimits;
 pub use seal::StoreKey;
+pub use second_factor::CodeLogin;
 pub use settings::{MAX_DOMAIN_SETTINGS, MAX_SETTING_VALUE, MAX_SETTINGS};
 #[cfg(feature = "sqlite-directory")]
 pub use sqlite::{Database, SqliteDirectory};

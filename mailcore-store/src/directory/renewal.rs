@@ -5,11 +5,24 @@ use std::sync::Arc;
 
 use mailcore::account::{AccountId, Secret};
 use mailcore::address::Address;
-use mailcore::seams::DirectoryError;
+use mailcore::seams::{DirectoryError, SharedSecret};
 
 use super::hashes::Stored;
 use super::keep::{Change, Keep};
 use super::local::LocalDirectory;
+
+/// What the names of encrypted secrets begin with that the directory keeps for
+/// itself.
+pub(super) const OWN: &str = "auth:";
+
+/// The name that a shared secret is kept under.
+pub(super) fn kept_as(kind: SharedSecret) -> &'static str {
+    match kind {
+        SharedSecret::Apop => "auth:apop",
+        SharedSecret::Ntlm => "auth:ntlm",
+        _ => "auth:cram-md5",
+    }
+}
 
 impl<K: Keep> LocalDirectory<K> {
     /// Keeps a hash that another server made.

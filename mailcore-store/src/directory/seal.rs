@@ -16,6 +16,8 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use mailcore::account::{AccountId, Secret};
 use mailcore::seams::{DirectoryError, Entropy};
 
+use super::keep::Change;
+
 /// Octets of a key.
 const KEY: usize = 32;
 /// Octets of a nonce.
@@ -112,6 +114,39 @@ impl StoreKey {
     fn cipher(&self) -> Option<XChaCha20Poly1305> {
         let key: [u8; KEY] = self.0.expose().try_into().ok()?;
         Some(XChaCha20Poly1305::new(&Key::from(key)))
+    }
+}
+
+/// A key with the chance that encrypting needs.
+#[derive(Clone)]
+pub(super) struct Sealer {
+    key: StoreKey,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Sealer {
+    pub(super) fn new(key: StoreKey, entropy: Arc<dyn Entropy>) -> Self {
+        Self { key, entropy }
+    }
+
+    /// The change that keeps a secret of an account.
+    pub(super) fn put(
+        &self,
+        account: &AccountId,
+        name: &str,
+        secret: &Secret,
+    ) -> Result<Change, DirectoryError> {
+        let sealed = self.key.seal(&*self.entropy, (account, name), secret)?;
+        Ok(Change::PutSecret(account.clone(), name.into(), sealed))
+    }
+
+    pub(super) fn open(
+        &self,
+        account: &AccountId,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Secret, DirectoryError> {
+        self.key.unseal((account, name), sealed)
     }
 }
 

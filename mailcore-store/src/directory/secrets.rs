@@ -1,21 +1,16 @@
-//! [`Secrets`] of a local directory: app passwords, and secrets under the
-//! [`StoreKey`](super::StoreKey).
-//!
-//! An app password is made up here, of 100 random bits, so that one fast hash
-//! of it is as good as a slow one: guessing is hopeless, and a login costs the
-//! same work whether an account has any or not.
+//! [`Secrets`] of a local directory: app passwords, clients' certificates, and
+//! secrets under the [`StoreKey`](super::StoreKey).
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use mailcore::account::{AccountId, Secret};
-use mailcore::seams::{AppPassword, DirectoryError, Secrets};
-use mailcore::time::Timestamp;
-use subtle::ConstantTimeEq;
+use mailcore::seams::{AppPassword, AppPasswordScope, CertificateName, DirectoryError, Secrets};
 
-use super::keep::{AppPasswordRow, Change, Keep, Section};
+use super::keep::{Change, Keep, Section};
 use super::local::LocalDirectory;
-use super::table::{Account, AccountSecrets, not_found};
+use super::renewal::OWN;
+use super::table::{AccountSecrets, not_found};
 
 /// App passwords, and secrets, that one account may have.
 const MAX_OF_ONE: u64 = 100;
@@ -23,14 +18,6 @@ const MAX_OF_ONE: u64 = 100;
 const MAX_NAME: usize = 128;
 /// Octets allowed in a secret.
 const MAX_SECRET: usize = 16 * 1024;
-/// Letters of an app password, five bits each; none looks like another.
-const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-/// Letters in an app password.
-const LENGTH: usize = 20;
-/// What the hash of an app password is for, and that it is of this form.
-const CONTEXT: &str = "mailcore 2026-11 directory app password";
-/// How much later a use is worth noting.
-const NOTED_EVERY: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 #[async_trait]
 impl<K: Keep> Secrets for LocalDirectory<K> {
@@ -43,6 +30,7 @@ impl<K: Keep> Secrets for LocalDirectory<K> {
                     name: row.name.clone(),
                     created: row.created,
                     last_used: row.last_used,
+                    scope: row.scope.clone(),
                 })
                 .collect())
         })
@@ -53,36 +41,10 @@ impl<K: Keep> Secrets for LocalDirectory<K> {
         &self,
         account: &AccountId,
         name: &str,
+        scope: &AppPasswordScope,
     ) -> Result<Secret, DirectoryError> {
         check_name(name)?;
-        let mut letters = vec![0; LENGTH];
-        self.entropy().fill(&mut letters);
-        for letter in &mut letters {
-            *letter = LETTERS
-                .get(usize::from(*letter % 32))
-                .map_or(b'a', |it| *it);
-        }
-        let password = Secret::new(letters);
-        let mut salt = [0; 16];
-        self.entropy().fill(&mut salt);
-        let row = AppPasswordRow {
-            name: name.into(),
-            hash: hash(&hex(&salt), password.expose()).into(),
-            created: self.clock().now(),
-            last_used: None,
-        };
-        let account = account.clone();
-        self.change(move |table| {
-            let secrets = table.expect_id(&account)?.secrets.as_ref();
-            let known = secrets.map(|it| &it.app_passwords);
-            check_room(known.map_or(0, |it| it.len()))?;
-            if known.is_some_and(|it| it.contains_key(&row.name)) {
-                return Err(DirectoryError::Exists(row.name.to_string()));
-            }
-            Ok((vec![Change::PutAppPassword(account, row)], ()))
-        })
-        .await?;
-        Ok(password)
+        self.make_app_password(account, name, scope).await
     }
 
     async fn remove_app_password(
@@ -101,13 +63,59 @@ impl<K: Keep> Secrets for LocalDirectory<K> {
         .await
     }
 
+    async fn certificates(
+        &self,
+        account: &AccountId,
+    ) -> Result<Vec<CertificateName>, DirectoryError> {
+        self.read(|table| {
+            table.expect_id(account)?;
+            let all = table.certificates.iter();
+            let its = all.filter(|(_, of)| *of == account);
+            Ok(its.map(|(name, _)| name.clone()).collect())
+        })
+        .await?
+    }
+
+    async fn add_certificate(
+        &self,
+        account: &AccountId,
+        name: &CertificateName,
+    ) -> Result<(), DirectoryError> {
+        let (account, name) = (account.clone(), name.clone());
+        self.change(move |table| {
+            table.expect_id(&account)?;
+            let its = table.certificates.values().filter(|of| **of == account);
+            check_room(its.count())?;
+            // Whose it is may be in a row that can't be read.
+            table.check_complete(Section::Secrets)?;
+            match table.certificates.contains_key(&name) {
+                true => Err(DirectoryError::Exists(name.to_string())),
+                false => Ok((vec![Change::PutCertificate(account, name)], ())),
+            }
+        })
+        .await
+    }
+
+    async fn remove_certificate(
+        &self,
+        account: &AccountId,
+        name: &CertificateName,
+    ) -> Result<(), DirectoryError> {
+        let (account, name) = (account.clone(), name.clone());
+        self.change(move |table| match table.certificates.get(&name) {
+            Some(of) if *of == account => Ok((vec![Change::RemoveCertificate(account, name)], ())),
+            _ => Err(not_found(&name)),
+        })
+        .await
+    }
+
     async fn secret(
         &self,
         account: &AccountId,
         name: &str,
     ) -> Result<Option<Secret>, DirectoryError> {
         let sealed = |secrets: &Option<Box<AccountSecrets>>| {
-            let secrets = secrets.as_ref()?;
+            let secrets = secrets.as_ref().filter(|_| !name.starts_with(OWN))?;
             secrets.sealed.get(name).cloned()
         };
         let found = self
@@ -142,7 +150,8 @@ impl<K: Keep> Secrets for LocalDirectory<K> {
             let secrets = table.expect_id(&account)?.secrets.as_ref();
             let known = secrets.map(|it| &it.sealed);
             if !known.is_some_and(|it| it.contains_key(&name)) {
-                check_room(known.map_or(0, |it| it.len()))?;
+                let others = known.into_iter().flat_map(|it| it.keys());
+                check_room(others.filter(|it| !it.starts_with(OWN)).count())?;
             }
             Ok((vec![Change::PutSecret(account, name, sealed)], ()))
         })
@@ -153,7 +162,8 @@ impl<K: Keep> Secrets for LocalDirectory<K> {
         let (account, name): (_, Arc<str>) = (account.clone(), name.into());
         self.change(move |table| {
             let secrets = table.expect_id(&account)?.secrets.as_ref();
-            match secrets.is_some_and(|it| it.sealed.contains_key(&name)) {
+            let is_kept = |it: &AccountSecrets| it.sealed.contains_key(&name);
+            match secrets.is_some_and(|it| !name.starts_with(OWN) && is_kept(it)) {
                 true => Ok((vec![Change::RemoveSecret(account, name)], ())),
                 false => Err(not_found(&name)),
             }
@@ -162,66 +172,12 @@ impl<K: Keep> Secrets for LocalDirectory<K> {
     }
 }
 
-impl<K: Keep> LocalDirectory<K> {
-    /// Notes that an app password let somebody in, when that is news. A login
-    /// does not fail for want of the note.
-    pub(super) async fn note_use(&self, account: &AccountId, row: AppPasswordRow) {
-        let now = self.clock().now();
-        let noted = |last: Timestamp| now.since(last) < NOTED_EVERY;
-        if row.last_used.is_some_and(noted) {
-            return;
-        }
-        let account = account.clone();
-        let note = self.change(move |table| {
-            let secrets = table.expect_id(&account)?.secrets.as_ref();
-            let known = secrets.and_then(|it| it.app_passwords.get(&row.name));
-            // It may have ended meanwhile, or be another one of the name.
-            let Some(known) = known.filter(|it| it.hash == row.hash) else {
-                return Ok((Vec::new(), ()));
-            };
-            let row = AppPasswordRow {
-                last_used: Some(now),
-                ..known.clone()
-            };
-            Ok((vec![Change::PutAppPassword(account, row)], ()))
-        });
-        if let Err(error) = note.await {
-            tracing::warn!(%error, "can't note the use of an app password");
-        }
-    }
-}
-
-/// The app password that a proof is. Takes its time for each one the account
-/// has, little beside the hash that a wrong one costs.
-pub(super) fn matching(account: &Account, proof: &Secret) -> Option<AppPasswordRow> {
-    let secrets = account.secrets.as_ref()?;
-    let is_right = |row: &AppPasswordRow| {
-        let salt = row.hash.split('$').nth(1).unwrap_or_default();
-        let tried = hash(salt, proof.expose());
-        bool::from(tried.as_bytes().ct_eq(row.hash.as_bytes()))
-    };
-    let rows = secrets.app_passwords.values();
-    let found = rows.fold(None, |found, row| match is_right(row) {
-        true => Some(row),
-        false => found,
-    });
-    found.cloned()
-}
-
-/// `b3$SALT$HASH` in hexadecimal.
-fn hash(salt: &str, password: &[u8]) -> String {
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
-    hasher.update(salt.as_bytes());
-    hasher.update(&[0]);
-    hasher.update(password);
-    format!("b3${salt}${}", hasher.finalize().to_hex())
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|it| format!("{it:02x}")).collect()
-}
-
 fn check_name(name: &str) -> Result<(), DirectoryError> {
+    if name.starts_with(OWN) {
+        return Err(DirectoryError::Invalid(format!(
+            "names that begin with {OWN} are the directory's own; choose another"
+        )));
+    }
     if name.is_empty() || name.len() > MAX_NAME || name.contains(char::is_control) {
         return Err(DirectoryError::Invalid(format!(
             "a secret's name has 1 to {MAX_NAME} octets and no control characters"
@@ -230,7 +186,7 @@ fn check_name(name: &str) -> Result<(), DirectoryError> {
     Ok(())
 }
 
-fn check_room(count: usize) -> Result<(), DirectoryError> {
+pub(super) fn check_room(count: usize) -> Result<(), DirectoryError> {
     if count as u64 >= MAX_OF_ONE {
         return Err(DirectoryError::OverQuota {
             kind: mailcore::seams::QuotaKind::Count,
@@ -240,6 +196,6 @@ fn check_room(count: usize) -> Result<(), DirectoryError> {
     Ok(())
 }
 
-fn no_key() -> DirectoryError {
+pub(super) fn no_key() -> DirectoryError {
     DirectoryError::Unsupported("keep secrets that can be read again: it has no key")
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use mailcore::account::AccountId;
 use mailcore::address::{Address, Domain};
 use mailcore::seams::{
-    AccountRecord, AccountTemplate, DirectoryError, DomainKind, DomainRecord, GroupKind, GroupName,
-    ListRecord, Resolution, Role, Scope, ScriptKind,
+    AccountRecord, AccountTemplate, CertificateName, DirectoryError, DomainKind, DomainRecord,
+    GroupKind, GroupName, ListRecord, Resolution, Role, Scope, ScriptKind, SharedSecret,
 };
 
 use super::keep::{AccountRow, AppPasswordRow, Damage, Extent, Section};
@@ -43,6 +43,9 @@ pub struct Table {
     /// What the settings say of addresses, where they say something.
     pub(super) lookups: HashMap<Scope, Lookup>,
     pub(super) scripts: HashMap<(Scope, ScriptKind), BTreeMap<Arc<str>, Script>>,
+    pub(super) certificates: BTreeMap<CertificateName, AccountId>,
+    /// How many accounts have which.
+    pub(super) shared_secrets: HashMap<SharedSecret, usize>,
     pub(super) last_seq: u64,
     pub(super) damage: Vec<Damage>,
 }

@@ -43,10 +43,12 @@ pub use dialer::{BoxStream, DialError, Dialer, Stream, TcpDialer};
 pub use directory::{
     AccountChange, AccountOptions, AccountRecord, AccountSummary, AccountTemplate, AddressLine,
     AddressLineError, AddressQuery, AddressState, Addresses, Administration, AppPassword,
-    Directory, DirectoryError, DirectoryWrite, DomainKind, DomainRecord, GroupKind, GroupName,
-    GroupRecord, Groups, KeepCopy, ListMode, ListRecord, Lists, MAX_SETTING_KEY, Membership,
+    AppPasswordScope, Begins, CertificateName, CertificateNameError, CodeCheck, Directory,
+    DirectoryError, DirectoryWrite, DomainKind, DomainRecord, Enrolment, GroupKind, GroupName,
+    GroupRecord, Groups, Held, KeepCopy, ListMode, ListRecord, Lists, MAX_SETTING_KEY, Membership,
     Posting, QuotaKind, Redirect, ReplyTo, Resolution, Role, Scope, ScriptEntry, ScriptKind,
-    Scripts, Secrets, Sending, ServedAddress, Setting, Settings, Stands, check_script_name,
+    Scripts, SecondFactor, SecondFactors, Secrets, Sending, ServedAddress, Setting, Settings,
+    SharedSecret, Stands, check_script_name,
 };
 pub use entropy::{Entropy, OsEntropy};
 pub use filter::{Filter, FilterSession, IncomingMail, Trust, Verdict};

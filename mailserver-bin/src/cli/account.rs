@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::CliError;
+use crate::control::account_secrets::SecretsRequest;
 use crate::control::accounts::AccountRequest;
 use crate::control::masked::MaskedRequest;
 use crate::control::{Password, Request};
@@ -42,6 +43,8 @@ pub(super) enum Command {
     },
     #[command(flatten)]
     Change(AccountRequest),
+    #[command(flatten)]
+    Secrets(SecretsRequest),
 }
 
 /// How the password is given.
@@ -74,6 +77,7 @@ impl Command {
     pub(super) fn request(self) -> Result<Request, CliError> {
         Ok(match self {
             Self::Masked(request) => Request::Masked { request },
+            Self::Secrets(request) => Request::AccountSecrets { request },
             Self::Change(request) => Request::AccountChange { request },
             Self::Add { address, input } => Request::AccountAdd {
                 address,

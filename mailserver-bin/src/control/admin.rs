@@ -87,6 +87,7 @@ impl Admin {
             Request::Pattern { request } => self.pattern(request).await,
             Request::Masked { request } => self.masked(request).await,
             Request::Handler { request } => self.handler(request).await,
+            Request::AccountSecrets { request } => self.account_secrets(request).await,
             Request::AccountChange { request } => self.change_account(request).await,
             Request::Address { request } => self.address(request).await,
             Request::List { request } => self.list(request).await,

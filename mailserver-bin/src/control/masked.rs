@@ -223,7 +223,7 @@ impl Admin {
         Ok(aligned(&rows))
     }
 
-    async fn account_id(&self, address: &Address) -> Result<AccountId, String> {
+    pub(super) async fn account_id(&self, address: &Address) -> Result<AccountId, String> {
         match self.directory.resolve(address).await.map_err(words)? {
             Resolution::Account(id) => Ok(id),
             _ => Err(format!("{address} is no account")),

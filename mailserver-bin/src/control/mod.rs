@@ -6,6 +6,7 @@
 //! On the socket each is one line of JSON. The socket lies in the data
 //! directory, which only its owner may enter.
 
+pub(crate) mod account_secrets;
 pub(crate) mod accounts;
 pub(crate) mod addresses;
 pub(crate) mod admin;
@@ -90,6 +91,9 @@ pub(crate) enum Request {
         address: String,
         /// What another server kept of the password.
         hash: Password,
+    },
+    AccountSecrets {
+        request: account_secrets::SecretsRequest,
     },
     AccountChange {
         request: accounts::AccountRequest,

@@ -9,6 +9,7 @@ mod log;
 mod queue;
 mod routing;
 mod schedule;
+mod secrets;
 mod server;
 mod support;
 mod suppression;

@@ -11,22 +11,20 @@ use mailcore::seams::{
     GroupKind, GroupName, KeepCopy, ListMode, ListRecord, Posting, Redirect, ReplyTo, Role, Scope,
     ScriptKind, Sending,
 };
-use mailcore::time::Timestamp;
 use rusqlite::{Connection, Row};
 
-use crate::directory::keep::{
-    AccountRow, AppPasswordRow, Change, Damage, Extent, ScriptKey, Section,
-};
+use super::secrets;
+use crate::directory::keep::{AccountRow, Change, Damage, Extent, ScriptKey, Section};
 use crate::directory::table::{Table, domain_key};
 
 /// A file being read: the table so far, and the numbers by which rows refer to
 /// each other. A row that refers to one that could not be read is left out with
 /// it, without being damage of its own.
 #[derive(Default)]
-struct Loader {
-    table: Table,
+pub(super) struct Loader {
+    pub(super) table: Table,
     domains: HashMap<i64, Domain>,
-    accounts: HashMap<i64, AccountId>,
+    pub(super) accounts: HashMap<i64, AccountId>,
     lists: HashMap<i64, Address>,
     groups: HashMap<i64, GroupName>,
     /// Targets of aliases; `None` where one makes no sense.
@@ -38,7 +36,7 @@ type Read = fn(&mut Loader, &Row<'_>) -> rusqlite::Result<()>;
 
 /// One table of the file: its section, the query, the key that orders it, and
 /// what a row means. What is referred to comes before what refers to it.
-const QUERIES: [(Section, &str, &[&str], Read); 16] = [
+const QUERIES: [(Section, &str, &[&str], Read); 17] = [
     (
         Section::Domains,
         "SELECT seq, name, relay_host, relay_port, alias_of, is_default FROM domain",
@@ -129,15 +127,22 @@ const QUERIES: [(Section, &str, &[&str], Read); 16] = [
     ),
     (
         Section::Secrets,
-        "SELECT account, name, hash, created, last_used FROM app_password",
+        "SELECT account, name, hash, created, last_used, protocols, networks, keys \
+         FROM app_password",
         &["account", "name"],
-        app_password,
+        secrets::app_password,
     ),
     (
         Section::Secrets,
         "SELECT account, name, sealed FROM secret",
         &["account", "name"],
-        secret,
+        secrets::secret,
+    ),
+    (
+        Section::Secrets,
+        "SELECT name, account FROM certificate",
+        &["name"],
+        secrets::certificate,
     ),
 ];
 
@@ -461,29 +466,6 @@ fn script(loader: &mut Loader, row: &Row<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn app_password(loader: &mut Loader, row: &Row<'_>) -> rusqlite::Result<()> {
-    let password = AppPasswordRow {
-        name: row.get_ref(1)?.as_str()?.into(),
-        hash: row.get_ref(2)?.as_str()?.into(),
-        created: Timestamp::from_millis(row.get(3)?),
-        last_used: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
-    };
-    if let Some(account) = loader.accounts.get(&row.get(0)?) {
-        let change = Change::PutAppPassword(account.clone(), password);
-        loader.table.apply(change);
-    }
-    Ok(())
-}
-
-fn secret(loader: &mut Loader, row: &Row<'_>) -> rusqlite::Result<()> {
-    let (name, sealed) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_blob()?);
-    if let Some(account) = loader.accounts.get(&row.get(0)?) {
-        let change = Change::PutSecret(account.clone(), name.into(), sealed.into());
-        loader.table.apply(change);
-    }
-    Ok(())
-}
-
 fn scope(row: &Row<'_>) -> rusqlite::Result<Scope> {
     Ok(match row.get::<_, i64>(0)? {
         0 => Scope::Global,
@@ -526,6 +508,9 @@ fn parsed<T>(column: usize, result: Result<T, AddressError>) -> rusqlite::Result
     result.map_err(|error| odd(column, Box::new(error)))
 }
 
-fn odd(column: usize, error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
+pub(super) fn odd(
+    column: usize,
+    error: Box<dyn std::error::Error + Send + Sync>,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
 }

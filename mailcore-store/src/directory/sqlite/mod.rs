@@ -7,6 +7,7 @@
 mod load;
 mod save;
 mod schema;
+mod secrets;
 
 use std::fs::OpenOptions;
 use std::path::Path;

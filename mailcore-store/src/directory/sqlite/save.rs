@@ -8,6 +8,7 @@ use mailcore::seams::{
 };
 use rusqlite::{Connection, ToSql, params};
 
+use super::secrets;
 use crate::directory::keep::{AccountRow, Change, ScriptKey};
 
 /// Writes one change within a transaction.
@@ -59,17 +60,27 @@ pub(super) fn change(batch: &Connection, change: &Change) -> rusqlite::Result<()
         Change::PutAppPassword(..)
         | Change::RemoveAppPassword(..)
         | Change::PutSecret(..)
-        | Change::RemoveSecret(..) => secret(batch, change),
+        | Change::RemoveSecret(..)
+        | Change::PutCertificate(..)
+        | Change::RemoveCertificate(..) => secrets::change(batch, change),
     }
 }
 
-fn run(batch: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {
+pub(super) fn run(
+    batch: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> rusqlite::Result<()> {
     batch.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 /// A statement that changes what is known to be there: when it finds nothing,
 /// the file is not what was read from it.
-fn one(batch: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {
+pub(super) fn one(
+    batch: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> rusqlite::Result<()> {
     match batch.prepare_cached(sql)?.execute(values)? {
         1 => Ok(()),
         count => Err(rusqlite::Error::StatementChangedRows(count)),
@@ -426,39 +437,4 @@ pub(super) fn read_script(
     let values = params![level, owner, kind_column(key.kind), key.name];
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_row(values, |row| row.get(0)).optional()
-}
-
-fn secret(batch: &Connection, change: &Change) -> rusqlite::Result<()> {
-    match change {
-        Change::PutAppPassword(id, row) => run(
-            batch,
-            "INSERT INTO app_password (account, name, hash, created, last_used) \
-             VALUES ((SELECT seq FROM account WHERE id = ?1), ?2, ?3, ?4, ?5) \
-             ON CONFLICT (account, name) DO UPDATE SET last_used = excluded.last_used",
-            params![
-                id.as_str(),
-                row.name,
-                row.hash,
-                row.created.millis(),
-                row.last_used.map(|it| it.millis()),
-            ],
-        ),
-        Change::RemoveAppPassword(id, name) => {
-            let sql = "DELETE FROM app_password WHERE name = ?2 AND \
-                       account = (SELECT seq FROM account WHERE id = ?1)";
-            one(batch, sql, params![id.as_str(), name])
-        }
-        Change::PutSecret(id, name, sealed) => {
-            let sql = "INSERT INTO secret (account, name, sealed) \
-                       VALUES ((SELECT seq FROM account WHERE id = ?1), ?2, ?3) \
-                       ON CONFLICT (account, name) DO UPDATE SET sealed = excluded.sealed";
-            one(batch, sql, params![id.as_str(), name, &**sealed])
-        }
-        Change::RemoveSecret(id, name) => {
-            let sql = "DELETE FROM secret WHERE name = ?2 AND \
-                       account = (SELECT seq FROM account WHERE id = ?1)";
-            one(batch, sql, params![id.as_str(), name])
-        }
-        _ => Ok(()),
-    }
 }

@@ -10,7 +10,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The newest schema this program knows, in `PRAGMA user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 /// `PRAGMA application_id` of our files: `mcdi`.
 const APPLICATION_ID: i64 = 0x6d63_6469;
 /// What every SQLite file begins with.
@@ -145,6 +145,18 @@ CREATE TABLE secret (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// From schema 2 to 3. Only adds, too.
+const SCHEMA_3: &str = "
+ALTER TABLE app_password ADD COLUMN protocols TEXT NOT NULL DEFAULT '';
+ALTER TABLE app_password ADD COLUMN networks TEXT NOT NULL DEFAULT '';
+ALTER TABLE app_password ADD COLUMN keys BLOB;
+CREATE TABLE certificate (
+    name TEXT PRIMARY KEY,
+    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX certificate_account ON certificate (account);
+";
+
 /// What a file turned out to be.
 pub(super) enum Found {
     /// Nothing yet.
@@ -211,12 +223,15 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     }
     if from < 2 {
         batch.execute_batch(SCHEMA_2)?;
+    }
+    if from < 3 {
+        batch.execute_batch(SCHEMA_3)?;
         batch.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     batch.commit()
 }
 
-/// Copies the file as it is to `directory.db.before-2`, durably, by SQLite's
+/// Copies the file as it is to `directory.db.before-3`, durably, by SQLite's
 /// backup, which takes what is in its log, too. A copy that is there already is
 /// kept, and the new one numbered.
 pub(super) fn copy_aside(

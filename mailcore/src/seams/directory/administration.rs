@@ -54,6 +54,28 @@ pub trait Administration: Debug + Send + Sync {
         Err(DirectoryError::Unsupported("take over password hashes"))
     }
 
+    /// The mechanisms turned on for an account that need a shared secret.
+    async fn shared_secrets(
+        &self,
+        address: &Address,
+    ) -> Result<Vec<(SharedSecret, Held)>, DirectoryError> {
+        let _ = address;
+        Ok(Vec::new())
+    }
+
+    /// Turns these mechanisms on and all others off; what those needed is gone
+    /// from disk when the call returns.
+    async fn allow_shared_secrets(
+        &self,
+        address: &Address,
+        allowed: &[SharedSecret],
+    ) -> Result<(), DirectoryError> {
+        let _ = (address, allowed);
+        Err(DirectoryError::Unsupported(
+            "keep what these mechanisms need",
+        ))
+    }
+
     /// What an account may administer.
     async fn role(&self, address: &Address) -> Result<Role, DirectoryError> {
         let _ = address;
@@ -94,6 +116,45 @@ pub trait Administration: Debug + Send + Sync {
         let _ = domain;
         Err(DirectoryError::Unsupported("set a default domain"))
     }
+}
+
+/// A mechanism that needs something from which who has it can log in: it is
+/// kept, encrypted, for the accounts alone that an administrator turned it on
+/// for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SharedSecret {
+    /// CRAM-MD5 (RFC 2195).
+    CramMd5,
+    /// APOP (RFC 1939 section 7): the password itself is kept.
+    Apop,
+    /// NTLM (MS-NLMP).
+    Ntlm,
+}
+
+impl SharedSecret {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::CramMd5, Self::Apop, Self::Ntlm];
+
+    /// Its name in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CramMd5 => "cram-md5",
+            Self::Apop => "apop",
+            Self::Ntlm => "ntlm",
+        }
+    }
+}
+
+/// Whether what a mechanism needs is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Held {
+    /// The mechanism works.
+    Yes,
+    /// It works once the password was set anew, or used for a login that shows
+    /// it.
+    AtNextPassword,
 }
 
 /// What an account may administer.

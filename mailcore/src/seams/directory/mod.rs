@@ -4,17 +4,19 @@
 //! [`Directory`] is what the mail path asks and small; [`DirectoryWrite`]
 //! changes it. What a directory may also know is reached through it like a
 //! store's abilities: [`Lists`], [`Groups`], [`Settings`], [`Scripts`],
-//! [`Secrets`], and for administrators [`Administration`] and [`Addresses`]. A
+//! [`Secrets`], [`SecondFactors`], and for administrators [`Administration`] and [`Addresses`]. A
 //! host implements those that it wants; the methods of these traits that change
 //! something answer [`DirectoryError::Unsupported`] unless it does.
 
 mod addresses;
 mod administration;
+mod certificate_name;
 mod error;
 mod groups;
 mod lists;
 mod records;
 mod scripts;
+mod second_factor;
 mod secrets;
 mod settings;
 
@@ -28,7 +30,10 @@ use crate::address::{Address, Domain};
 pub use addresses::{
     AddressLine, AddressLineError, AddressQuery, AddressState, Addresses, ServedAddress, Stands,
 };
-pub use administration::{AccountChange, AccountTemplate, Administration, Role};
+pub use administration::{
+    AccountChange, AccountTemplate, Administration, Held, Role, SharedSecret,
+};
+pub use certificate_name::{CertificateName, CertificateNameError};
 pub use error::{DirectoryError, QuotaKind};
 pub use groups::{GroupKind, GroupName, GroupRecord, Groups};
 pub use lists::{ListMode, ListRecord, Lists, Membership, Posting, ReplyTo};
@@ -37,7 +42,8 @@ pub use records::{
     Resolution, Sending,
 };
 pub use scripts::{ScriptEntry, ScriptKind, Scripts, check_script_name};
-pub use secrets::{AppPassword, Secrets};
+pub use second_factor::{Begins, CodeCheck, Enrolment, SecondFactor, SecondFactors};
+pub use secrets::{AppPassword, AppPasswordScope, Secrets};
 pub use settings::{MAX_SETTING_KEY, Scope, Setting, Settings};
 
 /// Reads the directory. Addresses are compared folded
@@ -95,6 +101,11 @@ pub trait Directory: Debug + Send + Sync {
 
     /// Secrets beside the one password.
     fn secrets(&self) -> Option<&dyn Secrets> {
+        None
+    }
+
+    /// Codes beside passwords.
+    fn second_factors(&self) -> Option<&dyn SecondFactors> {
         None
     }
 }

@@ -1,13 +1,15 @@
-//! [`Secrets`]: passwords for single programs, and secrets that must be known
-//! again in clear.
+//! [`Secrets`]: passwords for single programs, certificates that stand for an
+//! account, and secrets that must be known again in clear.
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::DirectoryError;
+use super::{CertificateName, DirectoryError};
 use crate::account::{AccountId, Secret};
+use crate::net::Network;
 use crate::time::Timestamp;
 
 /// Secrets of accounts beside the one password. What is removed is gone from
@@ -23,6 +25,7 @@ pub trait Secrets: Debug + Send + Sync {
         &self,
         account: &AccountId,
         name: &str,
+        scope: &AppPasswordScope,
     ) -> Result<Secret, DirectoryError>;
 
     /// Ends an app password.
@@ -32,7 +35,36 @@ pub trait Secrets: Debug + Send + Sync {
         name: &str,
     ) -> Result<(), DirectoryError>;
 
-    /// A secret kept under a name (`cram-md5`), in clear.
+    /// What a client's certificate is known by when it stands for this account.
+    async fn certificates(
+        &self,
+        account: &AccountId,
+    ) -> Result<Vec<CertificateName>, DirectoryError> {
+        let _ = account;
+        Ok(Vec::new())
+    }
+
+    /// Has certificates of this name stand for the account, and for no other.
+    async fn add_certificate(
+        &self,
+        account: &AccountId,
+        name: &CertificateName,
+    ) -> Result<(), DirectoryError> {
+        let _ = (account, name);
+        Err(DirectoryError::Unsupported("keep clients' certificates"))
+    }
+
+    /// Certificates of this name stand for the account no longer.
+    async fn remove_certificate(
+        &self,
+        account: &AccountId,
+        name: &CertificateName,
+    ) -> Result<(), DirectoryError> {
+        let _ = (account, name);
+        Err(DirectoryError::Unsupported("keep clients' certificates"))
+    }
+
+    /// A secret kept under a name (`oldserver`), in clear.
     async fn secret(
         &self,
         account: &AccountId,
@@ -43,8 +75,8 @@ pub trait Secrets: Debug + Send + Sync {
     }
 
     /// Keeps a secret so that it can be had in clear again, encrypted at rest;
-    /// replaces what the name had. For what can't do with a hash only:
-    /// CRAM-MD5, APOP, NTLM, other servers' passwords.
+    /// replaces what the name had. For what can't do with a hash only, such as
+    /// other servers' passwords.
     ///
     /// # Errors
     /// [`DirectoryError::Unsupported`] where there is no key to encrypt with.
@@ -74,4 +106,26 @@ pub struct AppPassword {
     pub created: Timestamp,
     /// When it last let somebody in, to about an hour.
     pub last_used: Option<Timestamp>,
+    /// Where it counts.
+    pub scope: AppPasswordScope,
+}
+
+/// Where an app password counts; by default everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct AppPasswordScope {
+    /// The protocols, as [`AuthRequest::protocol`](crate::seams::AuthRequest)
+    /// names them; empty for all.
+    pub protocols: Vec<Arc<str>>,
+    /// Where the client is; empty for anywhere.
+    pub networks: Vec<Network>,
+}
+
+impl AppPasswordScope {
+    /// Whether a client there may log in so.
+    pub fn admits(&self, protocol: &str, peer: Option<IpAddr>) -> bool {
+        let within = |peer: IpAddr| self.networks.iter().any(|it| it.contains(peer));
+        (self.protocols.is_empty() || self.protocols.iter().any(|it| &**it == protocol))
+            && (self.networks.is_empty() || peer.is_some_and(within))
+    }
 }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::{Accounts, add_account, add_local, address, domain, leaves_out, log_in, run};
 use crate::account::{AccountId, Secret};
-use crate::seams::{DirectoryError, Scope, ScriptKind, Scripts, Secrets};
+use crate::seams::{
+    AppPasswordScope, AuthRequest, CertificateName, DirectoryError, Proof, Scope, ScriptKind,
+    Scripts, Secrets,
+};
+use crate::wire::ClientCertificate;
 
 pub(super) async fn run_all(make: &impl AsyncFn() -> Arc<dyn Accounts>) {
     run!(&make().await;
@@ -13,6 +17,8 @@ pub(super) async fn run_all(make: &impl AsyncFn() -> Arc<dyn Accounts>) {
         scripts_are_kept_as_managesieve_needs_them,
         kinds_and_owners_of_scripts_are_apart,
         app_passwords_log_in_until_removed,
+        app_passwords_count_within_their_scope,
+        a_certificate_stands_for_one_account,
         secrets_come_back_in_clear,
     );
 }
@@ -199,13 +205,15 @@ async fn app_passwords_log_in_until_removed(directory: &Arc<dyn Accounts>) {
     let Some((secrets, id)) = holder(directory).await else {
         return;
     };
-    let added = secrets.add_app_password(&id, "phone").await;
+    let anywhere = AppPasswordScope::default();
+    let added = secrets.add_app_password(&id, "phone", &anywhere).await;
     if leaves_out(&added) {
         return;
     }
     let phone = added.expect("add");
-    let pad = secrets.add_app_password(&id, "pad").await.expect("add");
-    let again = secrets.add_app_password(&id, "pad").await;
+    let pad = secrets.add_app_password(&id, "pad", &anywhere).await;
+    let pad = pad.expect("add");
+    let again = secrets.add_app_password(&id, "pad", &anywhere).await;
     assert!(matches!(again, Err(DirectoryError::Exists(_))));
     let login = async |secret: &Secret| log_in(directory, "user@x.test", secret).await;
     for secret in [&phone, &pad, &super::password()] {
@@ -223,6 +231,75 @@ async fn app_passwords_log_in_until_removed(directory: &Arc<dyn Accounts>) {
     login(&pad).await.expect("the other one stays");
     let gone = secrets.remove_app_password(&id, "phone").await;
     assert!(matches!(gone, Err(DirectoryError::NotFound(_))));
+}
+
+async fn app_passwords_count_within_their_scope(directory: &Arc<dyn Accounts>) {
+    let Some((secrets, id)) = holder(directory).await else {
+        return;
+    };
+    let mut scope = AppPasswordScope::default();
+    scope.protocols = vec!["smtp".into(), "pop3".into()];
+    scope.networks = vec!["192.0.2.0/24".parse().expect("a network")];
+    let added = secrets.add_app_password(&id, "printer", &scope).await;
+    if leaves_out(&added) {
+        return;
+    }
+    let printer = added.expect("add");
+    let login = async |protocol, peer: Option<&str>| {
+        let request = AuthRequest {
+            login: "user@x.test".to_owned(),
+            proof: Proof::Password(printer.clone()),
+            peer: peer.map(|it| it.parse().expect("an address")),
+            protocol,
+        };
+        directory.authenticate(&request).await.is_ok()
+    };
+    assert!(login("smtp", Some("192.0.2.7")).await);
+    assert!(login("pop3", Some("::ffff:192.0.2.7")).await);
+    assert!(!login("imap", Some("192.0.2.7")).await, "another protocol");
+    assert!(!login("smtp", Some("198.51.100.7")).await, "elsewhere");
+    assert!(!login("smtp", None).await, "nobody knows where");
+    let listed = secrets.app_passwords(&id).await.expect("read");
+    assert_eq!(listed.first().map(|it| &it.scope), Some(&scope));
+}
+
+async fn a_certificate_stands_for_one_account(directory: &Arc<dyn Accounts>) {
+    let Some((secrets, id)) = holder(directory).await else {
+        return;
+    };
+    let other = add_account(directory, "other@x.test").await;
+    let name: CertificateName = "address:USER@x.test".parse().expect("a name");
+    let added = secrets.add_certificate(&id, &name).await;
+    if leaves_out(&added) {
+        return;
+    }
+    added.expect("add");
+    let again = secrets.add_certificate(&other, &name).await;
+    assert!(matches!(again, Err(DirectoryError::Exists(_))));
+    let mut certificate = ClientCertificate::new(*b"der");
+    certificate.addresses = vec!["nobody@x.test".into(), "User@x.test".into()];
+    let shown = Arc::new(certificate);
+    let login = async |login: &str| {
+        let request = AuthRequest {
+            login: login.to_owned(),
+            proof: Proof::Certificate(Arc::clone(&shown)),
+            peer: None,
+            protocol: "imap",
+        };
+        directory.authenticate(&request).await.map(|it| it.account)
+    };
+    assert_eq!(login("").await.expect("it says who"), id);
+    assert_eq!(login("user@x.test").await.expect("the same"), id);
+    assert!(login("other@x.test").await.is_err(), "not its own");
+    let names = secrets.certificates(&id).await.expect("read");
+    assert_eq!(names, [name.clone()]);
+    let not_its = secrets.remove_certificate(&other, &name).await;
+    assert!(matches!(not_its, Err(DirectoryError::NotFound(_))));
+    secrets
+        .remove_certificate(&id, &name)
+        .await
+        .expect("remove");
+    assert!(login("").await.is_err());
 }
 
 async fn secrets_come_back_in_clear(directory: &Arc<dyn Accounts>) {

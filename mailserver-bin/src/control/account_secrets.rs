@@ -1,0 +1,187 @@
+//! Commands on what accounts prove themselves with beside the password. What is
+//! made up here is shown once, by the command that made it.
+
+use clap::Subcommand;
+use mailcore::net::Network;
+use mailcore::seams::{AppPasswordScope, CertificateName, Secrets};
+use mailcore::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::admin::{Admin, parse_address, said, words};
+use super::aligned;
+use crate::when;
+
+/// Protocols that an app password may be for.
+const PROTOCOLS: [&str; 4] = ["smtp", "imap", "pop3", "managesieve"];
+
+/// What can be asked of an account's secrets.
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SecretsRequest {
+    /// Passwords of an account for single programs
+    #[command(subcommand)]
+    AppPassword(AppPasswordRequest),
+    /// Certificates that stand for an account (EXTERNAL)
+    #[command(subcommand)]
+    Certificate(CertificateRequest),
+}
+
+/// What can be asked of app passwords.
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum AppPasswordRequest {
+    /// Makes one up and shows it this once
+    Add {
+        /// `ann@example.com`
+        address: String,
+        /// What it is called: `phone`
+        name: String,
+        /// Counts for these protocols alone: `smtp,imap`
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        protocols: Vec<String>,
+        /// Counts for clients there alone: `192.0.2.0/24,2001:db8::7`
+        #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+        from: Vec<String>,
+    },
+    /// Lists their names, where they count and when they were last used
+    List {
+        /// `ann@example.com`
+        address: String,
+    },
+    /// Ends one
+    Remove {
+        /// `ann@example.com`
+        address: String,
+        /// As it was added
+        name: String,
+    },
+}
+
+/// What can be asked of clients' certificates.
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CertificateRequest {
+    /// Has a certificate stand for an account
+    Add {
+        /// `ann@example.com`
+        address: String,
+        /// `sha256:FINGERPRINT`, `address:ann@example.com` or `subject:CN=Ann`
+        name: String,
+    },
+    /// Lists those that do
+    List {
+        /// `ann@example.com`
+        address: String,
+    },
+    /// Ends that
+    Remove {
+        /// `ann@example.com`
+        address: String,
+        /// As it was added
+        name: String,
+    },
+}
+
+impl Admin {
+    /// Carries one command out.
+    pub(super) async fn account_secrets(
+        &self,
+        request: SecretsRequest,
+    ) -> Result<Vec<String>, String> {
+        match request {
+            SecretsRequest::AppPassword(request) => self.app_password(request).await,
+            SecretsRequest::Certificate(request) => self.certificate(request).await,
+        }
+    }
+
+    async fn app_password(&self, request: AppPasswordRequest) -> Result<Vec<String>, String> {
+        match request {
+            AppPasswordRequest::Add {
+                address,
+                name,
+                protocols,
+                from,
+            } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let scope = scope(protocols, from)?;
+                let made = self.directory.add_app_password(&id, &name, &scope).await;
+                let password = made.map_err(words)?;
+                let password = String::from_utf8_lossy(password.expose()).into_owned();
+                Ok(vec![password])
+            }
+            AppPasswordRequest::List { address } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let all = self.directory.app_passwords(&id).await.map_err(words)?;
+                let time = |it: Timestamp| when::shown(it);
+                let rows: Vec<Vec<String>> = all
+                    .iter()
+                    .map(|it| {
+                        let used = it.last_used.map_or_else(|| "never".to_owned(), time);
+                        vec![
+                            it.name.to_string(),
+                            format!("made {}", time(it.created)),
+                            format!("used {used}"),
+                            shown_scope(&it.scope),
+                        ]
+                    })
+                    .collect();
+                Ok(aligned(&rows))
+            }
+            AppPasswordRequest::Remove { address, name } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let removed = self.directory.remove_app_password(&id, &name).await;
+                said(removed, format!("app password {name} of {address} removed"))
+            }
+        }
+    }
+
+    async fn certificate(&self, request: CertificateRequest) -> Result<Vec<String>, String> {
+        match request {
+            CertificateRequest::Add { address, name } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let name: CertificateName = name.parse().map_err(words)?;
+                let added = self.directory.add_certificate(&id, &name).await;
+                said(added, format!("certificate {name} stands for {address}"))
+            }
+            CertificateRequest::List { address } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let names = self.directory.certificates(&id).await.map_err(words)?;
+                Ok(names.iter().map(ToString::to_string).collect())
+            }
+            CertificateRequest::Remove { address, name } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let name: CertificateName = name.parse().map_err(words)?;
+                let removed = self.directory.remove_certificate(&id, &name).await;
+                said(removed, format!("certificate {name} stands for nobody"))
+            }
+        }
+    }
+}
+
+fn scope(protocols: Vec<String>, from: Vec<String>) -> Result<AppPasswordScope, String> {
+    let mut scope = AppPasswordScope::default();
+    for name in protocols {
+        let name = name.trim().to_ascii_lowercase();
+        if !PROTOCOLS.contains(&name.as_str()) {
+            return Err(format!("\"{name}\" is none of {}", PROTOCOLS.join(", ")));
+        }
+        scope.protocols.push(name.into());
+    }
+    for network in from {
+        let network: Result<Network, _> = network.trim().parse();
+        scope.networks.push(network.map_err(words)?);
+    }
+    Ok(scope)
+}
+
+fn shown_scope(scope: &AppPasswordScope) -> String {
+    let networks: Vec<String> = scope.networks.iter().map(ToString::to_string).collect();
+    let mut shown = match scope.protocols.is_empty() {
+        true => "everything".to_owned(),
+        false => scope.protocols.join(","),
+    };
+    if !networks.is_empty() {
+        shown.push_str(&format!(" from {}", networks.join(",")));
+    }
+    shown
+}
