@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test reports by panicking"
 )]
 
@@ -13,12 +14,14 @@ use std::time::Duration;
 
 use mailcore::account::{AccountId, Secret};
 use mailcore::address::{Address, Domain};
+use mailcore::seams::Clock as _;
 use mailcore::seams::{
-    Administration, AuthError, AuthRequest, Authenticator, DirectoryError, DirectoryWrite,
-    DomainKind, Proof,
+    Administration, AppPasswordScope, AuthError, AuthRequest, Authenticator, Begins, CodeCheck,
+    DirectoryError, DirectoryWrite, DomainKind, Enrolment, Proof, SecondFactor, SecondFactors,
+    Secrets,
 };
 use mailcore::testing::{SeededEntropy, VirtualClock};
-use mailcore_store::directory::{PasswordHashing, SqliteDirectory, StoreKey};
+use mailcore_store::directory::{CodeLogin, PasswordHashing, SqliteDirectory, StoreKey};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -159,4 +162,135 @@ async fn a_hash_that_costs_too_much_or_protects_nothing_is_not_taken() {
         assert!(matches!(taken, Err(DirectoryError::Invalid(_))), "{hash}");
     }
     assert_eq!(world.hash(), before);
+}
+
+/// The code that a device shows at a time, worked out here once more.
+fn shown(enrolment: &Enrolment, clock: &VirtualClock) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+
+    let text = String::from_utf8(enrolment.secret.expose().to_vec()).unwrap();
+    let mut secret = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for letter in text.chars() {
+        let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        bits = bits << 5 | u32::try_from(letters.find(letter).unwrap()).unwrap();
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            secret.push(u8::try_from(bits >> count & 0xff).unwrap());
+        }
+    }
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(&secret).unwrap();
+    let step = u64::try_from(clock.now().millis()).unwrap() / 30_000;
+    mac.update(&step.to_be_bytes());
+    let digest = mac.finalize().into_bytes();
+    let at = usize::from(digest[19] & 0xf);
+    let number = u32::from_be_bytes(digest[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}
+
+#[tokio::test]
+async fn with_a_second_factor_mail_programs_log_in_with_app_passwords() {
+    let world = world().await;
+    let World {
+        directory,
+        ann,
+        clock,
+        ..
+    } = &world;
+    let phone = directory
+        .add_app_password(ann, "phone", &AppPasswordScope::default())
+        .await;
+    let phone = String::from_utf8(phone.unwrap().expose().to_vec()).unwrap();
+    let enrolment = directory.enrol(ann, Begins::WhenConfirmed).await.unwrap();
+    let uri = String::from_utf8(enrolment.uri.expose().to_vec()).unwrap();
+    assert!(
+        uri.starts_with("otpauth://totp/x.test:ann%40x.test?secret="),
+        "{uri}"
+    );
+    assert_eq!(
+        directory.second_factor(ann).await.unwrap(),
+        SecondFactor::Pending
+    );
+    world.log_in("first word").await.unwrap();
+    let code = Secret::new(shown(&enrolment, clock));
+    assert_eq!(
+        directory.check_code(ann, &code).await.unwrap(),
+        CodeCheck::Right
+    );
+    let on = SecondFactor::On { recovery_codes: 10 };
+    assert_eq!(directory.second_factor(ann).await.unwrap(), on);
+    assert!(matches!(
+        world.log_in("first word").await,
+        Err(AuthError::Invalid)
+    ));
+    world.log_in(&phone).await.unwrap();
+    world.log_in_by("web", None, "first word").await.unwrap();
+    let again = directory.enrol(ann, Begins::AtOnce).await;
+    assert!(matches!(again, Err(DirectoryError::Exists(_))));
+    directory.end_second_factor(ann).await.unwrap();
+    world.log_in("first word").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_behind_the_password_is_taken_once_where_that_is_allowed() {
+    let mut world = world().await;
+    world.directory = world.directory.with_code_login(CodeLogin::CodeAppended);
+    let World {
+        directory,
+        ann,
+        clock,
+        ..
+    } = &world;
+    let enrolment = directory.enrol(ann, Begins::AtOnce).await.unwrap();
+    let with_code = format!("first word{}", shown(&enrolment, clock));
+    world.log_in(&with_code).await.unwrap();
+    assert!(world.log_in(&with_code).await.is_err(), "used");
+    assert!(world.log_in("first word").await.is_err());
+    assert!(world.log_in("12345").await.is_err());
+    clock.advance(Duration::from_secs(30));
+    let wrong = format!("another word{}", shown(&enrolment, clock));
+    assert!(world.log_in(&wrong).await.is_err());
+    let with_code = format!("first word{}", shown(&enrolment, clock));
+    world
+        .log_in(&with_code)
+        .await
+        .expect("a wrong password uses no code up");
+}
+
+#[tokio::test]
+async fn codes_are_not_guessed_and_recovery_codes_work_once() {
+    let world = world().await;
+    let World {
+        directory,
+        ann,
+        clock,
+        ..
+    } = &world;
+    let enrolment = directory.enrol(ann, Begins::AtOnce).await.unwrap();
+    let check = async |code: &str| directory.check_code(ann, &Secret::new(code)).await.unwrap();
+    let code = shown(&enrolment, clock);
+    for _ in 0..10 {
+        assert_eq!(check("no").await, CodeCheck::Wrong);
+    }
+    assert_eq!(
+        check(&code).await,
+        CodeCheck::TooMany,
+        "not even a right one"
+    );
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(check(&shown(&enrolment, clock)).await, CodeCheck::Right);
+    let recovery = String::from_utf8(enrolment.recovery_codes[0].expose().to_vec()).unwrap();
+    assert_eq!(check(&recovery.to_uppercase()).await, CodeCheck::Right);
+    assert_eq!(check(&recovery).await, CodeCheck::Wrong);
+    let left = SecondFactor::On { recovery_codes: 9 };
+    assert_eq!(directory.second_factor(ann).await.unwrap(), left);
+    // It outlives the process, and needs the key.
+    let path = world.dir.path().join("directory.db");
+    assert_eq!(open(&path, clock).second_factor(ann).await.unwrap(), left);
+    let other = open(&path, clock).with_store_key(StoreKey::new([8; 32]));
+    assert!(matches!(
+        other.second_factor(ann).await,
+        Err(DirectoryError::Unavailable(_))
+    ));
 }

@@ -2,8 +2,11 @@
 //! made up here is shown once, by the command that made it.
 
 use clap::Subcommand;
+use mailcore::account::Secret;
 use mailcore::net::Network;
-use mailcore::seams::{AppPasswordScope, CertificateName, Secrets};
+use mailcore::seams::{
+    AppPasswordScope, Begins, CertificateName, SecondFactor, SecondFactors, Secrets,
+};
 use mailcore::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +27,31 @@ pub(crate) enum SecretsRequest {
     /// Certificates that stand for an account (EXTERNAL)
     #[command(subcommand)]
     Certificate(CertificateRequest),
+    /// Codes by time beside the password of an account
+    #[command(subcommand)]
+    Totp(TotpRequest),
+}
+
+/// What can be asked of second factors.
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TotpRequest {
+    /// Turns codes on and shows, this once, the secret for the device, the same
+    /// as a URI, and codes for the loss of the device
+    Enable {
+        /// `ann@example.com`
+        address: String,
+    },
+    /// Turns codes off: the password is enough again
+    Disable {
+        /// `ann@example.com`
+        address: String,
+    },
+    /// Shows whether codes are on
+    Status {
+        /// `ann@example.com`
+        address: String,
+    },
 }
 
 /// What can be asked of app passwords.
@@ -91,6 +119,7 @@ impl Admin {
         match request {
             SecretsRequest::AppPassword(request) => self.app_password(request).await,
             SecretsRequest::Certificate(request) => self.certificate(request).await,
+            SecretsRequest::Totp(request) => self.totp(request).await,
         }
     }
 
@@ -153,6 +182,42 @@ impl Admin {
                 let name: CertificateName = name.parse().map_err(words)?;
                 let removed = self.directory.remove_certificate(&id, &name).await;
                 said(removed, format!("certificate {name} stands for nobody"))
+            }
+        }
+    }
+}
+
+impl Admin {
+    async fn totp(&self, request: TotpRequest) -> Result<Vec<String>, String> {
+        match request {
+            TotpRequest::Enable { address } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let made = self.directory.enrol(&id, Begins::AtOnce).await;
+                let made = made.map_err(words)?;
+                let text = |it: &Secret| String::from_utf8_lossy(it.expose()).into_owned();
+                let mut lines = vec![
+                    format!("secret  {}", text(&made.secret)),
+                    format!("uri     {}", text(&made.uri)),
+                ];
+                let codes = made.recovery_codes.iter();
+                lines.extend(codes.map(|it| format!("backup  {}", text(it))));
+                Ok(lines)
+            }
+            TotpRequest::Disable { address } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let ended = self.directory.end_second_factor(&id).await;
+                said(ended, format!("codes of {address} are off"))
+            }
+            TotpRequest::Status { address } => {
+                let id = self.account_id(&parse_address(&address)?).await?;
+                let found = self.directory.second_factor(&id).await.map_err(words)?;
+                Ok(vec![match found {
+                    SecondFactor::On { recovery_codes } => {
+                        format!("on; {recovery_codes} backup codes left")
+                    }
+                    SecondFactor::Pending => "waits for its first code".to_owned(),
+                    _ => "off".to_owned(),
+                }])
             }
         }
     }

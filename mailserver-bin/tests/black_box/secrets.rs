@@ -105,3 +105,28 @@ fn a_certificate_stands_for_one_account_until_that_is_ended() {
     let listed = home.ok(&["account", "certificate", "list", ADMIN]);
     assert_eq!(listed, "address:admin@example.test\n");
 }
+
+#[test]
+fn codes_keep_the_password_from_mail_programs() {
+    let home = Home::new();
+    let server = home.start();
+    let password = server.password().to_owned();
+    assert!(pop3(&home, &server, &password));
+    let shown = home.ok(&["account", "totp", "enable", ADMIN]);
+    let secret = shown.lines().next().unwrap().trim_start_matches("secret  ");
+    assert_eq!(secret.len(), 32, "{shown}");
+    assert!(
+        shown.contains(&format!("secret={secret}&issuer=example.test")),
+        "{shown}"
+    );
+    assert_eq!(shown.matches("backup  ").count(), 10, "{shown}");
+    assert!(!pop3(&home, &server, &password));
+    let status = home.ok(&["account", "totp", "status", ADMIN]);
+    assert_eq!(status, "on; 10 backup codes left\n");
+    let app = home.ok(&["account", "app-password", "add", ADMIN, "phone"]);
+    assert!(pop3(&home, &server, app.trim()));
+    home.ok(&["account", "totp", "disable", ADMIN]);
+    assert!(pop3(&home, &server, &password));
+    assert!(!server.log().contains(secret));
+    server.stop();
+}
