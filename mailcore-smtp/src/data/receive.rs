@@ -109,11 +109,13 @@ impl DataReceiver {
     }
 }
 
-/// The first fault is kept, but a stray line end is never hidden behind another.
+/// A stray line end is never hidden behind another fault, and a NUL not behind the
+/// size: which of them is found first depends on how the octets come.
 fn worst(known: Option<DataFault>, new: DataFault) -> DataFault {
-    match known {
-        Some(known) if new != DataFault::StrayLineEnd => known,
-        _ => new,
+    match (known, new) {
+        (None | Some(DataFault::TooLarge), new) => new,
+        (Some(DataFault::Nul), DataFault::StrayLineEnd) => new,
+        (Some(known), _) => known,
     }
 }
 

@@ -112,6 +112,12 @@ fn no_look_alike_of_the_final_dot_is_accepted() {
         receive(b"0123456789\r\n\n\r\n.\r\n", &[1], 5).1,
         Some(Err(DataFault::StrayLineEnd))
     );
+    for size in [1, 100] {
+        assert_eq!(
+            receive(b"0123456789\0\r\n.\r\n", &[size], 5).1,
+            Some(Err(DataFault::Nul))
+        );
+    }
 }
 
 #[test]
