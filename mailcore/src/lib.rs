@@ -40,7 +40,8 @@
 //!
 //! Features, all off by default: `tls` (listeners with rustls; bring your own
 //! crypto provider), `dns` (a [`Resolver`](seams::Resolver) over hickory),
-//! `dnssec` (it validates), `http` (fetching small files by HTTPS),
+//! `dnssec` (it validates), `http` (fetching small files by HTTPS), `oauth`
+//! (logins by access tokens),
 //! `testing` (the test kit).
 
 pub mod access;
@@ -56,6 +57,8 @@ pub mod limits;
 pub mod mailbox;
 pub mod message;
 pub mod net;
+#[cfg(feature = "oauth")]
+pub mod oauth;
 pub mod pack;
 pub mod plan;
 pub mod queue;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -168,7 +168,53 @@ impl HttpsClient {
         path: &str,
         media_type: &str,
     ) -> Result<Vec<u8>, HttpError> {
-        let stream = self.secure(host, self.connect(host).await?).await?;
+        let request = Request::get(path)
+            .body(String::new())
+            .map_err(|error| HttpError::Protocol(error.to_string()))?;
+        let (response, _connection) = self.exchange(host, PORT, request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(HttpError::Status(response.status().as_u16()));
+        }
+        check_type(&response, media_type)?;
+        self.content(response.into_body()).await
+    }
+
+    /// Sends a request, and gives back whatever is answered.
+    #[cfg(feature = "oauth")]
+    pub(crate) async fn send<B>(
+        &self,
+        host: &Domain,
+        port: u16,
+        request: Request<B>,
+    ) -> Result<Response<Vec<u8>>, HttpError>
+    where
+        B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
+    {
+        let until = self.clock.monotonic().after(self.limits.time);
+        let sent = async {
+            let (response, _connection) = self.exchange(host, port, request).await?;
+            let (parts, body) = response.into_parts();
+            let content = self.content(body).await?;
+            Ok(Response::from_parts(parts, content))
+        };
+        tokio::select! {
+            sent = sent => sent,
+            () = self.clock.sleep_until(until) => Err(HttpError::TimedOut(self.limits.time)),
+        }
+    }
+
+    /// One request on a connection of its own, which ends with what comes
+    /// second.
+    async fn exchange<B>(
+        &self,
+        host: &Domain,
+        port: u16,
+        mut request: Request<B>,
+    ) -> Result<(Response<Incoming>, impl Drop), HttpError>
+    where
+        B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
+    {
+        let stream = self.secure(host, self.connect(host, port).await?).await?;
         let protocol = |error: hyper::Error| HttpError::Protocol(error.to_string());
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEADER);
@@ -177,19 +223,17 @@ impl HttpsClient {
             .await
             .map_err(protocol)?;
         let connection = Task(tokio::spawn(connection));
-        let request = Request::get(path)
-            .header(HOST, host.as_str())
-            .header(USER_AGENT, AGENT)
-            .body(String::new())
-            .map_err(|error| HttpError::Protocol(error.to_string()))?;
+        let named = match port {
+            PORT => host.to_string(),
+            port => format!("{host}:{port}"),
+        };
+        let named =
+            HeaderValue::try_from(named).map_err(|error| HttpError::Protocol(error.to_string()))?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, named);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let response = sender.send_request(request).await.map_err(protocol)?;
-        if response.status() != StatusCode::OK {
-            return Err(HttpError::Status(response.status().as_u16()));
-        }
-        check_type(&response, media_type)?;
-        let content = self.content(response.into_body()).await;
-        drop(connection);
-        content
+        Ok((response, connection))
     }
 
     async fn content(&self, mut body: Incoming) -> Result<Vec<u8>, HttpError> {
@@ -205,7 +249,7 @@ impl HttpsClient {
         Ok(content)
     }
 
-    async fn connect(&self, host: &Domain) -> Result<BoxStream, HttpError> {
+    async fn connect(&self, host: &Domain, port: u16) -> Result<BoxStream, HttpError> {
         let found = self.resolver.addresses(host).await;
         let found = found.map_err(|error| HttpError::Dns(host.clone(), error))?;
         let allowed = |ip: &&IpAddr| self.own_network == OwnNetwork::Allowed || is_public(**ip);
@@ -220,7 +264,7 @@ impl HttpsClient {
             let wait = self.limits.time / (MAX_ADDRESSES + 1);
             let until = self.clock.monotonic().after(wait);
             tokio::select! {
-                dialled = self.dialer.connect(SocketAddr::new(*ip, PORT)) => match dialled {
+                dialled = self.dialer.connect(SocketAddr::new(*ip, port)) => match dialled {
                     Ok(stream) => return Ok(stream),
                     Err(error) => failure = error.into(),
                 },

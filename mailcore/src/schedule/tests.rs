@@ -177,7 +177,7 @@ async fn a_run_missed_while_the_server_was_down_is_made_up_for_once_or_left_out(
     host.off(up, HOUR / 2).await;
     let _up = host.start(jobs()).await;
     host.pass(HOUR).await;
-    assert_eq!(host.ran(), [], "nothing was missed");
+    assert_eq!(host.ran(), [0_i64; 0], "nothing was missed");
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn a_changed_schedule_counts_from_now() {
     host.off(up, HOUR).await;
     let up = host.start([host.job("job", "0 9 * * *", 0)]).await;
     host.pass(HOUR).await;
-    assert_eq!(host.ran(), [], "09:00 was before it was wanted");
+    assert_eq!(host.ran(), [0_i64; 0], "09:00 was before it was wanted");
     assert_eq!(next(&up), at(41, 9, 0));
     assert!(up.scheduler.list()[0].last.is_some());
 }
@@ -219,7 +219,7 @@ async fn a_run_that_the_process_dies_in_is_begun_once_more_and_then_counts_as_fa
     host.off(up, MINUTE).await;
     let up = host.start(job()).await;
     host.pass(10 * MINUTE).await;
-    assert_eq!(host.ran(), [], "it took the server down twice");
+    assert_eq!(host.ran(), [0_i64; 0], "it took the server down twice");
     let told = ["JobFailed deadly: the server ended in the middle of it"];
     assert_eq!(host.memory.told(), told);
     assert_eq!(next(&up), at(1, 3, 0));
@@ -341,7 +341,7 @@ async fn a_clock_set_forward_makes_one_run_and_set_back_repeats_none_of_the_last
     assert_eq!(host.ran(), [at(1, 2, 10)], "one for 24");
     host.jump(-at(0, 2, 0));
     host.pass(HOUR).await;
-    assert_eq!(host.ran(), [], "these hours had their runs");
+    assert_eq!(host.ran(), [0_i64; 0], "these hours had their runs");
     host.pass(2 * HOUR).await;
     assert_eq!(host.ran(), [at(1, 2, 30), at(1, 3, 0)]);
     drop(up);
@@ -419,7 +419,7 @@ async fn an_idle_scheduler_runs_what_is_asked_for_alone_and_knows_the_last_runs(
     let last = up.scheduler.list()[0].last.clone().unwrap();
     assert_eq!(last.began, Timestamp::from_secs(START + at(0, 1, 0)));
     host.pass(DAY).await;
-    assert_eq!(host.ran(), []);
+    assert_eq!(host.ran(), [0_i64; 0]);
     assert!(up.scheduler.run_now("job").await.is_ok());
 }
 
