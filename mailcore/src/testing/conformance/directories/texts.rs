@@ -237,9 +237,10 @@ async fn app_passwords_count_within_their_scope(directory: &Arc<dyn Accounts>) {
     let Some((secrets, id)) = holder(directory).await else {
         return;
     };
-    let mut scope = AppPasswordScope::default();
-    scope.protocols = vec!["smtp".into(), "pop3".into()];
-    scope.networks = vec!["192.0.2.0/24".parse().expect("a network")];
+    let scope = AppPasswordScope {
+        protocols: vec!["smtp".into(), "pop3".into()],
+        networks: vec!["192.0.2.0/24".parse().expect("a network")],
+    };
     let added = secrets.add_app_password(&id, "printer", &scope).await;
     if leaves_out(&added) {
         return;
@@ -292,7 +293,7 @@ async fn a_certificate_stands_for_one_account(directory: &Arc<dyn Accounts>) {
     assert_eq!(login("user@x.test").await.expect("the same"), id);
     assert!(login("other@x.test").await.is_err(), "not its own");
     let names = secrets.certificates(&id).await.expect("read");
-    assert_eq!(names, [name.clone()]);
+    assert_eq!(names, std::slice::from_ref(&name));
     let not_its = secrets.remove_certificate(&other, &name).await;
     assert!(matches!(not_its, Err(DirectoryError::NotFound(_))));
     secrets
