@@ -29,7 +29,7 @@ pub(crate) fn bad_command(error: CommandError) -> Reply {
     Reply::err(error.to_string())
 }
 
-pub(crate) fn bad_exchange(error: SaslError) -> Reply {
+pub(crate) fn bad_exchange(error: &SaslError) -> Reply {
     match error {
         SaslError::Authorization => Reply::coded(ResponseCode::Auth, "can't act for another user"),
         SaslError::TooLong => Reply::coded(ResponseCode::Auth, "name or password is too long"),

@@ -3,14 +3,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mailcore::sasl::{self, Exchange, Mechanism};
+use mailcore::sasl::{self, Exchange, Finding, NotOffered, SaslError};
 use mailcore::seams::AuthError;
 use mailcore::wire::Line;
 
-use super::login::{Verify, failed, privacy_required};
+use super::login::{failed, logged_in, privacy_required};
 use super::{Progress, Run, Started};
 use crate::codec::{Cursor, ParseError};
-use crate::session::{Answer, Context};
+use crate::session::{Answer, Context, Question};
 use crate::types::ResponseCode;
 use crate::wording::{self, Status};
 
@@ -29,18 +29,15 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
         None
     };
     cursor.end()?;
-    let Some(mechanism) = Mechanism::parse(name) else {
-        return Started::done(Status::no(ResponseCode::Cannot, "No such mechanism"));
+    let mut exchange = match cx.offer.begin(name, cx.surroundings()) {
+        Ok(exchange) => exchange,
+        Err(NotOffered::NeedsTls) => return Started::done(privacy_required()),
+        Err(_) => return Started::done(Status::no(ResponseCode::Cannot, "No such mechanism")),
     };
-    if mechanism.is_plaintext() && !cx.takes_passwords() {
-        return Started::done(privacy_required());
-    }
-    let mut exchange = Exchange::new(mechanism);
     let next = exchange.start(initial.as_deref());
     Started::run(Authenticate {
         exchange,
         next: Some(next),
-        verify: None,
     })
 }
 
@@ -59,22 +56,32 @@ struct Authenticate {
     exchange: Exchange,
     /// What the exchange wants and has not got.
     next: Option<sasl::Progress>,
-    verify: Option<Verify>,
 }
 
 impl Run for Authenticate {
     fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
+        let found = match answer {
+            None => None,
+            Some(Answer::Credentials(credentials)) => Some(Ok(Finding::Credentials(credentials))),
+            Some(Answer::Identity(identity)) => Some(identity.map(Finding::Identity)),
+            Some(_) => return Progress::Done(wording::server_bug().into()),
+        };
+        if let Some(found) = found {
+            self.next = Some(self.exchange.answer(found));
+        }
         loop {
-            if let Some(verify) = &mut self.verify {
-                return verify.resume(cx, answer);
-            }
             match self.next.take() {
                 Some(sasl::Progress::Challenge(challenge)) => {
                     cx.out.continuation(&STANDARD.encode(challenge));
                 }
-                Some(sasl::Progress::Proof(credentials)) => {
-                    self.verify = Some(Verify::new(credentials));
-                    continue;
+                Some(sasl::Progress::Ask(inquiry)) => {
+                    return Progress::Ask(Question::Authenticate(inquiry));
+                }
+                Some(sasl::Progress::Authenticated(identity)) => {
+                    return Progress::Done(logged_in(cx, identity));
+                }
+                Some(sasl::Progress::Failed(SaslError::Refused(error))) => {
+                    return Progress::Done(failed(cx, wording::login_failed(&error)));
                 }
                 Some(_) => {
                     return Progress::Done(failed(cx, wording::login_failed(&AuthError::Invalid)));

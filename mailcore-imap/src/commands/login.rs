@@ -1,7 +1,7 @@
 //! LOGIN (RFC 3501 section 6.2.3), and what every way to log in shares.
 
-use mailcore::account::Secret;
-use mailcore::sasl::Claim;
+use mailcore::account::{Identity, Secret};
+use mailcore::sasl::Inquiry;
 use mailcore::seams::{AuthRequest, Proof};
 
 use super::{Done, Progress, Run, Started, Then};
@@ -20,8 +20,12 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
     if !cx.takes_passwords() {
         return Started::done(privacy_required());
     }
-    let proof = Proof::Password(Secret::new(password));
-    Started::run(Verify::new(Claim { login, proof }))
+    Started::run(Login(Some(AuthRequest {
+        login,
+        proof: Proof::Password(Secret::new(password)),
+        peer: cx.peer.address,
+        protocol: "imap",
+    })))
 }
 
 /// No password over a connection that others can read.
@@ -31,39 +35,27 @@ pub(super) fn privacy_required() -> Status {
 
 /// Has a claim checked.
 #[derive(Debug)]
-pub(super) struct Verify {
-    claim: Option<Claim>,
-}
+struct Login(Option<AuthRequest>);
 
-impl Verify {
-    /// About to ask.
-    pub(super) fn new(claim: Claim) -> Self {
-        Self { claim: Some(claim) }
-    }
-}
-
-impl Run for Verify {
+impl Run for Login {
     fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
-        if let Some(Claim { login, proof }) = self.claim.take() {
-            let peer = cx.peer.address;
-            return Progress::Ask(Question::Authenticate(AuthRequest {
-                login,
-                proof,
-                peer,
-                protocol: "imap",
-            }));
+        if let Some(request) = self.0.take() {
+            return Progress::Ask(Question::Authenticate(Inquiry::Authenticate(request)));
         }
         Progress::Done(match answer {
-            Some(Answer::Identity(Ok(identity))) => {
-                cx.state = State::Authenticated(identity);
-                cx.widen_limits();
-                let capabilities = ResponseCode::Capability(cx.capabilities());
-                Status::ok("Logged in").with(capabilities).into()
-            }
+            Some(Answer::Identity(Ok(identity))) => logged_in(cx, identity),
             Some(Answer::Identity(Err(error))) => failed(cx, wording::login_failed(&error)),
             _ => wording::server_bug().into(),
         })
     }
+}
+
+/// Somebody is known now.
+pub(super) fn logged_in(cx: &mut Context, identity: Identity) -> Done {
+    cx.state = State::Authenticated(identity);
+    cx.widen_limits();
+    let capabilities = ResponseCode::Capability(cx.capabilities());
+    Status::ok("Logged in").with(capabilities).into()
 }
 
 /// A failed login is counted, and answered the later the more came before.

@@ -10,9 +10,10 @@ use mailcore::event::{Recorder, SessionEvents};
 use mailcore::mailbox::{MailboxName, ModSeq, Rights, Uid, UidSet};
 use mailcore::message::Message;
 use mailcore::net::{Host, Meter};
+use mailcore::sasl::{Finding, Inquiry};
 use mailcore::seams::{
-    AccountWatch, AuthRequest, Authenticator, Clock, Commit, Directory, Mailbox, Storage,
-    StoreError, Watch,
+    AccountWatch, AuthError, Authenticator, Clock, Commit, Directory, Mailbox, Storage, StoreError,
+    Watch,
 };
 
 use super::PROTOCOL;
@@ -87,17 +88,22 @@ impl SessionHost {
         self
     }
 
-    async fn authenticate(&mut self, request: AuthRequest) -> Answer {
-        let identity = self.authenticator.authenticate(&request).await;
+    async fn authenticate(&mut self, inquiry: &Inquiry) -> Answer {
+        let identity = match inquiry.put_to(&*self.authenticator).await {
+            Ok(Finding::Credentials(credentials)) => return Answer::Credentials(credentials),
+            Ok(Finding::Identity(identity)) => Ok(identity),
+            Ok(_) => Err(AuthError::Invalid),
+            Err(error) => Err(error),
+        };
         // Names typed at a failed login may be passwords: they are not logged.
         match &identity {
             Ok(identity) => {
-                tracing::info!(login = %identity.login, peer = ?request.peer, "imap login");
+                tracing::info!(login = %identity.login, peer = ?inquiry.peer(), "imap login");
                 self.events.logged_in(identity);
                 self.account = Some(identity.account.clone());
             }
             Err(error) => {
-                tracing::info!(peer = ?request.peer, %error, "imap login failed");
+                tracing::info!(peer = ?inquiry.peer(), %error, "imap login failed");
                 self.events.refused(error);
             }
         }
@@ -289,8 +295,8 @@ impl Open {
 #[async_trait]
 impl Host<Session> for SessionHost {
     async fn answer(&mut self, question: Question) -> Answer {
-        if let Question::Authenticate(request) = question {
-            return self.authenticate(request).await;
+        if let Question::Authenticate(inquiry) = question {
+            return self.authenticate(&inquiry).await;
         }
         if let Question::Unauthenticate = question {
             self.events.logged_out();

@@ -110,7 +110,8 @@ impl IntoService for Imap {
             parts.storage()?,
             parts.commit()?,
             parts.authenticator()?,
-        );
+        )
+        .offer(parts.offer()?);
         // A server without a directory has no quotas.
         if let Ok(directory) = parts.directory() {
             server = server.directory(directory);

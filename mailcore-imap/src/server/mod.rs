@@ -14,6 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mailcore::event::{Recorder, SessionEvents};
 use mailcore::net::{Connection, Ending, Service, drive};
+use mailcore::sasl::Offer;
 use mailcore::seams::{Authenticator, Commit, Directory, Storage};
 
 pub use host::SessionHost;
@@ -31,6 +32,7 @@ pub struct ImapServer {
     storage: Arc<dyn Storage>,
     commit: Arc<dyn Commit>,
     authenticator: Arc<dyn Authenticator>,
+    offer: Offer,
     directory: Option<Arc<dyn Directory>>,
     recorder: Recorder,
 }
@@ -48,10 +50,18 @@ impl ImapServer {
             config: Arc::new(config),
             storage,
             commit,
+            offer: Offer::new(&*authenticator),
             authenticator,
             directory: None,
             recorder: Recorder::default(),
         }
+    }
+
+    /// With these mechanisms in place of the usual ones.
+    #[must_use]
+    pub fn offer(mut self, offer: Offer) -> Self {
+        self.offer = offer;
+        self
     }
 
     /// With its logins told to `recorder`.
@@ -81,7 +91,8 @@ impl ImapServer {
             address: connection.peer.map(|peer| peer.ip()),
             transport,
         };
-        let session = Session::new(Arc::clone(&self.config), self.storage.abilities(), peer);
+        let session = Session::new(Arc::clone(&self.config), self.storage.abilities(), peer)
+            .offering(self.offer.clone(), connection.tls.clone());
         let host = SessionHost::new(
             Arc::clone(&self.storage),
             Arc::clone(&self.commit),

@@ -4,8 +4,6 @@
 //! A command of an extension that does not hold is unknown, and ENABLE passes
 //! over its name, so that nothing is served that is not announced.
 
-use mailcore::sasl::Mechanism;
-
 use super::config::{Compression, Literals};
 use super::context::Context;
 use super::state::State;
@@ -49,7 +47,9 @@ const WITHOUT_COMMAND: &[Capability] = &[
 
 /// What this server can do in this state (RFC 9051 section 6.1.1).
 pub(crate) fn capabilities(cx: &Context) -> Vec<Capability> {
-    let mechanisms = Mechanism::ALL.map(|mechanism| Capability::Auth(mechanism.as_str()));
+    let mechanisms = cx
+        .mechanisms()
+        .map(|mechanism| Capability::Auth(mechanism.as_str()));
     let message_limit = cx.config.message_limit;
     let all = FIRST
         .into_iter()
@@ -82,7 +82,7 @@ fn holds(capability: Capability, cx: &Context) -> bool {
         // It would end a compression (RFC 8437 section 4.1), and where a stream
         // of DEFLATE ends within what came at once nothing says.
         Capability::Unauthenticate => !before_login && !cx.is_compressed,
-        Capability::Auth(_) => before_login && cx.takes_passwords(),
+        Capability::Auth(_) => before_login,
         Capability::LoginDisabled => before_login && !cx.takes_passwords(),
         Capability::Move => cx.abilities.atomic_move,
         Capability::SpecialUse | Capability::CreateSpecialUse => cx.abilities.special_use,

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mailcore::seams::Abilities;
+use mailcore::sasl::{Mechanism, Offer, Privacy, Surroundings};
+use mailcore::seams::{Abilities, ProofKind};
 use mailcore::time::Monotonic;
-use mailcore::wire::Input;
+use mailcore::wire::{Input, TlsInfo};
 
 use super::announce;
 use super::config::{Config, Literals, PlaintextLogin};
@@ -53,6 +54,10 @@ pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) abilities: Abilities,
     pub(crate) peer: Peer,
+    /// The mechanisms that users log in by.
+    pub(crate) offer: Offer,
+    /// What the handshake settled, where it is known.
+    pub(crate) tls: Option<TlsInfo>,
     pub(crate) state: State,
     /// Failed logins on this connection.
     pub(crate) failed_logins: u32,
@@ -80,6 +85,8 @@ impl Context {
             config,
             abilities,
             peer,
+            offer: Offer::for_proofs(&[ProofKind::Password]),
+            tls: None,
             state: State::NotAuthenticated,
             failed_logins: 0,
             input: Input::with_limit(INPUT_BEFORE_LOGIN),
@@ -209,8 +216,27 @@ impl Context {
 
     /// True when a password may be sent over this connection.
     pub(crate) fn takes_passwords(&self) -> bool {
-        self.peer.transport == Transport::Tls
-            || self.config.plaintext_login == PlaintextLogin::Anywhere
+        self.offer.takes_passwords(self.surroundings())
+    }
+
+    /// The mechanisms that may be used on this connection.
+    pub(crate) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
+        self.offer.announced(self.surroundings())
+    }
+
+    /// What an exchange sees of this connection.
+    pub(crate) fn surroundings(&self) -> Surroundings<'_> {
+        let in_clear = self.config.plaintext_login == PlaintextLogin::Anywhere;
+        Surroundings {
+            peer: self.peer.address,
+            protocol: "imap",
+            tls: self.tls.as_ref(),
+            privacy: match self.peer.transport {
+                Transport::Tls => Privacy::Private,
+                _ if in_clear => Privacy::Private,
+                _ => Privacy::Exposed,
+            },
+        }
     }
 
     /// What this server can do in this state (RFC 9051 section 6.1.1).

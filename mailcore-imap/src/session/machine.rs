@@ -50,12 +50,15 @@ impl Machine for Session {
         self.going_down = true;
     }
 
-    fn tls_established(&mut self, _info: TlsInfo) {
+    fn tls_established(&mut self, info: TlsInfo) {
         let peer = Peer {
             transport: Transport::Tls,
             ..self.cx.peer
         };
+        let offer = self.cx.offer.clone();
         self.cx = Context::new(Arc::clone(&self.cx.config), self.cx.abilities, peer);
+        self.cx.offer = offer;
+        self.cx.tls = Some(info);
         self.doing = Doing::Reading;
     }
 

@@ -22,9 +22,10 @@ mod sync;
 
 use std::sync::Arc;
 
+use mailcore::sasl::Offer;
 use mailcore::seams::Abilities;
 use mailcore::time::Monotonic;
-use mailcore::wire::Step;
+use mailcore::wire::{Step, TlsInfo};
 
 pub use config::{Compression, Config, Literals, PlaintextLogin};
 pub use context::{Peer, Transport};
@@ -106,6 +107,15 @@ impl Session {
             #[cfg(feature = "compress")]
             deflate: None,
         }
+    }
+
+    /// With these mechanisms, in place of those that a password is enough for,
+    /// and within this TLS from the first octet.
+    #[must_use]
+    pub fn offering(mut self, offer: Offer, tls: Option<TlsInfo>) -> Self {
+        self.cx.offer = offer;
+        self.cx.tls = tls;
+        self
     }
 
     /// One move; `None` when there is another to make at once.

@@ -14,7 +14,8 @@ use mailcore::mailbox::{
     ModSeq, Rights, SpecialUse, Uid, UidSet, UidValidity,
 };
 use mailcore::message::Summary;
-use mailcore::seams::{Appended, AuthError, AuthRequest, CopyReceipt, StoreError, StoreReceipt};
+use mailcore::sasl::Inquiry;
+use mailcore::seams::{Appended, AuthError, CopyReceipt, Credentials, StoreError, StoreReceipt};
 use mailcore::time::Timestamp;
 
 use crate::types::MessageUrl;
@@ -24,9 +25,10 @@ use crate::types::MessageUrl;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Question {
-    /// Check a login. Answer: [`Answer::Identity`]; when it is `Ok`, later
+    /// Ask the authenticator. Answer: [`Answer::Credentials`] where that is
+    /// what was asked for, else [`Answer::Identity`]; when it is `Ok`, later
     /// questions are about that account.
-    Authenticate(AuthRequest),
+    Authenticate(Inquiry),
     /// What time it is. Answer: [`Answer::Now`].
     Now,
     /// Forget who logged in, and whatever was opened or begun. Answer:
@@ -191,7 +193,9 @@ pub enum Access {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Answer {
-    /// Who logged in.
+    /// What a proof is to be checked against.
+    Credentials(Credentials),
+    /// Who logged in; or why nobody did, or can.
     Identity(Result<Identity, AuthError>),
     /// The time.
     Now(Timestamp),

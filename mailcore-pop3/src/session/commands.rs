@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mailcore::sasl::{Claim, Exchange, Mechanism, Progress};
-use mailcore::seams::Proof;
+use mailcore::sasl::{Claim, Exchange, Inquiry, Offer, Privacy, Progress, Surroundings};
+use mailcore::seams::{Proof, ProofKind};
 
 use super::transfer::{Listing, Transfer, push_line};
 use super::{Activity, Authorization, Phase, PlaintextLogin, Question, Session, Transport};
@@ -160,10 +160,16 @@ impl Session {
     /// RFC 5034 section 4. Every mechanism of ours sends the password in clear,
     /// which [`Session::in_authorization`] has looked at.
     fn auth(&mut self, mechanism: &str, initial: Option<&[u8]>) {
-        let Some(mechanism) = Mechanism::parse(mechanism) else {
+        let on = Surroundings {
+            peer: None,
+            protocol: "pop3",
+            tls: None,
+            privacy: Privacy::Private,
+        };
+        let offer = Offer::for_proofs(&[ProofKind::Password]);
+        let Ok(mut exchange) = offer.begin(mechanism, on) else {
             return self.refuse(&Reply::err(wording::UNKNOWN_MECHANISM));
         };
-        let mut exchange = Exchange::new(mechanism);
         // A single `=` is a response of no octets.
         let decoded = match initial {
             Some(b"=") => Some(Vec::new()),
@@ -205,8 +211,11 @@ impl Session {
                 );
                 self.authorization(Authorization::Exchange(exchange));
             }
-            Progress::Proof(credentials) => self.check(credentials),
-            Progress::Failed(error) => self.refuse(&wording::bad_exchange(error)),
+            Progress::Ask(Inquiry::Authenticate(request)) => self.check(Claim {
+                login: request.login,
+                proof: request.proof,
+            }),
+            Progress::Failed(error) => self.refuse(&wording::bad_exchange(&error)),
             _ => self.refuse(&Reply::err(wording::UNKNOWN_MECHANISM)),
         }
     }

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailcore::account::Secret;
-use mailcore::sasl::{Exchange, Mechanism, Progress, SaslError};
-use mailcore::seams::AuthRequest;
+use mailcore::sasl::{Exchange, Finding, NotOffered, Privacy, Progress, SaslError, Surroundings};
 use mailcore::time::Monotonic;
 use mailcore::wire::Line;
 
@@ -22,13 +21,25 @@ use crate::command::Auth;
 use crate::reply::Reply;
 
 impl Session {
-    /// True when AUTH may be used now: not in clear, unless the configuration
-    /// says so.
-    pub(super) fn auth_is_allowed(&self) -> bool {
-        match self.config.auth {
-            AuthOffer::Never => false,
-            AuthOffer::UnderTls => self.facts.tls.is_some(),
-            AuthOffer::Always => true,
+    /// The mechanisms that may be used now.
+    pub(super) fn mechanisms(&self) -> Vec<String> {
+        if self.config.auth == AuthOffer::Never {
+            return Vec::new();
+        }
+        let announced = self.offer.announced(self.surroundings());
+        announced.map(|mechanism| mechanism.to_string()).collect()
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        let privacy = match (self.config.auth, &self.facts.tls) {
+            (AuthOffer::Always, _) | (_, Some(_)) => Privacy::Private,
+            _ => Privacy::Exposed,
+        };
+        Surroundings {
+            peer: self.facts.peer.map(|peer| peer.ip()),
+            protocol: "smtp",
+            tls: self.facts.tls.as_ref(),
+            privacy,
         }
     }
 
@@ -39,13 +50,13 @@ impl Session {
         if self.config.auth == AuthOffer::Never {
             return self.fail(Phase::Idle, &wording::auth_not_offered());
         }
-        let Some(mechanism) = Mechanism::parse(&auth.mechanism) else {
-            return self.fail(Phase::Idle, &wording::auth_mechanism_unknown());
+        let mut exchange = match self.offer.begin(&auth.mechanism, self.surroundings()) {
+            Ok(exchange) => exchange,
+            Err(NotOffered::NeedsTls) => {
+                return self.fail(Phase::Idle, &wording::auth_needs_tls());
+            }
+            Err(_) => return self.fail(Phase::Idle, &wording::auth_mechanism_unknown()),
         };
-        if !self.auth_is_allowed() {
-            return self.fail(Phase::Idle, &wording::auth_needs_tls());
-        }
-        let mut exchange = Exchange::new(mechanism);
         let progress = exchange.start(auth.initial_response.as_ref().map(Secret::expose));
         self.go_on(exchange, progress)
     }
@@ -56,22 +67,21 @@ impl Session {
                 self.say_now(&wording::challenge(STANDARD.encode(challenge)));
                 State::Authenticating(exchange)
             }
-            Progress::Proof(credentials) => {
-                let request = AuthRequest {
-                    login: credentials.login,
-                    proof: credentials.proof,
-                    peer: self.facts.peer.map(|peer| peer.ip()),
-                    protocol: "smtp",
-                };
-                State::Ask(
-                    Question::Authenticate {
-                        request,
-                        facts: self.facts.clone(),
-                    },
-                    Pending::Auth,
-                )
+            Progress::Ask(inquiry) => State::Ask(
+                Question::Authenticate {
+                    inquiry,
+                    facts: self.facts.clone(),
+                },
+                Pending::Auth(exchange),
+            ),
+            Progress::Authenticated(identity) => {
+                Arc::make_mut(&mut self.facts).identity = Some(identity);
+                self.reply_now(Phase::Idle, &wording::authenticated())
             }
-            Progress::Failed(SaslError::Authorization) => {
+            Progress::Failed(SaslError::Refused(error)) => {
+                self.refuse_proof(wording::not_authenticated(&error))
+            }
+            Progress::Failed(SaslError::Authorization | SaslError::Downgraded) => {
                 self.refuse_proof(wording::auth_invalid())
             }
             Progress::Failed(_) => self.fail(Phase::Idle, &wording::auth_malformed()),
@@ -104,18 +114,16 @@ impl Session {
         Flow::Again
     }
 
-    pub(super) fn auth_checked(&mut self, answer: Answer) -> State {
-        match answer {
-            Answer::Authenticated(identity) => {
-                Arc::make_mut(&mut self.facts).identity = Some(identity);
-                self.reply_now(Phase::Idle, &wording::authenticated())
-            }
-            Answer::NotAuthenticated(error) => {
-                self.refuse_proof(wording::not_authenticated(&error))
-            }
-            Answer::Refuse(status) => self.refuse_proof(wording::auth_refused(&status)),
-            other => self.unexpected(Phase::Idle, &other),
-        }
+    pub(super) fn auth_checked(&mut self, mut exchange: Exchange, answer: Answer) -> State {
+        let found = match answer {
+            Answer::Authenticated(identity) => Ok(Finding::Identity(identity)),
+            Answer::Credentials(credentials) => Ok(Finding::Credentials(credentials)),
+            Answer::NotAuthenticated(error) => Err(error),
+            Answer::Refuse(status) => return self.refuse_proof(wording::auth_refused(&status)),
+            other => return self.unexpected(Phase::Idle, &other),
+        };
+        let progress = exchange.answer(found);
+        self.go_on(exchange, progress)
     }
 
     fn refuse_proof(&mut self, reply: Reply) -> State {

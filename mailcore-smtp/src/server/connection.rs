@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use mailcore::address::Domain;
-use mailcore::sasl::Mechanism;
 use mailcore::wire::TlsInfo;
 
 use super::config::{Kind, StartTls};
@@ -90,10 +89,9 @@ impl Session {
         if self.tls_is_offered() {
             offered.push(Extension::StartTls);
         }
-        if self.auth_is_allowed() && self.facts.identity.is_none() {
-            offered.push(Extension::Auth(
-                Mechanism::ALL.iter().map(ToString::to_string).collect(),
-            ));
+        let mechanisms = self.mechanisms();
+        if !mechanisms.is_empty() && self.facts.identity.is_none() {
+            offered.push(Extension::Auth(mechanisms));
         }
         offered
     }
@@ -212,7 +210,7 @@ impl Session {
         match pending {
             Pending::Connect => self.connected(&answer),
             Pending::Greet(verb) => self.greeted(verb, &answer),
-            Pending::Auth => self.auth_checked(answer),
+            Pending::Auth(exchange) => self.auth_checked(exchange, answer),
             Pending::Asked(asked, phase) => self.told(&asked, phase, &answer),
             Pending::Vouch(asked) => self.vouched(&asked, answer),
             Pending::Mail(transaction) => self.mail_answered(transaction, &answer),

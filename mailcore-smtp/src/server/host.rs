@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use mailcore::event::SessionEvents;
 use mailcore::intake::{self, Intake, Refusal, SessionInfo, SessionKind};
 use mailcore::net::Host;
-use mailcore::seams::{AuthRequest, Authenticator, Clock, FilterSession, Trust};
+use mailcore::sasl::{Finding, Inquiry};
+use mailcore::seams::{AuthError, Authenticator, Clock, FilterSession, Trust};
 use mailcore::status::{Status, StatusClass};
 use mailcore::transcript::Transcript;
 
@@ -68,8 +69,8 @@ impl Host<Session> for SessionHost {
                 self.known.replace(&facts);
                 self.intake.helo(&facts).await
             }
-            Question::Authenticate { request, facts } => {
-                return self.authenticate(request, facts).await;
+            Question::Authenticate { inquiry, facts } => {
+                return self.authenticate(&inquiry, &facts).await;
             }
             Question::Mail(new) => self.mail(*new).await,
             Question::Rcpt(rcpt) => self.rcpt(rcpt).await,
@@ -218,19 +219,21 @@ impl SessionHost {
         }
     }
 
-    async fn authenticate(&mut self, request: AuthRequest, facts: Arc<FilterSession>) -> Answer {
+    async fn authenticate(&mut self, inquiry: &Inquiry, facts: &FilterSession) -> Answer {
         let Some(authenticator) = &self.authenticator else {
             return Answer::Refuse(Status::permanent(7, 0, "nobody can log in here"));
         };
-        let identity = match authenticator.authenticate(&request).await {
-            Ok(identity) => identity,
+        let identity = match inquiry.put_to(&**authenticator).await {
+            Ok(Finding::Identity(identity)) => identity,
+            Ok(Finding::Credentials(credentials)) => return Answer::Credentials(credentials),
+            Ok(_) => return Answer::NotAuthenticated(AuthError::Invalid),
             Err(error) => {
-                tracing::info!(peer = ?request.peer, %error, "AUTH failed");
+                tracing::info!(peer = ?inquiry.peer(), %error, "AUTH failed");
                 self.events.refused(&error);
                 return Answer::NotAuthenticated(error);
             }
         };
-        let mut facts = FilterSession::clone(&facts);
+        let mut facts = facts.clone();
         facts.identity = Some(identity.clone());
         match self.intake.auth(&facts).await {
             Ok(()) => {

@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use mailcore::event::SessionEvents;
 use mailcore::intake::Intake;
 use mailcore::net::{Connection, Ending, Service, drive};
+use mailcore::sasl::Offer;
 use mailcore::seams::{Authenticator, FilterSession};
 use mailcore::wire::Machine as _;
 
@@ -43,6 +44,7 @@ pub struct SmtpServer {
     config: Arc<SmtpConfig>,
     intake: Arc<Intake>,
     authenticator: Option<Arc<dyn Authenticator>>,
+    offer: Option<Offer>,
 }
 
 impl SmtpServer {
@@ -58,11 +60,20 @@ impl SmtpServer {
         if authenticator.is_none() {
             config.auth = AuthOffer::Never;
         }
+        let offer = authenticator.as_deref().map(Offer::new);
         Self {
             config: Arc::new(config),
             intake,
             authenticator,
+            offer,
         }
+    }
+
+    /// With these mechanisms in place of the usual ones.
+    #[must_use]
+    pub fn offer(mut self, offer: Offer) -> Self {
+        self.offer = Some(offer);
+        self
     }
 
     /// The configuration for one connection: STARTTLS only where the listener
@@ -110,6 +121,9 @@ impl Service for SmtpServer {
         let clock = &connection.clock;
         session.set_time(clock.now(), clock.monotonic());
         let transcript = self.intake.new_transcript(peer);
+        if let Some(offer) = &self.offer {
+            session.offer(offer.clone());
+        }
         if let Some(transcript) = &transcript {
             session.keep_transcript(transcript.clone());
         }

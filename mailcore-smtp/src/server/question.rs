@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mailcore::account::Identity;
 use mailcore::address::Address;
-use mailcore::seams::{AuthError, AuthRequest, FilterSession, Trust};
+use mailcore::sasl::Inquiry;
+use mailcore::seams::{AuthError, Credentials, FilterSession, Trust};
 use mailcore::status::Status;
 use mailcore::transcript::Transcript;
 
@@ -22,10 +23,11 @@ pub enum Question {
     Connect(Arc<FilterSession>),
     /// It has greeted, and any transaction is over: is its name welcome?
     Greet(Arc<FilterSession>),
-    /// Is this proof right, and may its owner log in?
+    /// What an exchange asks of the authenticator: what a proof is checked
+    /// against, or whether a proof is right and its owner may log in.
     Authenticate {
-        /// The claim and the proof.
-        request: AuthRequest,
+        /// What is asked.
+        inquiry: Inquiry,
         /// What is known of the session.
         facts: Arc<FilterSession>,
     },
@@ -87,6 +89,8 @@ pub enum Answer {
     Refuse(Status),
     /// No, and the session is over.
     Disconnect(Status),
+    /// To [`Question::Authenticate`]: what the proof is checked against.
+    Credentials(Credentials),
     /// To [`Question::Authenticate`]: the proof is right.
     Authenticated(Identity),
     /// To [`Question::Authenticate`]: it is not, or could not be checked.

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mailcore::seams::FilterSession;
+use mailcore::sasl::Offer;
+use mailcore::seams::{FilterSession, ProofKind};
 use mailcore::status::Status;
 use mailcore::time::{Monotonic, Timestamp};
 use mailcore::transcript::Transcript;
@@ -61,6 +62,8 @@ pub struct Session {
     now: Monotonic,
     /// What is said, where it is kept.
     pub(super) transcript: Option<Transcript>,
+    /// The mechanisms that users log in by.
+    pub(super) offer: Offer,
 }
 
 #[derive(Debug)]
@@ -97,6 +100,7 @@ impl Session {
             times: None,
             now: Monotonic::default(),
             transcript: None,
+            offer: Offer::for_proofs(&[ProofKind::Password]),
             config,
             facts: Arc::new(facts),
             greeted: None,
@@ -115,6 +119,12 @@ impl Session {
     /// it nothing that needs the time is offered.
     pub fn set_time(&mut self, time: Timestamp, at: Monotonic) {
         self.times = Some((time, at));
+    }
+
+    /// The mechanisms that are offered, in place of those that a password is
+    /// enough for.
+    pub fn offer(&mut self, offer: Offer) {
+        self.offer = offer;
     }
 
     /// Writes down what is said, but for secrets and content.

@@ -127,10 +127,10 @@ impl IntoService for Smtp {
             Kind::Submission => Some(parts.authenticator()?),
             Kind::Mx | Kind::Lmtp => parts.authenticator().ok(),
         };
-        Ok(Arc::new(SmtpServer::new(
-            config,
-            parts.intake(),
-            authenticator,
-        )))
+        let mut server = SmtpServer::new(config, parts.intake(), authenticator);
+        if let Ok(offer) = parts.offer() {
+            server = server.offer(offer);
+        }
+        Ok(Arc::new(server))
     }
 }

@@ -87,7 +87,7 @@ pub(super) enum AfterLongLine {
 pub(super) enum Pending {
     Connect,
     Greet(Verb),
-    Auth,
+    Auth(Exchange),
     /// A look-up within a session.
     Asked(Asked, Phase),
     /// Whether a proxy's client is who the proxy says.

@@ -1,9 +1,12 @@
 //! The host of the transcripts: answers by the look of the addresses.
 
-use mailcore::account::{AccountId, Identity};
+use mailcore::account::{AccountId, Identity, Secret};
 use mailcore::address::{Address, ForwardPath};
 use mailcore::envelope::MailParams;
-use mailcore::seams::{AuthError, AuthRequest, Proof, Trust};
+use mailcore::sasl::Inquiry;
+use mailcore::seams::{
+    AuthError, CredentialRequest, Credentials, Labelled, Proof, ScramKeys, ScramPair, Trust,
+};
 use mailcore::status::{EnhancedStatusCode, Status};
 use mailcore_smtp::command::Rcpt;
 use mailcore_smtp::server::{Answer, Kind, NewTransaction, Question};
@@ -38,7 +41,7 @@ impl Host {
                     _ => Answer::Proceed,
                 }
             }
-            Question::Authenticate { request, .. } => authenticate(&request),
+            Question::Authenticate { inquiry, .. } => authenticate(&inquiry),
             Question::Mail(new) => {
                 let sender = new.mail.reverse_path.to_string();
                 self.transaction = Some((*new, Vec::new(), Vec::new()));
@@ -164,16 +167,42 @@ fn refuse(status: Status) -> Answer {
     Answer::Refuse(status)
 }
 
-fn authenticate(request: &AuthRequest) -> Answer {
-    let Proof::Password(password) = &request.proof else {
-        return Answer::NotAuthenticated(AuthError::Invalid);
+/// Knows the passwords, and what SCRAM and CRAM-MD5 keep of them.
+fn authenticate(inquiry: &Inquiry) -> Answer {
+    let request = match inquiry {
+        Inquiry::Credentials(request) => return credentials(request),
+        Inquiry::Authenticate(request) => request,
+        _ => return Answer::NotAuthenticated(AuthError::Invalid),
     };
-    match (request.login.as_str(), password.expose()) {
-        ("tim", b"tanstaaftanstaaf") => Answer::Authenticated(Identity {
-            account: AccountId::new("tim"),
-            login: "tim".into(),
-        }),
+    let tim = Answer::Authenticated(Identity {
+        account: AccountId::new("tim"),
+        login: "tim".into(),
+    });
+    match (request.login.as_str(), &request.proof) {
+        ("tim", Proof::Password(password)) if password.expose() == b"tanstaaftanstaaf" => tim,
+        ("tim", Proof::Verified(_)) => tim,
+        (_, Proof::Bearer(token)) if token.expose() == b"vF9dft4qmTc2" => tim,
+        ("", Proof::Certificate(_)) => tim,
         ("down", _) => Answer::NotAuthenticated(AuthError::Unavailable("secret detail".into())),
         _ => Answer::NotAuthenticated(AuthError::Invalid),
     }
+}
+
+fn credentials(request: &CredentialRequest) -> Answer {
+    const PASSWORD: &[u8] = b"tanstaaftanstaaf";
+    let (kind, iterations) = (request.kind, 4_096);
+    if request.login != "tim" {
+        let secret = Secret::new(b"of the server");
+        let keys = ScramKeys::made_up(&secret, kind, &request.login, iterations);
+        return Answer::Credentials(Credentials::Scram(keys));
+    }
+    let salt = b"salt of tim's".to_vec();
+    Answer::Credentials(match ScramPair::derive(kind, PASSWORD, &salt, iterations) {
+        Some(pair) => Credentials::Scram(ScramKeys {
+            salt,
+            iterations,
+            pairs: vec![Labelled::only(pair)],
+        }),
+        None => Credentials::Passwords(vec![Labelled::only(Secret::new(PASSWORD))]),
+    })
 }

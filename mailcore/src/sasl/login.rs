@@ -3,7 +3,9 @@
 //! No RFC describes it (draft-murchison-sasl-login-00 came closest). Clients
 //! ignore the challenges' wording or expect exactly these words.
 
-use super::{Claim, Progress, SaslError, login_name, password};
+use super::SaslError;
+use super::exchange::{Move, Run};
+use super::prepare::{login_name, password};
 
 /// What the client has said so far.
 #[derive(Debug, Default)]
@@ -11,26 +13,19 @@ pub(super) struct Login {
     name: Option<String>,
 }
 
-impl Login {
-    /// What the server asks for now.
-    pub(super) fn challenge(&self) -> Vec<u8> {
-        match self.name {
-            None => b"Username:".to_vec(),
-            Some(_) => b"Password:".to_vec(),
-        }
+impl Run for Login {
+    fn first_challenge(&mut self) -> Vec<u8> {
+        b"Username:".to_vec()
     }
 
     /// Takes the name, which some clients send with their command, or the
     /// password.
-    pub(super) fn step(&mut self, response: &[u8]) -> Result<Progress, SaslError> {
+    fn respond(&mut self, response: &[u8]) -> Result<Move, SaslError> {
         match self.name.take() {
-            Some(login) => Ok(Progress::Proof(Claim {
-                login,
-                proof: password(response)?,
-            })),
+            Some(login) => Ok(Move::Proof(login, password(response)?)),
             None => {
                 self.name = Some(login_name(response)?);
-                Ok(Progress::Challenge(self.challenge()))
+                Ok(Move::Challenge(b"Password:".to_vec()))
             }
         }
     }
@@ -38,9 +33,8 @@ impl Login {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Exchange, Mechanism};
-    use super::*;
-    use crate::seams::Proof;
+    use super::super::{Inquiry, Mechanism, Progress, SaslError, tests::exchange};
+    use crate::seams::{AuthRequest, Proof};
 
     fn challenge(progress: Progress) -> String {
         match progress {
@@ -52,17 +46,18 @@ mod tests {
     #[test]
     fn asks_for_name_then_password() {
         for initial in [None, Some(b"ann".as_slice())] {
-            let mut exchange = Exchange::new(Mechanism::Login);
+            let mut exchange = exchange(Mechanism::Login);
             let mut text = challenge(exchange.start(initial));
             if initial.is_none() {
                 assert_eq!(text, "Username:");
                 text = challenge(exchange.step(b"ann"));
             }
             assert_eq!(text, "Password:");
-            let Progress::Proof(Claim {
+            let Progress::Ask(Inquiry::Authenticate(AuthRequest {
                 login,
                 proof: Proof::Password(secret),
-            }) = exchange.step(b"secret")
+                ..
+            })) = exchange.step(b"secret")
             else {
                 panic!("no proof");
             };
@@ -75,15 +70,15 @@ mod tests {
 
     #[test]
     fn empty_answers_fail() {
-        let mut exchange = Exchange::new(Mechanism::Login);
+        let mut first = exchange(Mechanism::Login);
         assert!(matches!(
-            exchange.step(b""),
+            first.step(b""),
             Progress::Failed(SaslError::Malformed)
         ));
-        let mut exchange = Exchange::new(Mechanism::Login);
-        exchange.step(b"ann");
+        let mut second = exchange(Mechanism::Login);
+        second.step(b"ann");
         assert!(matches!(
-            exchange.step(b""),
+            second.step(b""),
             Progress::Failed(SaslError::Malformed)
         ));
     }

@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::net::{Gate, Network, ShutdownSwitch};
 use crate::queue::{QueueRunner, RetrySchedule, RunnerConfig, RunnerSeams};
 use crate::route::{DirectoryRouter, SuppressionList, SuppressionRouter};
+use crate::sasl::{InClear, Mechanism};
 use crate::schedule::{Job, JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
 use crate::seams::{
     Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, Journal, OsEntropy,
@@ -45,6 +46,8 @@ impl Server {
             stores: None,
             directory: None,
             authenticator: None,
+            mechanisms: Mechanism::USUAL.to_vec(),
+            in_clear: InClear::default(),
             router: None,
             suppression: None,
             agents: HashMap::new(),
@@ -81,6 +84,8 @@ pub struct Builder {
     stores: Option<Stores>,
     directory: Option<Arc<dyn Directory>>,
     authenticator: Option<Arc<dyn Authenticator>>,
+    mechanisms: Vec<Mechanism>,
+    in_clear: InClear,
     router: Option<Arc<dyn Router>>,
     suppression: Option<SuppressionList>,
     agents: Agents,
@@ -134,6 +139,19 @@ impl Builder {
     /// Who is who.
     pub fn authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
         self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// The mechanisms by which users log in, announced in this order, and which
+    /// of them may be used without TLS. What the authenticator can't serve is
+    /// not announced. Unless told otherwise [`Mechanism::USUAL`], within TLS.
+    pub fn mechanisms(
+        mut self,
+        mechanisms: impl IntoIterator<Item = Mechanism>,
+        in_clear: InClear,
+    ) -> Self {
+        self.mechanisms = mechanisms.into_iter().collect();
+        self.in_clear = in_clear;
         self
     }
 
@@ -505,6 +523,8 @@ impl Builder {
             stores: self.stores.clone(),
             directory: self.directory.clone(),
             authenticator: self.authenticator.clone(),
+            mechanisms: self.mechanisms.clone(),
+            in_clear: self.in_clear,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),

@@ -11,6 +11,7 @@ use crate::event::Recorder;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::net::Service;
+use crate::sasl::{InClear, Mechanism, Offer};
 use crate::schedule::AddJobError;
 use crate::seams::{
     Authenticator, Clock, Commit, Directory, Entropy, Outbox, Spool, State, Storage,
@@ -62,6 +63,8 @@ pub struct Parts {
     pub(super) stores: Option<Stores>,
     pub(super) directory: Option<Arc<dyn Directory>>,
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(super) mechanisms: Vec<Mechanism>,
+    pub(super) in_clear: InClear,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) limits: Limits,
@@ -119,6 +122,18 @@ impl Parts {
             method: "authenticator",
         };
         self.authenticator.clone().ok_or(missing)
+    }
+
+    /// How users log in.
+    ///
+    /// # Errors
+    /// As for [`Parts::authenticator`].
+    pub fn offer(&self) -> Result<Offer, StartError> {
+        let authenticator = self.authenticator()?;
+        Ok(Offer::among(&*authenticator, &self.mechanisms)
+            .in_clear(self.in_clear)
+            .host(self.hostname.as_str())
+            .entropy(self.entropy()))
     }
 
     /// Who is served.
