@@ -230,6 +230,7 @@ impl Wiring<'_> {
             .stores(self.stores)
             .directory(directory)
             .authenticator(self.directory as Arc<dyn Authenticator>)
+            .mechanisms(config.auth.mechanisms.iter().copied(), config.auth.in_clear)
             .router(router)
             .retry_schedule(config.schedule.clone())
             .keep_delivered(config.keep_delivered)

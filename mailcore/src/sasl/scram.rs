@@ -103,7 +103,7 @@ fn xor(a: &mut [u8], b: &[u8]) {
 }
 
 /// The value of an attribute: `x=value`.
-fn attribute<'a>(field: Option<&'a [u8]>, name: u8) -> Option<&'a [u8]> {
+fn attribute(field: Option<&[u8]>, name: u8) -> Option<&[u8]> {
     match field {
         Some([first, b'=', value @ ..]) if *first == name => Some(value),
         _ => None,

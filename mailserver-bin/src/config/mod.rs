@@ -3,6 +3,7 @@
 //!
 //! Domains, accounts and aliases are not here: they live in the directory.
 
+mod auth;
 mod callout;
 mod destinations;
 mod dns;
@@ -38,6 +39,7 @@ use crate::housekeeping::Schedule;
 pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use file::{parse_duration, parse_size};
 pub(crate) use forwarding::{ForwardedSender, ForwardingConfig};
+pub(crate) use auth::AuthConfig;
 pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use outgoing::{OutgoingConfig, OutgoingRoute, RoutePlace, host};
 pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
@@ -80,6 +82,7 @@ pub(crate) struct Config {
     pub(crate) dns: DnsConfig,
     pub(crate) outgoing_tls: OutgoingTls,
     pub(crate) limits: Limits,
+    pub(crate) auth: AuthConfig,
     pub(crate) smtp: SmtpSettings,
     /// What every IMAP listener serves, but for its own keys.
     pub(crate) imap: Imap,

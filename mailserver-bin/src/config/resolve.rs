@@ -16,12 +16,12 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    Config, DnsConfig, ForwardingConfig, JournalConfig, Listener, NameCheck, OutgoingConfig,
+    AuthConfig, Config, DnsConfig, ForwardingConfig, JournalConfig, Listener, NameCheck, OutgoingConfig,
     OutgoingTls, Peers, PlaintextLogin, Protocol, Retention, SmartHost, SmtpSettings, StoreKind,
     TlsFiles, TlsMode,
 };
 use super::{
-    callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, queue, schedule, smtp,
+    auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, queue, schedule, smtp,
 };
 
 const DEFAULT_DATA: &str = "mailserver-data";
@@ -91,6 +91,7 @@ pub(super) fn defaults() -> Config {
         dns: DnsConfig::default(),
         outgoing_tls: OutgoingTls::default(),
         limits: Limits::default(),
+        auth: AuthConfig::default(),
         smtp: SmtpSettings::default(),
         imap: Imap::default(),
         callout: CalloutConfig::default(),
@@ -146,6 +147,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     filter(&root, folder, &mut config);
     schedule::schedule(&root, &mut config.housekeeping);
     schedule::retention(&root, &mut config.retention);
+    auth::auth(&root, &mut config.auth);
     smtp::smtp(&root, &mut config.smtp);
     imap::imap(&root, &mut config.imap);
     callout::callout(&root, &mut config.callout);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{Dnssec, ForwardedSender, MtaStsUse};
+use mailcore::sasl::{InClear, Mechanism};
 use mailcore_smtp::client::TlsRule;
 
 fn problems(text: &str) -> String {
@@ -84,6 +85,30 @@ unknown = \"5m\"
     let host = config.smart_host.unwrap();
     assert_eq!((host.port, host.tls), (465, TlsPolicy::Implicit));
     assert!(!format!("{:?}", host.login).contains("secret"));
+}
+
+#[test]
+fn mechanisms_are_those_that_are_known() {
+    let head = "[server]\nhostname = \"mx.example.com\"\n[auth]\n";
+    let text = format!(
+        "{head}mechanisms = [\"CRAM-MD5\", \"plain\", \"SCRAM-SHA256\", \"ANONYMOUS\"]\n\
+         without_tls = \"all\"\nmechanism = \"PLAIN\"\n"
+    );
+    let told = problems(&text);
+    for words in [
+        "m.toml:4: mechanisms: \"SCRAM-SHA256\" is not known; did you mean \"SCRAM-SHA-256\"?",
+        "m.toml:4: mechanisms: \"ANONYMOUS\" is not known; ",
+        "m.toml:5: without_tls can't be \"all\"",
+        "m.toml:6: unknown key \"mechanism\"",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let text =
+        format!("{head}mechanisms = [\"cram-md5\", \"PLAIN\"]\nwithout_tls = \"challenges\"\n");
+    let auth = resolve(Path::new("m.toml"), &text).unwrap().auth;
+    assert_eq!(auth.mechanisms, [Mechanism::CramMd5, Mechanism::Plain]);
+    assert_eq!(auth.in_clear, InClear::Challenges);
+    assert_eq!(defaults().auth.mechanisms, Mechanism::USUAL);
 }
 
 #[test]
