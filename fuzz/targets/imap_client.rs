@@ -111,6 +111,9 @@ fuzz_target!(|octets: &[u8]| {
         for _ in 0..3 {
             let Err(error) = use_it(&mut client).await else { return };
             assert_eq!(client.is_closed(), !error.is_session_alive(), "{error}");
+            if client.is_closed() {
+                return;
+            }
         }
     });
 });

@@ -9,6 +9,7 @@
 //! ! advance 31m             moves time
 //! ! quota 1000 5            octets and messages that alice may have; or `none`
 //! ! message-limit 3         messages that one command works on
+//! ! tombstones 2            expunges that a mailbox remembers; the store is empty
 //! ! disk-full               the store has no room for mail from now on
 //! ! compression off         it is not offered
 //! ! notify-limit 2          mailboxes that NOTIFY looks at
@@ -46,7 +47,7 @@ use mailcore_imap::server::SessionHost;
 use mailcore_imap::session::{
     Compression, Config, Literals, Peer, PlaintextLogin, Session, Transport,
 };
-use mailcore_store::memory::MemoryStore;
+use mailcore_store::memory::{MemoryLimits, MemoryStore};
 
 /// How a client's octets arrive.
 #[derive(Debug, Clone, Copy)]
@@ -510,6 +511,12 @@ impl Play {
             }
             ["message-limit", messages] => {
                 self.config.message_limit = Some(messages.parse().unwrap());
+            }
+            ["tombstones", expunges] => {
+                let mut limits = MemoryLimits::default();
+                limits.tombstones = expunges.parse().unwrap();
+                let (clock, entropy) = (Arc::new(self.clock.clone()), SeededEntropy::new(1));
+                self.store = MemoryStore::with_limits(clock, Arc::new(entropy), limits);
             }
             ["append-limit", octets] => self.config.append_limit = octets.parse().unwrap(),
             ["quota", octets, messages] => {
