@@ -296,7 +296,7 @@ def test_mime_bombs(server):
         peer.imap(b"SELECT bombs")
         append(peer, b"Subject: first\r\n\r\nx\r\n", b"bombs")
         before = memory(server)
-        with Growth(server, 128 << 20):
+        with Growth(server, 64 << 20):
             for number, (name, octets) in enumerate(bombs(), 2):
                 append(peer, octets, b"bombs")
                 for ask in asks:
@@ -305,11 +305,12 @@ def test_mime_bombs(server):
                     assert b"tag9 OK" in answer or b"tag9 BAD" in answer or b"tag9 NO" in answer, (name, ask[:30], answer[-200:])
                     assert took < FETCH_PATIENCE, (name, ask[:30], took)
                 assert peer.imap(b"FETCH %d BODY.PEEK[]" % number).count(octets) == 1, (name, "it comes back as it was")
-            started = time.monotonic()
-            for key in (b"TEXT zzz", b"HEADER TO a99999", b"SUBJECT zzz", b"BODY zzz"):
+        started = time.monotonic()
+        for key in (b"TEXT zzz", b"HEADER TO a99999", b"SUBJECT zzz", b"BODY zzz"):
+            with Growth(server, 64 << 20):
                 peer.imap(b"SEARCH " + key)
         print(f"   slowest: {slowest[1]}, {slowest[0]:.2f} s; searched in {time.monotonic() - started:.1f} s")
-        assert memory(server) - before < 128 << 20
+        assert memory(server) - before < 160 << 20
         peer.imap(b"SELECT INBOX")
         peer.imap(b"DELETE bombs")
 
