@@ -296,7 +296,7 @@ def test_mime_bombs(server):
         peer.imap(b"SELECT bombs")
         append(peer, b"Subject: first\r\n\r\nx\r\n", b"bombs")
         before = memory(server)
-        with Growth(server, 64 << 20):
+        with Growth(server, 96 << 20):
             for number, (name, octets) in enumerate(bombs(), 2):
                 append(peer, octets, b"bombs")
                 for ask in asks:
@@ -307,7 +307,7 @@ def test_mime_bombs(server):
                 assert peer.imap(b"FETCH %d BODY.PEEK[]" % number).count(octets) == 1, (name, "it comes back as it was")
         started = time.monotonic()
         for key in (b"TEXT zzz", b"HEADER TO a99999", b"SUBJECT zzz", b"BODY zzz"):
-            with Growth(server, 64 << 20):
+            with Growth(server, 96 << 20):
                 peer.imap(b"SEARCH " + key)
         print(f"   slowest: {slowest[1]}, {slowest[0]:.2f} s; searched in {time.monotonic() - started:.1f} s")
         assert memory(server) - before < 160 << 20
