@@ -527,6 +527,13 @@ impl Mailbox for OpenMailbox {
             .await
     }
 
+    async fn remove(&self, uids: &UidSet) -> Result<UidSet, StoreError> {
+        let (id, uids) = (self.live.id, uids.clone());
+        self.shared
+            .change(move |sequencer| sequencer.remove(id, &uids))
+            .await
+    }
+
     fn watch(&self) -> Watch {
         self.live.watch()
     }

@@ -153,6 +153,10 @@ impl Folder {
             .collect()
     }
 
+    pub(super) fn uids_among(&self, uids: &UidSet) -> UidSet {
+        self.rows(uids).map(|row| row.info.uid).collect()
+    }
+
     pub(super) fn watch(&self) -> watch::Receiver<ModSeq> {
         self.watchers.subscribe()
     }

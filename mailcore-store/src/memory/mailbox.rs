@@ -175,6 +175,11 @@ impl Mailbox for MemoryMailbox {
             .locked(|core, moment| core.expunge(self.id, uids, moment))
     }
 
+    async fn remove(&self, uids: &UidSet) -> Result<UidSet, StoreError> {
+        self.shared
+            .locked(|core, moment| core.remove_among(self.id, uids, moment))
+    }
+
     fn watch(&self) -> Watch {
         self.shared.locked(|core, _| {
             core.folder(self.id)

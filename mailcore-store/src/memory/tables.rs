@@ -298,6 +298,18 @@ impl Core {
         Ok(gone)
     }
 
+    /// Removes messages whatever their flags.
+    pub(super) fn remove_among(
+        &mut self,
+        id: MailboxId,
+        uids: &UidSet,
+        moment: Moment<'_>,
+    ) -> Result<UidSet, StoreError> {
+        let gone = self.folder(id)?.uids_among(uids);
+        self.remove(id, &gone, moment)?;
+        Ok(gone)
+    }
+
     /// Removes messages for good.
     fn remove(
         &mut self,

@@ -15,7 +15,8 @@ use super::StoreError;
 use crate::account::AccountId;
 use crate::mailbox::{
     AclEntry, Changes, FlagChange, Flags, Identifier, MailboxEntry, MailboxId, MailboxName,
-    MailboxStatus, MessageInfo, ModSeq, RightsChange, SpecialUse, Uid, UidSet, UidValidity,
+    MailboxStatus, MessageInfo, ModSeq, RightsChange, SpecialUse, SystemFlag, Uid, UidSet,
+    UidValidity,
 };
 use crate::message::{Message, Summary};
 use crate::time::Timestamp;
@@ -255,6 +256,15 @@ pub trait Mailbox: Debug + Send + Sync {
 
     /// Removes those messages of `uids` that have `\Deleted`; returns which.
     async fn expunge(&self, uids: &UidSet) -> Result<UidSet, StoreError>;
+
+    /// Removes those messages of `uids` that exist, whatever their flags, in one
+    /// change; returns which. Stores that can't do so mark them with `\Deleted`
+    /// and expunge them.
+    async fn remove(&self, uids: &UidSet) -> Result<UidSet, StoreError> {
+        let mark = FlagChange::Add([SystemFlag::Deleted].into_iter().collect());
+        self.store(uids, &mark, None).await?;
+        self.expunge(uids).await
+    }
 
     /// Changes by anyone from now on.
     fn watch(&self) -> Watch;

@@ -319,6 +319,13 @@ impl Sequencer<'_> {
         self.expunge_rows(mailbox, &rows, self.removed())
     }
 
+    /// Removes messages whatever their flags.
+    pub(crate) fn remove(&mut self, mailbox: u64, uids: &UidSet) -> Result<UidSet, Refusal> {
+        self.mailbox(mailbox)?;
+        let rows = read::messages(self.index.connection(), mailbox, uids)?;
+        self.expunge_rows(mailbox, &rows, self.removed())
+    }
+
     /// What becomes of messages that are removed.
     pub(super) fn removed(&self) -> Keep {
         match self.shared.undelete_for.is_zero() {

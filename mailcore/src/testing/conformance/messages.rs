@@ -17,6 +17,7 @@ pub(super) async fn run_all(make: &impl AsyncFn() -> Arc<dyn Storage>) {
         unknown_uids_are_skipped,
         uids_are_never_used_again,
         expunge_takes_deleted_messages_only,
+        removed_messages_go_whatever_their_flags,
         content_outlives_its_expunge,
         copies_keep_what_they_are,
         copies_to_nowhere_copy_nothing,
@@ -126,6 +127,25 @@ async fn expunge_takes_deleted_messages_only(storage: &Arc<dyn Storage>) {
     }
     let gone = mailbox.expunge(&uids([1, 2])).await.expect("expunge");
     assert!(gone.is_empty(), "nothing left to expunge");
+}
+
+async fn removed_messages_go_whatever_their_flags(storage: &Arc<dyn Storage>) {
+    let mailbox = inbox(storage).await;
+    fill(&mailbox, 4).await;
+    let deleted = flagged("marked", SystemFlag::Deleted);
+    mailbox
+        .append(vec![deleted], QuotaLimit::NONE)
+        .await
+        .expect("append");
+    let gone = mailbox.remove(&uids([1, 3, 9])).await.expect("remove");
+    assert_eq!(gone, uids([1, 3]), "asked for and there");
+    assert_eq!(
+        all(&mailbox).await,
+        [2, 4, 5],
+        "a mark alone removes nothing"
+    );
+    let gone = mailbox.remove(&uids([1, 3])).await.expect("remove");
+    assert!(gone.is_empty(), "nothing left to remove");
 }
 
 async fn content_outlives_its_expunge(storage: &Arc<dyn Storage>) {
