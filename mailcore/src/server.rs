@@ -7,6 +7,7 @@
 
 mod builder;
 mod handle;
+mod holds;
 mod parts;
 mod running;
 mod submission;
@@ -14,6 +15,7 @@ mod tail;
 
 pub use builder::{Builder, Server};
 pub use handle::{ServiceHandle, ServiceState};
+pub use holds::{Hold, Holds};
 pub use parts::{IntoService, Parts, StartError, Stores};
 pub use running::RunningServer;
 pub use submission::{Delivered, Submission, SubmitError};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::handle::{Door, ListenerKind, ServiceHandle};
 use super::tail::{Journaling, Tails};
-use super::{IntoService, Parts, RunningServer, StartError, Stores};
+use super::{Holds, IntoService, Parts, RunningServer, StartError, Stores};
 use crate::address::{Address, Domain};
 use crate::deliver::MailboxAgent;
 use crate::event::{FollowerConfig, Recorder, RecorderConfig, RecorderTask};
@@ -528,6 +528,7 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
+            holds: Holds::default(),
         }
     }
 

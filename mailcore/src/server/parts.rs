@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::Holds;
 use crate::address::Domain;
 use crate::event::Recorder;
 use crate::intake::Intake;
@@ -68,6 +69,7 @@ pub struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) limits: Limits,
+    pub(super) holds: Holds,
 }
 
 impl Parts {
@@ -103,6 +105,14 @@ impl Parts {
     /// As for [`Parts::storage`].
     pub fn spool(&self) -> Result<Arc<dyn Spool>, StartError> {
         self.stores().map(|stores| Arc::clone(&stores.spool))
+    }
+
+    /// Small values.
+    ///
+    /// # Errors
+    /// As for [`Parts::storage`].
+    pub fn state(&self) -> Result<Arc<dyn State>, StartError> {
+        self.stores().map(|stores| Arc::clone(&stores.state))
     }
 
     fn stores(&self) -> Result<&Stores, StartError> {
@@ -160,6 +170,11 @@ impl Parts {
     /// Takes events that belong to no batch of mail, for the journal.
     pub fn recorder(&self) -> Recorder {
         self.intake.recorder().clone()
+    }
+
+    /// What one session at a time may have.
+    pub fn holds(&self) -> Holds {
+        self.holds.clone()
     }
 
     /// Limits of the whole server.
