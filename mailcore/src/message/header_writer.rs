@@ -245,7 +245,7 @@ fn push_q(octet: u8, text: &mut String) {
 }
 
 /// A display name as a `phrase`: atoms, a quoted string or encoded-words.
-fn phrase(name: &str) -> String {
+pub(super) fn phrase(name: &str) -> String {
     let is_atom =
         |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~ ".contains(&octet);
     if needs_encoding(name) {

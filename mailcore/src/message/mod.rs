@@ -18,6 +18,7 @@ mod part;
 mod skeleton;
 mod summary;
 mod summary_codec;
+mod surrogate;
 mod transfer;
 mod writer;
 
@@ -34,5 +35,6 @@ pub use parameters::{MAX_PARAMETERS, MAX_VALUE, Parameter};
 pub use part::{ContentFields, Disposition, Part, PartKind};
 pub use skeleton::{Limits, MAX_BOUNDARY, Scanner};
 pub use summary::{Section, Summary};
+pub use surrogate::Surrogate;
 pub use transfer::{TransferDecoder, TransferEncoding};
 pub use writer::ContentWriter;
