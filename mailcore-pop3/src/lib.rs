@@ -1,11 +1,11 @@
 //! POP3 for mailcore: a server session without IO, and the service that runs
-//! it (RFC 1939, RFC 2449, RFC 2595, RFC 3206, RFC 5034).
+//! it (RFC 1939, RFC 2449, RFC 2595, RFC 3206, RFC 5034, RFC 6856).
 //!
 //! ```text
-//! octets ─► Session (command, maildrop, multiline, wording) ─► octets
+//! octets ─► Session (commands/, maildrop, multiline, wording) ─► octets
 //!               │ Question          ▲ Answer
 //!               ▼                   │
-//!             server: Authenticator, Storage (INBOX of the account)
+//!             server: Authenticator, Storage (a folder of the account)
 //! ```
 //!
 //! [`Pop3`] is what a server is built with; [`session::Session`] is the
@@ -28,12 +28,11 @@
 //! );
 //! # Ok::<(), mailcore::address::AddressError>(())
 //! ```
-//!
-//! APOP (RFC 1939 section 7) is not here: it needs passwords kept readable.
 
 #![warn(missing_docs)]
 
-pub mod command;
+mod arguments;
+mod commands;
 pub mod maildrop;
 pub mod multiline;
 pub mod reply;
@@ -41,4 +40,4 @@ mod server;
 pub mod session;
 mod wording;
 
-pub use server::Pop3;
+pub use server::{ApopUse, Folders, Pop3};

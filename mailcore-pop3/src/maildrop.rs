@@ -7,7 +7,9 @@ use std::fmt;
 
 use mailcore::mailbox::{Uid, UidSet, UidValidity};
 
-use crate::command::MessageNumber;
+/// A message's place in the maildrop, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageNumber(pub u32);
 
 /// What never changes during a session but for the marks: messages that arrive
 /// later are seen by the next one.

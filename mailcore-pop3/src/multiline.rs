@@ -1,10 +1,13 @@
-//! A message on its way out as a multi-line reply: byte-stuffing, the cut that
-//! TOP makes, and the final dot (RFC 1939 sections 3 and 7).
+//! A message on its way out as a multi-line reply: line ends, byte-stuffing, the
+//! cut that TOP makes, and the final dot (RFC 1939 sections 3 and 7).
 //!
 //! Works chunk by chunk; any split of the message gives the same octets.
 
 use bytes::BytesMut;
-use memchr::memchr;
+use memchr::{memchr, memchr2_iter};
+
+/// What a NUL is sent as.
+const NUL: &[u8] = b"\x80";
 
 /// Turns the octets of one message into the lines of a multi-line reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +20,8 @@ pub struct Multiline {
 /// What the octets written so far end in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
-    /// Nothing yet, or CRLF.
+    /// Nothing yet, or a line's end.
     LineEnd,
-    /// LF without CR before it.
-    BareLf,
     Cr,
     Other,
 }
@@ -92,33 +93,40 @@ impl Multiline {
         out.extend_from_slice(b".\r\n");
     }
 
-    /// Puts a dot before every line that begins with one. A line begins after a
-    /// bare LF too: clients that end lines there would else take a `.` line in
-    /// a malformed message for its end, and what follows for our replies.
-    fn stuff(&mut self, mut octets: &[u8], out: &mut BytesMut) {
-        while !octets.is_empty() {
-            let starts_line = matches!(self.last, Last::LineEnd | Last::BareLf);
-            if starts_line && octets.first() == Some(&b'.') {
-                out.extend_from_slice(b".");
-            }
-            let end = next_stuffed(octets);
-            let (run, rest) = octets.split_at_checked(end).unwrap_or((octets, &[]));
-            out.extend_from_slice(run);
-            self.last = match run {
-                [.., b'\r', b'\n'] => Last::LineEnd,
-                [b'\n'] if self.last == Last::Cr => Last::LineEnd,
-                [.., b'\n'] => Last::BareLf,
-                [.., b'\r'] => Last::Cr,
-                _ => Last::Other,
+    /// Puts a dot before every line that begins with one. A bare LF becomes a
+    /// line end, so that clients which end lines there and clients which don't
+    /// see the same message and the same end of it. NUL, which cuts a message
+    /// off in clients written in C, becomes an octet that means nothing.
+    fn stuff(&mut self, octets: &[u8], out: &mut BytesMut) {
+        if self.last == Last::LineEnd && octets.first() == Some(&b'.') {
+            out.extend_from_slice(b".");
+        }
+        let mut written = 0;
+        for at in memchr2_iter(b'\n', 0, octets) {
+            let before = match at.checked_sub(1) {
+                Some(before) => octets.get(before) == Some(&b'\r'),
+                None => self.last == Last::Cr,
             };
-            octets = rest;
+            let next = octets.get(at + 1);
+            let change: &[u8] = match octets.get(at) {
+                Some(0) => NUL,
+                _ if !before && next == Some(&b'.') => b"\r\n.",
+                _ if !before => b"\r\n",
+                _ if next == Some(&b'.') => b"\n.",
+                _ => continue,
+            };
+            out.extend_from_slice(octets.get(written..at).unwrap_or_default());
+            out.extend_from_slice(change);
+            written = at + 1;
+        }
+        out.extend_from_slice(octets.get(written..).unwrap_or_default());
+        match octets.last() {
+            None => {}
+            Some(b'\n') => self.last = Last::LineEnd,
+            Some(b'\r') => self.last = Last::Cr,
+            Some(_) => self.last = Last::Other,
         }
     }
-}
-
-/// Where the next `.` after a LF stands, else the end.
-fn next_stuffed(octets: &[u8]) -> usize {
-    memchr::memmem::find(octets, b"\n.").map_or(octets.len(), |at| at + 1)
 }
 
 impl Cut {
@@ -188,13 +196,27 @@ mod tests {
         out
     }
 
+    /// Octet by octet, with every line end made CRLF.
+    fn clean(octets: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for &octet in octets {
+            match octet {
+                b'\n' if out.last() != Some(&b'\r') => out.extend_from_slice(b"\r\n"),
+                0 => out.extend_from_slice(NUL),
+                _ => out.push(octet),
+            }
+        }
+        out
+    }
+
     #[test]
     fn dots_are_doubled_at_line_starts_only() {
         let whole = |text: &[u8]| run(Multiline::whole(), &[text]);
         assert_eq!(whole(b".\r\n..\r\na.\r\n"), b"..\r\n...\r\na.\r\n.\r\n");
         assert_eq!(whole(b""), b".\r\n");
         assert_eq!(whole(b"no end"), b"no end\r\n.\r\n");
-        assert_eq!(whole(b"lone lf\n.\nx\n"), b"lone lf\n..\nx\n\r\n.\r\n");
+        assert_eq!(whole(b"lone lf\n.\nx\n"), b"lone lf\r\n..\r\nx\r\n.\r\n");
+        assert_eq!(whole(b"\0a\r\0\n"), b"\x80a\r\x80\r\n.\r\n");
     }
 
     #[test]
@@ -213,7 +235,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_split_gives_the_same_and_the_client_gets_the_message_back(
-            parts in proptest::collection::vec("[.\r\na]{0,6}", 0..12),
+            parts in proptest::collection::vec("[.\r\na\\x00]{0,6}", 0..12),
             lines in proptest::option::of(0u32..4),
         ) {
             let make = || lines.map_or(Multiline::whole(), Multiline::top);
@@ -222,7 +244,7 @@ mod tests {
             let at_once = run(make(), &[whole.as_bytes()]);
             prop_assert_eq!(&run(make(), &chunks), &at_once);
             if lines.is_none() {
-                let mut want = whole.into_bytes();
+                let mut want = clean(whole.as_bytes());
                 if !(want.is_empty() || want.ends_with(b"\r\n")) {
                     want.extend_from_slice(b"\r\n");
                 }

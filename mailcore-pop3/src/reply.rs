@@ -14,12 +14,16 @@ pub const MAX_REPLY: usize = 512;
 pub enum ResponseCode {
     /// Another session holds the maildrop (RFC 2449 section 8.1.2).
     InUse,
+    /// The last login was too short a time ago (RFC 2449 section 8.1.1).
+    LoginDelay,
     /// Something is wrong with the credentials (RFC 3206 section 5).
     Auth,
     /// A failure of ours that will likely pass (RFC 3206 section 4).
     SysTemp,
     /// A failure of ours that someone must mend (RFC 3206 section 4).
     SysPerm,
+    /// The message needs UTF-8 mode (RFC 6856 section 5).
+    Utf8,
 }
 
 impl ResponseCode {
@@ -27,9 +31,11 @@ impl ResponseCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InUse => "IN-USE",
+            Self::LoginDelay => "LOGIN-DELAY",
             Self::Auth => "AUTH",
             Self::SysTemp => "SYS/TEMP",
             Self::SysPerm => "SYS/PERM",
+            Self::Utf8 => "UTF8",
         }
     }
 }

@@ -1,45 +1,58 @@
-//! The service: answers a [`Session`]'s questions from the
-//! [`Authenticator`] and the [`Storage`], and lets one session at a time hold
-//! an account's maildrop (RFC 1939 section 4).
-//!
-//! The maildrop is the account's INBOX. Other readers of that mailbox (IMAP)
-//! are not locked out: a message that they remove is reported when it is asked
-//! for.
+//! The service: [`Pop3`] is its settings, [`MaildropHost`] answers a
+//! [`Session`]'s questions.
 
-use std::collections::HashSet;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+mod folder;
+mod host;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use mailcore::account::AccountId;
 use mailcore::event::{Recorder, SessionEvents};
-use mailcore::mailbox::{FlagChange, MailboxName, SystemFlag, Uid, UidSet};
-use mailcore::message::{Message, READ_CHUNK};
-use mailcore::net::{Connection, Ending, Host, Service, drive};
-use mailcore::sasl::Claim;
-use mailcore::seams::{AuthError, AuthRequest, Authenticator, Mailbox, Storage, StoreError};
+use mailcore::net::{Connection, Ending, Service, drive};
+use mailcore::sasl::Offer;
+use mailcore::seams::Authenticator;
 use mailcore::server::{IntoService, Parts, StartError};
 
-use crate::maildrop::Maildrop;
-use crate::session::{
-    Answer, LoginRefusal, PlaintextLogin, Question, ReadFailure, Session, SessionConfig, Transport,
-    UpdateOutcome,
-};
+use crate::session::{Expire, PlaintextLogin, Session, SessionConfig, Transport, Utf8Header};
+pub use folder::Folders;
+use host::{MaildropHost, Maildrops};
 
 const PROTOCOL: &str = "pop3";
 
+/// Messages of a maildrop that a session knows of, unless set otherwise.
+const MAX_MESSAGES: usize = 250_000;
+
 /// A POP3 service to be given to a server's builder.
 ///
-/// A maildrop is held by one session at a time (RFC 1939 section 4). Listeners
-/// that serve the same mail must share who holds which: give each a clone of
-/// one value.
+/// A maildrop is held by one session at a time (RFC 1939 section 4), whichever
+/// of a server's POP3 listeners it came by. Other readers of the folder (IMAP)
+/// are not locked out: a message that they remove is reported when it is asked
+/// for.
 #[derive(Debug, Clone)]
 pub struct Pop3 {
     plaintext_login: PlaintextLogin,
+    login_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
-    locks: Arc<Locks>,
+    max_errors: Option<u32>,
+    max_login_failures: Option<u32>,
+    login_delay: Duration,
+    expire: Expire,
+    utf8_header: Utf8Header,
+    folders: Folders,
+    max_messages: usize,
+    apop: ApopUse,
+}
+
+/// Whether users may log in by APOP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ApopUse {
+    /// They may not.
+    #[default]
+    Off,
+    /// They may, where passwords can be had back: the authenticator must keep
+    /// them so. Takes the feature `sasl`.
+    Offered,
 }
 
 impl Pop3 {
@@ -47,8 +60,16 @@ impl Pop3 {
     pub fn new() -> Self {
         Self {
             plaintext_login: PlaintextLogin::default(),
+            login_timeout: None,
             idle_timeout: None,
-            locks: Arc::default(),
+            max_errors: None,
+            max_login_failures: None,
+            login_delay: Duration::ZERO,
+            expire: Expire::default(),
+            utf8_header: Utf8Header::default(),
+            folders: Folders::default(),
+            max_messages: MAX_MESSAGES,
+            apop: ApopUse::default(),
         }
     }
 
@@ -59,12 +80,107 @@ impl Pop3 {
         self
     }
 
+    /// From connect to login; 10 minutes unless set.
+    #[must_use]
+    pub fn login_timeout(mut self, timeout: Duration) -> Self {
+        self.login_timeout = Some(timeout);
+        self
+    }
+
     /// Time without a command until a connection is closed; not under the 10
     /// minutes that RFC 1939 section 3 asks for.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = Some(timeout);
         self
+    }
+
+    /// Commands in error until a connection is closed; 20 unless set.
+    #[must_use]
+    pub fn max_errors(mut self, errors: u32) -> Self {
+        self.max_errors = Some(errors);
+        self
+    }
+
+    /// Failed logins until a connection is closed; 3 unless set.
+    #[must_use]
+    pub fn max_login_failures(mut self, failures: u32) -> Self {
+        self.max_login_failures = Some(failures);
+        self
+    }
+
+    /// Time between two logins to one maildrop, told to clients and enforced
+    /// (RFC 2449 section 6.5); none unless set. It is counted in whole seconds.
+    #[must_use]
+    pub fn login_delay(mut self, delay: Duration) -> Self {
+        self.login_delay = delay;
+        self
+    }
+
+    /// What clients are told of how long messages stay; removing them is the
+    /// host's.
+    #[must_use]
+    pub fn expire(mut self, expire: Expire) -> Self {
+        self.expire = expire;
+        self
+    }
+
+    /// What a client without UTF8 gets of UTF-8 in headers (RFC 6856).
+    #[must_use]
+    pub fn utf8_header(mut self, form: Utf8Header) -> Self {
+        self.utf8_header = form;
+        self
+    }
+
+    /// Which folder a session serves.
+    #[must_use]
+    pub fn folders(mut self, folders: Folders) -> Self {
+        self.folders = folders;
+        self
+    }
+
+    /// Messages that a session knows of at most, the oldest ones; 250,000 unless
+    /// set. A client that removes those sees the others at its next login.
+    #[must_use]
+    pub fn max_messages(mut self, messages: usize) -> Self {
+        self.max_messages = messages;
+        self
+    }
+
+    /// Whether users may log in by APOP (RFC 1939 section 7). Its digest is MD5,
+    /// and the server must keep passwords readable: SCRAM is better in all
+    /// respects.
+    #[must_use]
+    pub fn apop(mut self, apop: ApopUse) -> Self {
+        self.apop = apop;
+        self
+    }
+
+    /// Where the timestamps of greetings come from, where APOP can be offered.
+    #[cfg(feature = "sasl")]
+    fn stamps(
+        &self,
+        parts: &Parts,
+    ) -> Result<Option<Arc<dyn mailcore::seams::Entropy>>, StartError> {
+        use mailcore::seams::{CredentialKind, ProofKind};
+        let kind = ProofKind::Credentials(CredentialKind::Apop);
+        let kept = parts.authenticator()?.proofs().contains(&kind);
+        Ok((kept && self.apop == ApopUse::Offered).then(|| parts.entropy()))
+    }
+
+    fn session(&self, parts: &Parts) -> SessionConfig {
+        let mut config = SessionConfig::new(parts.hostname().clone());
+        config.plaintext_login = self.plaintext_login;
+        config.login_timeout = self.login_timeout.unwrap_or(config.login_timeout);
+        config.idle_timeout = self
+            .idle_timeout
+            .map_or(config.idle_timeout, |time| time.max(config.idle_timeout));
+        config.max_errors = self.max_errors.unwrap_or(config.max_errors);
+        config.max_login_failures = self.max_login_failures.unwrap_or(config.max_login_failures);
+        config.login_delay = self.login_delay;
+        config.expire = self.expire;
+        config.utf8_header = self.utf8_header;
+        config
     }
 }
 
@@ -76,16 +192,26 @@ impl Default for Pop3 {
 
 impl IntoService for Pop3 {
     fn into_service(self: Box<Self>, parts: &Parts) -> Result<Arc<dyn Service>, StartError> {
-        let mut config = SessionConfig::new(parts.hostname().clone());
-        config.plaintext_login = self.plaintext_login;
-        if let Some(timeout) = self.idle_timeout {
-            config.idle_timeout = timeout.max(config.idle_timeout);
-        }
+        let config = self.session(parts);
+        let mut private = config.clone();
+        private.plaintext_login = PlaintextLogin::Anywhere;
         Ok(Arc::new(Pop3Service {
-            config,
-            storage: parts.storage()?,
+            config: Arc::new(config),
+            private: Arc::new(private),
+            maildrops: Arc::new(Maildrops {
+                storage: parts.storage()?,
+                state: parts.state()?,
+                directory: parts.directory().ok(),
+                clock: parts.clock(),
+                holds: parts.holds(),
+                folders: self.folders,
+                max_messages: self.max_messages,
+                login_delay: self.login_delay,
+            }),
             authenticator: parts.authenticator()?,
-            locks: self.locks,
+            offer: parts.offer()?,
+            #[cfg(feature = "sasl")]
+            apop: self.stamps(parts)?,
             recorder: parts.recorder(),
         }))
     }
@@ -93,10 +219,15 @@ impl IntoService for Pop3 {
 
 #[derive(Debug)]
 struct Pop3Service {
-    config: SessionConfig,
-    storage: Arc<dyn Storage>,
+    config: Arc<SessionConfig>,
+    /// Where nobody else listens.
+    private: Arc<SessionConfig>,
+    maildrops: Arc<Maildrops>,
     authenticator: Arc<dyn Authenticator>,
-    locks: Arc<Locks>,
+    offer: Offer,
+    /// Makes the timestamps of greetings.
+    #[cfg(feature = "sasl")]
+    apop: Option<Arc<dyn mailcore::seams::Entropy>>,
     recorder: Recorder,
 }
 
@@ -107,32 +238,37 @@ impl Service for Pop3Service {
     }
 
     async fn serve(&self, connection: Connection) {
-        let transport = if connection.is_private() {
-            Transport::Tls
+        let (transport, config) = if connection.is_private() {
+            (Transport::Tls, &self.private)
         } else if connection.offers_starttls() {
-            Transport::Starttls
+            (Transport::Starttls, &self.config)
         } else {
-            Transport::Plain
+            (Transport::Plain, &self.config)
         };
-        let mut config = self.config.clone();
-        if connection.is_private() {
-            config.plaintext_login = PlaintextLogin::Anywhere;
-        }
         let peer = connection.peer;
-        let host = MaildropHost {
-            storage: Arc::clone(&self.storage),
-            authenticator: Arc::clone(&self.authenticator),
-            locks: Arc::clone(&self.locks),
-            events: SessionEvents::new(
-                self.recorder.clone(),
-                PROTOCOL,
-                peer,
-                connection.meter.clone(),
-            ),
+        let (recorder, meter) = (self.recorder.clone(), connection.meter.clone());
+        let events = SessionEvents::new(recorder, PROTOCOL, peer, meter);
+        let (maildrops, authenticator) = (&self.maildrops, &self.authenticator);
+        let host = MaildropHost::new(
+            Arc::clone(maildrops),
+            Arc::clone(authenticator),
+            events,
             peer,
-            open: None,
+        );
+        let address = peer.map(|peer| peer.ip());
+        let session = Session::new(Arc::clone(config), transport).offering(
+            self.offer.clone(),
+            address,
+            connection.tls.clone(),
+        );
+        #[cfg(feature = "sasl")]
+        let session = match &self.apop {
+            Some(entropy) => {
+                let host = config.hostname.as_str();
+                session.apop(mailcore::sasl::Apop::new(&**entropy, host))
+            }
+            None => session,
         };
-        let session = Session::new(config, transport);
         match drive(session, host, connection).await {
             Ending::Closed => {}
             ending => tracing::debug!(?peer, ?ending, "POP3 connection ended"),
@@ -141,188 +277,5 @@ impl Service for Pop3Service {
 
     fn busy(&self) -> &'static [u8] {
         b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
-    }
-}
-
-/// The accounts whose maildrop a session holds.
-#[derive(Debug, Default)]
-struct Locks(Mutex<HashSet<AccountId>>);
-
-/// A held maildrop, given back when dropped.
-#[derive(Debug)]
-struct Lock {
-    locks: Arc<Locks>,
-    account: AccountId,
-}
-
-impl Locks {
-    fn take(self: &Arc<Self>, account: &AccountId) -> Option<Lock> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(account.clone()).then(|| Lock {
-            locks: Arc::clone(self),
-            account: account.clone(),
-        })
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        let mut held = self.locks.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.remove(&self.account);
-    }
-}
-
-/// The half of one session that may wait.
-#[derive(Debug)]
-struct MaildropHost {
-    storage: Arc<dyn Storage>,
-    authenticator: Arc<dyn Authenticator>,
-    locks: Arc<Locks>,
-    /// Tells who logged in.
-    events: SessionEvents,
-    peer: Option<std::net::SocketAddr>,
-    open: Option<Open>,
-}
-
-/// A maildrop in use.
-#[derive(Debug)]
-struct Open {
-    mailbox: Arc<dyn Mailbox>,
-    /// The message being read: looked up once, read in pieces.
-    reading: Option<(Uid, Message)>,
-    _lock: Lock,
-}
-
-#[async_trait]
-impl Host<Session> for MaildropHost {
-    async fn answer(&mut self, question: Question) -> Answer {
-        match question {
-            Question::Login(credentials) => Answer::Login(self.login(credentials).await),
-            Question::Read { uid, from } => Answer::Read(self.read(uid, from).await),
-            Question::Update { deleted } => Answer::Update(self.update(&deleted).await),
-        }
-    }
-}
-
-impl MaildropHost {
-    async fn login(&mut self, credentials: Claim) -> Result<Maildrop, LoginRefusal> {
-        let request = AuthRequest {
-            login: credentials.login,
-            proof: credentials.proof,
-            peer: self.peer.map(|peer| peer.ip()),
-            protocol: PROTOCOL,
-        };
-        let identity = match self.authenticator.authenticate(&request).await {
-            Ok(identity) => identity,
-            Err(error) => {
-                tracing::info!(peer = self.peer(), %error, "POP3 login refused");
-                self.events.refused(&error);
-                return Err(refusal(&error));
-            }
-        };
-        let lock = self
-            .locks
-            .take(&identity.account)
-            .ok_or(LoginRefusal::InUse)?;
-        match self.open(&identity.account, lock).await {
-            Ok(maildrop) => {
-                tracing::info!(peer = self.peer(), login = %identity.login, "POP3 login");
-                self.events.logged_in(&identity);
-                Ok(maildrop)
-            }
-            Err(error) => {
-                tracing::warn!(account = %identity.account, %error, "can't open the maildrop");
-                Err(LoginRefusal::Unavailable)
-            }
-        }
-    }
-
-    /// The other end, for the log.
-    fn peer(&self) -> Option<tracing::field::DisplayValue<std::net::SocketAddr>> {
-        self.peer.map(tracing::field::display)
-    }
-
-    async fn open(&mut self, account: &AccountId, lock: Lock) -> Result<Maildrop, StoreError> {
-        let mailbox = self.storage.open(account, &MailboxName::inbox()).await?;
-        let uid_validity = mailbox.status().await?.uid_validity;
-        let messages = mailbox.messages(&UidSet::all()).await?;
-        self.open = Some(Open {
-            mailbox,
-            reading: None,
-            _lock: lock,
-        });
-        let sizes = messages.iter().map(|message| (message.uid, message.size));
-        Ok(Maildrop::new(uid_validity, sizes))
-    }
-
-    async fn read(&mut self, uid: Uid, from: u64) -> Result<Bytes, ReadFailure> {
-        let Some(open) = &mut self.open else {
-            return Err(ReadFailure::Unavailable);
-        };
-        open.read(uid, from..from.saturating_add(READ_CHUNK as u64))
-            .await
-            .map_err(|error| match error {
-                StoreError::NotFound => ReadFailure::Gone,
-                error => {
-                    tracing::warn!(%uid, %error, "can't read a message");
-                    match error {
-                        StoreError::Damaged(_) => ReadFailure::Damaged,
-                        _ => ReadFailure::Unavailable,
-                    }
-                }
-            })
-    }
-
-    /// Removes and unlocks, so that the maildrop is free when the client reads
-    /// the reply.
-    async fn update(&mut self, deleted: &UidSet) -> UpdateOutcome {
-        let Some(open) = self.open.take() else {
-            return UpdateOutcome::Incomplete;
-        };
-        match open.remove(deleted).await {
-            Ok(()) => UpdateOutcome::Removed,
-            Err(error) => {
-                tracing::warn!(%error, "can't remove messages");
-                UpdateOutcome::Incomplete
-            }
-        }
-    }
-}
-
-impl Open {
-    async fn read(&mut self, uid: Uid, range: Range<u64>) -> Result<Bytes, StoreError> {
-        let message = match &self.reading {
-            Some((open, message)) if *open == uid => message,
-            _ => {
-                let message = self.mailbox.message(uid).await?;
-                &self.reading.insert((uid, message)).1
-            }
-        };
-        let octets = message.read(range.clone()).await?;
-        if range.end >= message.len() {
-            self.reading = None;
-        }
-        Ok(octets)
-    }
-
-    /// Those that another client removed meanwhile are gone, which is what was
-    /// asked for.
-    async fn remove(&self, deleted: &UidSet) -> Result<(), StoreError> {
-        if deleted.is_empty() {
-            return Ok(());
-        }
-        let mark = FlagChange::Add([SystemFlag::Deleted].into_iter().collect());
-        self.mailbox.store(deleted, &mark, None).await?;
-        self.mailbox.expunge(deleted).await?;
-        Ok(())
-    }
-}
-
-fn refusal(error: &AuthError) -> LoginRefusal {
-    match error {
-        AuthError::Invalid => LoginRefusal::Invalid,
-        AuthError::Disabled => LoginRefusal::Disabled,
-        AuthError::Throttled => LoginRefusal::Throttled,
-        _ => LoginRefusal::Unavailable,
     }
 }

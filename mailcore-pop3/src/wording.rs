@@ -2,10 +2,10 @@
 //!
 //! No cause from a store or a directory reaches the peer: those go to the log.
 
-use mailcore::sasl::SaslError;
+use mailcore::sasl::{NotOffered, SaslError};
 
-use crate::command::{CommandError, MessageNumber};
-use crate::maildrop::{Maildrop, NoSuchMessage};
+use crate::arguments::ArgumentError;
+use crate::maildrop::{Maildrop, MessageNumber, NoSuchMessage};
 use crate::reply::{Reply, ResponseCode};
 use crate::session::{LoginRefusal, ReadFailure};
 
@@ -19,13 +19,29 @@ pub(crate) const NO_STLS: &str = "TLS is not available here";
 pub(crate) const TLS_ACTIVE: &str = "TLS is active already";
 pub(crate) const NOT_BASE64: &str = "not base64";
 pub(crate) const CANCELLED: &str = "authentication cancelled";
+pub(crate) const NO_LANGUAGE: &str = "no such language; LANG alone tells which there are";
 pub(crate) const UNKNOWN_MECHANISM: &str = "unknown mechanism; see CAPA";
 
-pub(crate) fn greeting(hostname: &str) -> Reply {
-    Reply::ok(format!("{hostname} POP3 ready"))
+/// With a timestamp where APOP may be given (RFC 1939 section 7).
+pub(crate) fn greeting(hostname: &str, timestamp: Option<&str>) -> Reply {
+    match timestamp {
+        Some(timestamp) => Reply::ok(format!("{hostname} POP3 ready {timestamp}")),
+        None => Reply::ok(format!("{hostname} POP3 ready")),
+    }
 }
 
-pub(crate) fn bad_command(error: CommandError) -> Reply {
+pub(crate) fn not_offered(error: NotOffered) -> Reply {
+    match error {
+        NotOffered::NeedsTls => Reply::err(TLS_REQUIRED),
+        _ => Reply::err(UNKNOWN_MECHANISM),
+    }
+}
+
+pub(crate) fn unknown_command() -> Reply {
+    Reply::err("unknown command")
+}
+
+pub(crate) fn bad_argument(error: ArgumentError) -> Reply {
     Reply::err(error.to_string())
 }
 
@@ -49,6 +65,11 @@ pub(crate) fn refused(refusal: LoginRefusal) -> Reply {
             ResponseCode::InUse,
             "another session holds the maildrop, try again later",
         ),
+        LoginRefusal::TooSoon => Reply::coded(
+            ResponseCode::LoginDelay,
+            "the last login was too short a time ago; CAPA tells how long to wait",
+        ),
+        LoginRefusal::NoFolder => Reply::coded(ResponseCode::SysPerm, "there is no such folder"),
         LoginRefusal::Unavailable => {
             Reply::coded(ResponseCode::SysTemp, "the maildrop can't be opened now")
         }
@@ -89,6 +110,13 @@ pub(crate) fn unreadable(failure: ReadFailure) -> Reply {
             Reply::coded(ResponseCode::SysTemp, "the message can't be read now")
         }
     }
+}
+
+pub(crate) fn needs_utf8() -> Reply {
+    Reply::coded(
+        ResponseCode::Utf8,
+        "the message has UTF-8 in its header; give UTF8 before login",
+    )
 }
 
 pub(crate) fn goodbye(hostname: &str) -> Reply {

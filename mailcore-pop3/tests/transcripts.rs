@@ -5,8 +5,11 @@
 //! `! directive` steers the rest:
 //! `plain`, `starttls`, `tls` (how the connection begins), `plaintext` (allow
 //! passwords in clear), `message UID TEXT` (Rust escapes), `in-use`, `gone UID`,
-//! `damaged UID OFFSET`, `stuck` (removal fails), `handshake`, `advance
-//! SECONDS`, `waits SECONDS`, `eof`, `shutdown`, `closed`, `removed UIDS`.
+//! `damaged UID OFFSET`, `stuck` (removal fails), `too-soon`, `no-folder`,
+//! `apop` (the greeting shows `<000…@mx.test>`),
+//! `utf8-header refuse|as-is`, `login-delay SECONDS`, `expire DAYS`,
+//! `handshake`, `advance SECONDS`, `waits SECONDS`, `eof`, `shutdown`, `closed`,
+//! `removed UIDS`.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,16 +22,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mailcore::account::{AccountId, Identity, Secret};
 use mailcore::mailbox::{Uid, UidValidity};
-use mailcore::sasl::Claim;
-use mailcore::seams::Proof;
+use mailcore::sasl::{Apop, Finding, Inquiry};
+use mailcore::seams::{AuthError, Credentials, Entropy, Labelled, Proof};
 use mailcore::time::Monotonic;
 use mailcore::wire::{Machine, Step, TlsInfo};
 use mailcore_pop3::maildrop::Maildrop;
 use mailcore_pop3::session::{
-    Answer, LoginRefusal, PlaintextLogin, Question, ReadFailure, Session, SessionConfig, Transport,
-    UpdateOutcome,
+    Answer, Expire, LoginRefusal, PlaintextLogin, Question, ReadFailure, Session, SessionConfig,
+    Transport, UpdateOutcome, Utf8Header,
 };
+
+const USER: &str = "u@x.test";
+const PASSWORD: &[u8] = b"secret pass";
 
 /// Octets of one answer to `Read`, small so that messages take several.
 const CHUNK: usize = 7;
@@ -43,7 +50,7 @@ enum Feed {
 #[derive(Default)]
 struct World {
     messages: BTreeMap<u32, Vec<u8>>,
-    in_use: bool,
+    refusal: Option<LoginRefusal>,
     stuck: bool,
     gone: Option<u32>,
     damaged: Option<(u32, u64)>,
@@ -53,21 +60,17 @@ struct World {
 impl World {
     fn answer(&mut self, question: Question) -> Answer {
         match question {
-            Question::Login(Claim { login, proof }) => Answer::Login(
-                if login != "u@x.test"
-                    || !matches!(proof, Proof::Password(p) if p.expose() == b"secret pass")
-                {
-                    Err(LoginRefusal::Invalid)
-                } else if self.in_use {
-                    Err(LoginRefusal::InUse)
-                } else {
+            Question::Ask(inquiry) => Answer::Found(found(&inquiry)),
+            Question::Open(_) => Answer::Opened(match self.refusal {
+                Some(refusal) => Err(refusal),
+                None => {
                     let messages = self.messages.iter();
                     Ok(Maildrop::new(
                         UidValidity::new(7).unwrap(),
                         messages.map(|(uid, m)| (Uid::new(*uid).unwrap(), m.len() as u64)),
                     ))
-                },
-            ),
+                }
+            }),
             Question::Read { uid, from } => Answer::Read(self.read(uid.value(), from)),
             Question::Update { deleted } => {
                 self.removed = Some(deleted.to_string());
@@ -92,11 +95,40 @@ impl World {
     }
 }
 
+/// Makes the same timestamp each time.
+#[derive(Debug)]
+struct Zeros;
+
+impl Entropy for Zeros {
+    fn fill(&self, octets: &mut [u8]) {
+        octets.fill(0);
+    }
+}
+
+/// What an authenticator that knows one user finds.
+fn found(inquiry: &Inquiry) -> Result<Finding, AuthError> {
+    match inquiry {
+        Inquiry::Credentials(request) if request.login == USER => {
+            let password = Labelled::only(Secret::new(PASSWORD));
+            Ok(Finding::Credentials(Credentials::Passwords(vec![password])))
+        }
+        Inquiry::Authenticate(request) if request.login == USER => match &request.proof {
+            Proof::Password(password) if password.expose() != PASSWORD => Err(AuthError::Invalid),
+            _ => Ok(Finding::Identity(Identity {
+                account: AccountId::new("u"),
+                login: USER.into(),
+            })),
+        },
+        _ => Err(AuthError::Invalid),
+    }
+}
+
 struct Play {
     world: World,
     session: Option<Session>,
     transport: Transport,
-    plaintext: PlaintextLogin,
+    apop: bool,
+    config: SessionConfig,
     now: Monotonic,
     waited: Option<Duration>,
     closed: bool,
@@ -106,12 +138,13 @@ struct Play {
 
 impl Play {
     fn session(&mut self) -> &mut Session {
-        let (transport, plaintext) = (self.transport, self.plaintext);
+        let (transport, config, apop) = (self.transport, &self.config, self.apop);
         self.session.get_or_insert_with(|| {
-            let mut config = SessionConfig::new("mx.test".parse().unwrap());
-            config.plaintext_login = plaintext;
-            config.max_errors = 4;
-            Session::new(config, transport)
+            let session = Session::new(config.clone(), transport);
+            match apop {
+                true => session.apop(Apop::new(&Zeros, "mx.test")),
+                false => session,
+            }
         })
     }
 
@@ -160,12 +193,26 @@ impl Play {
             "plain" => self.transport = Transport::Plain,
             "starttls" => self.transport = Transport::Starttls,
             "tls" => self.transport = Transport::Tls,
-            "plaintext" => self.plaintext = PlaintextLogin::Anywhere,
+            "apop" => self.apop = true,
+            "plaintext" => self.config.plaintext_login = PlaintextLogin::Anywhere,
+            "utf8-header" => {
+                self.config.utf8_header = match first {
+                    "refuse" => Utf8Header::Refuse,
+                    "as-is" => Utf8Header::AsIs,
+                    other => panic!("unknown form {other}"),
+                }
+            }
+            "login-delay" => {
+                self.config.login_delay = Duration::from_secs(first.parse().unwrap());
+            }
+            "expire" => self.config.expire = Expire::Days(first.parse().unwrap()),
             "message" => {
                 let text = unescape(more);
                 self.world.messages.insert(first.parse().unwrap(), text);
             }
-            "in-use" => self.world.in_use = true,
+            "in-use" => self.world.refusal = Some(LoginRefusal::InUse),
+            "too-soon" => self.world.refusal = Some(LoginRefusal::TooSoon),
+            "no-folder" => self.world.refusal = Some(LoginRefusal::NoFolder),
             "stuck" => self.world.stuck = true,
             "gone" => self.world.gone = Some(first.parse().unwrap()),
             "damaged" => {
@@ -201,15 +248,21 @@ impl Play {
 }
 
 fn unescape(text: &str) -> Vec<u8> {
-    text.replace("\\r", "\r").replace("\\n", "\n").into_bytes()
+    text.replace("\\r", "\r")
+        .replace("\\n", "\n")
+        .replace("\\0", "\0")
+        .into_bytes()
 }
 
 fn play(script: &str, feed: Feed) -> String {
+    let mut config = SessionConfig::new("mx.test".parse().unwrap());
+    config.max_errors = 4;
     let mut play = Play {
         world: World::default(),
         session: None,
         transport: Transport::Plain,
-        plaintext: PlaintextLogin::WithinTls,
+        apop: false,
+        config,
         now: Monotonic::default(),
         waited: None,
         closed: false,
@@ -222,7 +275,7 @@ fn play(script: &str, feed: Feed) -> String {
             pending.extend_from_slice(&unescape(text));
             pending.extend_from_slice(b"\r\n");
         } else if let Some(text) = line.strip_prefix("S: ") {
-            want.push_str(text);
+            want.push_str(&text.replace("\\r", "\r"));
             want.push('\n');
         } else if let Some(text) = line.strip_prefix("S~ ") {
             want.push_str(text);
@@ -243,9 +296,7 @@ fn play(script: &str, feed: Feed) -> String {
             None => {}
         }
     }
-    let got = String::from_utf8(play.output)
-        .unwrap()
-        .replace("\r\n", "\n");
+    let got = String::from_utf8_lossy(&play.output).replace("\r\n", "\n");
     assert_eq!(got, want, "{feed:?}");
     got
 }

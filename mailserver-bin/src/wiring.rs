@@ -14,7 +14,6 @@ use mailcore::seams::{
     Trust,
 };
 use mailcore::server::{Builder, Server, Stores};
-use mailcore_pop3::Pop3;
 use mailcore_smtp::client::TlsReport;
 use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
 use mailcore_store::MemoryStore;
@@ -258,10 +257,9 @@ impl Wiring<'_> {
         if let Some(list) = &config.access_list {
             builder = builder.filter(Arc::new(list.clone()));
         }
-        let pop3 = Pop3::new();
         for listener in &config.listeners {
-            builder = listen(builder, config, listener, &pop3)
-                .behind(listener.peers.proxies.iter().copied());
+            builder =
+                listen(builder, config, listener).behind(listener.peers.proxies.iter().copied());
         }
         Ok(builder)
     }
@@ -306,8 +304,8 @@ pub(crate) fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError
     Ok(Arc::new(resolver?))
 }
 
-/// `pop3` is shared by all listeners, so that a maildrop is open only once.
-fn listen(builder: Builder, config: &Config, listener: &Listener, pop3: &Pop3) -> Builder {
+fn listen(builder: Builder, config: &Config, listener: &Listener) -> Builder {
+    let pop3 = &config.pop3;
     let address = listener.address.to_string();
     let mut limits = SmtpLimits::default();
     limits.message_size = config.limits.message_size;

@@ -257,10 +257,11 @@ impl House {
         imap
     }
 
-    /// A logged-in POP3 session.
+    /// A logged-in POP3 session that takes headers as they are.
     pub async fn pop3(&self, user: &str) -> Dialogue {
         let mut pop3 = Dialogue::new(self.server.connect("pop3").expect("the service runs"));
         pop3.expect("+OK").await;
+        pop3.ask("UTF8", "+OK").await;
         pop3.ask(&format!("USER {user}@{}", self.plan.domain), "+OK")
             .await;
         pop3.ask(&format!("PASS {PASSWORD}"), "+OK").await;

@@ -1,76 +1,17 @@
-//! Multi-line replies, piece by piece: listings out of the maildrop, messages
-//! out of the host's answers.
-
-use std::fmt::{Display, Write};
+//! [`Transfer`]: RETR or TOP, from the host's answers to the client, piece by
+//! piece.
 
 use bytes::{Bytes, BytesMut};
 use mailcore::mailbox::Uid;
+use mailcore::message::Surrogate;
 
-use super::{Activity, Phase, Question, ReadFailure, Session};
-use crate::command::MessageNumber;
-use crate::maildrop::{Entry, Maildrop};
+use super::{Activity, Phase, Question, ReadFailure, Session, Utf8Header, push_line};
+use crate::maildrop::Entry;
 use crate::multiline::Multiline;
 use crate::reply::Reply;
 use crate::wording;
 
-/// Writes a line with its CRLF.
-pub(super) fn push_line(out: &mut BytesMut, line: &dyn Display) {
-    // Writing to memory does not fail.
-    let _ = write!(out, "{line}\r\n");
-}
-
-/// LIST or UIDL without an argument, under way.
-#[derive(Debug)]
-pub(super) struct Listing {
-    kind: Kind,
-    next: MessageNumber,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Scan,
-    UniqueIds,
-}
-
-impl Listing {
-    pub(super) fn scan() -> Self {
-        Self {
-            kind: Kind::Scan,
-            next: MessageNumber(1),
-        }
-    }
-
-    pub(super) fn unique_ids() -> Self {
-        Self {
-            kind: Kind::UniqueIds,
-            ..Self::scan()
-        }
-    }
-
-    /// Writes lines until `out` holds `limit` octets or all is written: then
-    /// true.
-    pub(super) fn write(&mut self, maildrop: &Maildrop, out: &mut BytesMut, limit: usize) -> bool {
-        while let Some((number, entry)) = maildrop.next_live(self.next) {
-            push_line(out, &self.line(maildrop, number, entry));
-            self.next = MessageNumber(number.0.saturating_add(1));
-            if out.len() >= limit {
-                return false;
-            }
-        }
-        push_line(out, &".");
-        true
-    }
-
-    /// One line without its CRLF.
-    pub(super) fn line(&self, maildrop: &Maildrop, number: MessageNumber, entry: &Entry) -> String {
-        match self.kind {
-            Kind::Scan => format!("{} {}", number.0, entry.size),
-            Kind::UniqueIds => format!("{} {}", number.0, maildrop.unique_id(entry)),
-        }
-    }
-}
-
-/// RETR or TOP, under way.
+/// A message on its way.
 #[derive(Debug)]
 pub(super) struct Transfer {
     uid: Uid,
@@ -79,32 +20,40 @@ pub(super) struct Transfer {
     /// The reply line, held back until the first octets are there, so that a
     /// message that can't be read gets a clean `-ERR`.
     head: Option<Reply>,
+    header: Header,
     lines: Multiline,
+}
+
+/// What is done about UTF-8 in the header.
+#[derive(Debug)]
+enum Header {
+    AsIs,
+    Surrogate(Surrogate),
+    /// Looked for, nothing being sent meanwhile.
+    Search(HeaderEnd),
 }
 
 /// What became of a transfer with an answer.
 enum Took {
     Octets,
     Last,
-    Nothing(ReadFailure),
+    /// It can't go on.
+    Nothing(Reply),
 }
 
 impl Transfer {
-    pub(super) fn retr(entry: &Entry) -> Self {
+    pub(super) fn new(entry: &Entry, head: Reply, lines: Multiline, header: Utf8Header) -> Self {
         Self {
             uid: entry.uid,
             size: entry.size,
             read: 0,
-            head: Some(Reply::ok(format!("{} octets", entry.size))),
-            lines: Multiline::whole(),
-        }
-    }
-
-    pub(super) fn top(entry: &Entry, lines: u32) -> Self {
-        Self {
-            head: Some(Reply::ok("")),
-            lines: Multiline::top(lines),
-            ..Self::retr(entry)
+            head: Some(head),
+            header: match header {
+                Utf8Header::AsIs => Header::AsIs,
+                Utf8Header::Surrogate => Header::Surrogate(Surrogate::new()),
+                Utf8Header::Refuse => Header::Search(HeaderEnd::default()),
+            },
+            lines,
         }
     }
 
@@ -118,34 +67,106 @@ impl Transfer {
     fn take(&mut self, answer: Result<Bytes, ReadFailure>, out: &mut BytesMut) -> Took {
         let octets = match answer {
             Ok(octets) => octets,
-            Err(failure) => return Took::Nothing(failure),
+            Err(failure) => return Took::Nothing(wording::unreadable(failure)),
         };
         if octets.is_empty() && self.read < self.size {
-            return Took::Nothing(ReadFailure::Damaged);
+            return Took::Nothing(wording::unreadable(ReadFailure::Damaged));
+        }
+        self.read += octets.len() as u64;
+        if let Header::Search(header) = &mut self.header {
+            let found = header.search(&octets);
+            if found == Found::Utf8 {
+                return Took::Nothing(wording::needs_utf8());
+            }
+            if found == Found::Nothing && self.read < self.size {
+                return Took::Octets;
+            }
+            self.header = Header::AsIs;
+            // A message that one answer held whole is here already.
+            if self.read > octets.len() as u64 {
+                self.read = 0;
+                return Took::Octets;
+            }
         }
         if let Some(head) = self.head.take() {
             push_line(out, &head);
         }
-        self.read += octets.len() as u64;
-        self.lines.write(&octets, out);
+        self.write(&octets, out);
         if self.read < self.size && !self.lines.is_complete() {
             return Took::Octets;
         }
-        self.lines.finish(out);
+        self.finish(out);
         Took::Last
+    }
+
+    fn write(&mut self, octets: &[u8], out: &mut BytesMut) {
+        match &mut self.header {
+            Header::Surrogate(surrogate) if !surrogate.is_past_header() => {
+                let mut ascii = BytesMut::with_capacity(octets.len());
+                surrogate.write(octets, &mut ascii);
+                self.lines.write(&ascii, out);
+            }
+            _ => self.lines.write(octets, out),
+        }
+    }
+
+    fn finish(&mut self, out: &mut BytesMut) {
+        if let Header::Surrogate(surrogate) = &mut self.header {
+            let mut rest = BytesMut::new();
+            surrogate.finish(&mut rest);
+            self.lines.write(&rest, out);
+        }
+        self.lines.finish(out);
+    }
+}
+
+/// Where in a header the octets read so far end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum HeaderEnd {
+    #[default]
+    LineStart,
+    /// After a CR at the start of a line.
+    Cr,
+    Within,
+}
+
+/// What a piece of a header holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Utf8,
+    /// The header's end.
+    End,
+    Nothing,
+}
+
+impl HeaderEnd {
+    fn search(&mut self, octets: &[u8]) -> Found {
+        for &octet in octets {
+            *self = match (*self, octet) {
+                (Self::LineStart | Self::Cr, b'\n') => return Found::End,
+                (_, 0x80..) => return Found::Utf8,
+                (Self::Within, b'\n') => Self::LineStart,
+                (Self::LineStart, b'\r') => Self::Cr,
+                _ => Self::Within,
+            };
+        }
+        Found::Nothing
     }
 }
 
 impl Session {
     pub(super) fn read_answered(&mut self, answer: Result<Bytes, ReadFailure>) {
-        let Phase::Transaction(_, Activity::Transfer(transfer)) = &mut self.phase else {
+        let Phase::Transaction(open) = &mut self.phase else {
+            return;
+        };
+        let Activity::Transfer(transfer) = &mut open.activity else {
             return;
         };
         match transfer.take(answer, &mut self.output) {
             Took::Octets => {}
             Took::Last => self.ready(),
-            Took::Nothing(failure) if transfer.head.is_some() => {
-                self.reply(&wording::unreadable(failure));
+            Took::Nothing(reply) if transfer.head.is_some() => {
+                self.reply(&reply);
                 self.ready();
             }
             // The client has half of a message: only a broken connection tells

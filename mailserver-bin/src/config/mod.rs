@@ -13,6 +13,7 @@ mod imap;
 mod journal;
 mod outgoing;
 mod outgoing_tls;
+mod pop3;
 mod problems;
 mod queue;
 mod resolve;
@@ -30,16 +31,17 @@ use mailcore::limits::Limits;
 use mailcore::queue::{RetrySchedule, RunnerConfig};
 use mailcore_filter::AccessList;
 use mailcore_imap::server::Imap;
+use mailcore_pop3::Pop3;
 use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
 use thiserror::Error;
 
 use crate::housekeeping::Schedule;
 
+pub(crate) use auth::AuthConfig;
 pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use file::{parse_duration, parse_size};
 pub(crate) use forwarding::{ForwardedSender, ForwardingConfig};
-pub(crate) use auth::AuthConfig;
 pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use outgoing::{OutgoingConfig, OutgoingRoute, RoutePlace, host};
 pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
@@ -86,6 +88,8 @@ pub(crate) struct Config {
     pub(crate) smtp: SmtpSettings,
     /// What every IMAP listener serves, but for its own keys.
     pub(crate) imap: Imap,
+    /// The same of POP3.
+    pub(crate) pop3: Pop3,
     /// How hosts are asked for recipients, where a domain's rules say so.
     pub(crate) callout: CalloutConfig,
     /// Who is let in and who is not, before anything else is asked.

@@ -10,18 +10,20 @@ use mailcore::limits::Limits;
 use mailcore::queue::{RetrySchedule, RunnerConfig};
 use mailcore_filter::AccessList;
 use mailcore_imap::server::Imap;
+use mailcore_pop3::Pop3;
 use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
 
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    AuthConfig, Config, DnsConfig, ForwardingConfig, JournalConfig, Listener, NameCheck, OutgoingConfig,
-    OutgoingTls, Peers, PlaintextLogin, Protocol, Retention, SmartHost, SmtpSettings, StoreKind,
-    TlsFiles, TlsMode,
+    AuthConfig, Config, DnsConfig, ForwardingConfig, JournalConfig, Listener, NameCheck,
+    OutgoingConfig, OutgoingTls, Peers, PlaintextLogin, Protocol, Retention, SmartHost,
+    SmtpSettings, StoreKind, TlsFiles, TlsMode,
 };
 use super::{
-    auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, queue, schedule, smtp,
+    auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, pop3, queue, schedule,
+    smtp,
 };
 
 const DEFAULT_DATA: &str = "mailserver-data";
@@ -94,6 +96,7 @@ pub(super) fn defaults() -> Config {
         auth: AuthConfig::default(),
         smtp: SmtpSettings::default(),
         imap: Imap::default(),
+        pop3: Pop3::default(),
         callout: CalloutConfig::default(),
         access_list: None,
         housekeeping: schedule::defaults(),
@@ -150,6 +153,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     auth::auth(&root, &mut config.auth);
     smtp::smtp(&root, &mut config.smtp);
     imap::imap(&root, &mut config.imap);
+    pop3::pop3(&root, &mut config.pop3);
     callout::callout(&root, &mut config.callout);
     journal::journal(&root, folder, &mut config.journal);
     let store = root.section("store", "[store]");
