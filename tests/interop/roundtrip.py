@@ -75,6 +75,7 @@ def main():
                 except smtplib.SMTPException as error:
                     refused.append((path, str(error), b"\0" in octets))
         pop3 = poplib.POP3_SSL(server.host, server.ports["pop3s"], context=TLS)
+        pop3.utf8()
         pop3.user("smtp@a.test")
         pop3.pass_(PASSWORD)
         client = imaplib.IMAP4_SSL(server.host, server.ports["imaps"], ssl_context=TLS)

@@ -330,7 +330,7 @@ def test_killed_in_a_burst(binary):
     server.command("check")
 
 
-def play(description, tests, domain, users):
+def play(description, tests, domain, users, extra=""):
     """Runs the functions of `tests` whose names begin with `test_`, or those asked for, against one server."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--binary", default="target/debug/mailserver")
@@ -338,7 +338,7 @@ def play(description, tests, domain, users):
     arguments = parser.parse_args()
     passed, failed = 0, 0
     tests = [(name, test) for name, test in tests.items() if name.startswith("test_")]
-    with Server(arguments.binary, domain, users) as server:
+    with Server(arguments.binary, domain, users, extra=extra) as server:
         for name, test in tests:
             if arguments.only not in name:
                 continue
