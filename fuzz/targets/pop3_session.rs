@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+use mailcore::account::{AccountId, Identity};
 use mailcore::mailbox::{Uid, UidValidity};
+use mailcore::sasl::Finding;
 use mailcore::time::Monotonic;
 use mailcore::wire::{Machine, Step};
 use mailcore_pop3::maildrop::Maildrop;
@@ -15,8 +17,7 @@ use mailcore_pop3::session::{
 const PIECE: usize = 11;
 const LOGIN: &[u8] = b"USER a\r\nPASS b\r\n";
 
-/// What a session says to `input`, of a maildrop with this message; `None` once
-/// it talks without end.
+/// What a session says to `input`, of a maildrop with this message.
 fn talk(message: &[u8], input: &[u8], piece: usize) -> Vec<u8> {
     let config = SessionConfig::new("host".parse().expect("a name"));
     let mut session = Session::new(config, Transport::Tls);
@@ -48,7 +49,11 @@ fn answer(question: Question, message: &[u8]) -> Answer {
             Answer::Read(Ok(Bytes::copy_from_slice(&rest[..rest.len().min(PIECE)])))
         }
         Question::Update { .. } => Answer::Update(UpdateOutcome::Removed),
-        _ => Answer::Login(Ok(Maildrop::new(
+        Question::Ask(_) => Answer::Found(Ok(Finding::Identity(Identity {
+            account: AccountId::new("a"),
+            login: "a".into(),
+        }))),
+        Question::Open(_) => Answer::Opened(Ok(Maildrop::new(
             UidValidity::new(1).expect("one is a validity"),
             [(Uid::MIN, message.len() as u64)],
         ))),
