@@ -101,6 +101,7 @@ impl<'a> Talk<'a> {
             let at = |it: u64| usize::try_from(it).unwrap_or(usize::MAX).min(self.message.len());
             Bytes::copy_from_slice(&self.message[at(range.start)..at(range.end)])
         };
+        let message = Bytes::copy_from_slice(&self.message);
         match question {
             Question::Authenticate(_) => Answer::Identity(Ok(Identity {
                 account: AccountId::new("a"),
@@ -130,7 +131,7 @@ impl<'a> Talk<'a> {
             Question::Summaries(_) => Answer::Summaries(vec![(Uid::MIN, self.summary.clone())]),
             Question::Read { range, .. } => Answer::Octets(cut(&range)),
             Question::Fronts(wanted) => {
-                Answer::Fronts(wanted.iter().map(|(_, range)| Some(cut(range))).collect())
+                Answer::Fronts(wanted.iter().map(|(_, it)| it.of(&message)).collect())
             }
             Question::AppendBegin { .. }
             | Question::AppendOctets(_)

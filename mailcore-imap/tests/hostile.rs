@@ -103,7 +103,7 @@ fn answer(question: Question) -> Answer {
         Question::Fronts(wanted) => Answer::Fronts(
             wanted
                 .into_iter()
-                .map(|(_, range)| Some(cut(range)))
+                .map(|(_, excerpt)| excerpt.of(&Bytes::from_static(MESSAGE)))
                 .collect(),
         ),
         Question::Store { uids, .. } => Answer::Stored(StoreReceipt {
@@ -492,7 +492,8 @@ fn answer_of(question: Question, message: &[u8], summary: &Arc<Summary>) -> Answ
         Question::Summaries(_) => Answer::Summaries(vec![(uid(1), summary.clone())]),
         Question::Read { range, .. } => Answer::Octets(cut(range)),
         Question::Fronts(wanted) => {
-            let fronts = wanted.into_iter().map(|(_, range)| Some(cut(range)));
+            let message = Bytes::copy_from_slice(message);
+            let fronts = wanted.iter().map(|(_, excerpt)| excerpt.of(&message));
             Answer::Fronts(fronts.collect())
         }
         other => sized(answer(other), message.len() as u64),

@@ -64,7 +64,8 @@ impl Targets {
 #[derive(Debug)]
 pub(crate) struct Batches {
     ranges: std::vec::IntoIter<(u32, u32)>,
-    current: Option<(u32, u32)>,
+    /// What comes before them, last first.
+    ahead: Vec<(u32, u32)>,
 }
 
 impl Batches {
@@ -73,16 +74,23 @@ impl Batches {
         let ranges: Vec<(u32, u32)> = uids.ranges().map(|(a, b)| (a.value(), b.value())).collect();
         Self {
             ranges: ranges.into_iter(),
-            current: None,
+            ahead: Vec::new(),
         }
     }
 
     /// UIDs that are still to come.
     pub(crate) fn left(&self) -> u64 {
-        let ranges = self.ranges.as_slice().iter().chain(&self.current);
+        let ranges = self.ranges.as_slice().iter().chain(&self.ahead);
         ranges
             .map(|(first, last)| u64::from(last - first) + 1)
             .sum()
+    }
+
+    /// Has these, which were taken last, come again.
+    pub(crate) fn put_back(&mut self, uids: &UidSet) {
+        let ranges = uids.ranges().rev();
+        self.ahead
+            .extend(ranges.map(|(first, last)| (first.value(), last.value())));
     }
 
     /// The next `count` UIDs or fewer; `None` at the end.
@@ -90,14 +98,14 @@ impl Batches {
         let mut taken = Vec::new();
         let mut room = count;
         while room > 0 {
-            let Some((first, last)) = self.current.take().or_else(|| self.ranges.next()) else {
+            let Some((first, last)) = self.ahead.pop().or_else(|| self.ranges.next()) else {
                 break;
             };
             let end = last.min(first.saturating_add(room - 1));
             taken.push((first, end));
             room -= end - first + 1;
             if end < last {
-                self.current = Some((end + 1, last));
+                self.ahead.push((end + 1, last));
             }
         }
         let uid = mailcore::mailbox::Uid::new;

@@ -30,25 +30,53 @@ pub(crate) fn picks_fields(section: &Section) -> bool {
     )
 }
 
-/// The fields of `header` that the section asks for, with the empty line that
-/// ends a header.
-pub(crate) fn pick(header: &[u8], section: &Section) -> Bytes {
-    let (names, keep) = match &section.text {
-        SectionText::Fields(names) => (names, true),
-        SectionText::FieldsNot(names) => (names, false),
-        _ => return Bytes::copy_from_slice(header),
-    };
-    let mut picked = BytesMut::with_capacity(256);
-    for field in Header::new(header).fields() {
-        // A line that is no field has no name and goes with "all but".
-        if names.iter().any(|name| field.is(name)) == keep
-            && let Some(octets) = header.get(field.range.clone())
-        {
-            picked.extend_from_slice(octets);
+/// Fields of a header.
+#[derive(Debug)]
+pub(crate) struct Picked {
+    header: Bytes,
+    /// Where they lie; neighbours are one.
+    places: Vec<Range<usize>>,
+}
+
+impl Picked {
+    /// The fields that the section asks for.
+    pub(crate) fn of(header: Bytes, section: &Section) -> Self {
+        let (names, keep): (&[String], bool) = match &section.text {
+            SectionText::Fields(names) => (names, true),
+            SectionText::FieldsNot(names) => (names, false),
+            _ => (&[], false),
+        };
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for field in Header::new(&header).fields() {
+            // A line that is no field has no name and goes with "all but".
+            if names.iter().any(|name| field.is(name)) != keep {
+                continue;
+            }
+            match places.last_mut() {
+                Some(last) if last.end == field.range.start => last.end = field.range.end,
+                _ => places.push(field.range),
+            }
         }
+        Self { header, places }
     }
-    picked.extend_from_slice(b"\r\n");
-    picked.freeze()
+
+    /// Octets of all, with the empty line that ends a header.
+    pub(crate) fn len(&self) -> u64 {
+        let fields: usize = self.places.iter().map(ExactSizeIterator::len).sum();
+        fields as u64 + 2
+    }
+
+    /// The fields and the empty line.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let fields = self.places.iter();
+        let fields = fields.filter_map(|it| self.header.get(it.clone()));
+        fields.chain(std::iter::once(&b"\r\n"[..]))
+    }
+
+    /// All of them in one.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        self.pieces().flatten().copied().collect()
+    }
 }
 
 /// What of `range` the partial asks for.
@@ -68,8 +96,11 @@ pub(crate) fn cut(octets: &Bytes, partial: Option<Partial>) -> Bytes {
     }
 }
 
-/// The name the response gives the octets, with the partial's origin.
-pub(crate) fn write_name(out: &mut Encoder<'_>, item: &BodyItem) {
+/// The name the response gives the octets, with the partial's origin and the
+/// space after it.
+pub(crate) fn name(item: &BodyItem) -> Bytes {
+    let mut name = BytesMut::new();
+    let mut out = Encoder::new(&mut name);
     match item.name {
         BodyName::Body => out.raw("BODY").display(&item.section),
         BodyName::Rfc822 => out.raw("RFC822"),
@@ -80,9 +111,10 @@ pub(crate) fn write_name(out: &mut Encoder<'_>, item: &BodyItem) {
         out.raw("<").number(partial.start).raw(">");
     }
     out.raw(" ");
+    name.freeze()
 }
 
-/// As [`write_name`], of a decoded part.
+/// As [`name`], of a decoded part.
 pub(crate) fn write_binary_name(out: &mut Encoder<'_>, item: &BinaryItem) {
     out.raw(if item.size_only() {
         "BINARY.SIZE"
@@ -111,11 +143,15 @@ mod tests {
     #[test]
     fn fields_are_picked_whole_and_in_their_order() {
         let header = b"A: 1\r\nSubject: x\r\n y\r\nB: 2\r\nsubject: z\r\n\r\nbody";
+        let header = Bytes::from_static(header);
         let names = vec!["SUBJECT".to_owned()];
-        let fields = pick(header, &section(SectionText::Fields(names.clone())));
-        assert_eq!(fields, "Subject: x\r\n y\r\nsubject: z\r\n\r\n");
-        let others = pick(header, &section(SectionText::FieldsNot(names)));
-        assert_eq!(others, "A: 1\r\nB: 2\r\n\r\n");
+        let fields = section(SectionText::Fields(names.clone()));
+        let fields = Picked::of(header.clone(), &fields);
+        assert_eq!(fields.to_bytes(), "Subject: x\r\n y\r\nsubject: z\r\n\r\n");
+        assert_eq!(fields.len(), fields.to_bytes().len() as u64);
+        let others = section(SectionText::FieldsNot(names));
+        let others = Picked::of(header, &others);
+        assert_eq!(others.to_bytes(), "A: 1\r\nB: 2\r\n\r\n");
     }
 
     #[test]

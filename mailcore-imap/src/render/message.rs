@@ -59,8 +59,8 @@ pub(crate) fn write_row_item(
             out.raw("FLAGS ").flags(&row.flags, recent)
         }
         FetchItem::InternalDate => {
-            let date = DateTime::utc(row.internal_date).to_imap();
-            out.raw("INTERNALDATE \"").raw(&date).raw("\"")
+            let date = DateTime::utc(row.internal_date).to_imap_octets();
+            out.raw("INTERNALDATE \"").octets(&date).raw("\"")
         }
         FetchItem::Size => out.raw("RFC822.SIZE ").number(row.size),
         FetchItem::SaveDate => {

@@ -139,7 +139,7 @@ impl SessionHost {
         if body::picks_fields(&url.section) {
             let end = place.end.min(place.start.saturating_add(MAX_HEADER));
             let header = message.read(place.start..end).await?;
-            let picked = body::pick(&header, &url.section);
+            let picked = body::Picked::of(header, &url.section).to_bytes();
             return append.write(body::cut(&picked, url.partial)).await;
         }
         let mut rest = body::narrow(place, url.partial);

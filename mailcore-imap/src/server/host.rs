@@ -12,8 +12,8 @@ use mailcore::message::Message;
 use mailcore::net::{Host, Meter};
 use mailcore::sasl::{Finding, Inquiry};
 use mailcore::seams::{
-    AccountWatch, AuthError, Authenticator, Clock, Commit, Directory, Mailbox, Storage, StoreError,
-    Watch,
+    AccountWatch, AuthError, Authenticator, Clock, Commit, Directory, Excerpt, Mailbox, Storage,
+    StoreError, Watch,
 };
 
 use super::PROTOCOL;
@@ -275,16 +275,18 @@ impl Open {
 
     /// A front that can't be read is asked for again as octets, where the
     /// failure is told.
-    async fn fronts(&self, wanted: Vec<(Uid, Range<u64>)>) -> Vec<Option<Bytes>> {
+    async fn fronts(&self, wanted: Vec<(Uid, Excerpt)>) -> Vec<Option<Bytes>> {
+        let is_nothing =
+            |excerpt: &Excerpt| matches!(excerpt, Excerpt::Range(range) if range.is_empty());
         let some: Vec<_> = wanted
             .iter()
-            .filter(|(_, range)| !range.is_empty())
+            .filter(|(_, excerpt)| !is_nothing(excerpt))
             .cloned()
             .collect();
         let mut read = self.mailbox.excerpts(&some).await.into_iter();
         wanted
             .iter()
-            .map(|(_, range)| match range.is_empty() {
+            .map(|(_, excerpt)| match is_nothing(excerpt) {
                 true => Some(Bytes::new()),
                 false => read.next().flatten(),
             })

@@ -20,6 +20,8 @@ const NO_COPY: usize = 8 * 1024;
 pub(crate) struct Output {
     buffer: BytesMut,
     ready: VecDeque<Bytes>,
+    /// The response goes on: the next piece is made with room for all of it.
+    goes_on: bool,
     /// How texts beyond ASCII are told.
     pub(crate) texts: TextForm,
 }
@@ -49,7 +51,8 @@ impl Output {
     /// Writes responses.
     pub(crate) fn encoder(&mut self) -> Encoder<'_> {
         if self.buffer.capacity() == 0 {
-            self.buffer.reserve(512);
+            let room = if self.goes_on { FLUSH_AT + 4_096 } else { 512 };
+            self.buffer.reserve(room);
         }
         Encoder::new(&mut self.buffer).texts(self.texts)
     }
@@ -100,10 +103,12 @@ impl Output {
             out.raw("[").display(code).raw("] ");
         }
         out.raw(&status.text).crlf();
+        self.goes_on = false;
     }
 
     fn seal(&mut self) {
         if !self.buffer.is_empty() {
+            self.goes_on = self.buffer.len() >= FLUSH_AT;
             self.ready
                 .push_back(std::mem::take(&mut self.buffer).freeze());
         }

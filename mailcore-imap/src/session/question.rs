@@ -15,7 +15,9 @@ use mailcore::mailbox::{
 };
 use mailcore::message::Summary;
 use mailcore::sasl::Inquiry;
-use mailcore::seams::{Appended, AuthError, CopyReceipt, Credentials, StoreError, StoreReceipt};
+use mailcore::seams::{
+    Appended, AuthError, CopyReceipt, Credentials, Excerpt, StoreError, StoreReceipt,
+};
 use mailcore::time::Timestamp;
 
 use crate::types::MessageUrl;
@@ -95,7 +97,7 @@ pub enum Question {
     },
     /// The first octets of each of these messages, as many as asked: headers,
     /// many at a time. Answer: [`Answer::Fronts`].
-    Fronts(Vec<(Uid, Range<u64>)>),
+    Fronts(Vec<(Uid, Excerpt)>),
     /// Change flags. Answer: [`Answer::Stored`].
     Store {
         /// Of which messages.

@@ -205,11 +205,18 @@ impl FetchItems {
         })
     }
 
-    /// True when a section is asked for that only the structure can locate:
-    /// anything but the whole message.
-    pub fn need_sections(&self) -> bool {
+    /// True when the message's own header is asked for, or fields of it.
+    pub fn need_header(&self) -> bool {
         self.iter()
-            .any(|item| item.section().is_some_and(|section| !section.is_whole()))
+            .any(|item| item.section().is_some_and(Section::is_in_header))
+    }
+
+    /// True when a section is asked for that only the structure can locate:
+    /// anything but the whole message and its own header.
+    pub fn need_structure(&self) -> bool {
+        let found = |section: &Section| section.is_whole() || section.is_in_header();
+        self.iter()
+            .any(|item| item.section().is_some_and(|section| !found(section)))
     }
 
     /// True when octets of the message are asked for.

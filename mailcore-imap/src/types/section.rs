@@ -33,6 +33,15 @@ impl Section {
     pub fn is_whole(&self) -> bool {
         self.part.is_whole() && self.text == SectionText::Whole
     }
+
+    /// True when this is the message's own header, or fields of it.
+    pub fn is_in_header(&self) -> bool {
+        let header = matches!(
+            self.text,
+            SectionText::Header | SectionText::Fields(_) | SectionText::FieldsNot(_)
+        );
+        self.part.is_whole() && header
+    }
 }
 
 /// ```text

@@ -24,6 +24,7 @@ mod log;
 mod migrate;
 mod names;
 mod namespaces;
+mod octets;
 mod open_index;
 mod queue;
 mod recent;
@@ -35,6 +36,7 @@ mod sequencer;
 mod shared;
 mod storage;
 mod store;
+mod summaries;
 #[cfg(test)]
 mod tests;
 mod undelete;

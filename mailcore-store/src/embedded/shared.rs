@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::body::extent::Extents;
 use super::body::{Bodies, BodyPlace, StoredBody};
-use super::columns::{Budget, Columns};
+use super::columns::{Budget, Columns, Places, Summaries};
 use super::health::Health;
 use super::index::read::BodyRow;
 use super::index::{before, connect, is_damage};
@@ -445,6 +445,8 @@ pub(crate) struct Live {
     kept: Kept,
     state: Mutex<LiveState>,
     columns: Mutex<Option<Arc<Columns>>>,
+    places: Mutex<Places>,
+    summaries: Mutex<Summaries>,
     /// When the columns were last asked for, in the order of asking.
     asked: AtomicU64,
 }
@@ -473,6 +475,8 @@ impl Live {
             kept,
             state: Mutex::new(state),
             columns: Mutex::default(),
+            places: Mutex::default(),
+            summaries: Mutex::default(),
             asked: AtomicU64::new(0),
         }
     }
@@ -563,8 +567,20 @@ impl Live {
         }
     }
 
+    /// Where the messages' octets lie, as far as that is held.
+    pub(crate) fn places(&self) -> MutexGuard<'_, Places> {
+        lock(&self.places)
+    }
+
+    /// The messages' summaries, as far as they are held.
+    pub(crate) fn summaries(&self) -> MutexGuard<'_, Summaries> {
+        lock(&self.summaries)
+    }
+
     /// Lets go of the pages.
     fn drop_pages(&self) {
+        self.places().clear();
+        self.summaries().clear();
         let mut held = lock(&self.columns);
         if let Some(columns) = held.as_ref().filter(|it| it.has_pages()) {
             *held = Some(Arc::new(columns.without_pages()));

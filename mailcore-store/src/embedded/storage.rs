@@ -3,7 +3,6 @@
 //! Reads go to the index and the log directly; changes go to the writer.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,10 +12,10 @@ use mailcore::mailbox::{
     Changes, FlagChange, MailboxEntry, MailboxId, MailboxName, MailboxStatus, MessageInfo, ModSeq,
     SpecialUse, Uid, UidSet,
 };
-use mailcore::message::{Content, Message, Summary};
+use mailcore::message::{Message, Summary};
 use mailcore::seams::{
-    Abilities, AccountWatch, Acl, Appended, CommitError, CopyReceipt, Mailbox, NewMessage, Quota,
-    QuotaLimit, QuotaUsage, Storage, StoreError, StoreReceipt, Undelete, Watch,
+    Abilities, AccountWatch, Acl, Appended, CommitError, CopyReceipt, Excerpt, Mailbox, NewMessage,
+    Quota, QuotaLimit, QuotaUsage, Storage, StoreError, StoreReceipt, Undelete, Watch,
 };
 
 use super::columns::{Columns, Overview, Reading};
@@ -24,9 +23,6 @@ use super::index::{MailboxState, read};
 use super::sequencer::{Originals, Refusal, Sequencer, special_use};
 use super::shared::{Live, Shared};
 use super::store::EmbeddedStore;
-
-/// Octets read to make a summary anew when the stored one cannot be read.
-const SUMMARY_READ: u64 = 64 << 20;
 
 impl Shared {
     /// Has the writer do what no precondition guards.
@@ -276,43 +272,16 @@ fn entries(mailboxes: &[MailboxState], subscriptions: &[String]) -> Vec<MailboxE
     found.into_values().collect()
 }
 
-/// A message with its octets, as far as they are in one place: most who ask for
-/// a message read it, and this thread may block. `Some(None)` when rows are
-/// missing or damaged.
-fn held_message(
-    conn: &rusqlite::Connection,
-    shared: &Arc<Shared>,
-    (mailbox, uid): (u64, Uid),
-) -> rusqlite::Result<Option<Option<Message>>> {
-    let Some(row) = read::content(conn, mailbox, uid)? else {
-        return Ok(None);
-    };
-    Ok(Some(row.map(|row| {
-        let body = shared.stored_body(Some(row.body));
-        body.hold();
-        Message::new(Content::Stored(Arc::new(body))).with_prefix(row.prefix)
-    })))
-}
-
 /// An open mailbox.
 #[derive(Debug)]
-struct OpenMailbox {
-    shared: Arc<Shared>,
-    live: Arc<Live>,
+pub(super) struct OpenMailbox {
+    pub(super) shared: Arc<Shared>,
+    pub(super) live: Arc<Live>,
 }
 
 impl OpenMailbox {
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&rusqlite::Connection, u64) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.live.status()?;
-        let id = self.live.id;
-        self.shared.read(move |conn, _| read(conn, id)).await
-    }
-
     /// The columns now, and those messages of `wanted` that exist.
-    async fn columns(
+    pub(super) async fn columns(
         &self,
         wanted: UidSet,
     ) -> Result<(Arc<Columns>, Vec<MessageInfo>), StoreError> {
@@ -341,15 +310,6 @@ impl OpenMailbox {
         shared.trim_columns();
         Ok((columns, messages))
     }
-
-    /// A summary that cannot be read (a newer form, or damage) made anew.
-    async fn summarize(&self, uid: Uid) -> Result<Option<Summary>, StoreError> {
-        match self.message(uid).await {
-            Ok(message) => Ok(Some(Summary::scan(&message.read_all(SUMMARY_READ).await?))),
-            Err(StoreError::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 #[async_trait]
@@ -373,64 +333,18 @@ impl Mailbox for OpenMailbox {
     }
 
     async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError> {
-        let uids = uids.clone();
-        let rows = self
-            .read(move |conn, id| read::summaries(conn, id, &uids))
-            .await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for (uid, summary) in rows {
-            let summary = match summary {
-                Some(summary) => Some(summary),
-                None => self.summarize(uid).await?,
-            };
-            found.extend(summary.map(|it| (uid, Arc::new(it))));
-        }
-        Ok(found)
+        self.read_summaries(uids).await
     }
 
     async fn message(&self, uid: Uid) -> Result<Message, StoreError> {
-        self.live.status()?;
-        let id = self.live.id;
-        let job = move |conn: &rusqlite::Connection, shared: &Arc<Shared>| {
-            held_message(conn, shared, (id, uid))
-        };
-        let found = self.shared.read(job).await?.ok_or(StoreError::NotFound)?;
-        found.ok_or_else(|| {
-            StoreError::Damaged(format!(
-                "the index's rows of message {uid}; check the store"
-            ))
-        })
+        self.read_message(uid).await
     }
 
-    async fn excerpts(&self, wanted: &[(Uid, Range<u64>)]) -> Vec<Option<Bytes>> {
-        let id = self.live.id;
-        let uids: Vec<Uid> = wanted.iter().map(|(uid, _)| *uid).collect();
-        // One look at the index for all of them.
-        let job = move |conn: &rusqlite::Connection, shared: &Arc<Shared>| {
-            let snapshot = conn.unchecked_transaction()?;
-            let messages = uids.iter().map(|uid| {
-                let found = held_message(conn, shared, (id, *uid));
-                found.map(Option::flatten)
-            });
-            let messages = messages.collect::<rusqlite::Result<Vec<_>>>()?;
-            snapshot.finish()?;
-            Ok(messages)
-        };
-        let found = match self.live.status() {
-            Ok(_) => self.shared.read(job).await,
-            Err(error) => Err(error),
-        };
-        let Ok(messages) = found else {
-            return vec![None; wanted.len()];
-        };
-        let mut excerpts = Vec::with_capacity(wanted.len());
-        for (message, (_, range)) in messages.into_iter().zip(wanted) {
-            excerpts.push(match message {
-                Some(message) => message.read(range.clone()).await.ok(),
-                None => None,
-            });
+    async fn excerpts(&self, wanted: &[(Uid, Excerpt)]) -> Vec<Option<Bytes>> {
+        match self.read_excerpts(wanted).await {
+            Ok(excerpts) => excerpts,
+            Err(_) => vec![None; wanted.len()],
         }
-        excerpts
     }
 
     async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError> {

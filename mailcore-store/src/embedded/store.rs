@@ -38,9 +38,10 @@ pub struct EmbeddedOptions {
     pub log: LogOptions,
     /// How long events and deliveries are kept.
     pub retention: Retention,
-    /// Octets of memory for what is known of messages without reading them
-    /// (UIDs, flags, dates, sizes), about 70 for each; 32 MiB by default, 0
-    /// for none.
+    /// Octets of memory for what is known of messages without reading them:
+    /// UIDs, flags, dates, sizes, about 70 for each; and up to three quarters of
+    /// it for where their octets lie, about 80 and their own header lines for
+    /// each, and summaries, about 1,500. 32 MiB by default, 0 for none.
     pub column_cache: usize,
     /// When and how fast the log is compacted.
     pub compaction: Compaction,

@@ -105,14 +105,32 @@ impl DateTime {
 
     /// IMAP's `date-time`, without the quotes.
     pub fn to_imap(self) -> String {
+        String::from_utf8_lossy(&self.to_imap_octets()).into_owned()
+    }
+
+    /// As [`DateTime::to_imap`], without the formatting machinery: FETCH writes
+    /// millions.
+    pub fn to_imap_octets(self) -> [u8; 26] {
         let date = self.date();
-        format!(
-            "{:>2}-{}-{:04} {}",
-            date.day,
-            date.month_name(),
-            date.year,
-            self.clock_and_zone()
-        )
+        let name = date.month_name().as_bytes();
+        let [m1, m2, m3] = name.first_chunk().copied().unwrap_or(*b"Jan");
+        let [d1, d2] = digits(date.day.into());
+        let d1 = if d1 == b'0' { b' ' } else { d1 };
+        let [y1, y2] = digits(date.year / 100);
+        let [y3, y4] = digits(date.year % 100);
+        let seconds = self.local_seconds().rem_euclid(DAY);
+        let minutes = u16::try_from(seconds / 60).unwrap_or(0);
+        let [h1, h2] = digits(minutes / 60);
+        let [n1, n2] = digits(minutes % 60);
+        let [s1, s2] = digits(u16::try_from(seconds % 60).unwrap_or(0));
+        let sign = if self.offset < 0 { b'-' } else { b'+' };
+        let ahead = self.offset.unsigned_abs();
+        let [a1, a2] = digits(ahead / 60);
+        let [a3, a4] = digits(ahead % 60);
+        [
+            d1, d2, b'-', m1, m2, m3, b'-', y1, y2, y3, y4, b' ', h1, h2, b':', n1, n2, b':', s1,
+            s2, b' ', sign, a1, a2, a3, a4,
+        ]
     }
 
     fn assemble(date: Date, seconds: i64, offset: i16) -> Option<Self> {
@@ -448,6 +466,12 @@ fn month_length(year: u16, month: u8) -> u8 {
 fn days_before(year: i64) -> i64 {
     let past = year - 1;
     past * 365 + past / 4 - past / 100 + past / 400
+}
+
+/// The last two digits of a number.
+fn digits(number: u16) -> [u8; 2] {
+    let digit = |it: u16| b'0' + u8::try_from(it % 10).unwrap_or(0);
+    [digit(number / 10), digit(number)]
 }
 
 #[cfg(test)]

@@ -45,12 +45,20 @@ impl<'a> Header<'a> {
     /// Octets up to and with the empty line, or all there are without one:
     /// where the body starts.
     pub fn section_len(&self) -> usize {
+        self.closed_len().unwrap_or(self.octets.len())
+    }
+
+    /// Octets up to and with the empty line; `None` when it is not among them.
+    pub fn closed_len(&self) -> Option<usize> {
         let mut at = 0;
         loop {
             let line = line_at(self.octets, at);
             at += line.len();
-            if line.is_empty() || is_blank(line) {
-                return at;
+            if line.is_empty() {
+                return None;
+            }
+            if is_blank(line) {
+                return Some(at);
             }
         }
     }

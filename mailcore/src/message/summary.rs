@@ -181,6 +181,18 @@ enum Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Header;
+    use crate::message::skeleton::tests::arbitrary_message;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whoever has the header needs no summary to know where it ends.
+        #[test]
+        fn the_header_ends_where_its_fields_do(octets in arbitrary_message()) {
+            let length = Header::new(&octets).section_len();
+            prop_assert_eq!(Summary::scan(&octets).header_len(), length as u64);
+        }
+    }
 
     /// The message of RFC 3501 section 6.4.5's example.
     const NESTED: &[u8] = b"From: a@b.test\r\n\

@@ -16,6 +16,7 @@ mod demands;
 mod dialer;
 mod directory;
 mod entropy;
+mod excerpt;
 mod filter;
 mod journal;
 mod outbox;
@@ -51,6 +52,7 @@ pub use directory::{
     SharedSecret, Stands, check_script_name,
 };
 pub use entropy::{Entropy, OsEntropy};
+pub use excerpt::Excerpt;
 pub use filter::{Filter, FilterSession, IncomingMail, Trust, Verdict};
 pub use journal::{
     Journal, JournalError, JournalKey, JournalPage, JournalQuery, JournalRetention, Purged,

@@ -4,14 +4,13 @@
 //! POP3, webmail and JMAP share it.
 
 use std::fmt::Debug;
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::StoreError;
+use super::{Excerpt, StoreError};
 use crate::account::AccountId;
 use crate::mailbox::{
     AclEntry, Changes, FlagChange, Flags, Identifier, MailboxEntry, MailboxId, MailboxName,
@@ -179,18 +178,18 @@ pub trait Mailbox: Debug + Send + Sync {
     /// long as it is held.
     async fn message(&self, uid: Uid) -> Result<Message, StoreError>;
 
-    /// Octets of several messages, each cut to its message's end, in the order
-    /// of `wanted`: of headers and small messages, since all are in memory
-    /// together. `None` for one that can't be read; [`Mailbox::message`] tells
-    /// why. A store that can look many up at once does.
-    async fn excerpts(&self, wanted: &[(Uid, Range<u64>)]) -> Vec<Option<Bytes>> {
+    /// Octets of several messages, in the order of `wanted`: of headers and
+    /// small messages, since all are in memory together. `None` for one that
+    /// can't be had; [`Mailbox::message`] tells why. A store that can look many
+    /// up at once does.
+    async fn excerpts(&self, wanted: &[(Uid, Excerpt)]) -> Vec<Option<Bytes>> {
         let mut excerpts = Vec::with_capacity(wanted.len());
-        for (uid, range) in wanted {
-            let excerpt = match self.message(*uid).await {
-                Ok(message) => message.read(range.clone()).await,
+        for (uid, excerpt) in wanted {
+            let octets = match self.message(*uid).await {
+                Ok(message) => excerpt.read(&message).await,
                 Err(error) => Err(error),
             };
-            excerpts.push(excerpt.ok());
+            excerpts.push(octets.ok().flatten());
         }
         excerpts
     }

@@ -85,13 +85,12 @@ impl Fetch {
         }
         let mut out = cx.out.encoder();
         while let Some(item) = self.items.at(self.at.1) {
-            if self.at.1 > 0 {
-                out.raw(" ");
-            }
+            out.raw(if self.at.1 > 0 { " " } else { "" });
+            let name = self.names.get(self.at.1).cloned().unwrap_or_default();
             self.at.1 += 1;
             match item {
                 FetchItem::Body(body) => {
-                    self.stream = Some(Source::Body(Stream::new(message, body)));
+                    self.stream = Some(Source::Body(Stream::new(message, body, name)));
                     return true;
                 }
                 FetchItem::Binary(item) => {

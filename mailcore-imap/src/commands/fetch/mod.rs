@@ -7,25 +7,22 @@ mod emit;
 mod modifiers;
 mod octets;
 
+use bytes::Bytes;
 use mailcore::mailbox::{Changes, FlagChange, MessageInfo, ModSeq, SystemFlag, Uid, UidSet};
 use mailcore::seams::StoreError;
 
-use self::batch::{Batch, Fetched, MAX_FRONT};
+use self::batch::{Batch, Fetched, Reads};
 use self::emit::Source;
 use self::modifiers::{Modifiers, Vanished};
 pub(crate) use self::octets::MAX_HEADER;
 use super::messages::Batches;
 use super::{Addressing, Progress, Run, Started, Targets, failure};
 use crate::codec::{Cursor, ParseError};
+use crate::render::body;
 use crate::session::{Access, Answer, Context, Naming, Question, is_announced, vanished_parts};
 use crate::types::{Extension as Enabling, FetchItem, FetchItems, ResponseCode};
 use crate::view::View;
 use crate::wording::{self, Status};
-
-/// Messages read at a time when only their rows are needed.
-const ROWS: u32 = 1_000;
-/// Messages read at a time when more is needed: a summary may have a megabyte.
-const SUMMARIES: u32 = 32;
 
 pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started, ParseError> {
     begin(cursor, cx, Addressing::Sequence)
@@ -106,6 +103,7 @@ enum Phase {
     /// Nothing: the next batch is due.
     Next,
     Rows,
+    Starts,
     Seen,
     Summaries,
     Fronts,
@@ -117,6 +115,8 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Fetch {
     items: FetchItems,
+    /// What the response calls the octets of each.
+    names: Vec<Bytes>,
     /// The UIDs of which those that went away are told.
     named: Option<UidSet>,
     /// What went away, told before anything else.
@@ -124,6 +124,8 @@ pub(super) struct Fetch {
     batches: Batches,
     phase: Phase,
     batch: Batch,
+    /// The next batch's headers are found by its messages' structure.
+    careful: bool,
     /// What was marked as seen, and at which ModSeq. The client only knows of it
     /// once the batch is written; when that fails before, it is told as any change.
     marked: Option<(Option<ModSeq>, Vec<MessageInfo>)>,
@@ -141,13 +143,19 @@ pub(super) struct Fetch {
 
 impl Fetch {
     fn new(items: FetchItems, uids: &UidSet) -> Self {
+        let names = items.iter().map(|item| match item {
+            FetchItem::Body(item) => body::name(item),
+            _ => Bytes::new(),
+        });
         Self {
+            names: names.collect(),
             items,
             named: None,
             vanished: Vec::new().into_iter(),
             batches: Batches::new(uids),
             phase: Phase::Next,
             batch: Batch::default(),
+            careful: false,
             marked: None,
             at: (0, 0),
             open: false,
@@ -202,8 +210,15 @@ impl Fetch {
             }
             (Phase::Rows, Answer::Rows(rows)) => {
                 self.missing |= (rows.len() as u64) < self.batch.asked;
-                self.show(cx, &rows);
                 self.batch.messages = rows.into_iter().map(Fetched::new).collect();
+                let later = self.batch.shorten(&self.items);
+                self.batches.put_back(&later);
+                self.show(cx, self.batch.messages.iter().map(|it| &it.row));
+            }
+            (Phase::Starts, Answer::Fronts(starts)) => {
+                let later = self.batch.merge_starts(starts, &self.items);
+                self.careful = self.batch.messages.is_empty();
+                self.batches.put_back(&later);
             }
             (Phase::Seen, Answer::Stored(receipt)) => {
                 self.marked = Some((receipt.modseq, receipt.messages.clone()));
@@ -221,9 +236,9 @@ impl Fetch {
     }
 
     /// Notes which ModSeqs the client is about to be told.
-    fn show(&self, cx: &mut Context, rows: &[MessageInfo]) {
+    fn show<'r>(&self, cx: &mut Context, rows: impl Iterator<Item = &'r MessageInfo>) {
         let tells = cx.enabled.has(Enabling::CondStore);
-        let modseq = rows.iter().map(|row| row.modseq).max();
+        let modseq = rows.map(|row| row.modseq).max();
         if let (Some(modseq), Some(selected)) = (modseq.filter(|_| tells), cx.state.selected()) {
             selected.shows(modseq);
         }
@@ -232,6 +247,13 @@ impl Fetch {
     /// The next question for the batch, or `None` when it can be written.
     fn next_question(&mut self, cx: &mut Context) -> Option<Question> {
         if let Phase::Rows = self.phase {
+            self.phase = Phase::Starts;
+            let starts = self.batch.starts(&self.items);
+            if !starts.is_empty() {
+                return Some(Question::Fronts(starts));
+            }
+        }
+        if let Phase::Starts = self.phase {
             self.phase = Phase::Seen;
             if let Some(question) = self.mark_seen(cx) {
                 return Some(question);
@@ -239,7 +261,7 @@ impl Fetch {
         }
         if let Phase::Seen = self.phase {
             self.phase = Phase::Summaries;
-            if self.items.need_summary() || self.items.need_sections() {
+            if self.batch.reads == Reads::Structure {
                 return Some(Question::Summaries(self.batch.uids()));
             }
         }
@@ -253,7 +275,7 @@ impl Fetch {
         if let (Some((modseq, rows)), Some(selected)) = (self.marked.take(), cx.state.selected()) {
             selected.changed(modseq);
             selected.told(&rows);
-            self.show(cx, &rows);
+            self.show(cx, rows.iter());
         }
         self.phase = Phase::Emit;
         self.at = (0, 0);
@@ -295,11 +317,15 @@ impl Fetch {
     }
 
     fn next_batch(&mut self) -> Progress {
-        let more = self.items.need_summary() || self.items.need_octets();
-        let Some(uids) = self.batches.next(if more { SUMMARIES } else { ROWS }) else {
+        let reads = match std::mem::take(&mut self.careful) {
+            true => Reads::Structure,
+            false => Reads::of(&self.items),
+        };
+        let Some(uids) = self.batches.next(reads.messages()) else {
             return Progress::Done(self.status().into());
         };
         self.batch = Batch {
+            reads,
             asked: uids.len(),
             messages: Vec::new(),
         };
@@ -356,6 +382,3 @@ impl Run for Fetch {
         self.next_batch()
     }
 }
-
-/// Octets of a message's front that are read with its batch.
-const _: () = assert!(MAX_FRONT * (SUMMARIES as u64) <= 1 << 20);

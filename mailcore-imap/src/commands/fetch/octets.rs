@@ -9,7 +9,7 @@ use mailcore::message::READ_CHUNK;
 use mailcore::seams::StoreError;
 
 use super::batch::Fetched;
-use crate::render::body;
+use crate::render::body::{self, Picked};
 use crate::session::{Answer, Context, Question};
 use crate::types::fetch::BodyItem;
 
@@ -35,6 +35,8 @@ pub(super) enum Octets {
 #[derive(Debug)]
 pub(super) struct Stream {
     item: Arc<BodyItem>,
+    /// What the response calls it.
+    name: Bytes,
     uid: Uid,
     source: Source,
 }
@@ -44,6 +46,8 @@ pub(super) struct Stream {
 enum Source {
     /// They are here.
     Here(Bytes),
+    /// They are fields of a header that is here.
+    Fields(Picked),
     /// A header is read, from which fields are picked.
     Header { left: Range<u64>, read: BytesMut },
     /// They are read and sent in pieces.
@@ -51,13 +55,13 @@ enum Source {
 }
 
 impl Stream {
-    /// Section `item` of `message`.
-    pub(super) fn new(message: &Fetched, item: &Arc<BodyItem>) -> Self {
+    /// Section `item` of `message`, to be told under this name.
+    pub(super) fn new(message: &Fetched, item: &Arc<BodyItem>, name: Bytes) -> Self {
         let source = match message.locate(&item.section) {
             // A part that is not there has no octets; clients expect a string.
             None => Source::Here(Bytes::new()),
             Some(range) if body::picks_fields(&item.section) => match front(message, &range) {
-                Some(header) => Source::Here(body::pick(&header, &item.section)).cut(item),
+                Some(header) => Source::fields(header, item),
                 None => {
                     let end = range.end.min(range.start.saturating_add(MAX_HEADER));
                     Source::Header {
@@ -79,6 +83,7 @@ impl Stream {
         };
         Self {
             item: Arc::clone(item),
+            name,
             uid: message.row.uid,
             source,
         }
@@ -100,9 +105,13 @@ impl Stream {
                 cx.out.content(octets);
                 Octets::Done
             }
+            Source::Fields(_) => {
+                self.write_fields(cx);
+                Octets::Done
+            }
             Source::Header { left, read } if left.is_empty() => {
-                let picked = body::pick(read, &self.item.section);
-                self.source = Source::Here(picked).cut(&self.item);
+                let header = std::mem::take(read).freeze();
+                self.source = Source::fields(header, &self.item);
                 self.resume(cx, None)
             }
             Source::Pieces { left, .. } if left.is_empty() => Octets::Done,
@@ -135,14 +144,24 @@ impl Stream {
                 }
                 cx.out.content(octets);
             }
-            Source::Here(_) => {}
+            Source::Here(_) | Source::Fields(_) => {}
         }
     }
 
     fn announce(&self, cx: &mut Context, length: u64) {
         let mut out = cx.out.encoder();
-        body::write_name(&mut out, &self.item);
+        out.octets(&self.name);
         out.raw("{").number(length).raw("}\r\n");
+    }
+
+    fn write_fields(&self, cx: &mut Context) {
+        if let Source::Fields(picked) = &self.source {
+            self.announce(cx, picked.len());
+            let mut out = cx.out.encoder();
+            for piece in picked.pieces() {
+                out.octets(piece);
+            }
+        }
     }
 
     fn fail(&mut self, cx: &mut Context, error: StoreError) -> Octets {
@@ -153,20 +172,19 @@ impl Stream {
             return Octets::Broken;
         }
         let mut out = cx.out.encoder();
-        body::write_name(&mut out, &self.item);
-        out.raw("NIL");
+        out.octets(&self.name).raw("NIL");
         Octets::Failed(error)
     }
 }
 
 impl Source {
-    /// Cuts picked fields to the partial.
-    fn cut(self, item: &BodyItem) -> Self {
-        let Self::Here(octets) = self else {
-            return self;
-        };
-        let range = body::narrow(0..octets.len() as u64, item.partial);
-        Self::Here(slice(&octets, &range).unwrap_or_default())
+    /// Fields picked from a header, cut to the partial.
+    fn fields(header: Bytes, item: &BodyItem) -> Self {
+        let picked = Picked::of(header, &item.section);
+        match item.partial {
+            Some(_) => Self::Here(body::cut(&picked.to_bytes(), item.partial)),
+            None => Self::Fields(picked),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mailcore::mailbox::{MessageInfo, ModSeq, Uid, UidSet};
 use mailcore::message::Summary;
+use mailcore::seams::Excerpt;
 
 use self::content::Content;
 
@@ -141,7 +142,10 @@ impl Search {
             }
             Phase::Summaries => {
                 self.phase = Phase::Headers;
-                let headers = self.open.iter().map(|it| (it.row.uid, 0..it.header_len()));
+                let headers = self.open.iter().map(|it| {
+                    let header = Excerpt::Range(0..it.header_len());
+                    (it.row.uid, header)
+                });
                 Some(Question::Fronts(headers.collect()))
             }
             Phase::Headers => {

@@ -4,6 +4,7 @@
 //! Small bodies are written by the log itself; large ones by [`extent`].
 
 pub(crate) mod extent;
+pub(crate) mod gather;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -247,10 +248,22 @@ impl Bodies {
     fn block(
         &self,
         frame: &Bytes,
-        (kind, file_id): (FrameKind, u64),
+        of: (FrameKind, u64),
         within: Within,
         length: usize,
     ) -> Option<Bytes> {
+        self.payload(frame, of, within, length)?;
+        Some(frame.slice(HEADER_LEN..HEADER_LEN + length))
+    }
+
+    /// As [`Bodies::block`], of octets that are borrowed.
+    fn payload<'f>(
+        &self,
+        frame: &'f [u8],
+        (kind, file_id): (FrameKind, u64),
+        within: Within,
+        length: usize,
+    ) -> Option<&'f [u8]> {
         let header = FrameHeader::decode(self.store, frame).ok()?;
         let right = header.kind == kind
             && header.file_id == file_id
@@ -259,9 +272,8 @@ impl Bodies {
                 Within::Extent(number) => u64::from(header.index) == number,
             }
             && header.plain_len as usize == length;
-        let payload = (frame.len() >= HEADER_LEN + length)
-            .then(|| frame.slice(HEADER_LEN..HEADER_LEN + length))?;
-        (right && header.verify(&payload).is_ok()).then_some(payload)
+        let payload = frame.get(HEADER_LEN..HEADER_LEN + length)?;
+        (right && header.verify(payload).is_ok()).then_some(payload)
     }
 }
 

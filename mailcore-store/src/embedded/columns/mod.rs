@@ -5,6 +5,7 @@
 //! Everything here can be dropped at any time: it is read from the index again.
 //! A page is copied only when it changes while somebody reads it.
 
+mod by_uid;
 mod overview;
 mod page;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use mailcore::mailbox::{MessageInfo, ModSeq, SystemFlag, Uid, UidSet};
 use rusqlite::Connection;
 
 use super::index::{MailboxState, read};
+pub(crate) use by_uid::{Places, Summaries};
 pub(crate) use overview::Overview;
 pub(crate) use page::Budget;
 use page::{Page, page_of, uids_of};

@@ -25,6 +25,12 @@ pub(crate) fn page_of(uid: Uid) -> u32 {
     uid.value() >> PAGE_BITS
 }
 
+/// A UID's place in its page.
+pub(super) fn offset_of(uid: Uid) -> u16 {
+    // Cut to 12 bits, it fits.
+    u16::try_from(uid.value() & (PAGE - 1)).unwrap_or(u16::MAX)
+}
+
 /// The UIDs of a page.
 pub(crate) fn uids_of(page: u32) -> RangeInclusive<u32> {
     let first = page << PAGE_BITS;
@@ -72,11 +78,6 @@ impl Page {
         page
     }
 
-    fn offset(uid: Uid) -> u16 {
-        // Cut to 12 bits, it fits.
-        u16::try_from(uid.value() & (PAGE - 1)).unwrap_or(u16::MAX)
-    }
-
     /// Adds a message, or changes the one of its UID.
     fn put(&mut self, info: &MessageInfo) {
         let packed = Packed {
@@ -90,14 +91,14 @@ impl Page {
             has_thread: info.thread_id.is_some(),
         };
         let bits = info.flags.system_bits();
-        match self.offsets.binary_search(&Self::offset(info.uid)) {
+        match self.offsets.binary_search(&offset_of(info.uid)) {
             Ok(at) => {
                 if let (Some(slot), Some(flags)) = (self.rows.get_mut(at), self.flags.get_mut(at)) {
                     (*slot, *flags) = (packed, bits);
                 }
             }
             Err(at) => {
-                self.offsets.insert(at, Self::offset(info.uid));
+                self.offsets.insert(at, offset_of(info.uid));
                 self.flags.insert(at, bits);
                 self.rows.insert(at, packed);
             }
@@ -231,6 +232,11 @@ impl Budget {
         self.used().saturating_sub(self.limit)
     }
 
+    /// True when there is room to spare, for what is cheap to find again.
+    pub(super) fn has_plenty(&self) -> bool {
+        self.used() < self.limit / 4 * 3
+    }
+
     /// True when a page more is within the limit, or almost.
     pub(crate) fn has_room(&self) -> bool {
         self.limit > 0 && self.excess() == 0
@@ -239,20 +245,20 @@ impl Budget {
 
 /// A page's share of the budget, given back with the page.
 #[derive(Debug)]
-struct Charge {
+pub(super) struct Charge {
     octets: usize,
     budget: Budget,
 }
 
 impl Charge {
-    fn new(budget: &Budget) -> Self {
+    pub(super) fn new(budget: &Budget) -> Self {
         Self {
             octets: 0,
             budget: budget.clone(),
         }
     }
 
-    fn set(&mut self, octets: usize) {
+    pub(super) fn set(&mut self, octets: usize) {
         let counter = &self.budget.used;
         match octets.checked_sub(self.octets) {
             Some(more) => counter.fetch_add(more, Ordering::Relaxed),

@@ -345,29 +345,34 @@ pub(crate) fn bodies(
 }
 
 /// What a message is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ContentRow {
     pub(crate) prefix: Vec<u8>,
     pub(crate) body: BodyRow,
 }
 
-/// A message's prefix and body: `None` when there is no such message,
-/// `Some(None)` when a row is missing or damaged. The email id, being a hash of
-/// both, shows that message, prefix and body belong together.
-pub(crate) fn content(
+/// The prefix and body of those messages of `uids` that exist, ascending;
+/// `None` when a row is missing or damaged. The email id, being a hash of both,
+/// shows that message, prefix and body belong together.
+pub(crate) fn contents(
     conn: &Connection,
     mailbox: u64,
-    uid: Uid,
-) -> rusqlite::Result<Option<Option<ContentRow>>> {
-    conn.prepare_cached(
-        "SELECT bodies.id, segment, place, lsn, length, generation, hash, prefix, size, email_id FROM messages
-         LEFT JOIN contents ON contents.id = content LEFT JOIN bodies ON bodies.id = body
-         WHERE mailbox = ? AND uid = ?",
-    )?
-    .query_row(params![signed(mailbox), uid.value()], |row| {
-        Ok(content_row(row).unwrap_or(None))
-    })
-    .optional()
+    uids: &UidSet,
+) -> rusqlite::Result<Vec<(Uid, Option<ContentRow>)>> {
+    let mut query = conn.prepare_cached(
+        "SELECT bodies.id, segment, place, lsn, length, generation, hash, prefix, size, email_id, uid
+         FROM messages LEFT JOIN contents ON contents.id = content LEFT JOIN bodies ON bodies.id = body
+         WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+    )?;
+    let mut found = Vec::new();
+    for (first, last) in uids.ranges() {
+        let mut rows = query.query(params![signed(mailbox), first.value(), last.value()])?;
+        while let Some(row) = rows.next()? {
+            let uid = Uid::new(row.get(10)?);
+            found.extend(uid.map(|uid| (uid, content_row(row).unwrap_or(None))));
+        }
+    }
+    Ok(found)
 }
 
 fn content_row(row: &Row<'_>) -> rusqlite::Result<Option<ContentRow>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::mailbox::{FlagChange, ModSeq, SystemFlag, UidSet};
-use crate::seams::{QuotaLimit, Storage, StoreError};
+use crate::seams::{Excerpt, QuotaLimit, Storage, StoreError};
 
 use super::fixtures::{
     account, all, create, fill, flagged, flags, inbox, message, name, octets, read, uid, uids,
@@ -14,6 +14,7 @@ pub(super) async fn run_all(make: &impl AsyncFn() -> Arc<dyn Storage>) {
     run!(&make().await;
         appended_messages_read_back,
         ranges_are_cut_to_the_message,
+        excerpts_come_in_the_order_asked,
         unknown_uids_are_skipped,
         uids_are_never_used_again,
         expunge_takes_deleted_messages_only,
@@ -77,6 +78,53 @@ async fn ranges_are_cut_to_the_message(storage: &Arc<dyn Storage>) {
         let got = stored.read(start..end).await.expect("read");
         let cut = |at: u64| usize::try_from(at).expect("small").min(whole.len());
         assert_eq!(got, whole[cut(start)..cut(end)], "octets {start}..{end}");
+    }
+}
+
+async fn excerpts_come_in_the_order_asked(storage: &Arc<dyn Storage>) {
+    let mailbox = inbox(storage).await;
+    let mut prefixed = message("two");
+    prefixed.message = prefixed.message.with_prefix("Return-Path: <>\r\n");
+    let mut gone = message("gone");
+    gone.flags = flags([SystemFlag::Deleted]);
+    let messages = vec![message("one"), gone, prefixed, message("three")];
+    mailbox
+        .append(messages, QuotaLimit::NONE)
+        .await
+        .expect("append");
+    let [one, two, three] = ["one", "two", "three"].map(octets);
+    let two = format!("Return-Path: <>\r\n{two}");
+    let header = |text: &str| text.split_inclusive("\r\n\r\n").next().map(str::to_owned);
+    let limit = header(&two).map_or(0, |it| it.len() as u64);
+    let wanted = [
+        (uid(4), Excerpt::Range(0..9_999)),
+        (uid(1), Excerpt::Range(3..9)),
+        (uid(3), Excerpt::Range(10..30)),
+        (uid(2), Excerpt::Range(0..9)),
+        (uid(99), Excerpt::Range(0..9)),
+        (uid(3), Excerpt::Header { limit }),
+        (uid(3), Excerpt::Header { limit: limit - 1 }),
+        (uid(1), Excerpt::Header { limit: 9_999 }),
+    ];
+    let right = [
+        Some(three),
+        one.get(3..9).map(str::to_owned),
+        two.get(10..30).map(str::to_owned),
+        None,
+        None,
+        header(&two),
+        None,
+        header(&one),
+    ];
+    mailbox.expunge(&uids([2])).await.expect("expunge");
+    // Again: a store may remember what it found.
+    for _ in 0..2 {
+        let excerpts = mailbox.excerpts(&wanted).await;
+        let excerpts: Vec<Option<String>> = excerpts
+            .iter()
+            .map(|it| Some(String::from_utf8_lossy(it.as_ref()?).into_owned()))
+            .collect();
+        assert_eq!(excerpts, right, "in order, those that exist");
     }
 }
 
