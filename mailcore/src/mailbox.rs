@@ -81,6 +81,27 @@ pub struct MessageInfo {
     pub thread_id: Option<ThreadId>,
 }
 
+/// As [`Changes`], without what the messages are: a mailbox of any size fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedUids {
+    /// Messages that are new or changed.
+    pub changed: UidSet,
+    /// As [`Changes::vanished`].
+    pub vanished: UidSet,
+    /// As [`Changes::complete`].
+    pub complete: bool,
+}
+
+impl From<Changes> for ChangedUids {
+    fn from(changes: Changes) -> Self {
+        Self {
+            changed: changes.changed.iter().map(|row| row.uid).collect(),
+            vanished: changes.vanished,
+            complete: changes.complete,
+        }
+    }
+}
+
 /// What happened in a mailbox after a ModSeq (RFC 7162 section 3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {

@@ -1,7 +1,7 @@
 //! [`Moment`]: what a mailbox holds as SELECT tells it, all of one moment
 //! however others change it meanwhile.
 
-use mailcore::mailbox::{MailboxStatus, ModSeq, Uid, UidSet};
+use mailcore::mailbox::{Changes, MailboxStatus, ModSeq, Uid, UidSet};
 use mailcore::seams::{Mailbox, StoreError};
 
 use crate::session::Resync;
@@ -30,41 +30,46 @@ impl Moment {
         let uids = mailbox.uids().await?;
         let first_unseen = mailbox.first_unseen().await?;
         let counted = before.highest_modseq;
-        let from = since.map_or(counted, |since| since.min(counted));
-        let changes = mailbox.changes(from).await?;
-        let changed: UidSet = changes.changed.iter().map(|row| row.uid).collect();
-        let resync = since.map(|_| Resync {
-            changed: changed.clone(),
-            vanished: changes.complete.then(|| changes.vanished.clone()),
-        });
-        if !changes.complete {
-            // What went away since the counters were read is told as a change,
-            // and so is what came.
-            return Ok(Self {
-                status: before,
-                uids,
-                first_unseen,
-                resync,
-            });
+        let changes = mailbox.changes(counted).await?;
+        let mut moment = Self {
+            status: before,
+            uids,
+            first_unseen,
+            resync: None,
+        };
+        // Where the store does not know, what went away since the counters were
+        // read is told as a change, and so is what came.
+        if changes.complete {
+            moment.advance(&changes, counted);
         }
-        if changes.changed.is_empty() && changes.vanished.is_empty() {
-            return Ok(Self {
-                status: changes.status,
-                uids,
-                first_unseen,
-                resync,
-            });
+        if let Some(since) = since {
+            moment.resync = Some(moment.missed(mailbox, since.min(counted)).await?);
         }
+        Ok(moment)
+    }
+
+    /// Takes in what happened after the counters were read.
+    fn advance(&mut self, changes: &Changes, counted: ModSeq) {
+        let came = changes.changed.iter().map(|row| (row.uid, row.uid));
+        let kept = self.uids.difference(&changes.vanished);
+        self.uids = UidSet::from_ranges(kept.ranges().chain(came));
         let is_late = |uid: &Uid| {
             let row = changes.changed.iter().find(|row| row.uid == *uid);
             row.is_some_and(|row| row.modseq > counted)
         };
-        let kept = uids.difference(&changes.vanished);
-        Ok(Self {
-            uids: UidSet::from_ranges(kept.ranges().chain(changed.ranges())),
-            first_unseen: first_unseen.filter(|uid| !is_late(uid)),
-            status: changes.status,
-            resync,
+        self.first_unseen = self.first_unseen.filter(|uid| !is_late(uid));
+        self.status = changes.status;
+    }
+
+    /// What a client missed that knew all up to `since`. It is asked for last,
+    /// and what happens in this moment to messages that are there is told as a
+    /// change.
+    async fn missed(&self, mailbox: &dyn Mailbox, since: ModSeq) -> Result<Resync, StoreError> {
+        let missed = mailbox.changed_uids(since).await?;
+        let vanished = missed.vanished.difference(&self.uids);
+        Ok(Resync {
+            changed: missed.changed.intersection(&self.uids),
+            vanished: missed.complete.then_some(vanished),
         })
     }
 }
@@ -75,7 +80,7 @@ mod tests {
 
     use async_trait::async_trait;
     use mailcore::account::AccountId;
-    use mailcore::mailbox::{Changes, FlagChange, Flags, MailboxName, MessageInfo, SystemFlag};
+    use mailcore::mailbox::{FlagChange, Flags, MailboxName, MessageInfo, SystemFlag};
     use mailcore::message::{Message, Summary};
     use mailcore::seams::{
         Appended, CopyReceipt, NewMessage, QuotaLimit, Storage, StoreReceipt, Watch,

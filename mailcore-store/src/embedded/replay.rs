@@ -123,8 +123,7 @@ pub(crate) fn look_ahead(
 }
 
 fn turn(index: &mut Index) -> Result<(), LogError> {
-    index.write_counters()?;
-    index.commit()?;
     index.settle();
+    index.commit()?;
     Ok(())
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mailcore::account::AccountId;
 use mailcore::mailbox::{
-    Changes, FlagChange, MailboxEntry, MailboxId, MailboxName, MailboxStatus, MessageInfo, ModSeq,
-    SpecialUse, Uid, UidSet,
+    ChangedUids, Changes, FlagChange, MailboxEntry, MailboxId, MailboxName, MailboxStatus,
+    MessageInfo, ModSeq, SpecialUse, Uid, UidSet,
 };
 use mailcore::message::{Message, Summary};
 use mailcore::seams::{
@@ -370,6 +370,23 @@ impl Mailbox for OpenMailbox {
             })
             .await?;
         found.ok_or(StoreError::NoSuchMailbox)
+    }
+
+    async fn changed_uids(&self, since: ModSeq) -> Result<ChangedUids, StoreError> {
+        if let Some(changes) = self.live.changes(since)? {
+            return Ok(changes.into());
+        }
+        self.read(move |conn, id| {
+            let snapshot = conn.unchecked_transaction()?;
+            let changes = ChangedUids {
+                changed: read::changed_uids(conn, id, since)?,
+                vanished: read::vanished(conn, id, since)?,
+                complete: true,
+            };
+            snapshot.finish()?;
+            Ok(changes)
+        })
+        .await
     }
 
     async fn append(

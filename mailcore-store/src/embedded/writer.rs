@@ -379,13 +379,7 @@ impl Writer {
                 .tidy(now, &self.retention)
                 .map_err(|error| index_error(&error))?;
         }
-        // What only looked or was refused leaves no trace.
-        if self.log.place().offset == start {
-            return Ok(());
-        }
-        self.index
-            .write_counters()
-            .map_err(|error| index_error(&error))
+        Ok(())
     }
 
     /// Makes the group durable. The index shows it when somebody looks.

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use super::{Excerpt, StoreError};
 use crate::account::AccountId;
 use crate::mailbox::{
-    AclEntry, Changes, FlagChange, Flags, Identifier, MailboxEntry, MailboxId, MailboxName,
-    MailboxStatus, MessageInfo, ModSeq, RightsChange, SpecialUse, SystemFlag, Uid, UidSet,
-    UidValidity,
+    AclEntry, ChangedUids, Changes, FlagChange, Flags, Identifier, MailboxEntry, MailboxId,
+    MailboxName, MailboxStatus, MessageInfo, ModSeq, RightsChange, SpecialUse, SystemFlag, Uid,
+    UidSet, UidValidity,
 };
 use crate::message::{Message, Summary};
 use crate::time::Timestamp;
@@ -196,6 +196,13 @@ pub trait Mailbox: Debug + Send + Sync {
 
     /// What changed after `since`; from [`ModSeq::MIN`] on: everything.
     async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError>;
+
+    /// As [`Mailbox::changes`], for who needs no more than the UIDs: a client
+    /// that was away (RFC 7162 section 3.2.5) may have missed a million. A store
+    /// that can tell them without the messages' rows does.
+    async fn changed_uids(&self, since: ModSeq) -> Result<ChangedUids, StoreError> {
+        self.changes(since).await.map(ChangedUids::from)
+    }
 
     /// Adds messages, all or none, in order, in one change.
     ///

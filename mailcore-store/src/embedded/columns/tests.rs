@@ -97,7 +97,6 @@ impl Subject {
         for effect in effects {
             self.index.apply(effect, origin).unwrap();
         }
-        self.index.write_counters().unwrap();
         self.index.commit().unwrap();
         self.index.settle();
     }

@@ -115,6 +115,8 @@ pub(crate) struct Cache {
     names: HashMap<Arc<str>, HashMap<String, u64>>,
     /// Changed since the last group.
     dirty: BTreeSet<u64>,
+    /// Changed by groups before that, and not in their rows.
+    unwritten: BTreeSet<u64>,
 }
 
 impl Cache {
@@ -143,6 +145,7 @@ impl Cache {
 
     pub(crate) fn remove(&mut self, id: u64) {
         self.dirty.remove(&id);
+        self.unwritten.remove(&id);
         if let Some(state) = self.mailboxes.remove(&id)
             && let Some(names) = self.names.get_mut(&state.account)
         {
@@ -154,10 +157,21 @@ impl Cache {
         self.dirty.iter().filter_map(|id| self.mailboxes.get(id))
     }
 
-    /// After a group: what is held equals the rows.
+    /// Mailboxes whose rows do not say what is held.
+    pub(crate) fn unwritten(&self) -> impl Iterator<Item = &MailboxState> {
+        let ids = self.dirty.union(&self.unwritten);
+        ids.filter_map(|id| self.mailboxes.get(id))
+    }
+
+    /// After a group.
     pub(crate) fn settle(&mut self) {
-        self.dirty.clear();
-        if self.mailboxes.len() > MAX_MAILBOXES {
+        self.unwritten.append(&mut self.dirty);
+    }
+
+    /// The rows say what is held.
+    pub(crate) fn wrote(&mut self) {
+        self.unwritten.clear();
+        if self.dirty.is_empty() && self.mailboxes.len() > MAX_MAILBOXES {
             self.forget();
         }
     }
@@ -167,5 +181,6 @@ impl Cache {
         self.mailboxes.clear();
         self.names.clear();
         self.dirty.clear();
+        self.unwritten.clear();
     }
 }

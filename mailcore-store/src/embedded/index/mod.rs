@@ -59,6 +59,8 @@ pub(crate) struct Index {
     pub(crate) counters: Counters,
     /// Up to where the log is applied.
     pub(crate) applied: Place,
+    /// Up to where the table of numbers says that it is.
+    noted: Place,
     /// Mailboxes deleted since the last group.
     pub(crate) deleted: Vec<u64>,
     /// The first message filed in each mailbox since the last group.
@@ -135,6 +137,7 @@ impl Index {
             held: Held::default(),
             counters,
             applied,
+            noted: applied,
             deleted: Vec::new(),
             filed: HashMap::new(),
             fresh: HashMap::new(),
@@ -152,10 +155,14 @@ impl Index {
             .map(drop)
     }
 
-    /// Writes the counters that the group changed; before [`Index::commit`].
-    pub(crate) fn write_counters(&mut self) -> rusqlite::Result<()> {
+    /// Writes the counters that groups changed.
+    fn write_counters(&mut self) -> rusqlite::Result<()> {
         self.write_mailboxes()?;
         let (at, next) = (self.applied, self.counters);
+        // What only looked or was refused leaves no trace.
+        if at == self.noted {
+            return Ok(());
+        }
         self.conn
             .prepare_cached(
                 "UPDATE meta SET next_lsn = ?, segment = ?, place = ?, next_mailbox = ?, next_body = ?,
@@ -171,15 +178,16 @@ impl Index {
                 signed(next.version),
                 signed(next.event),
                 next.validity,
-            ])
-            .map(drop)
+            ])?;
+        self.noted = at;
+        Ok(())
     }
 
     fn write_mailboxes(&self) -> rusqlite::Result<()> {
         let mut update = self.conn.prepare_cached(
             "UPDATE mailboxes SET uid_next = ?, modseq = ?, messages = ?, unseen = ?, deleted = ?, size = ? WHERE id = ?",
         )?;
-        for state in self.cache.dirty() {
+        for state in self.cache.unwritten() {
             update.execute(params![
                 signed(state.uid_next),
                 signed(state.modseq),
@@ -195,11 +203,14 @@ impl Index {
 
     /// Makes all that was written visible to readers.
     pub(crate) fn commit(&mut self) -> rusqlite::Result<()> {
-        self.write_all_held()?;
-        match self.conn.is_autocommit() {
-            true => Ok(()),
-            false => self.conn.prepare_cached("COMMIT")?.execute([]).map(drop),
+        if self.conn.is_autocommit() {
+            return Ok(());
         }
+        self.write_all_held()?;
+        self.write_counters()?;
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        self.cache.wrote();
+        Ok(())
     }
 
     /// Begins a group, in the transaction of those before when they are not
@@ -241,6 +252,7 @@ impl Index {
         self.fresh.clear();
         self.touched.clear();
         (self.applied, self.counters) = read_meta(&self.conn)?;
+        self.noted = self.applied;
         Ok(())
     }
 

@@ -241,6 +241,27 @@ pub(crate) fn changed(
         .collect()
 }
 
+/// UIDs of messages changed after `since`.
+pub(crate) fn changed_uids(
+    conn: &Connection,
+    mailbox: u64,
+    since: ModSeq,
+) -> rusqlite::Result<UidSet> {
+    if since == ModSeq::MIN {
+        return uids(conn, mailbox);
+    }
+    let mut changed = conn
+        .prepare_cached(
+            "SELECT uid FROM messages INDEXED BY messages_modseq WHERE mailbox = ? AND modseq > ?",
+        )?
+        .query_map(params![signed(mailbox), signed(since.value())], |row| {
+            row.get(0)
+        })?
+        .collect::<rusqlite::Result<Vec<u32>>>()?;
+    changed.sort_unstable();
+    Ok(changed.into_iter().filter_map(Uid::new).collect())
+}
+
 /// UIDs that went away after `since`.
 pub(crate) fn vanished(conn: &Connection, mailbox: u64, since: ModSeq) -> rusqlite::Result<UidSet> {
     let ranges = conn

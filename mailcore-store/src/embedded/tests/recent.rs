@@ -109,7 +109,10 @@ async fn tells_what_changed(ops: &[Op]) {
         // Asked before anything is read: the answers are those in memory.
         let mut told = Vec::new();
         for since in &moments {
-            told.push((*since, inbox.changes(*since).await.unwrap()));
+            let all = inbox.changes(*since).await.unwrap();
+            let uids = inbox.changed_uids(*since).await.unwrap();
+            assert_eq!(uids, all.clone().into());
+            told.push((*since, all));
         }
         let there = inbox.messages(&UidSet::all()).await.unwrap();
         for (since, told) in told {
