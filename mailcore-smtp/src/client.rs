@@ -19,6 +19,7 @@ mod downgrade;
 mod error;
 mod in_time;
 mod lmtp_agent;
+mod login;
 #[cfg(feature = "tls")]
 mod mta_sts;
 mod output;

@@ -1,13 +1,17 @@
 //! Logging in: [`Credentials`], and SASL from the client's side
 //! ([`Mechanism`], RFC 4422).
 //!
-//! Which mechanism is taken is settled here; that nothing of it goes in clear,
+//! Which mechanism is taken is settled here, those that show no password being
+//! [`mailcore::sasl`]'s; that nothing of it goes in clear,
 //! in [`super::Client::login`].
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
 use mailcore::account::Secret;
+use mailcore::sasl::client::{Challenged, Legacy};
+use mailcore::seams::OsEntropy;
+use mailcore::wire::TlsInfo;
 
 use super::Capabilities;
 
@@ -60,6 +64,55 @@ pub trait Mechanism: Debug + Send {
     /// The response to a challenge; to an empty one for the first response of
     /// a mechanism in which the client speaks first. None gives up.
     fn respond(&mut self, challenge: &[u8]) -> Option<Secret>;
+
+    /// True when a server that says so now may be believed that the login is
+    /// done: not before one that is to prove itself has done so.
+    fn is_done(&self) -> bool {
+        true
+    }
+}
+
+impl Mechanism for Challenged {
+    fn name(&self) -> &str {
+        self.mechanism().as_str()
+    }
+
+    fn speaks_first(&self) -> bool {
+        Challenged::speaks_first(self)
+    }
+
+    fn respond(&mut self, challenge: &[u8]) -> Option<Secret> {
+        Challenged::respond(self, challenge).ok()
+    }
+
+    fn is_done(&self) -> bool {
+        Challenged::is_done(self)
+    }
+}
+
+/// A mechanism that proves the password and shows it to nobody, where the
+/// server offers one.
+pub(super) fn without_showing(
+    credentials: &Credentials,
+    offered: &Capabilities,
+    tls: Option<&TlsInfo>,
+) -> Option<Box<dyn Mechanism>> {
+    let Proof::Password(password) = &credentials.proof else {
+        return None;
+    };
+    // What CRAM-MD5 asks of who checks it is worse than a password in TLS.
+    let legacy = match tls {
+        Some(_) => Legacy::Refused,
+        None => Legacy::Allowed,
+    };
+    let run = Challenged::choose(
+        |name| offered.has_mechanism(name),
+        (&credentials.login, password),
+        tls,
+        legacy,
+        &OsEntropy,
+    );
+    Some(Box::new(run?))
 }
 
 /// The mechanism that fits both credentials and server, the better ones first.

@@ -82,6 +82,17 @@ impl Client {
     /// lets passwords go in clear; what the server said when it refuses.
     pub async fn login(&mut self, credentials: &Credentials) -> Result<(), ClientError> {
         self.may_send_secrets()?;
+        if let Some(mechanism) =
+            auth::without_showing(credentials, self.capabilities(), self.tls())
+        {
+            match self.authenticate(mechanism).await {
+                // The server's certificate is its name's, and it may keep
+                // nothing that this mechanism could be checked against.
+                Err(ClientError::Refused { status, .. })
+                    if status.condition == Condition::No && self.tls().is_some() => {}
+                done => return done,
+            }
+        }
         let offered = self.capabilities();
         if let Some(mechanism) = auth::choose(credentials, offered, &self.host) {
             return self.authenticate(mechanism).await;

@@ -160,4 +160,7 @@ pub enum ProtocolFault {
     /// the server's.
     #[error("octets were sent in clear after the answer to STARTTLS; the network is hostile")]
     Injected,
+    /// The server said that the login was done before it had proved itself.
+    #[error("the server did not prove that it knows the account; it may not be what it says")]
+    Unproved,
 }

@@ -46,6 +46,7 @@ impl TlsSetup {
             .unwrap_or_default()
             .to_owned();
         info.server_name = Some(host.to_string());
+        info.bindings = mailcore::net::client_bindings(session);
         Ok((Box::new(stream), info))
     }
 

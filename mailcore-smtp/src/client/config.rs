@@ -1,11 +1,13 @@
 //! How the client behaves: time-outs, limits, TLS and passwords.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mailcore::account::Secret;
 use mailcore::address::Domain;
 use mailcore::route::mx::{AddressOrder, OwnNames};
+use mailcore::seams::{Entropy, OsEntropy};
 use mailcore::transcript::Transcript;
 
 /// How long each answer is awaited (RFC 5321 section 4.5.3.2).
@@ -146,6 +148,8 @@ pub struct SessionConfig {
     pub tls: TlsPolicy,
     /// Who to log in as.
     pub credentials: Option<Credentials>,
+    /// Where a login's nonces come from.
+    pub entropy: Arc<dyn Entropy>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// Takes what is said.
@@ -161,6 +165,7 @@ impl SessionConfig {
             chunking: Chunking::default(),
             tls: TlsPolicy::default(),
             credentials: None,
+            entropy: Arc::new(OsEntropy),
             timeouts: Timeouts::default(),
             transcript: None,
         }

@@ -1,5 +1,6 @@
 //! Why a session ended before its work was done, and how that is told.
 
+use mailcore::sasl::client::ClientError;
 use mailcore::status::{Failure, Status};
 use thiserror::Error;
 
@@ -38,8 +39,12 @@ pub enum SessionError {
     #[error("the TLS handshake failed: {0}")]
     TlsFailed(TlsFault),
     /// A password is to be sent and the host takes none of our ways.
-    #[error("the host offers neither AUTH PLAIN nor AUTH LOGIN")]
+    #[error("the host offers no way to log in with a password")]
     AuthNotOffered,
+    /// The host does not keep to the rules of the mechanism, or does not prove
+    /// who it is where the mechanism has it do so.
+    #[error("the login was broken off: {0}")]
+    AuthBroken(#[from] ClientError),
     /// A password is to be sent over a connection in clear.
     #[error("the password is not sent: the connection is not secured by TLS")]
     AuthInClear,
@@ -118,7 +123,7 @@ impl SessionError {
             Self::TimedOut(_) => (4, 1),
             Self::Lost(_) => (4, 2),
             Self::NotSmtp(_) => (5, 0),
-            Self::Injected | Self::AuthInClear => (7, 0),
+            Self::Injected | Self::AuthInClear | Self::AuthBroken(_) => (7, 0),
             Self::TlsNotOffered | Self::TlsFailed(_) => (7, 10),
             Self::AuthNotOffered => (7, 4),
         };

@@ -190,6 +190,7 @@ impl RemoteAgent {
         let policy = settings.map_or(self.config.tls, |settings| settings.tls);
         config.tls = self.tls.possible(policy);
         config.protocol = settings.map_or(Protocol::Smtp, |settings| settings.protocol);
+        config.entropy = Arc::clone(&self.seams.entropy);
         config.credentials = settings.and_then(|settings| settings.credentials.clone());
         config
     }

@@ -8,20 +8,18 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use mailcore::account::Secret;
 use mailcore::time::Monotonic;
 use mailcore::transcript::Transcript;
 use mailcore::wire::{Input, Machine, Step, TlsInfo};
 
-use super::config::{Credentials, PasswordUse, Protocol, SessionConfig, TlsPolicy};
+use super::config::{Protocol, SessionConfig, TlsPolicy};
 use super::error::{SessionError, TlsFault};
+use super::login::Login;
 use super::output::Output;
 use super::running::{Piece, Progress, Purpose, Running};
 use super::transaction::{Transaction, TransactionResult};
-use crate::command::{Auth, Command};
+use crate::command::Command;
 use crate::extension::{Extension, Extensions};
 use crate::reply::{Reply, ReplyCode, ReplyParser};
 
@@ -57,17 +55,13 @@ pub enum Answer {
 
 /// What is awaited.
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Greeting,
     Ehlo,
     Helo,
     StartTls,
     Handshake,
-    /// The reply to AUTH PLAIN or to the password.
-    AuthEnd,
-    /// The two challenges of AUTH LOGIN.
-    AuthLogin,
-    AuthPassword,
+    Auth(Login),
     Ready,
     Running(Box<Running>),
     Quit,
@@ -77,16 +71,16 @@ enum State {
 /// The client's side of a connection.
 #[derive(Debug)]
 pub struct Session {
-    config: SessionConfig,
-    state: State,
+    pub(super) config: SessionConfig,
+    pub(super) state: State,
     input: Input,
     ended: bool,
     going_down: bool,
     parser: ReplyParser,
-    output: Output,
+    pub(super) output: Output,
     deadline: Option<Monotonic>,
-    extensions: Extensions,
-    tls: Option<TlsInfo>,
+    pub(super) extensions: Extensions,
+    pub(super) tls: Option<TlsInfo>,
     result: Option<TransactionResult>,
     error: Option<SessionError>,
 }
@@ -166,7 +160,7 @@ impl Session {
         self.error.get_or_insert(error);
     }
 
-    fn send(&mut self, command: &Command) {
+    pub(super) fn send(&mut self, command: &Command) {
         self.output.command(command);
     }
 
@@ -201,14 +195,9 @@ impl Session {
             }
             State::Helo if reply.is_completed() => self.after_ehlo(),
             State::StartTls => self.on_starttls(reply),
-            State::AuthEnd if reply.is_completed() => self.state = State::Ready,
-            State::AuthLogin if reply.code() == ReplyCode::CHALLENGE => {
-                let login = self.credentials(|c| c.login.clone().into_bytes());
-                self.send_sasl(&login, State::AuthPassword);
-            }
-            State::AuthPassword if reply.code() == ReplyCode::CHALLENGE => {
-                let password = self.credentials(|c| c.password.expose().to_vec());
-                self.send_sasl(&password, State::AuthEnd);
+            State::Auth(login) => {
+                let step = login.on_reply(&reply);
+                self.after_login(step, reply);
             }
             State::Running(running) => {
                 let progress = running.on_reply(reply, &mut self.output);
@@ -272,53 +261,6 @@ impl Session {
         }
     }
 
-    fn credentials(&self, part: impl Fn(&Credentials) -> Vec<u8>) -> Secret {
-        Secret::new(
-            self.config
-                .credentials
-                .as_ref()
-                .map(part)
-                .unwrap_or_default(),
-        )
-    }
-
-    fn authenticate(&mut self) {
-        let Some(credentials) = &self.config.credentials else {
-            self.state = State::Ready;
-            return;
-        };
-        if self.tls.is_none() && credentials.password_use == PasswordUse::WithinTls {
-            return self.fail(SessionError::AuthInClear);
-        }
-        let offers = |name| {
-            let mut mechanisms = self.extensions.auth_mechanisms().iter();
-            mechanisms.any(|mechanism| mechanism == name)
-        };
-        let auth = |mechanism: &str, initial_response| {
-            Command::Auth(Auth {
-                mechanism: mechanism.to_owned(),
-                initial_response,
-            })
-        };
-        if offers("PLAIN") {
-            let login = credentials.login.as_bytes();
-            let response = [b"\0", login, b"\0", credentials.password.expose()].concat();
-            self.send(&auth("PLAIN", Some(Secret::new(response))));
-            self.state = State::AuthEnd;
-        } else if offers("LOGIN") {
-            self.send(&auth("LOGIN", None));
-            self.state = State::AuthLogin;
-        } else {
-            self.fail(SessionError::AuthNotOffered);
-        }
-    }
-
-    fn send_sasl(&mut self, response: &Secret, next: State) {
-        let line = STANDARD.encode(response.expose());
-        self.output.secret(&line);
-        self.state = next;
-    }
-
     fn start(&mut self, transaction: Transaction, purpose: Purpose) {
         if !self.input.is_empty() || !self.parser.is_idle() {
             // Replies would no longer stand for the commands they answer.
@@ -361,7 +303,7 @@ impl Session {
             State::Ehlo => "EHLO",
             State::Helo => "HELO",
             State::StartTls | State::Handshake => "STARTTLS",
-            State::AuthEnd | State::AuthLogin | State::AuthPassword => "AUTH",
+            State::Auth(_) => "AUTH",
             State::Ready => "the wait for the next message",
             State::Running(running) => running.during(),
             State::Quit | State::Closed => "QUIT",

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mailcore::address::Domain;
+use mailcore::net::client_bindings;
 use mailcore::seams::{BoxStream, Tlsa};
 use mailcore::wire::TlsInfo;
 use rustls::client::WebPkiServerVerifier;
@@ -116,6 +117,7 @@ pub(super) async fn connect(
         .unwrap_or_default()
         .to_owned();
     info.server_name = Some(host.to_string());
+    info.bindings = client_bindings(session);
     Ok((Box::new(stream), info))
 }
 

@@ -13,6 +13,9 @@
 //!   `! implicit-tls`, `! trusted`, `! verify users`, `! xclient` (the peer may
 //!   send it), `! doors closed`, `! clock` (it is 2026-11-22T02:00:00Z); `! whole` where it matters which octets arrive together,
 //!   `! in turn` where the client must await each reply;
+//! - `! mechanisms NAME ..` what is offered in place of PLAIN and LOGIN, as far
+//!   as the connection allows; nonces are of octets 7, the exporter of TLS of 9,
+//!   and the host knows what all of them need;
 //! - `#` a comment.
 
 #![allow(dead_code, reason = "each test uses its part")]
@@ -22,8 +25,10 @@ mod host;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mailcore::account::Secret;
 use mailcore::address::Domain;
-use mailcore::seams::FilterSession;
+use mailcore::sasl::{Mechanism, Offer};
+use mailcore::seams::{Entropy, FilterSession};
 use mailcore::time::{Monotonic, Timestamp};
 use mailcore::wire::{Machine as _, Step, TlsInfo};
 use mailcore_smtp::server::{AuthOffer, Doors, Kind, Session, SmtpConfig, StartTls, Verify};
@@ -100,6 +105,35 @@ pub(crate) fn expected(text: &str) -> String {
     of("S: ") + &of("M: ")
 }
 
+/// Sevens, so that a dialogue can be written down.
+#[derive(Debug)]
+struct Sevens;
+
+impl Entropy for Sevens {
+    fn fill(&self, octets: &mut [u8]) {
+        octets.fill(7);
+    }
+}
+
+fn offered(text: &str) -> Option<Offer> {
+    let names = text
+        .lines()
+        .find_map(|line| line.strip_prefix("! mechanisms "))?;
+    let mechanisms: Vec<Mechanism> = names
+        .split(' ')
+        .map(|name| Mechanism::parse(name).expect("a mechanism"))
+        .collect();
+    let proofs = Mechanism::ALL.map(Mechanism::needs);
+    let offer = Offer::of(&proofs, &mechanisms).host("mx.example.com");
+    Some(offer.entropy(Arc::new(Sevens)))
+}
+
+fn tls() -> TlsInfo {
+    let mut info = TlsInfo::default();
+    info.bindings.exporter = Some(Secret::new([9; 32]));
+    info
+}
+
 struct Player {
     session: Session,
     host: Host,
@@ -116,8 +150,11 @@ impl Player {
         let kind = config.kind;
         let facts = FilterSession::new(Some("192.0.2.9:4321".parse().unwrap()));
         let mut session = Session::new(Arc::new(config), facts);
+        if let Some(offer) = offered(text) {
+            session.offer(offer);
+        }
         if text.lines().any(|line| line == "! implicit-tls") {
-            session.tls_established(TlsInfo::default());
+            session.tls_established(tls());
         }
         let now = Monotonic::default();
         if text.lines().any(|line| line == "! clock") {
@@ -144,7 +181,7 @@ impl Player {
                 Step::Wait { until } => self.now = until,
                 Step::UpgradeTls => {
                     self.handshakes += 1;
-                    self.session.tls_established(TlsInfo::default());
+                    self.session.tls_established(tls());
                 }
                 Step::Read { until } => {
                     self.until = until;

@@ -18,6 +18,7 @@ use self::bindings::{CHOSEN, Witness, bindings};
 use crate::seams::BoxStream;
 use crate::wire::TlsInfo;
 
+pub use bindings::client_bindings;
 pub use certificates::{FixedCertificate, NamedCertificates, ReplaceableCertificates};
 pub use config::{ACME_TLS_ALPN, ClientCertificates, ServerTls, TlsConfigError, server_config};
 

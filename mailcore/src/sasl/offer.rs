@@ -95,7 +95,8 @@ impl Offer {
         Self::of(proofs, &Mechanism::USUAL)
     }
 
-    fn of(proofs: &[ProofKind], wanted: &[Mechanism]) -> Self {
+    /// Whatever these proofs are enough for, of these mechanisms.
+    pub fn of(proofs: &[ProofKind], wanted: &[Mechanism]) -> Self {
         let mut mechanisms: Vec<Mechanism> = Vec::new();
         for &mechanism in wanted {
             let serves = mechanism.is_built_in() && proofs.contains(&mechanism.needs());

@@ -256,6 +256,11 @@ impl ClientSession {
         let Some(status) = running.ended else { return };
         self.pace.rest();
         match running.kind {
+            Kind::Authenticate(mechanism)
+                if status.condition == Condition::Ok && !mechanism.is_done() =>
+            {
+                return self.fail(ProtocolFault::Unproved.into());
+            }
             Kind::Login | Kind::Authenticate(_) if status.condition == Condition::Ok => {
                 self.logged_in = true;
                 if !self.fresh {

@@ -1,11 +1,10 @@
-//! Channel bindings of the server's side of a connection: what SCRAM's `-PLUS`
-//! mechanisms tie a proof to.
+//! Channel bindings: what SCRAM's `-PLUS` mechanisms tie a proof to.
 
 use std::sync::{Arc, OnceLock};
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ProtocolVersion, ServerConnection};
+use rustls::{ClientConnection, ConnectionCommon, ProtocolVersion, ServerConnection, SideData};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::account::Secret;
@@ -34,7 +33,7 @@ impl ResolvesServerCert for Witness {
     }
 }
 
-/// The bindings of a connection whose handshake is done.
+/// The bindings of a server's connection whose handshake is done.
 pub(super) fn bindings(
     connection: &ServerConnection,
     chosen: Option<&CertifiedKey>,
@@ -48,9 +47,20 @@ pub(super) fn bindings(
     }
 }
 
+/// The bindings of a client's connection whose handshake is done.
+pub fn client_bindings(connection: &ClientConnection) -> ChannelBindings {
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    ChannelBindings {
+        exporter: exporter(connection),
+        server_end_point: certificate
+            .and_then(|certificate| end_point(certificate))
+            .map(Secret::new),
+    }
+}
+
 /// RFC 9266 section 4.2: within TLS 1.2 it needs the extended master secret,
 /// of which rustls does not tell.
-fn exporter(connection: &ServerConnection) -> Option<Secret> {
+fn exporter<T: SideData>(connection: &ConnectionCommon<T>) -> Option<Secret> {
     if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
         return None;
     }
