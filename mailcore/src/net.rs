@@ -37,5 +37,6 @@ pub use shutdown::{Shutdown, ShutdownSwitch};
 #[cfg(feature = "tls")]
 pub use tls::{
     ACME_TLS_ALPN, ClientCertificates, FixedCertificate, NamedCertificates,
-    ReplaceableCertificates, ServerTls, TlsAcceptor, TlsConfigError, client_bindings, server_config,
+    ReplaceableCertificates, ServerTls, TlsAcceptor, TlsConfigError, client_bindings,
+    server_config,
 };

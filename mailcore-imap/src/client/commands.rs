@@ -82,8 +82,7 @@ impl Client {
     /// lets passwords go in clear; what the server said when it refuses.
     pub async fn login(&mut self, credentials: &Credentials) -> Result<(), ClientError> {
         self.may_send_secrets()?;
-        if let Some(mechanism) =
-            auth::without_showing(credentials, self.capabilities(), self.tls())
+        if let Some(mechanism) = auth::without_showing(credentials, self.capabilities(), self.tls())
         {
             match self.authenticate(mechanism).await {
                 // The server's certificate is its name's, and it may keep

@@ -5,6 +5,8 @@
 //! ! message INBOX \Seen     the lines `M:` that follow become a message there
 //! ! tls | ! starttls        how every connection comes; in clear otherwise
 //! ! refuse-plaintext        no passwords in clear
+//! ! mechanisms CRAM-MD5     what is offered in place of PLAIN and LOGIN; nonces
+//!                           are of octets 7
 //! ! literal-minus           literals of 4096 octets at most come unasked for
 //! ! advance 31m             moves time
 //! ! quota 1000 5            octets and messages that alice may have; or `none`
@@ -30,15 +32,17 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use mailcore::account::{AccountId, Identity};
+use mailcore::account::{AccountId, Identity, Secret};
 use mailcore::address::{Address, Domain};
 use mailcore::batch::{Batch, Receipt};
 use mailcore::mailbox::{Flags, MailboxName, SystemFlag};
 use mailcore::message::{Message, Summary};
 use mailcore::net::Host;
+use mailcore::sasl::{Mechanism, Offer};
 use mailcore::seams::{
-    AccountRecord, AuthError, AuthRequest, Authenticator, Clock, Commit, CommitError, Directory,
-    DirectoryError, DomainRecord, NewMessage, Proof, QuotaLimit, Resolution, Stage, Storage,
+    AccountRecord, AuthError, AuthRequest, Authenticator, Clock, Commit, CommitError,
+    CredentialRequest, Credentials, Directory, DirectoryError, DomainRecord, Entropy, Labelled,
+    NewMessage, Proof, ProofKind, QuotaLimit, Resolution, ScramKeys, ScramPair, Stage, Storage,
     StoreError,
 };
 use mailcore::testing::{SeededEntropy, VirtualClock};
@@ -67,17 +71,45 @@ pub(crate) struct Passwords;
 #[async_trait::async_trait]
 impl Authenticator for Passwords {
     async fn authenticate(&self, request: &AuthRequest) -> Result<Identity, AuthError> {
-        match &request.proof {
-            Proof::Password(password)
-                if request.login == "alice" && password.expose() == b"secret" =>
-            {
-                Ok(Identity {
-                    account: AccountId::new("alice"),
-                    login: "alice".into(),
-                })
-            }
-            _ => Err(AuthError::Invalid),
+        let is_right = match &request.proof {
+            Proof::Password(password) => password.expose() == b"secret",
+            Proof::Verified(_) => true,
+            _ => false,
+        };
+        match is_right && request.login == "alice" {
+            true => Ok(Identity {
+                account: AccountId::new("alice"),
+                login: "alice".into(),
+            }),
+            false => Err(AuthError::Invalid),
         }
+    }
+
+    fn proofs(&self) -> Vec<ProofKind> {
+        Mechanism::ALL.map(Mechanism::needs).to_vec()
+    }
+
+    async fn credentials(&self, request: &CredentialRequest) -> Result<Credentials, AuthError> {
+        let (salt, iterations) = (b"salt of alice's".to_vec(), 4_096);
+        let value = ScramPair::derive(request.kind, b"secret", &salt, iterations);
+        Ok(match value {
+            Some(value) => Credentials::Scram(ScramKeys {
+                salt,
+                iterations,
+                pairs: vec![Labelled { label: None, value }],
+            }),
+            None => Credentials::Passwords(vec![Labelled::only(Secret::new(b"secret"))]),
+        })
+    }
+}
+
+/// Sevens, so that a dialogue can be written down.
+#[derive(Debug)]
+struct Sevens;
+
+impl Entropy for Sevens {
+    fn fill(&self, octets: &mut [u8]) {
+        octets.fill(7);
     }
 }
 
@@ -238,6 +270,7 @@ pub(crate) struct Play {
     disk_full: Arc<AtomicBool>,
     config: Config,
     transport: Transport,
+    mechanisms: Vec<Mechanism>,
     cut: Cut,
     clients: Vec<Option<Client>>,
     /// The script with what the server really said.
@@ -257,6 +290,7 @@ impl Play {
             clock,
             config,
             transport: Transport::Plain,
+            mechanisms: vec![Mechanism::Plain, Mechanism::Login],
             cut,
             clients: vec![None, None, None],
             blessed: String::new(),
@@ -404,7 +438,10 @@ impl Play {
                 address: None,
                 transport: self.transport,
             };
-            let session = Session::new(Arc::new(self.config.clone()), store.abilities(), peer);
+            let mechanisms = &self.mechanisms;
+            let offer = Offer::among(&Passwords, mechanisms).host("mail.example");
+            let session = Session::new(Arc::new(self.config.clone()), store.abilities(), peer)
+                .offering(offer.entropy(Arc::new(Sevens)), None);
             let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
             let disk = Arc::new(Disk {
                 store: self.store.clone(),
@@ -502,6 +539,10 @@ impl Play {
     fn direct(&mut self, text: &str, place: &str) {
         match text.split(' ').collect::<Vec<_>>().as_slice() {
             ["tls"] => self.transport = Transport::Tls,
+            ["mechanisms", names @ ..] => {
+                let known = names.iter().map(|name| Mechanism::parse(name).unwrap());
+                self.mechanisms = known.collect();
+            }
             ["starttls"] => self.transport = Transport::PlainWithStartTls,
             ["literal-minus"] => self.config.literals = Literals::Minus,
             ["refuse-plaintext"] => self.config.plaintext_login = PlaintextLogin::WithinTls,

@@ -1,10 +1,13 @@
 //! The session machine played against what a host says: whole and octet by
 //! octet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mailcore::account::Secret;
 use mailcore::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
+use mailcore::sasl::client::ClientError;
+use mailcore::seams::Entropy;
 use mailcore::status::StatusClass;
 use mailcore::time::Monotonic;
 use mailcore::wire::{Machine, Step, TlsInfo};
@@ -316,6 +319,79 @@ fn tls_forgets_what_was_said_in_clear_and_the_password_waits_for_it() {
         "S: 220 x.test\nC: EHLO me.test\nS: 250-x.test\\n250 AUTH PLAIN\n! close",
     );
     assert_eq!(in_clear.session.error(), Some(&SessionError::AuthInClear));
+}
+
+/// Sevens, so that a dialogue can be written down.
+#[derive(Debug)]
+struct Sevens;
+
+impl Entropy for Sevens {
+    fn fill(&self, octets: &mut [u8]) {
+        octets.fill(7);
+    }
+}
+
+const PROVES: &str = "\
+    C: AUTH SCRAM-SHA-256 biwsbj1tZSxyPUJ3Y0hCd2NIQndjSEJ3Y0hCd2NIQndjSA==
+    S: 334 cj1Cd2NIQndjSEJ3Y0hCd2NIQndjSEJ3Y0hzZXJ2ZXIscz1jMkZzZENCdlppQnRaUT09LGk9NDA5Ng==
+    C: Yz1iaXdzLHI9QndjSEJ3Y0hCd2NIQndjSEJ3Y0hCd2NIc2VydmVyLHA9YVgwVytFZDNVOFdFQ1N4akpGNWptYjk1TkVzMFR3T1o0bndHOWtVTnlDbz0=";
+const PROVED: &str = "334 dj1mOVM1UXl5TGd4Y0l1TUVEaGwwUWg4NzZObU5YNVNrTTFZeUlZMUtVYU40PQ==";
+
+/// Logs in within TLS to a host that offers these.
+fn log_in(mechanisms: &str, tls: TlsPolicy, dialogue: &str) -> Played {
+    let mut config = config();
+    config.tls = tls;
+    config.entropy = Arc::new(Sevens);
+    config.credentials = Some(Credentials {
+        login: "me".into(),
+        password: Secret::new("pw"),
+        password_use: PasswordUse::WithinTls,
+    });
+    let script = format!(
+        "S: 220 x.test
+         C: EHLO me.test
+         S: 250-x.test\\n250 STARTTLS
+         C: STARTTLS
+         S: 220 go
+         ! tls
+         C: EHLO me.test
+         S: 250-x.test\\n250 AUTH {mechanisms}
+         {dialogue}
+         ! close"
+    );
+    play(&config, vec![], &script)
+}
+
+#[test]
+fn a_password_is_proved_before_it_is_shown() {
+    let dialogue = format!("{PROVES}\nS: {PROVED}\nC: \nS: 235 ok\nC: QUIT\nS: 221 bye");
+    let offered = "PLAIN CRAM-MD5 SCRAM-SHA-256-PLUS SCRAM-SHA-256";
+    let done = log_in(offered, TlsPolicy::Opportunistic, &dialogue);
+    assert_eq!(done.session.error(), None);
+}
+
+#[test]
+fn a_host_that_does_not_prove_itself_is_not_believed() {
+    let unproved = Some(&SessionError::AuthBroken(ClientError::ServerUnproved));
+    let early = format!("{PROVES}\nS: 235 ok");
+    let done = log_in("PLAIN SCRAM-SHA-256", TlsPolicy::Verified, &early);
+    assert_eq!(done.session.error(), unproved);
+    let wrong = format!("{PROVES}\nS: 334 dj1BQUFB");
+    let done = log_in("PLAIN SCRAM-SHA-256", TlsPolicy::Verified, &wrong);
+    assert_eq!(done.session.error(), unproved);
+}
+
+#[test]
+fn a_host_known_by_its_certificate_is_shown_what_it_can_not_check_otherwise() {
+    let refused = format!("{PROVES}\nS: 535 no");
+    let shown = format!("{refused}\nC: AUTH PLAIN AG1lAHB3\nS: 235 ok\nC: QUIT\nS: 221 bye");
+    let done = log_in("PLAIN SCRAM-SHA-256", TlsPolicy::Verified, &shown);
+    assert_eq!(done.session.error(), None);
+    let done = log_in("PLAIN SCRAM-SHA-256", TlsPolicy::Opportunistic, &refused);
+    assert!(matches!(
+        done.session.error(),
+        Some(SessionError::Refused { during: "AUTH", .. })
+    ));
 }
 
 #[test]
