@@ -363,7 +363,8 @@ async fn secrets_that_end_leave_the_disk() {
     }
     let reader = Connection::open(&path).unwrap();
     let sql = "SELECT CAST(hash AS BLOB) FROM account \
-               UNION SELECT CAST(hash AS BLOB) FROM app_password UNION SELECT sealed FROM secret";
+               UNION SELECT CAST(hash AS BLOB) FROM app_password UNION SELECT keys FROM app_password \
+               UNION SELECT sealed FROM secret";
     let mut statement = reader.prepare(sql).unwrap();
     let rows = statement
         .query_map([], |row| row.get::<_, Vec<u8>>(0))
@@ -371,10 +372,10 @@ async fn secrets_that_end_leave_the_disk() {
     let ended: Vec<Vec<u8>> = rows.map(Result::unwrap).collect();
     drop(statement);
     reader.close().unwrap();
-    assert_eq!(ended.len(), 120);
+    assert_eq!(ended.len(), 200);
     assert_eq!(
         found(&dir, &ended),
-        120,
+        200,
         "or the search finds nothing at all"
     );
     let clear = b"a secret to be had in clear again".to_vec();
@@ -392,7 +393,7 @@ async fn secrets_that_end_leave_the_disk() {
         directory.remove_app_password(&id, "phone").await.unwrap();
         directory.forget_secret(&id, "apop").await.unwrap();
     }
-    assert_eq!(found(&dir, &ended), 0, "of 120");
+    assert_eq!(found(&dir, &ended), 0, "of 200");
 }
 
 #[tokio::test]

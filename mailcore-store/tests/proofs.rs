@@ -17,11 +17,14 @@ use mailcore::address::{Address, Domain};
 use mailcore::seams::Clock as _;
 use mailcore::seams::{
     Administration, AppPasswordScope, AuthError, AuthRequest, Authenticator, Begins, CodeCheck,
-    DirectoryError, DirectoryWrite, DomainKind, Enrolment, Proof, SecondFactor, SecondFactors,
-    Secrets,
+    CramMd5Key, CredentialKind, CredentialRequest, Credentials, DirectoryError, DirectoryWrite,
+    DomainKind, Enrolment, Held, Proof, ProofKind, ScramKeys, ScramPair, SecondFactor,
+    SecondFactors, Secrets, SharedSecret, Verified,
 };
 use mailcore::testing::{SeededEntropy, VirtualClock};
-use mailcore_store::directory::{CodeLogin, PasswordHashing, SqliteDirectory, StoreKey};
+use mailcore_store::directory::{
+    CodeLogin, MemoryDirectory, PasswordHashing, SqliteDirectory, StoreKey,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -293,4 +296,278 @@ async fn codes_are_not_guessed_and_recovery_codes_work_once() {
         other.second_factor(ann).await,
         Err(DirectoryError::Unavailable(_))
     ));
+}
+
+/// What the directory gives for an exchange.
+async fn given(world: &World, login: &str, kind: CredentialKind) -> Result<Credentials, AuthError> {
+    let request = CredentialRequest {
+        login: login.to_owned(),
+        kind,
+        peer: None,
+        protocol: "imap",
+    };
+    world.directory.credentials(&request).await
+}
+
+async fn scram(world: &World, login: &str) -> ScramKeys {
+    match given(world, login, CredentialKind::ScramSha256).await {
+        Ok(Credentials::Scram(keys)) => keys,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The labels of the keys that fit a password.
+fn fitting(keys: &ScramKeys, password: &str) -> Vec<Option<String>> {
+    let kind = CredentialKind::ScramSha256;
+    let derived = ScramPair::derive(kind, password.as_bytes(), &keys.salt, keys.iterations);
+    let fitting = keys
+        .pairs
+        .iter()
+        .filter(|it| Some(&it.value) == derived.as_ref());
+    fitting
+        .map(|it| it.label.as_deref().map(str::to_owned))
+        .collect()
+}
+
+async fn verified(world: &World, label: Option<&str>) -> Result<AccountId, AuthError> {
+    let proof = Verified::new(CredentialKind::ScramSha256, label.map(Into::into));
+    let request = AuthRequest {
+        login: "ann@x.test".into(),
+        proof: Proof::Verified(proof),
+        peer: None,
+        protocol: "imap",
+    };
+    world
+        .directory
+        .authenticate(&request)
+        .await
+        .map(|it| it.account)
+}
+
+#[tokio::test]
+async fn scram_works_without_the_password_and_tells_nobody_who_is_there() {
+    let world = world().await;
+    let keys = scram(&world, "ann@x.test").await;
+    assert_eq!(fitting(&keys, "first word"), [None]);
+    assert_eq!(verified(&world, None).await.unwrap(), world.ann);
+    for login in ["Ann@X.test", "ann"] {
+        assert_eq!(scram(&world, login).await.salt, keys.salt, "{login}");
+    }
+    let nobody = scram(&world, "bob@x.test").await;
+    assert_eq!(nobody.iterations, keys.iterations);
+    assert_eq!(
+        (nobody.salt.len(), nobody.pairs.len()),
+        (keys.salt.len(), 1)
+    );
+    assert_ne!(nobody.salt, keys.salt);
+    assert_eq!(
+        scram(&world, "BOB@x.test").await.salt,
+        nobody.salt,
+        "the same each time"
+    );
+}
+
+#[tokio::test]
+async fn a_salt_does_not_show_when_an_account_comes_gets_keys_or_loses_them() {
+    let world = world().await;
+    let nobody = scram(&world, "bob@x.test").await;
+    let bob = address("bob@x.test");
+    world
+        .directory
+        .add_account(&bob, &Secret::new("bob's word"))
+        .await
+        .unwrap();
+    let keys = scram(&world, "bob@x.test").await;
+    assert_eq!(
+        (fitting(&keys, "bob's word"), &keys.salt),
+        (vec![None], &nobody.salt)
+    );
+    world
+        .directory
+        .set_password_hash(&bob, CRYPT)
+        .await
+        .unwrap();
+    let keys = scram(&world, "bob@x.test").await;
+    assert_eq!(
+        (fitting(&keys, "bob's word"), &keys.salt),
+        (vec![], &nobody.salt)
+    );
+    world
+        .directory
+        .set_password(&bob, &Secret::new("new word"))
+        .await
+        .unwrap();
+    let keys = scram(&world, "bob@x.test").await;
+    assert_eq!(
+        (fitting(&keys, "new word"), &keys.salt),
+        (vec![None], &nobody.salt)
+    );
+    let sha1 = given(&world, "bob@x.test", CredentialKind::ScramSha1)
+        .await
+        .unwrap();
+    let Credentials::Scram(sha1) = sha1 else {
+        panic!("{sha1:?}");
+    };
+    let derived = ScramPair::derive(
+        CredentialKind::ScramSha1,
+        b"new word",
+        &sha1.salt,
+        sha1.iterations,
+    );
+    assert_eq!(sha1.pairs.first().map(|it| it.value.clone()), derived);
+}
+
+#[tokio::test]
+async fn a_login_that_shows_the_password_makes_the_keys_that_lack() {
+    let world = world().await;
+    let ann = address("ann@x.test");
+    world
+        .directory
+        .set_password_hash(&ann, CRYPT)
+        .await
+        .unwrap();
+    assert!(fitting(&scram(&world, "ann").await, "correct horse").is_empty());
+    world.log_in("correct horse").await.unwrap();
+    assert_eq!(
+        fitting(&scram(&world, "ann").await, "correct horse"),
+        [None]
+    );
+    // A file of the time before there were keys.
+    let file = Connection::open(world.dir.path().join("directory.db")).unwrap();
+    file.execute_batch("DELETE FROM secret").unwrap();
+    world.clock.advance(Duration::from_secs(2));
+    assert!(fitting(&scram(&world, "ann").await, "correct horse").is_empty());
+    let hash = world.hash();
+    world.log_in("correct horse").await.unwrap();
+    assert_eq!(
+        fitting(&scram(&world, "ann").await, "correct horse"),
+        [None]
+    );
+    assert_eq!(world.hash(), hash, "which was as good as a new one");
+    assert_eq!(world.cell("SELECT CAST(count(*) AS TEXT) FROM secret"), "1");
+}
+
+#[tokio::test]
+async fn app_passwords_prove_themselves_by_scram_where_they_count() {
+    let world = world().await;
+    let World { directory, ann, .. } = &world;
+    let add = async |name: &str, protocols: &[&str]| {
+        let mut scope = AppPasswordScope::default();
+        scope.protocols = protocols.iter().map(|it| (*it).into()).collect();
+        let made = directory.add_app_password(ann, name, &scope).await.unwrap();
+        String::from_utf8(made.expose().to_vec()).unwrap()
+    };
+    let (phone, printer) = (add("phone", &[]).await, add("printer", &["smtp"]).await);
+    let keys = scram(&world, "ann").await;
+    assert_eq!(keys.pairs.len(), 2);
+    assert_eq!(fitting(&keys, "first word"), [None]);
+    assert_eq!(fitting(&keys, &phone), [Some("phone".to_owned())]);
+    assert!(fitting(&keys, &printer).is_empty());
+    assert_eq!(verified(&world, Some("phone")).await.unwrap(), *ann);
+    assert!(verified(&world, Some("printer")).await.is_err());
+    let listed = directory.app_passwords(ann).await.unwrap();
+    assert!(
+        listed
+            .iter()
+            .any(|it| &*it.name == "phone" && it.last_used.is_some())
+    );
+    // They outlive the password, and another primary address.
+    directory
+        .set_password(&address("ann@x.test"), &Secret::new("second word"))
+        .await
+        .unwrap();
+    let (old, new) = (address("ann@x.test"), address("anna@x.test"));
+    directory.rename_account(&old, &new).await.unwrap();
+    directory
+        .set_password(&new, &Secret::new("third word"))
+        .await
+        .unwrap();
+    let keys = scram(&world, "anna").await;
+    assert_eq!(fitting(&keys, "third word"), [None]);
+    assert_eq!(fitting(&keys, &phone), [Some("phone".to_owned())]);
+    // A code can't be asked for: the password alone is no proof.
+    directory.enrol(ann, Begins::AtOnce).await.unwrap();
+    let keys = scram(&world, "anna").await;
+    assert!(fitting(&keys, "third word").is_empty());
+    assert_eq!(fitting(&keys, &phone), [Some("phone".to_owned())]);
+    directory.remove_app_password(ann, "phone").await.unwrap();
+    assert!(fitting(&scram(&world, "anna").await, &phone).is_empty());
+    directory.rename_account(&new, &old).await.unwrap();
+    assert!(verified(&world, None).await.is_err());
+}
+
+#[tokio::test]
+async fn shared_secrets_are_kept_only_where_they_were_allowed() {
+    use mailcore::seams::SharedSecret::{Apop, CramMd5, Ntlm};
+
+    let world = world().await;
+    let World { directory, ann, .. } = &world;
+    let it = address("ann@x.test");
+    let cram = async || given(&world, "ann", CredentialKind::CramMd5).await;
+    let offered = |kind| directory.proofs().contains(&ProofKind::Credentials(kind));
+    assert!(matches!(cram().await, Err(AuthError::Invalid)));
+    assert!(!offered(CredentialKind::CramMd5));
+    directory
+        .allow_shared_secrets(&it, &[CramMd5, Apop, Ntlm])
+        .await
+        .unwrap();
+    let waiting = [CramMd5, Apop, Ntlm].map(|kind| (kind, Held::AtNextPassword));
+    assert_eq!(directory.shared_secrets(&it).await.unwrap(), waiting);
+    assert!(matches!(cram().await, Err(AuthError::Invalid)));
+    world.log_in("first word").await.unwrap();
+    let there = [CramMd5, Apop, Ntlm].map(|kind| (kind, Held::Yes));
+    assert_eq!(directory.shared_secrets(&it).await.unwrap(), there);
+    assert!(offered(CredentialKind::CramMd5) && offered(CredentialKind::Apop));
+    let Ok(Credentials::CramMd5(keys)) = cram().await else {
+        panic!("no keys");
+    };
+    assert_eq!(keys[0].value, CramMd5Key::derive(b"first word"));
+    directory
+        .set_password(&it, &Secret::new("second word"))
+        .await
+        .unwrap();
+    let apop = given(&world, "ann", CredentialKind::Apop).await;
+    let Ok(Credentials::Passwords(words)) = apop else {
+        panic!("no password");
+    };
+    assert_eq!(words[0].value.expose(), b"second word");
+    let ntlm = given(&world, "ann", CredentialKind::Ntlm).await;
+    let Ok(Credentials::NtHashes(hashes)) = ntlm else {
+        panic!("no hash");
+    };
+    assert_eq!(
+        Some(&hashes[0].value),
+        mailcore::sasl::nt_hash(b"second word").as_ref()
+    );
+    // None of them has a name under which others could read it.
+    for name in ["auth:apop", "apop"] {
+        assert_eq!(directory.secret(ann, name).await.unwrap(), None);
+    }
+    assert!(directory.forget_secret(ann, "auth:apop").await.is_err());
+    directory.allow_shared_secrets(&it, &[Apop]).await.unwrap();
+    assert!(matches!(cram().await, Err(AuthError::Invalid)));
+    assert!(!offered(CredentialKind::CramMd5) && offered(CredentialKind::Apop));
+    assert_eq!(
+        world.cell("SELECT group_concat(name) FROM secret"),
+        "auth:apop,auth:scram"
+    );
+    directory.set_password_hash(&it, CRYPT).await.unwrap();
+    assert!(given(&world, "ann", CredentialKind::Apop).await.is_err());
+    directory.remove_account(&it).await.unwrap();
+    assert!(!offered(CredentialKind::Apop));
+}
+
+#[tokio::test]
+async fn without_a_key_passwords_alone_are_told() {
+    let directory = MemoryDirectory::for_tests(&[("ann@x.test", "first word")])
+        .await
+        .unwrap();
+    assert_eq!(
+        directory.proofs(),
+        [ProofKind::Password, ProofKind::Certificate]
+    );
+    let allowed = directory
+        .allow_shared_secrets(&address("ann@x.test"), &[SharedSecret::Apop])
+        .await;
+    assert!(matches!(allowed, Err(DirectoryError::Unsupported(_))));
 }

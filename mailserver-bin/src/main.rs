@@ -10,6 +10,7 @@ mod data;
 mod forwarding;
 mod housekeeping;
 mod logging;
+mod oauth;
 mod out;
 mod outgoing;
 mod outgoing_tls;

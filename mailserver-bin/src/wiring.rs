@@ -10,8 +10,7 @@ use mailcore::net::{HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerSeams};
 use mailcore::route::{DirectoryRouter, SuppressionList};
 use mailcore::seams::{
-    Authenticator, Directory, Journal, JournalRetention, OsEntropy, Resolver, State, SystemClock,
-    Trust,
+    Directory, Journal, JournalRetention, OsEntropy, Resolver, State, SystemClock, Trust,
 };
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_smtp::client::TlsReport;
@@ -29,7 +28,7 @@ use crate::config::{
 use crate::data::{DataDir, DataLock};
 use crate::forwarding;
 use crate::housekeeping::Tools;
-use crate::outgoing;
+use crate::{oauth, outgoing};
 
 /// Asked when the system names no resolver.
 const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
@@ -53,6 +52,8 @@ pub(crate) enum WiringError {
     Dns(#[from] ResolverError),
     #[error("can't set TLS up for mail to other hosts: {0}")]
     Tls(#[from] crate::tls::TlsError),
+    #[error("can't check access tokens: {0}")]
+    OAuth(#[from] mailcore::oauth::OAuthError),
     #[error("can't open the list of accounts: {0}")]
     Directory(#[from] mailcore::seams::DirectoryError),
 }
@@ -222,13 +223,14 @@ impl Wiring<'_> {
             retention: config.retention,
             journal: kept(config, self.journal.as_ref()),
         };
+        let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
         let router = outgoing::routes(config, Arc::new(router));
         let router = forwarding::routes(config, &self.stores, Arc::clone(&directory), router);
         let mut builder = Server::builder(config.hostname.as_str())
             .suppression(SuppressionList::new(Arc::clone(&self.stores.state)))
             .stores(self.stores)
             .directory(directory)
-            .authenticator(self.directory as Arc<dyn Authenticator>)
+            .authenticator(authenticator)
             .mechanisms(config.auth.mechanisms.iter().copied(), config.auth.in_clear)
             .router(router)
             .retry_schedule(config.schedule.clone())

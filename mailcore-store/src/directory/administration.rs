@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use mailcore::account::AccountId;
 use mailcore::address::{Address, Domain};
 use mailcore::seams::{
-    AccountChange, AccountRecord, AccountTemplate, Administration, DirectoryError, DomainKind, Role,
+    AccountChange, AccountRecord, AccountTemplate, Administration, DirectoryError, DomainKind,
+    Held, Role, SharedSecret,
 };
 
 use super::keep::{AccountRow, Change, Keep};
@@ -56,6 +57,21 @@ impl<K: Keep> Administration for LocalDirectory<K> {
 
     async fn set_password_hash(&self, address: &Address, hash: &str) -> Result<(), DirectoryError> {
         self.take_over_hash(address, hash).await
+    }
+
+    async fn shared_secrets(
+        &self,
+        address: &Address,
+    ) -> Result<Vec<(SharedSecret, Held)>, DirectoryError> {
+        self.held_secrets(address).await
+    }
+
+    async fn allow_shared_secrets(
+        &self,
+        address: &Address,
+        allowed: &[SharedSecret],
+    ) -> Result<(), DirectoryError> {
+        self.allow_secrets(address, allowed).await
     }
 
     async fn role(&self, address: &Address) -> Result<Role, DirectoryError> {

@@ -12,6 +12,8 @@ use subtle::ConstantTimeEq;
 
 use super::keep::{AppPasswordRow, Change, Keep};
 use super::local::LocalDirectory;
+use super::renewal::app_password_place;
+use super::scram::Parameters;
 use super::secrets::check_room;
 use super::table::Account;
 
@@ -39,17 +41,27 @@ impl<K: Keep> LocalDirectory<K> {
         let password = Secret::new(letters(self.entropy(), LENGTH));
         let mut salt = [0; 16];
         self.entropy().fill(&mut salt);
+        let (keys, parameters) = self.app_password_keys(account, name, &password).await?;
         let row = AppPasswordRow {
             name: name.into(),
             hash: hash(&hex(&salt), password.expose()).into(),
             created: self.clock().now(),
             last_used: None,
             scope: scope.clone(),
-            keys: None,
+            keys,
         };
-        let account = account.clone();
+        let (account, sealer) = (account.clone(), self.sealer());
+        let shared = self.clone();
         self.change(move |table| {
-            let secrets = table.expect_id(&account)?.secrets.as_ref();
+            let found = table.expect_id(&account)?;
+            let now = sealer.map(|it| shared.shared_parameters(found, &it));
+            if now != parameters {
+                // Its keys would fit no other ones.
+                return Err(DirectoryError::Unavailable(
+                    "the account's password changed meanwhile; try again".into(),
+                ));
+            }
+            let secrets = found.secrets.as_ref();
             let known = secrets.map(|it| &it.app_passwords);
             check_room(known.map_or(0, |it| it.len()))?;
             if known.is_some_and(|it| it.contains_key(&row.name)) {
@@ -59,6 +71,28 @@ impl<K: Keep> LocalDirectory<K> {
         })
         .await?;
         Ok(password)
+    }
+
+    /// SCRAM's keys of an app password, and what they share with the account's
+    /// other ones; nothing without a key to seal them with.
+    async fn app_password_keys(
+        &self,
+        account: &AccountId,
+        name: &str,
+        password: &Secret,
+    ) -> Result<(Option<Arc<[u8]>>, Option<Parameters>), DirectoryError> {
+        let Some(sealer) = self.sealer() else {
+            return Ok((None, None));
+        };
+        let found = self.read(|table| {
+            let found = table.expect_id(account)?;
+            Ok(self.shared_parameters(found, &sealer))
+        });
+        let parameters = found.await??;
+        let keys = self.scram_keys(parameters.clone(), password).await?;
+        let place = app_password_place(name);
+        let sealed = keys.map(|keys| sealer.seal(account, &place, &keys));
+        Ok((sealed.transpose()?, Some(parameters)))
     }
 
     /// Notes that an app password let somebody in, when that is news. A login

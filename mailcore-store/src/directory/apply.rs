@@ -74,14 +74,6 @@ impl Table {
             | Change::RenameScript(..)
             | Change::SetActive(..)
             | Change::RemoveScript(_)) => self.apply_to_script(script),
-            Change::PutCertificate(id, name) => {
-                if self.by_id.contains_key(&id) {
-                    self.certificates.insert(name, id);
-                }
-            }
-            Change::RemoveCertificate(_, name) => {
-                self.certificates.remove(&name);
-            }
             secret => self.apply_to_secret(secret),
         }
     }
@@ -312,37 +304,52 @@ impl Table {
         all.insert(key.name, script);
     }
 
+    fn apply_to_certificate(&mut self, change: Change) {
+        match change {
+            Change::PutCertificate(id, name) if self.by_id.contains_key(&id) => {
+                self.certificates.insert(name, id);
+            }
+            Change::RemoveCertificate(_, name) => {
+                self.certificates.remove(&name);
+            }
+            _ => {}
+        }
+    }
+
     fn apply_to_secret(&mut self, change: Change) {
         let (Change::PutAppPassword(id, _)
         | Change::RemoveAppPassword(id, _)
         | Change::PutSecret(id, ..)
         | Change::RemoveSecret(id, _)) = &change
         else {
-            return;
+            return self.apply_to_certificate(change);
         };
         let account = self.by_id.get(id).and_then(|it| self.accounts.get_mut(it));
         let Some(account) = account else {
             return;
         };
         let secrets: &mut AccountSecrets = account.secrets.get_or_insert_default();
-        match change {
+        let counted = match change {
             Change::PutAppPassword(_, row) => {
                 secrets.app_passwords.insert(row.name.clone(), row);
+                None
             }
             Change::RemoveAppPassword(_, name) => {
                 secrets.app_passwords.remove(&name);
+                None
             }
             Change::PutSecret(_, name, sealed) => {
-                if secrets.sealed.insert(Arc::clone(&name), sealed).is_none() {
-                    self.count_sealed(&name, 1);
-                }
+                let is_new = secrets.sealed.insert(Arc::clone(&name), sealed);
+                is_new.then_some((name, 1))
             }
             Change::RemoveSecret(_, name) => {
-                if secrets.sealed.remove(&name).is_some() {
-                    self.count_sealed(&name, -1);
-                }
+                let was_there = secrets.sealed.remove(&name);
+                was_there.then_some((name, -1))
             }
-            _ => {}
+            _ => None,
+        };
+        if let Some((name, by)) = counted {
+            self.count_sealed(&name, by);
         }
     }
 

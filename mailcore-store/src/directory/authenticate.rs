@@ -5,13 +5,15 @@ use mailcore::account::{AccountId, Identity, Secret};
 use mailcore::address::Address;
 use mailcore::seams::{
     AccountRecord, AuthError, AuthRequest, Authenticator, CertificateName, CodeCheck,
-    DirectoryError, Proof, ProofKind, SecondFactors,
+    CredentialKind, CredentialRequest, Credentials, DirectoryError, Proof, ProofKind,
+    SecondFactors,
 };
 use mailcore::wire::ClientCertificate;
 use sha2::{Digest, Sha256};
 
 use super::app_passwords;
-use super::keep::{AccountRow, Keep, Section};
+use super::credentials::shared_kind;
+use super::keep::{Keep, Section};
 use super::local::LocalDirectory;
 use super::passwords::CheckError;
 use super::second_factor::Worth;
@@ -26,17 +28,29 @@ impl<K: Keep> Authenticator for LocalDirectory<K> {
         match &request.proof {
             Proof::Password(password) => self.by_password(request, password).await,
             Proof::Certificate(certificate) => self.by_certificate(request, certificate).await,
+            Proof::Verified(verified) => self.by_credentials(request, verified).await,
             _ => Err(AuthError::Invalid),
         }
     }
 
     fn proofs(&self) -> Vec<ProofKind> {
-        vec![ProofKind::Password, ProofKind::Certificate]
+        let mut proofs = vec![ProofKind::Password, ProofKind::Certificate];
+        if self.store_key().is_some() {
+            let scram = [CredentialKind::ScramSha256, CredentialKind::ScramSha1];
+            proofs.extend(scram.map(ProofKind::Credentials));
+            let shared = self.shared_secret_kinds().into_iter();
+            proofs.extend(shared.map(|it| ProofKind::Credentials(shared_kind(it))));
+        }
+        proofs
+    }
+
+    async fn credentials(&self, request: &CredentialRequest) -> Result<Credentials, AuthError> {
+        self.credentials_for(request).await
     }
 }
 
 /// Who has proved to be this account, if it may log in.
-fn admitted(record: AccountRecord) -> Result<Identity, AuthError> {
+pub(super) fn admitted(record: AccountRecord) -> Result<Identity, AuthError> {
     match record.enabled {
         true => Ok(Identity {
             login: record.address.to_string().into(),
@@ -46,7 +60,7 @@ fn admitted(record: AccountRecord) -> Result<Identity, AuthError> {
     }
 }
 
-fn unavailable(error: impl ToString) -> AuthError {
+pub(super) fn unavailable(error: impl ToString) -> AuthError {
     AuthError::Unavailable(error.to_string())
 }
 
@@ -56,8 +70,8 @@ impl<K: Keep> LocalDirectory<K> {
         request: &AuthRequest,
         password: &Secret,
     ) -> Result<Identity, AuthError> {
-        let account = self.login_account(&request.login).await;
-        let account = account.map_err(unavailable)?;
+        let found = self.login_account(&request.login).await;
+        let (account, _) = found.map_err(unavailable)?;
         let place = (request.protocol, request.peer);
         let app = account
             .as_ref()
@@ -84,17 +98,17 @@ impl<K: Keep> LocalDirectory<K> {
             Err(CheckError::Wrong) => return Err(AuthError::Invalid),
             Err(CheckError::Busy) => return Err(unavailable("too many logins at once")),
         }
-        let AccountRow { record, hash, .. } = claimed.ok_or(AuthError::Invalid)?.row;
+        let account = claimed.ok_or(AuthError::Invalid)?;
         if let Some(code) = code {
-            let checked = self.check_code(&record.id, code).await;
+            let checked = self.check_code(&account.row.record.id, code).await;
             match checked.map_err(unavailable)? {
                 CodeCheck::Right => {}
                 CodeCheck::TooMany => return Err(AuthError::Throttled),
                 _ => return Err(AuthError::Invalid),
             }
         }
-        let identity = admitted(record)?;
-        self.renew(&identity.account, &hash, password).await;
+        let identity = admitted(account.row.record.clone())?;
+        self.renew(&account, password).await;
         Ok(identity)
     }
 
@@ -123,7 +137,7 @@ impl<K: Keep> LocalDirectory<K> {
         let record = found.ok_or(AuthError::Invalid)?;
         if !request.login.is_empty() {
             let claimed = self.login_account(&request.login).await;
-            let claimed = claimed.map_err(unavailable)?;
+            let (claimed, _) = claimed.map_err(unavailable)?;
             if claimed.is_none_or(|it| it.row.record.id != record.id) {
                 return Err(AuthError::Invalid);
             }
@@ -148,8 +162,12 @@ fn names(certificate: &ClientCertificate) -> Vec<CertificateName> {
 impl<K: Keep> LocalDirectory<K> {
     /// The account a login names: an address, or a local part alone that means
     /// the default domain. Only an account's own address logs in, under any
-    /// name of its domain, but no alias and no detail.
-    async fn login_account(&self, login: &str) -> Result<Option<Account>, DirectoryError> {
+    /// name of its domain, but no alias and no detail. With it the one form of
+    /// the name, whether there is such an account or not.
+    pub(super) async fn login_account(
+        &self,
+        login: &str,
+    ) -> Result<(Option<Account>, String), DirectoryError> {
         self.read(|table| {
             let address = if login.contains('@') {
                 Address::parse(login).ok()
@@ -160,15 +178,16 @@ impl<K: Keep> LocalDirectory<K> {
                 domain.and_then(|domain| Address::new(login, domain.clone()).ok())
             };
             let Some(address) = address else {
-                return Ok(None);
+                return Ok((None, login.to_lowercase()));
             };
+            let name = table.canonical(&address).to_string();
             match table.account(&address) {
-                Some(account) => Ok(Some(account.clone())),
+                Some(account) => Ok((Some(account.clone()), name)),
                 // An account that can't be read may have this name.
                 None => table
                     .check_complete(Section::Accounts)
                     .and_then(|()| table.check_complete(Section::Domains))
-                    .map(|()| None),
+                    .map(|()| (None, name)),
             }
         })
         .await?

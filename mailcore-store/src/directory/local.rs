@@ -11,7 +11,7 @@ use mailcore::address::{Address, Domain};
 use mailcore::seams::{
     AccountRecord, Clock, Directory, DirectoryError, DirectoryWrite, DomainKind, DomainRecord,
     Entropy, Groups, Lists, OsEntropy, Resolution, Scripts, SecondFactors, Secrets, Settings,
-    SystemClock,
+    SharedSecret, SystemClock,
 };
 use mailcore::time::Monotonic;
 use tokio::sync::watch;
@@ -222,6 +222,14 @@ impl<K: Keep> LocalDirectory<K> {
 
     pub(super) fn entropy(&self) -> &dyn Entropy {
         &*self.shared.entropy
+    }
+
+    /// The shared secrets that some account has.
+    pub(super) fn shared_secret_kinds(&self) -> Vec<SharedSecret> {
+        let counts = &self.shared.table().shared_secrets;
+        let held = SharedSecret::ALL.into_iter();
+        held.filter(|it| counts.get(it).is_some_and(|count| *count > 0))
+            .collect()
     }
 
     /// What encrypts, for work elsewhere; `None` without a key.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use argon2::Params;
 use mailcore::account::Secret;
 use mailcore::address::Address;
+use mailcore::sasl::MIN_ITERATIONS;
 use mailcore::seams::{Clock, DirectoryError, Entropy};
 use mailcore::time::Monotonic;
 use subtle::ConstantTimeEq;
@@ -42,6 +43,9 @@ pub struct PasswordHashing {
     pub remember_for: Duration,
     /// How many accounts' passwords are so known.
     pub remember: usize,
+    /// Rounds for SCRAM's keys, 4,096 at least (RFC 7677 section 4). They are
+    /// encrypted, and a client has the same work at each login.
+    pub scram_iterations: u32,
 }
 
 impl Default for PasswordHashing {
@@ -57,6 +61,7 @@ impl Default for PasswordHashing {
                 .map_or(MOST_AT_ONCE, |cpus| cpus.get().min(MOST_AT_ONCE)),
             remember_for: Duration::from_secs(300),
             remember: 10_000,
+            scram_iterations: 15_000,
         }
     }
 }
@@ -67,6 +72,7 @@ impl PasswordHashing {
         Self {
             memory_kib: 8,
             passes: 1,
+            scram_iterations: MIN_ITERATIONS,
             ..Self::default()
         }
     }
@@ -157,6 +163,10 @@ impl Passwords {
         self.blocking(memory, move || hash(&params, password.expose(), &salt))
             .await
             .ok_or_else(too_busy)?
+    }
+
+    pub(super) fn scram_iterations(&self) -> u32 {
+        self.hashing.scram_iterations.max(MIN_ITERATIONS)
     }
 
     /// True when a hash is one that would be made today.
@@ -253,7 +263,7 @@ impl Passwords {
     }
 }
 
-fn too_busy() -> DirectoryError {
+pub(super) fn too_busy() -> DirectoryError {
     DirectoryError::Unavailable("too many passwords are being hashed; try again".into())
 }
 

@@ -24,6 +24,10 @@ const KEY: usize = 32;
 const NONCE: usize = 24;
 /// The layout written.
 const LAYOUT: u8 = 1;
+/// Octets of a sealed secret that is empty.
+pub(super) const EMPTY: usize = 1 + NONCE + 16;
+/// What salts of names without an account are made of.
+const MADE_UP: &str = "mailcore 2026-11 directory made-up salts";
 
 /// The key that a directory's secrets are encrypted with.
 #[derive(Clone)]
@@ -122,11 +126,31 @@ impl StoreKey {
 pub(super) struct Sealer {
     key: StoreKey,
     entropy: Arc<dyn Entropy>,
+    made_up: Secret,
 }
 
 impl Sealer {
     pub(super) fn new(key: StoreKey, entropy: Arc<dyn Entropy>) -> Self {
-        Self { key, entropy }
+        let made_up = Secret::new(blake3::derive_key(MADE_UP, key.0.expose()));
+        Self {
+            key,
+            entropy,
+            made_up,
+        }
+    }
+
+    /// What salts of names without an account are made of.
+    pub(super) fn made_up(&self) -> &Secret {
+        &self.made_up
+    }
+
+    pub(super) fn seal(
+        &self,
+        account: &AccountId,
+        name: &str,
+        secret: &Secret,
+    ) -> Result<Arc<[u8]>, DirectoryError> {
+        self.key.seal(&*self.entropy, (account, name), secret)
     }
 
     /// The change that keeps a secret of an account.
@@ -136,7 +160,7 @@ impl Sealer {
         name: &str,
         secret: &Secret,
     ) -> Result<Change, DirectoryError> {
-        let sealed = self.key.seal(&*self.entropy, (account, name), secret)?;
+        let sealed = self.seal(account, name, secret)?;
         Ok(Change::PutSecret(account.clone(), name.into(), sealed))
     }
 

@@ -61,11 +61,14 @@ impl Record {
         let step = seconds / PERIOD;
         let window = step.saturating_sub(SKEW)..=step.saturating_add(SKEW);
         // All are compared, so that time tells nothing of which it was.
-        let found = window.filter(|step| {
-            let right = hotp(self.secret.expose(), *step, DIGITS);
-            bool::from(right.as_bytes().ct_eq(code)) & (*step > self.last)
+        let found = window.fold(None, |found, step| {
+            let right = hotp(self.secret.expose(), step, DIGITS);
+            match bool::from(right.as_bytes().ct_eq(code)) & (step > self.last) {
+                true => Some(step),
+                false => found,
+            }
         });
-        if let Some(step) = found.last() {
+        if let Some(step) = found {
             after.last = step;
             return Some(after);
         }

@@ -38,9 +38,14 @@ impl<K: Keep> DirectoryWrite for LocalDirectory<K> {
         password: &Secret,
     ) -> Result<AccountId, DirectoryError> {
         let address = key(address);
-        let hash = self.passwords().hash(password).await?;
-        self.change(move |table| add_account(table, address, hash))
-            .await
+        let mut made = self.made_of(&address, password).await?;
+        self.change(move |table| {
+            let hash = made.hash.take().unwrap_or_default();
+            let (mut changes, id) = add_account(table, address, hash)?;
+            changes.extend(made.changes(&id, None)?);
+            Ok((changes, id))
+        })
+        .await
     }
 
     async fn remove_account(&self, address: &Address) -> Result<(), DirectoryError> {
@@ -59,11 +64,11 @@ impl<K: Keep> DirectoryWrite for LocalDirectory<K> {
         password: &Secret,
     ) -> Result<(), DirectoryError> {
         let address = address.clone();
-        let hash = self.passwords().hash(password).await?;
+        let made = self.made_of(&address, password).await?;
         self.change(move |table| {
             let account = table.expect_account(&address)?;
-            let id = account.row.record.id.clone();
-            Ok((vec![Change::SetPassword(id, hash)], ()))
+            let id = &account.row.record.id;
+            Ok((made.changes(id, Some(account))?, ()))
         })
         .await
     }

@@ -1,15 +1,24 @@
 //! `[auth]`: how users log in.
 
+use std::path::Path;
+
+use mailcore::oauth::OAuthSettings;
 use mailcore::sasl::{InClear, Mechanism};
+use mailcore_store::directory::CodeLogin;
 
 use super::file::{At, Section};
+use super::oauth;
 use super::problems::nearest;
 
-/// By which mechanisms, and which of them without TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// By which mechanisms, which of them without TLS, and with what else than
+/// passwords.
+#[derive(Debug, Clone)]
 pub(crate) struct AuthConfig {
     pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) in_clear: InClear,
+    pub(crate) codes: CodeLogin,
+    /// Whose access tokens log in.
+    pub(crate) oauth: Option<OAuthSettings>,
 }
 
 impl Default for AuthConfig {
@@ -17,6 +26,8 @@ impl Default for AuthConfig {
         Self {
             mechanisms: Mechanism::USUAL.to_vec(),
             in_clear: InClear::default(),
+            codes: CodeLogin::default(),
+            oauth: None,
         }
     }
 }
@@ -26,8 +37,13 @@ const IN_CLEAR: [(&str, InClear); 2] = [
     ("challenges", InClear::Challenges),
 ];
 
+const CODES: [(&str, CodeLogin); 2] = [
+    ("app-passwords", CodeLogin::AppPasswords),
+    ("appended", CodeLogin::CodeAppended),
+];
+
 /// Reads the table.
-pub(super) fn auth(root: &Section<'_, '_>, config: &mut AuthConfig) {
+pub(super) fn auth(root: &Section<'_, '_>, folder: &Path, config: &mut AuthConfig) {
     let section = root.section("auth", "[auth]");
     if let Some(names) = section.strings("mechanisms") {
         let known = names.iter().filter_map(|&name| mechanism(&section, name));
@@ -37,6 +53,10 @@ pub(super) fn auth(root: &Section<'_, '_>, config: &mut AuthConfig) {
         let in_clear = section.word("without_tls", text, &IN_CLEAR);
         config.in_clear = in_clear.unwrap_or_default();
     }
+    if let Some(text) = section.string("codes") {
+        config.codes = section.word("codes", text, &CODES).unwrap_or_default();
+    }
+    config.oauth = oauth::oauth(&section, folder);
     section.finish();
 }
 

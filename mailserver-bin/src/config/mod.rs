@@ -11,6 +11,7 @@ mod file;
 mod forwarding;
 mod imap;
 mod journal;
+mod oauth;
 mod outgoing;
 mod outgoing_tls;
 mod pop3;

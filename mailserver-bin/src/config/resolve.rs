@@ -150,7 +150,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     filter(&root, folder, &mut config);
     schedule::schedule(&root, &mut config.housekeeping);
     schedule::retention(&root, &mut config.retention);
-    auth::auth(&root, &mut config.auth);
+    auth::auth(&root, folder, &mut config.auth);
     smtp::smtp(&root, &mut config.smtp);
     imap::imap(&root, &mut config.imap);
     pop3::pop3(&root, &mut config.pop3);
@@ -347,28 +347,36 @@ fn smart_host(section: &Section<'_, '_>, folder: &Path) -> Option<SmartHost> {
     })
 }
 
-pub(super) fn login(section: &Section<'_, '_>, folder: &Path) -> Option<(String, Secret)> {
-    let login = section.string("login");
-    let password = section.string("password");
-    let file = section.string("password_file");
-    let secret = match (password, file) {
+/// A secret in the file or in one of its own.
+pub(super) fn secret_of(
+    section: &Section<'_, '_>,
+    folder: &Path,
+    (key, file_key): (&'static str, &'static str),
+) -> Option<Secret> {
+    match (section.string(key), section.string(file_key)) {
         (Some(text), None) => Some(Secret::new(text.value)),
         (None, Some(file)) => match std::fs::read(folder.join(file.value)) {
             Ok(octets) => Some(Secret::new(octets.trim_ascii_end())),
             Err(error) => {
-                section.problem(file.line, format!("can't read password_file: {error}"));
+                section.problem(file.line, format!("can't read {file_key}: {error}"));
                 None
             }
         },
         (Some(_), Some(file)) => {
-            section.problem(file.line, "give password or password_file, not both");
+            section.problem(file.line, format!("give {key} or {file_key}, not both"));
             None
         }
         (None, None) => None,
-    };
+    }
+}
+
+pub(super) fn login(section: &Section<'_, '_>, folder: &Path) -> Option<(String, Secret)> {
+    let login = section.string("login");
+    let secret = secret_of(section, folder, ("password", "password_file"));
+    let password = section.has("password") || section.has("password_file");
     match (login, secret) {
         (Some(login), Some(secret)) => Some((login.value.to_owned(), secret)),
-        (Some(login), None) if password.is_none() && file.is_none() => {
+        (Some(login), None) if !password => {
             section.problem(login.line, "login needs password or password_file");
             None
         }

@@ -3,9 +3,11 @@
 
 use clap::Subcommand;
 use mailcore::account::Secret;
+use mailcore::address::Address;
 use mailcore::net::Network;
 use mailcore::seams::{
-    AppPasswordScope, Begins, CertificateName, SecondFactor, SecondFactors, Secrets,
+    Administration, AppPasswordScope, Begins, CertificateName, Held, SecondFactor, SecondFactors,
+    Secrets, SharedSecret,
 };
 use mailcore::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,15 @@ pub(crate) enum SecretsRequest {
     /// Codes by time beside the password of an account
     #[command(subcommand)]
     Totp(TotpRequest),
+    /// Shows or sets the mechanisms that an account may use although they need
+    /// something kept from which who has it can log in
+    Mechanisms {
+        /// `ann@example.com`
+        address: String,
+        /// These and no others: `cram-md5,apop,ntlm`, or `none`
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        allow: Vec<String>,
+    },
 }
 
 /// What can be asked of second factors.
@@ -120,7 +131,34 @@ impl Admin {
             SecretsRequest::AppPassword(request) => self.app_password(request).await,
             SecretsRequest::Certificate(request) => self.certificate(request).await,
             SecretsRequest::Totp(request) => self.totp(request).await,
+            SecretsRequest::Mechanisms { address, allow } => {
+                self.mechanisms(&parse_address(&address)?, &allow).await
+            }
         }
+    }
+
+    async fn mechanisms(&self, address: &Address, allow: &[String]) -> Result<Vec<String>, String> {
+        if !allow.is_empty() {
+            let wanted = shared_secrets(allow)?;
+            let set = self.directory.allow_shared_secrets(address, &wanted).await;
+            set.map_err(words)?;
+        }
+        let held = self
+            .directory
+            .shared_secrets(address)
+            .await
+            .map_err(words)?;
+        let rows: Vec<Vec<String>> = held
+            .iter()
+            .map(|(kind, held)| {
+                let state = match held {
+                    Held::Yes => "works",
+                    _ => "works once the password is set, or used for a login that shows it",
+                };
+                vec![kind.as_str().to_owned(), state.to_owned()]
+            })
+            .collect();
+        Ok(aligned(&rows))
     }
 
     async fn app_password(&self, request: AppPasswordRequest) -> Result<Vec<String>, String> {
@@ -221,6 +259,22 @@ impl Admin {
             }
         }
     }
+}
+
+fn shared_secrets(names: &[String]) -> Result<Vec<SharedSecret>, String> {
+    if let [name] = names
+        && name == "none"
+    {
+        return Ok(Vec::new());
+    }
+    let find = |name: &String| {
+        let mut kinds = SharedSecret::ALL.into_iter();
+        kinds.find(|it| name.trim().eq_ignore_ascii_case(it.as_str()))
+    };
+    names
+        .iter()
+        .map(|name| find(name).ok_or_else(|| format!("\"{name}\" is none of cram-md5, apop, ntlm")))
+        .collect()
 }
 
 fn scope(protocols: Vec<String>, from: Vec<String>) -> Result<AppPasswordScope, String> {

@@ -130,3 +130,27 @@ fn codes_keep_the_password_from_mail_programs() {
     assert!(!server.log().contains(secret));
     server.stop();
 }
+
+#[test]
+fn shared_secrets_are_kept_for_whom_they_are_allowed() {
+    let home = Home::new();
+    let server = home.start();
+    let mechanisms = |names: &str| home.run(&["account", "mechanisms", ADMIN, "--allow", names]);
+    assert_eq!(home.ok(&["account", "mechanisms", ADMIN]), "");
+    let odd = mechanisms("md5");
+    assert_eq!(odd.code, 1, "{odd:?}");
+    let done = mechanisms("cram-md5,ntlm");
+    assert_eq!(done.code, 0, "{done:?}");
+    let waiting = home.ok(&["account", "mechanisms", ADMIN]);
+    assert_eq!(
+        waiting.matches("works once the password is set").count(),
+        2,
+        "{waiting}"
+    );
+    assert!(pop3(&home, &server, server.password()));
+    let held = home.ok(&["account", "mechanisms", ADMIN]);
+    assert_eq!(held, "cram-md5  works\nntlm      works\n");
+    mechanisms("none");
+    assert_eq!(home.ok(&["account", "mechanisms", ADMIN]), "");
+    server.stop();
+}

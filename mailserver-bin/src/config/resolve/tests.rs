@@ -6,6 +6,7 @@ use super::*;
 use crate::config::{Dnssec, ForwardedSender, MtaStsUse};
 use mailcore::sasl::{InClear, Mechanism};
 use mailcore_smtp::client::TlsRule;
+use mailcore_store::directory::CodeLogin;
 
 fn problems(text: &str) -> String {
     resolve(Path::new("m.toml"), text).unwrap_err().to_string()
@@ -109,6 +110,44 @@ fn mechanisms_are_those_that_are_known() {
     assert_eq!(auth.mechanisms, [Mechanism::CramMd5, Mechanism::Plain]);
     assert_eq!(auth.in_clear, InClear::Challenges);
     assert_eq!(defaults().auth.mechanisms, Mechanism::USUAL);
+}
+
+#[test]
+fn access_tokens_are_believed_only_from_a_named_issuer() {
+    let head = "[server]\nhostname = \"h.test\"\n[auth]\ncodes = \"appended\"\n[auth.oauth]\n";
+    for (text, problem) in [
+        ("", "m.toml:5: give one of jwks"),
+        (
+            "jwks = \"https://a.test/\"",
+            "m.toml:5: jwks needs issuer and audience",
+        ),
+        (
+            "jwks = \"http://a.test/\"",
+            "m.toml:6: write the whole URL with https",
+        ),
+        (
+            "introspection = \"https://a.test/\"",
+            "m.toml:6: introspection needs client_id",
+        ),
+        ("isuer = \"x\"", "m.toml:6: "),
+    ] {
+        let told = problems(&format!("{head}{text}\n"));
+        assert!(told.contains(problem), "{text}: {told}");
+    }
+    let text =
+        "jwks = \"https://a.test:8443/k\"\nissuer = \"https://a.test\"\naudience = \"mail\"\n";
+    let config = resolve(Path::new("m.toml"), &format!("{head}{text}")).unwrap();
+    assert_eq!(config.auth.codes, CodeLogin::CodeAppended);
+    let settings = config.auth.oauth.unwrap();
+    assert_eq!(settings.issuer.as_deref(), Some("https://a.test"));
+    assert_eq!(
+        (settings.audience, settings.claim),
+        (vec!["mail".to_owned()], "email".to_owned())
+    );
+    let text =
+        "introspection = \"https://a.test/i\"\nclient_id = \"m\"\nclient_secret = \"hush\"\n";
+    let config = resolve(Path::new("m.toml"), &format!("{head}{text}")).unwrap();
+    assert!(!format!("{:?}", config.auth).contains("hush"));
 }
 
 #[test]
