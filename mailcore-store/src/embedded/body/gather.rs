@@ -134,7 +134,7 @@ impl Bodies {
     ) {
         let frames = || run.iter().filter_map(Frame::of);
         let start = frames().next().map_or(0, |it| it.offset);
-        let end = frames().last().map_or(start, |it| it.end());
+        let end = frames().next_back().map_or(start, |it| it.end());
         let length = usize::try_from(end - start).unwrap_or(0);
         if buffer.len() < length {
             buffer.resize(length, 0);
