@@ -376,7 +376,8 @@ impl Mailbox for OpenMailbox {
         if let Some(changes) = self.live.changes(since)? {
             return Ok(changes.into());
         }
-        self.read(move |conn, id| {
+        let id = self.live.id;
+        let job = move |conn: &rusqlite::Connection, _: &Arc<Shared>| {
             let snapshot = conn.unchecked_transaction()?;
             let changes = ChangedUids {
                 changed: read::changed_uids(conn, id, since)?,
@@ -385,8 +386,8 @@ impl Mailbox for OpenMailbox {
             };
             snapshot.finish()?;
             Ok(changes)
-        })
-        .await
+        };
+        self.shared.read(job).await
     }
 
     async fn append(
