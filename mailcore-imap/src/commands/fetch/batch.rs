@@ -76,6 +76,8 @@ pub(super) struct Batch {
     pub(super) asked: u64,
     /// Those that exist, ascending by UID.
     pub(super) messages: Vec<Fetched>,
+    /// Those of which something that was asked for did not come.
+    doubtful: Vec<Uid>,
 }
 
 /// A message as far as it was read.
@@ -136,6 +138,15 @@ impl Fetched {
 }
 
 impl Batch {
+    /// One for which `asked` messages are asked for.
+    pub(super) fn new(reads: Reads, asked: u64) -> Self {
+        Self {
+            reads,
+            asked,
+            ..Self::default()
+        }
+    }
+
     /// The UIDs of all.
     pub(super) fn uids(&self) -> UidSet {
         self.messages.iter().map(|it| it.row.uid).collect()
@@ -158,6 +169,8 @@ impl Batch {
                 message.summary = Some(summary);
             }
         }
+        let without = self.messages.iter().filter(|it| it.summary.is_none());
+        self.doubtful.extend(without.map(|it| it.row.uid));
     }
 
     /// Takes out what is beyond the octets read at once; returns its UIDs.
@@ -213,6 +226,9 @@ impl Batch {
                 };
                 message.header = Some(length as u64);
             }
+            if start.is_none() {
+                self.doubtful.push(message.row.uid);
+            }
             message.front = start.unwrap_or_default();
             here += 1;
         }
@@ -232,8 +248,26 @@ impl Batch {
 
     pub(super) fn merge_fronts(&mut self, fronts: Vec<Option<Bytes>>) {
         for (message, front) in self.messages.iter_mut().zip(fronts) {
+            if front.is_none() {
+                self.doubtful.push(message.row.uid);
+            }
             message.front = front.unwrap_or_default();
         }
+    }
+
+    /// The messages to look for once more: they are gone, or damaged.
+    pub(super) fn take_doubtful(&mut self) -> UidSet {
+        std::mem::take(&mut self.doubtful).into_iter().collect()
+    }
+
+    /// Leaves out what is not among `rows` of the messages `asked`; true when
+    /// there was any. Clients take a message that is shown without what they
+    /// asked for as damaged.
+    pub(super) fn leave_out_gone(&mut self, asked: &UidSet, rows: &[MessageInfo]) -> bool {
+        let there: UidSet = rows.iter().map(|row| row.uid).collect();
+        let gone = asked.difference(&there);
+        self.messages.retain(|it| !gone.contains(it.row.uid));
+        !gone.is_empty()
     }
 
     fn find(&mut self, uid: Uid) -> Option<&mut Fetched> {

@@ -107,6 +107,8 @@ enum Phase {
     Seen,
     Summaries,
     Fronts,
+    /// Which of these messages are still there.
+    There(UidSet),
     /// Writing the batch.
     Emit,
 }
@@ -230,6 +232,9 @@ impl Fetch {
                 self.batch.merge_summaries(summaries)
             }
             (Phase::Fronts, Answer::Fronts(fronts)) => self.batch.merge_fronts(fronts),
+            (Phase::There(asked), Answer::Rows(rows)) => {
+                self.missing |= self.batch.leave_out_gone(asked, &rows);
+            }
             (_, other) => return Err(Progress::Done(failure(&other).into())),
         }
         Ok(())
@@ -270,6 +275,13 @@ impl Fetch {
             let fronts = self.batch.fronts(&self.items);
             if !fronts.is_empty() {
                 return Some(Question::Fronts(fronts));
+            }
+        }
+        if let Phase::Fronts = self.phase {
+            let doubtful = self.batch.take_doubtful();
+            if !doubtful.is_empty() {
+                self.phase = Phase::There(doubtful.clone());
+                return Some(Question::Rows(doubtful));
             }
         }
         if let (Some((modseq, rows)), Some(selected)) = (self.marked.take(), cx.state.selected()) {
@@ -324,11 +336,7 @@ impl Fetch {
         let Some(uids) = self.batches.next(reads.messages()) else {
             return Progress::Done(self.status().into());
         };
-        self.batch = Batch {
-            reads,
-            asked: uids.len(),
-            messages: Vec::new(),
-        };
+        self.batch = Batch::new(reads, uids.len());
         self.phase = Phase::Rows;
         Progress::Ask(Question::Rows(uids))
     }
