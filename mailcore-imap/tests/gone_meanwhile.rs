@@ -139,5 +139,8 @@ fn a_message_that_goes_during_fetch_has_no_empty_envelope() {
     let told = told("FETCH 1:2 (ENVELOPE)");
     assert!(told.contains("* 1 FETCH (ENVELOPE (NIL \"here\""), "{told}");
     assert!(!told.contains("* 2 FETCH"), "{told}");
-    assert!(told.contains("c OK [EXPUNGEISSUED] FETCH completed"), "{told}");
+    assert!(
+        told.contains("c OK [EXPUNGEISSUED] FETCH completed"),
+        "{told}"
+    );
 }
