@@ -21,6 +21,7 @@ mod quota;
 mod read_only;
 mod receive_and_read;
 mod relay;
+mod reload;
 mod reopen;
 mod routing;
 mod services;

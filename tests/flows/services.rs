@@ -92,7 +92,7 @@ async fn a_service_stops_says_so_and_starts_again_on_its_port() {
     let address = server.address("smtp").unwrap();
     let mut client = connect(address).await;
     line(&mut client).await;
-    let smtp = Arc::clone(server.service("smtp").unwrap());
+    let smtp = server.service("smtp").unwrap();
     smtp.stop().await;
     assert_eq!(smtp.state(), ServiceState::Stopped);
     assert!(line(&mut client).await.starts_with("421 "));
@@ -132,7 +132,7 @@ async fn a_message_on_its_way_in_is_finished_before_the_server_goes() {
     smtp.ask("MAIL FROM:<x@b.test>", "250").await;
     smtp.ask("RCPT TO:<bob@a.test>", "250").await;
     smtp.ask("DATA", "354").await;
-    let service = Arc::clone(desk.server.service("smtp").unwrap());
+    let service = desk.server.service("smtp").unwrap();
     let stopping = tokio::spawn(async move { service.stop().await });
     desk.wait(1).await;
     assert!(!stopping.is_finished());

@@ -171,7 +171,7 @@ impl World {
             .await
             .expect("the server starts");
         let smtp = server.service("smtp").expect("SMTP");
-        self.network.connect_house(plan.ip, Arc::clone(smtp));
+        self.network.connect_house(plan.ip, smtp);
         House {
             server,
             stores,
@@ -187,7 +187,7 @@ impl World {
     /// Undoes [`World::cut`].
     pub fn mend(&self, house: &House) {
         let smtp = house.server.service("smtp").expect("SMTP");
-        self.network.connect_house(house.plan.ip, Arc::clone(smtp));
+        self.network.connect_house(house.plan.ip, smtp);
     }
 }
 

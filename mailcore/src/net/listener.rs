@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -23,13 +23,13 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Counts connections, for all listeners of a server together.
 #[derive(Debug)]
 pub struct Gate {
-    total: usize,
-    per_address: usize,
     open: Mutex<Open>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
+    most: usize,
+    most_per_address: usize,
     total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
@@ -38,10 +38,20 @@ impl Gate {
     /// A gate with these limits.
     pub fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            total: limits.connections,
-            per_address: limits.connections_per_address,
-            open: Mutex::default(),
+            open: Mutex::new(Open {
+                most: limits.connections,
+                most_per_address: limits.connections_per_address,
+                total: 0,
+                by_address: HashMap::new(),
+            }),
         })
+    }
+
+    /// Other limits from now on. Who is inside stays, and counts.
+    pub(crate) fn set_limits(&self, limits: &Limits) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.most = limits.connections;
+        open.most_per_address = limits.connections_per_address;
     }
 
     /// A place for a connection from `peer`, given back when it is dropped.
@@ -49,7 +59,8 @@ impl Gate {
         let key = peer_group(peer);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let here = open.by_address.get(&key).copied().unwrap_or(0);
-        if open.total >= self.total || (here >= self.per_address && !key.is_loopback()) {
+        let full_here = here >= open.most_per_address && !key.is_loopback();
+        if open.total >= open.most || full_here {
             return None;
         }
         open.total += 1;
@@ -97,7 +108,28 @@ impl Drop for Place {
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
-    shared: Arc<Shared>,
+    serving: Serving,
+    shutdown: Shutdown,
+    closing: Shutdown,
+}
+
+/// What a listener serves its next connection with. Others may replace it while
+/// the listener runs; a session keeps what it began with.
+#[derive(Debug, Clone)]
+pub(crate) struct Serving(Arc<RwLock<Arc<Shared>>>);
+
+impl Serving {
+    pub(crate) fn new(parts: ListenerParts) -> Self {
+        Self(Arc::new(RwLock::new(parts.shared())))
+    }
+
+    pub(crate) fn replace(&self, parts: ListenerParts) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = parts.shared();
+    }
+
+    fn current(&self) -> Arc<Shared> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What every connection of a listener needs.
@@ -142,10 +174,18 @@ pub(crate) struct ListenerParts {
 }
 
 impl Listener {
-    pub(crate) fn new(socket: TcpListener, parts: ListenerParts) -> Self {
+    /// Serves until `shutdown`; from `closing` on it takes no more connections
+    /// and lets those go on that it has.
+    pub(crate) fn new(
+        socket: TcpListener,
+        serving: Serving,
+        (shutdown, closing): (Shutdown, Shutdown),
+    ) -> Self {
         Self {
             socket,
-            shared: parts.shared(),
+            serving,
+            shutdown,
+            closing,
         }
     }
 
@@ -157,40 +197,67 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Accepts until the shutdown begins, then gives the open sessions the time
-    /// to finish that [`Limits::drain`] allows. When this returns every session
-    /// is gone. Dropping the future ends them at once.
-    pub async fn run(self) {
+    /// Accepts until the listener closes or the shutdown begins. The shutdown
+    /// gives the open sessions the time to finish that [`Limits::drain`] allows.
+    /// When this returns every session is gone. Dropping the future ends them at
+    /// once.
+    pub async fn run(mut self) {
         let mut sessions = JoinSet::new();
-        let mut shutdown = self.shared.shutdown.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.begun() => break,
+                () = self.closing.begun() => break,
+                Some(ended) = sessions.join_next() => self.note(&ended),
+                accepted = self.socket.accept() => self.accepted(accepted, &mut sessions).await,
+            }
+        }
+        let Self {
+            socket,
+            serving,
+            mut shutdown,
+            ..
+        } = self;
+        drop(socket);
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.begun() => break,
-                Some(ended) = sessions.join_next() => note(&ended, self.shared.service.protocol()),
-                accepted = self.socket.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        let shared = Arc::clone(&self.shared);
-                        sessions.spawn(async move { shared.welcome(stream, peer).await });
-                    }
-                    // That one is gone; the next one may be well.
-                    Err(error) if is_of_the_peer(&error) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, protocol = self.shared.service.protocol(), "can't accept");
-                        let clock = &self.shared.clock;
-                        clock.sleep_until(clock.monotonic().after(ACCEPT_PAUSE)).await;
-                    }
+                ended = sessions.join_next() => match ended {
+                    Some(ended) => note(&ended, serving.current().service.protocol()),
+                    None => return,
                 },
             }
         }
-        drop(self.socket);
-        let Shared {
-            service,
-            clock,
-            limits,
-            ..
-        } = self.shared.as_ref();
-        finish(sessions, clock.as_ref(), limits.drain, service.protocol()).await;
+        let shared = serving.current();
+        let (clock, drain) = (shared.clock.as_ref(), shared.limits.drain);
+        finish(sessions, clock, drain, shared.service.protocol()).await;
+    }
+
+    async fn accepted(
+        &self,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        sessions: &mut JoinSet<()>,
+    ) {
+        let shared = self.serving.current();
+        match accepted {
+            Ok((stream, peer)) => {
+                sessions.spawn(async move { shared.welcome(stream, peer).await });
+            }
+            // That one is gone; the next one may be well.
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, protocol = shared.service.protocol(), "can't accept");
+                let clock = &shared.clock;
+                clock
+                    .sleep_until(clock.monotonic().after(ACCEPT_PAUSE))
+                    .await;
+            }
+        }
+    }
+
+    fn note(&self, ended: &Result<(), JoinError>) {
+        note(ended, self.serving.current().service.protocol());
     }
 }
 

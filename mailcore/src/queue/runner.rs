@@ -21,6 +21,7 @@ mod line;
 mod notes;
 mod onward;
 mod operate;
+mod routing;
 mod settle;
 mod share;
 mod slots;
@@ -47,6 +48,7 @@ use destinations::Destinations;
 use gather::Gathered;
 use held::{Active, LeaseCell, Load};
 use jolt::Pace;
+use routing::Routing;
 use share::RetryShare;
 use slots::Slots;
 
@@ -81,6 +83,7 @@ const ATTEMPT_SHARE: f64 = 0.75;
 pub struct QueueRunner {
     hostname: Domain,
     seams: RunnerSeams,
+    routing: Routing,
     config: RunnerConfig,
     slots: Arc<Slots>,
     destinations: Arc<Destinations>,
@@ -97,8 +100,10 @@ pub struct QueueRunner {
 
 impl QueueRunner {
     /// A runner of the server `hostname`, the name in its notices.
-    pub fn new(hostname: Domain, seams: RunnerSeams, config: RunnerConfig) -> Arc<Self> {
+    pub fn new(hostname: Domain, mut seams: RunnerSeams, config: RunnerConfig) -> Arc<Self> {
+        let agents = std::mem::take(&mut seams.agents);
         Arc::new(Self {
+            routing: Routing::new(Arc::clone(&seams.router), agents),
             hostname,
             slots: Slots::new(config.max_jobs),
             destinations: Destinations::new(

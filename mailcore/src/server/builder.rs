@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use super::handle::{Door, ListenerKind, ServiceHandle};
+use super::running::Services;
 use super::tail::{Journaling, Tails};
 use super::{Holds, IntoService, Parts, RunningServer, StartError, Stores};
 use crate::address::{Address, Domain};
@@ -382,17 +383,15 @@ impl Builder {
     /// # Errors
     /// [`StartError`]: nothing runs and no port stays bound.
     pub async fn start(mut self) -> Result<RunningServer, StartError> {
-        let hostname = Domain::parse(&self.hostname).map_err(|source| StartError::Hostname {
-            name: self.hostname.clone(),
-            source,
-        })?;
+        let hostname = self.name()?;
         let (router, agents) = self.routing(&hostname)?;
         let (recorder, recording) = self.recording();
         let parts = self.parts(hostname, &router, &agents, recorder);
         let follower = self
             .journaling()
             .follower(parts.stores.as_ref(), &self.clock)?;
-        let services = self.services(&parts)?;
+        let gate = Gate::new(&self.limits);
+        let services = self.services(&parts, &gate)?;
         let scheduler = self.jobs(&parts)?;
         // All ports or none: nothing accepts before every one is bound.
         let mut sockets = Vec::with_capacity(services.len());
@@ -417,13 +416,36 @@ impl Builder {
             })
         });
         Ok(RunningServer {
-            services,
+            services: Mutex::new(Services {
+                live: services,
+                retired: Vec::new(),
+            }),
             queue: queue.zip(running),
             scheduler: (scheduler, jobs),
             switch,
             tails,
-            parts,
+            parts: RwLock::new(parts),
+            gate,
+            turn: tokio::sync::Mutex::default(),
         })
+    }
+
+    pub(super) fn name(&self) -> Result<Domain, StartError> {
+        Domain::parse(&self.hostname).map_err(|source| StartError::Hostname {
+            name: self.hostname.clone(),
+            source,
+        })
+    }
+
+    /// Takes over from a running server what can't be changed under it.
+    pub(super) fn take_over(&mut self, parts: &Parts) {
+        self.stores.clone_from(&parts.stores);
+        self.clock = parts.clock();
+        self.entropy = parts.entropy();
+    }
+
+    pub(super) fn new_limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Takes events that belong to no batch of mail; without a store, nobody
@@ -449,7 +471,10 @@ impl Builder {
     }
 
     /// The router with the closures' addresses before it, and all agents.
-    fn routing(&mut self, hostname: &Domain) -> Result<(Arc<dyn Router>, Agents), StartError> {
+    pub(super) fn routing(
+        &mut self,
+        hostname: &Domain,
+    ) -> Result<(Arc<dyn Router>, Agents), StartError> {
         let mut agents = std::mem::take(&mut self.agents);
         let mut routes = Vec::with_capacity(self.hooks.len());
         for (text, hook) in self.hooks.drain(..) {
@@ -490,7 +515,7 @@ impl Builder {
         Ok((router, agents))
     }
 
-    fn parts(
+    pub(super) fn parts(
         &mut self,
         hostname: Domain,
         router: &Arc<dyn Router>,
@@ -542,8 +567,11 @@ impl Builder {
         ))
     }
 
-    fn services(&mut self, parts: &Parts) -> Result<Vec<Arc<ServiceHandle>>, StartError> {
-        let gate = Gate::new(&self.limits);
+    pub(super) fn services(
+        &mut self,
+        parts: &Parts,
+        gate: &Arc<Gate>,
+    ) -> Result<Vec<Arc<ServiceHandle>>, StartError> {
         let mut services = Vec::with_capacity(self.services.len());
         for spec in self.services.drain(..) {
             let service = spec.service.into_service(parts)?;
@@ -555,7 +583,7 @@ impl Builder {
                 address: spec.address,
                 kind: spec.kind,
                 proxies: spec.proxies,
-                gate: Arc::clone(&gate),
+                gate: Arc::clone(gate),
                 limits: self.limits.clone(),
                 clock: Arc::clone(&self.clock),
             };

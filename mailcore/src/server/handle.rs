@@ -1,7 +1,7 @@
 //! One service of a running server: its state, start, stop, restart.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::StartError;
 use crate::limits::Limits;
 use crate::net::{
-    Gate, Listener, ListenerParts, Network, Service, Shutdown, ShutdownSwitch, finish,
+    Gate, Listener, ListenerParts, Network, Service, Serving, Shutdown, ShutdownSwitch, finish,
 };
 use crate::seams::Clock;
 
@@ -34,10 +34,6 @@ pub(super) enum ListenerKind {
 pub(super) struct Door {
     pub(super) service: Arc<dyn Service>,
     pub(super) address: Option<String>,
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(dead_code, reason = "without TLS every kind is plain")
-    )]
     pub(super) kind: ListenerKind,
     pub(super) gate: Arc<Gate>,
     pub(super) limits: Limits,
@@ -55,12 +51,15 @@ pub enum ServiceState {
     Running,
     /// Does not.
     Stopped,
+    /// Was taken out of the server by a reload: the sessions that it has go on,
+    /// and no more begin.
+    Retired,
 }
 
 /// One service of a running server.
 #[derive(Debug)]
 pub struct ServiceHandle {
-    door: Door,
+    door: RwLock<Arc<Door>>,
     /// Held while it starts or stops, so that neither crosses the other.
     turn: tokio::sync::Mutex<()>,
     live: Mutex<Live>,
@@ -73,13 +72,46 @@ struct Live {
     bound: Option<SocketAddr>,
     /// Sessions within the process.
     local: JoinSet<()>,
+    retired: bool,
 }
 
 #[derive(Debug)]
 struct Running {
     switch: ShutdownSwitch,
     shutdown: Shutdown,
-    accepting: Option<JoinHandle<()>>,
+    accepting: Option<Accepting>,
+}
+
+#[derive(Debug)]
+struct Accepting {
+    serving: Serving,
+    closing: ShutdownSwitch,
+    task: JoinHandle<()>,
+}
+
+impl Door {
+    fn listener(&self, shutdown: Shutdown) -> ListenerParts {
+        ListenerParts {
+            service: Arc::clone(&self.service),
+            gate: Arc::clone(&self.gate),
+            limits: self.limits.clone(),
+            clock: Arc::clone(&self.clock),
+            shutdown,
+            proxies: self.proxies.clone(),
+            #[cfg(feature = "tls")]
+            tls: self.tls(),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> crate::net::ListenerTls {
+        use crate::net::ListenerTls;
+        match (self.kind, &self.tls) {
+            (ListenerKind::Plain, Some(acceptor)) => ListenerTls::Starttls(acceptor.clone()),
+            (ListenerKind::Implicit, Some(acceptor)) => ListenerTls::Implicit(acceptor.clone()),
+            _ => ListenerTls::None,
+        }
+    }
 }
 
 impl ServiceHandle {
@@ -92,7 +124,7 @@ impl ServiceHandle {
             });
         }
         Ok(Self {
-            door,
+            door: RwLock::new(Arc::new(door)),
             turn: tokio::sync::Mutex::default(),
             live: Mutex::default(),
         })
@@ -100,7 +132,7 @@ impl ServiceHandle {
 
     /// The protocol: `smtp`, `imap`.
     pub fn protocol(&self) -> &'static str {
-        self.door.service.protocol()
+        self.door().service.protocol()
     }
 
     /// The bound address; `None` without a port, or before the first start.
@@ -110,7 +142,9 @@ impl ServiceHandle {
 
     /// Whether it takes connections.
     pub fn state(&self) -> ServiceState {
-        match self.live().running {
+        let live = self.live();
+        match live.running {
+            _ if live.retired => ServiceState::Retired,
             Some(_) => ServiceState::Running,
             None => ServiceState::Stopped,
         }
@@ -119,11 +153,17 @@ impl ServiceHandle {
     /// Starts it; starting what runs is fine.
     ///
     /// # Errors
-    /// [`StartError::Bind`].
+    /// [`StartError::Bind`], or [`StartError::Retired`].
     pub async fn start(&self) -> Result<(), StartError> {
         let _turn = self.turn.lock().await;
-        if self.state() == ServiceState::Running {
-            return Ok(());
+        match self.state() {
+            ServiceState::Running => return Ok(()),
+            ServiceState::Retired => {
+                return Err(StartError::Retired {
+                    service: self.protocol(),
+                });
+            }
+            ServiceState::Stopped => {}
         }
         let socket = self.bind().await?;
         self.run(socket);
@@ -133,7 +173,8 @@ impl ServiceHandle {
     /// Takes its port, without accepting yet; dropping the socket gives the
     /// port back at once.
     pub(super) async fn bind(&self) -> Result<Option<TcpListener>, StartError> {
-        let Some(address) = &self.door.address else {
+        let door = self.door();
+        let Some(address) = &door.address else {
             return Ok(None);
         };
         let bound = self.live().bound;
@@ -155,15 +196,71 @@ impl ServiceHandle {
         let mut accepting = None;
         if let Some(socket) = socket {
             live.bound = socket.local_addr().ok();
-            accepting = Some(tokio::spawn(
-                Listener::new(socket, self.listener(shutdown.clone())).run(),
-            ));
+            let (closing, closed) = ShutdownSwitch::new();
+            let serving = Serving::new(self.door().listener(shutdown.clone()));
+            let listener = Listener::new(socket, serving.clone(), (shutdown.clone(), closed));
+            accepting = Some(Accepting {
+                serving,
+                closing,
+                task: tokio::spawn(listener.run()),
+            });
         }
         live.running = Some(Running {
             switch,
             shutdown,
             accepting,
         });
+    }
+
+    /// What it serves the next connection with. Sessions go on with what they
+    /// began with.
+    pub(super) fn replace(&self, other: &Self) {
+        let door = other.door();
+        // Held, so that no start comes between.
+        let live = self.live();
+        *self.door.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&door);
+        if let Some(Running {
+            accepting: Some(accepting),
+            shutdown,
+            ..
+        }) = &live.running
+        {
+            accepting.serving.replace(door.listener(shutdown.clone()));
+        }
+    }
+
+    /// Gives its port back and takes no more connections; sessions go on until
+    /// they end or [`ServiceHandle::stop`] ends them.
+    pub(super) fn retire(&self) {
+        let mut live = self.live();
+        live.retired = true;
+        if let Some(Running {
+            accepting: Some(accepting),
+            ..
+        }) = &live.running
+        {
+            accepting.closing.begin();
+        }
+    }
+
+    /// True when no session is left of a retired service.
+    pub(super) fn is_over(&self) -> bool {
+        let mut live = self.live();
+        while live.local.try_join_next().is_some() {}
+        let accepting = live.running.as_ref().and_then(|it| it.accepting.as_ref());
+        live.local.is_empty() && accepting.is_none_or(|it| it.task.is_finished())
+    }
+
+    /// True when both are of one protocol, at one address, with TLS of one kind.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let (own, other) = (self.door(), other.door());
+        (own.address == other.address && own.kind == other.kind)
+            && own.service.protocol() == other.service.protocol()
+    }
+
+    /// The address as it was asked for.
+    pub(super) fn asked_for(&self) -> Option<String> {
+        self.door().address.clone()
     }
 
     /// Stops it: no new connections; open sessions may finish within the
@@ -182,12 +279,13 @@ impl ServiceHandle {
             return;
         };
         switch.begin();
-        let Door { clock, limits, .. } = &self.door;
+        let door = self.door();
+        let Door { clock, limits, .. } = door.as_ref();
         let local = finish(local, clock.as_ref(), limits.drain, self.protocol());
         let accepted = async {
             if let Some(accepting) = accepting {
                 // An error means that it is gone, which is what is waited for.
-                let _ = accepting.await;
+                let _ = accepting.task.await;
             }
         };
         tokio::join!(local, accepted);
@@ -205,12 +303,15 @@ impl ServiceHandle {
     /// A stream to the service that needs no port. `None` while it is stopped.
     pub fn connect(&self) -> Option<DuplexStream> {
         let mut live = self.live();
+        if live.retired {
+            return None;
+        }
         let shutdown = live.running.as_ref()?.shutdown.clone();
         let (ours, theirs) = tokio::io::duplex(LOCAL_BUFFER);
         // Those that have ended leave the list.
         while live.local.try_join_next().is_some() {}
         live.local
-            .spawn(self.listener(shutdown).serve_local(Box::new(theirs)));
+            .spawn(self.door().listener(shutdown).serve_local(Box::new(theirs)));
         Some(ours)
     }
 
@@ -222,32 +323,13 @@ impl ServiceHandle {
             ..
         }) = live.running.take()
         {
-            accepting.abort();
+            accepting.task.abort();
         }
         live.local.abort_all();
     }
 
-    fn listener(&self, shutdown: Shutdown) -> ListenerParts {
-        ListenerParts {
-            service: Arc::clone(&self.door.service),
-            gate: Arc::clone(&self.door.gate),
-            limits: self.door.limits.clone(),
-            clock: Arc::clone(&self.door.clock),
-            shutdown,
-            proxies: self.door.proxies.clone(),
-            #[cfg(feature = "tls")]
-            tls: self.tls(),
-        }
-    }
-
-    #[cfg(feature = "tls")]
-    fn tls(&self) -> crate::net::ListenerTls {
-        use crate::net::ListenerTls;
-        match (self.door.kind, &self.door.tls) {
-            (ListenerKind::Plain, Some(acceptor)) => ListenerTls::Starttls(acceptor.clone()),
-            (ListenerKind::Implicit, Some(acceptor)) => ListenerTls::Implicit(acceptor.clone()),
-            _ => ListenerTls::None,
-        }
+    fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {

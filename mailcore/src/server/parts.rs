@@ -229,6 +229,18 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// A service that a reload took out of the server can't be started again.
+    #[error("this {service} service is no part of the server any more; reload it with one there")]
+    Retired {
+        /// Which protocol.
+        service: &'static str,
+    },
+    /// A reload can't change this.
+    #[error("{what} can't change while the server runs; start it anew for that")]
+    Fixed {
+        /// What.
+        what: &'static str,
+    },
     /// A job that can't be taken.
     #[error(transparent)]
     Job(#[from] AddJobError),

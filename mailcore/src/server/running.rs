@@ -1,7 +1,7 @@
 //! A server that runs.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::{Parts, ServiceHandle, Submission, SubmitError};
 use crate::envelope::Envelope;
 use crate::event::{EventCursor, EventStream};
 use crate::intake::Intake;
-use crate::net::ShutdownSwitch;
+use crate::net::{Gate, ShutdownSwitch};
 use crate::queue::QueueRunner;
 use crate::schedule::Scheduler;
 
@@ -25,25 +25,35 @@ const RELEASE_TIME: Duration = Duration::from_secs(5);
 /// that was acknowledged; [`RunningServer::shutdown`] lets sessions finish.
 #[derive(Debug)]
 pub struct RunningServer {
-    pub(super) services: Vec<Arc<ServiceHandle>>,
+    pub(super) services: Mutex<Services>,
     pub(super) queue: Option<(Arc<QueueRunner>, JoinHandle<()>)>,
     pub(super) scheduler: (Arc<Scheduler>, JoinHandle<()>),
     pub(super) switch: ShutdownSwitch,
     pub(super) tails: Tails,
-    pub(super) parts: Parts,
+    pub(super) parts: RwLock<Parts>,
+    pub(super) gate: Arc<Gate>,
+    /// Held by a reload, so that no two cross.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+/// Those that take connections, and those whose last sessions go on.
+#[derive(Debug, Default)]
+pub(super) struct Services {
+    pub(super) live: Vec<Arc<ServiceHandle>>,
+    pub(super) retired: Vec<Arc<ServiceHandle>>,
 }
 
 impl RunningServer {
     /// Every service, in the order in which the builder was given them.
-    pub fn services(&self) -> &[Arc<ServiceHandle>] {
-        &self.services
+    pub fn services(&self) -> Vec<Arc<ServiceHandle>> {
+        self.served().live.clone()
     }
 
     /// The first service of a protocol: `smtp`, `imap`.
-    pub fn service(&self, protocol: &str) -> Option<&Arc<ServiceHandle>> {
-        self.services
-            .iter()
-            .find(|service| service.protocol() == protocol)
+    pub fn service(&self, protocol: &str) -> Option<Arc<ServiceHandle>> {
+        let services = self.served();
+        let mut live = services.live.iter();
+        live.find(|service| service.protocol() == protocol).cloned()
     }
 
     /// The bound address of the first service of a protocol.
@@ -57,9 +67,10 @@ impl RunningServer {
         self.service(protocol)?.connect()
     }
 
-    /// The way in for mail from the host.
+    /// The way in for mail from the host, as it is now: ask again after a
+    /// reload.
     pub fn intake(&self) -> Arc<Intake> {
-        self.parts.intake()
+        self.parts().intake()
     }
 
     /// The queue's runner, for an operator's commands; `None` without a store.
@@ -84,27 +95,38 @@ impl RunningServer {
         envelope: Envelope,
         message: impl Into<Bytes>,
     ) -> Result<Submission, SubmitError> {
-        let outbox = self
-            .parts
-            .stores
-            .as_ref()
-            .map(|stores| Arc::clone(&stores.outbox));
-        Submission::send(&self.parts.intake, outbox, envelope, message.into()).await
+        let parts = self.parts();
+        let outbox = parts.stores.map(|stores| stores.outbox);
+        Submission::send(&parts.intake, outbox, envelope, message.into()).await
     }
 
     /// Events after `cursor`; `None` without a store.
     pub fn events(&self, cursor: EventCursor) -> Option<EventStream> {
-        let stores = self.parts.stores.as_ref()?;
-        Some(EventStream::after(Arc::clone(&stores.outbox), cursor))
+        let stores = self.parts().stores?;
+        Some(EventStream::after(stores.outbox, cursor))
     }
 
     /// The cursor after the newest event.
     pub fn event_cursor(&self) -> EventCursor {
-        self.parts
+        self.parts()
             .stores
-            .as_ref()
             .map(|stores| *stores.outbox.watch().borrow())
             .unwrap_or_default()
+    }
+
+    pub(super) fn parts(&self) -> Parts {
+        (self.parts.read())
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn served(&self) -> MutexGuard<'_, Services> {
+        (self.services.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all_services(&self) -> Vec<Arc<ServiceHandle>> {
+        let Services { live, retired } = &*self.served();
+        live.iter().chain(retired).cloned().collect()
     }
 
     /// Stops everything in order: no new connections, sessions, deliveries and
@@ -114,16 +136,16 @@ impl RunningServer {
     pub async fn shutdown(mut self) {
         self.switch.begin();
         let mut stopping = tokio::task::JoinSet::new();
-        for service in &self.services {
-            let service = Arc::clone(service);
+        for service in self.all_services() {
             stopping.spawn(async move { service.stop().await });
         }
         while stopping.join_next().await.is_some() {}
+        let parts = self.parts();
         if let Some((_, runner)) = &mut self.queue {
-            ended(&self.parts, runner).await;
+            ended(&parts, runner).await;
         }
-        ended(&self.parts, &mut self.scheduler.1).await;
-        let clock = self.parts.clock();
+        ended(&parts, &mut self.scheduler.1).await;
+        let clock = parts.clock();
         self.tails.finish(&clock).await;
     }
 }
@@ -148,7 +170,7 @@ impl Drop for RunningServer {
             runner.abort();
         }
         self.scheduler.1.abort();
-        for service in &self.services {
+        for service in self.all_services() {
             service.abort();
         }
         self.tails.abort();

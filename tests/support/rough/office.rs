@@ -178,7 +178,7 @@ impl Rough {
             .start()
             .await
             .expect("the server starts");
-        let smtp = Arc::clone(server.service("smtp").expect("SMTP"));
+        let smtp = server.service("smtp").expect("SMTP");
         self.streets.settle(office.ip, Resident::Office(smtp));
         office.server = Some(server);
     }

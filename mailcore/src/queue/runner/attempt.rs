@@ -267,7 +267,7 @@ impl QueueRunner {
             mut claim,
             deadline,
         } = job;
-        let Some(agent) = self.seams.agents.get(&key.0).cloned() else {
+        let Some(agent) = self.routing.agent(&key.0) else {
             return JobEnd::Done(defer_all(recipients, &no_agent(&key.0)), None);
         };
         let clock = &self.seams.clock;

@@ -88,7 +88,7 @@ impl QueueRunner {
                 continue;
             }
             let query = RouteQuery::new(&leg.recipient.address).from_sender(&entry.reverse_path);
-            let route = match self.seams.router.route(&query).await {
+            let route = match self.routing.router().route(&query).await {
                 Ok(route) => route,
                 Err(error) if !leg.through.is_empty() => return Routed::later(entry, &error),
                 Err(error) => {
@@ -139,7 +139,7 @@ impl QueueRunner {
             }
             Route::Remote { agent, next_hop } if !through.is_empty() => {
                 let sender = &entry.reverse_path;
-                let onward = self.seams.router.forwarded_sender(sender).await?;
+                let onward = self.routing.router().forwarded_sender(sender).await?;
                 match onward == *sender {
                     true => routed.add((agent, next_hop), recipient),
                     false => routed.onward.entry(onward).or_default().push(recipient),

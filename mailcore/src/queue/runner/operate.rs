@@ -241,7 +241,7 @@ impl QueueRunner {
             }
             self.forget_destination(address.domain());
             let query = RouteQuery::new(address).from_sender(&entry.reverse_path);
-            let route = self.seams.router.route(&query).await;
+            let route = self.routing.router().route(&query).await;
             if let Ok(Route::Agent { next_hop, .. } | Route::Remote { next_hop, .. }) = route
                 && let NextHop::Host { host, .. } = next_hop
             {
