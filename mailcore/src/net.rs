@@ -3,6 +3,8 @@
 //! Protocol rules are not here: a [`Service`] brings its
 //! [`Machine`](crate::wire::Machine).
 
+#[cfg(feature = "acme")]
+mod acme;
 mod connection;
 #[cfg(feature = "dns")]
 mod dns;
@@ -18,6 +20,11 @@ mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "acme")]
+pub use acme::{
+    Acme, AcmeConfig, AcmeError, AcmeFolder, AcmeSeams, AcmeStore, Challenge, ChallengePage,
+    ChallengeStore, DnsPublisher, ExternalAccount, Tended,
+};
 pub use connection::{Connection, Service};
 #[cfg(feature = "dnssec")]
 pub use dns::{AnchorError, TrustAnchors};
@@ -29,7 +36,7 @@ pub use http_client::{HttpError, HttpLimits, HttpsClient, OwnNetwork, is_public}
 #[cfg(feature = "tls")]
 pub(crate) use listener::ListenerTls;
 pub use listener::{Gate, Listener, Place};
-pub(crate) use listener::{ListenerParts, finish, peer_group};
+pub(crate) use listener::{ListenerParts, Serving, finish, peer_group};
 pub use meter::Meter;
 pub use network::{Network, NetworkError};
 pub use own_name::{NameFinding, check_own_name};
@@ -40,3 +47,5 @@ pub use tls::{
     ReplaceableCertificates, ServerTls, TlsAcceptor, TlsConfigError, client_bindings,
     server_config,
 };
+#[cfg(feature = "x509")]
+pub use tls::{CertificateError, CertificateFacts};

@@ -180,7 +180,7 @@ impl HttpsClient {
     }
 
     /// Sends a request, and gives back whatever is answered.
-    #[cfg(feature = "oauth")]
+    #[cfg(any(feature = "acme", feature = "oauth"))]
     pub(crate) async fn send<B>(
         &self,
         host: &Domain,

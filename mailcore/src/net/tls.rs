@@ -5,7 +5,10 @@
 
 mod bindings;
 mod certificates;
+mod clients;
 mod config;
+#[cfg(feature = "x509")]
+mod facts;
 
 use std::fmt;
 use std::io;
@@ -21,6 +24,8 @@ use crate::wire::TlsInfo;
 pub use bindings::client_bindings;
 pub use certificates::{FixedCertificate, NamedCertificates, ReplaceableCertificates};
 pub use config::{ACME_TLS_ALPN, ClientCertificates, ServerTls, TlsConfigError, server_config};
+#[cfg(feature = "x509")]
+pub use facts::{CertificateError, CertificateFacts};
 
 /// Takes TLS connections. Cheap to clone.
 #[derive(Clone)]
@@ -81,7 +86,10 @@ impl TlsAcceptor {
                 .to_owned(),
             server_name: session.server_name().map(str::to_owned),
             bindings: bindings(session, chosen.get().map(Arc::as_ref)),
-            ..TlsInfo::default()
+            client_certificate: session
+                .peer_certificates()
+                .and_then(<[_]>::first)
+                .map(|leaf| Arc::new(clients::client_certificate(leaf))),
         };
         Ok((Box::new(stream), info))
     }

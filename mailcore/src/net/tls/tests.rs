@@ -123,7 +123,8 @@ async fn an_acme_challenge_is_answered_and_no_protocol_follows() {
     for names in [&[][..], &["smtp"], &["smtp", "acme-tls/1"]] {
         let client = with_alpn(issued.client(None), names);
         let (server, client) = handshake(&acceptor, client, "mail.test").await;
-        (server.map(drop).unwrap(), client.unwrap());
+        server.unwrap();
+        client.unwrap();
     }
 }
 
@@ -146,6 +147,11 @@ async fn client_certificates_are_asked_for_as_the_listener_says() {
         for (own, fits) in [(None, none), (Some(&known), good), (Some(&stranger), bad)] {
             let (server, client) = handshake(&acceptor, issued.client(own), "mail.test").await;
             assert_eq!((server.is_ok(), client.is_ok()), (fits, fits), "{told}");
+            let asked = !matches!(told.as_str(), "Off");
+            if let (Ok(info), Some(own), true) = (server, own, asked) {
+                let shown = info.client_certificate.unwrap();
+                assert_eq!(shown.der, own.chain[0].as_ref());
+            }
         }
     }
 }
