@@ -95,6 +95,11 @@ impl DataDir {
         self.0.join("control.sock")
     }
 
+    /// The account and the certificates by ACME.
+    pub(crate) fn acme(&self) -> PathBuf {
+        self.0.join("acme")
+    }
+
     /// The self-made certificate.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.0.join("certificate.pem")

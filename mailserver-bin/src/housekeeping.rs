@@ -14,6 +14,7 @@ use mailcore_store::embedded::EmbeddedStore;
 
 use crate::config::Retention;
 use crate::control::check;
+use crate::tls::{Keys, Wish};
 
 /// What stands for no time at all.
 pub(crate) const NEVER: &str = "never";
@@ -40,6 +41,7 @@ pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "journal", default: "40 3 * * *", applies: |tools| tools.journal.is_some(), run: |tools, run| Box::pin(journal(tools, run)) },
     Chore { name: "tidy", default: "50 3 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(tidy(tools, run)) },
     Chore { name: "compact", default: "10 4 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(compact(tools, run)) },
+    Chore { name: "certificates", default: "17 * * * *", applies: |tools| tools.keys.is_some(), run: |tools, run| Box::pin(certificates(tools, run)) },
     Chore { name: "check", default: NEVER, applies: |_| true, run: |tools, run| Box::pin(check(tools, run)) },
 ];
 
@@ -61,6 +63,8 @@ pub(crate) struct Tools {
     pub(crate) retention: Retention,
     /// What happened, and for how long that is kept.
     pub(crate) journal: Option<(Arc<dyn Journal>, JournalRetention)>,
+    /// `None` where no server runs to show them.
+    pub(crate) keys: Option<Arc<Keys>>,
 }
 
 impl Schedule {
@@ -120,6 +124,18 @@ async fn queue(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
             return Ok(format!("{removed} copies of delivered mail removed"));
         }
     }
+}
+
+/// Gets and renews the certificates that are due.
+async fn certificates(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
+    let Some(keys) = &tools.keys else {
+        return Ok("no server runs here".to_owned());
+    };
+    let wish = match run.due {
+        Some(_) => Wish::Timetable,
+        None => Wish::Operator,
+    };
+    keys.tend(wish).await.map_err(JobError::new)
 }
 
 /// Removes what is old from the journal.

@@ -3,6 +3,7 @@
 //! Thin on purpose: configuration, wiring and command line are here, mail is
 //! not.
 
+mod acme;
 mod cli;
 mod config;
 mod control;
@@ -16,6 +17,7 @@ mod outgoing;
 mod outgoing_tls;
 mod own_name;
 mod password;
+mod reload;
 mod tls;
 mod when;
 mod wiring;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mailcore::access::TrustedHosts;
 use mailcore::intake::IntakePolicy;
-use mailcore::net::{HickoryResolver, ResolverError};
+use mailcore::net::{ChallengePage, HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerSeams};
 use mailcore::route::{DirectoryRouter, SuppressionList};
 use mailcore::seams::{
@@ -19,7 +19,6 @@ use mailcore_store::MemoryStore;
 use mailcore_store::directory::{PasswordHashing, SqliteDirectory, StoreKey};
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore, OpenReport};
 use mailcore_store::journal::SqliteJournal;
-use rustls::ServerConfig;
 use thiserror::Error;
 
 use crate::config::{
@@ -28,6 +27,7 @@ use crate::config::{
 use crate::data::{DataDir, DataLock};
 use crate::forwarding;
 use crate::housekeeping::Tools;
+use crate::tls::Keys;
 use crate::{oauth, outgoing};
 
 /// Asked when the system names no resolver.
@@ -198,7 +198,7 @@ pub(crate) struct Wiring<'a> {
     pub(crate) embedded: Option<Arc<EmbeddedStore>>,
     pub(crate) journal: Option<Arc<SqliteJournal>>,
     pub(crate) directory: Arc<SqliteDirectory>,
-    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) tls_report: Arc<TlsReport>,
 }
@@ -222,6 +222,7 @@ impl Wiring<'_> {
             directory: Arc::clone(&self.directory) as _,
             retention: config.retention,
             journal: kept(config, self.journal.as_ref()),
+            keys: Some(Arc::clone(&self.keys)),
         };
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
         let router = outgoing::routes(config, Arc::new(router));
@@ -238,7 +239,7 @@ impl Wiring<'_> {
             .runner(config.runner.clone())
             .limits(config.limits.clone())
             .callout(config.callout.clone())
-            .tls(self.tls);
+            .tls(self.keys.server_config()?);
         for (name, agent) in agents {
             if name == outgoing::AGENT {
                 // Relayed domains' mail leaves by this one.
@@ -259,12 +260,23 @@ impl Wiring<'_> {
         if let Some(list) = &config.access_list {
             builder = builder.filter(Arc::new(list.clone()));
         }
-        for listener in &config.listeners {
-            builder =
-                listen(builder, config, listener).behind(listener.peers.proxies.iter().copied());
-        }
-        Ok(builder)
+        doors(builder, config, &self.keys)
     }
+}
+
+/// Every listener, and the page that an authority may look for.
+fn doors(mut builder: Builder, config: &Config, keys: &Keys) -> Result<Builder, WiringError> {
+    for listener in &config.listeners {
+        builder = listen(builder, config, listener).behind(listener.peers.proxies.iter().copied());
+        if let Some(tls) = keys.of_listener(listener)? {
+            builder = builder.with_tls(tls);
+        }
+    }
+    if let Some(address) = config.acme.as_ref().and_then(|acme| acme.http_address) {
+        let page = ChallengePage::new(keys.challenges());
+        builder = builder.listen_plain(address.to_string(), page);
+    }
+    Ok(builder)
 }
 
 /// What the configuration decides about mail on its way in.

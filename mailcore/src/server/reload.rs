@@ -41,7 +41,9 @@ impl RunningServer {
         }
         builder.take_over(&before);
         let (router, agents) = builder.routing(&hostname)?;
-        let parts = builder.parts(hostname, &router, &agents, before.recorder());
+        let mut parts = builder.parts(hostname, &router, &agents, before.recorder());
+        // What a session holds alone, no session of the new settings may have.
+        parts.holds = before.holds();
         let wanted = builder.services(&parts, &self.gate)?;
         let matches = matched(&self.served().live, &wanted);
         let mut sockets = Vec::with_capacity(wanted.len());

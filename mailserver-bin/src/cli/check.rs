@@ -2,11 +2,13 @@
 
 use mailcore::address::Domain;
 use mailcore::net::check_own_name;
+use mailcore::seams::{Clock, SystemClock};
 
 use super::{CliError, Place};
-use crate::config::Config;
+use crate::config::{ClientCertificateUse, Config};
 use crate::control::{Request, Response};
 use crate::data::DataDir;
+use crate::tls::Loaded;
 use crate::{out, tls, wiring};
 
 #[derive(Debug, clap::Args)]
@@ -28,9 +30,7 @@ pub(super) fn config(place: &Place, args: &Args) -> Result<(), CliError> {
 }
 
 fn told(config: &Config) -> Result<(), CliError> {
-    if let Some(files) = &config.tls {
-        tls::read(files).map_err(|error| CliError::Usage(error.to_string()))?;
-    }
+    let warnings = warnings(config)?;
     let source = match &config.file {
         Some(path) => format!("{} is sound", path.display()),
         None => "there is no configuration file; the defaults hold".to_owned(),
@@ -46,8 +46,24 @@ fn told(config: &Config) -> Result<(), CliError> {
             listener.tls.as_str()
         ));
     }
+    lines.extend(warnings.iter().map(|line| format!("warning   {line}")));
     out::lines(&lines);
     Ok(())
+}
+
+/// What there is to say about certificates that can be used; of those that
+/// can't, why.
+fn warnings(config: &Config) -> Result<Vec<String>, CliError> {
+    let usage = |error: tls::TlsError| CliError::Usage(error.to_string());
+    for listener in &config.listeners {
+        if let ClientCertificateUse::Optional(file) | ClientCertificateUse::Required(file) =
+            &listener.clients
+        {
+            tls::authorities(file).map_err(usage)?;
+        }
+    }
+    let loaded = Loaded::configured(config).map_err(usage)?;
+    Ok(loaded.warnings(config, SystemClock::new().now()))
 }
 
 /// Says what of the server's name does not fit in DNS; without data that is the

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
 use mailcore::seams::{
-    Administration, Directory, DirectoryWrite, DomainKind, Entropy, OsEntropy, Role,
+    Administration, Clock, Directory, DirectoryWrite, DomainKind, Entropy, OsEntropy, Role,
+    SystemClock,
 };
 use mailcore_store::directory::SqliteDirectory;
 
@@ -128,7 +129,7 @@ pub(super) fn run(place: &Place, args: Args) -> Result<(), CliError> {
         }
         set_up(&directory, &setup).await
     })?;
-    tls::Keys::load(&config, &data).map_err(CliError::failed)?;
+    tls::own(&config.hostname, &data, SystemClock::new().now()).map_err(CliError::failed)?;
     lines.push(format!("data in {}", data.path().display()));
     lines.push(format!("domain  {}", setup.domain));
     lines.extend(setup.told());

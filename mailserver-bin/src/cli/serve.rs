@@ -3,12 +3,17 @@
 use std::io;
 use std::sync::Arc;
 
-use mailcore::seams::{Directory, OsEntropy};
-use mailcore::server::{RunningServer, StartError};
+use mailcore::net::{Shutdown, ShutdownSwitch};
+use mailcore::schedule::Scheduler;
+use mailcore::seams::{Directory, OsEntropy, Resolver};
+use mailcore::server::{RunningServer, StartError, Stores};
 use mailcore_smtp::client::TlsReport;
 use mailcore_store::directory::SqliteDirectory;
+use mailcore_store::embedded::EmbeddedStore;
+use mailcore_store::journal::SqliteJournal;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::CliError;
@@ -17,6 +22,7 @@ use crate::config::{Config, Protocol, TlsMode};
 use crate::control::admin::Admin;
 use crate::control::server;
 use crate::data::{DataDir, DataLock};
+use crate::reload::{ReloadHandle, Reloader, Wish};
 use crate::tls::Keys;
 use crate::wiring::{self, Wiring};
 use crate::{logging, out, own_name};
@@ -59,54 +65,47 @@ fn raise_file_limit() {
 }
 
 async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), CliError> {
-    let keys = Keys::load(config, data).map_err(CliError::failed)?;
     // Before anything starts, so that no signal is missed.
-    let mut signals = Signals::new(Arc::clone(&keys)).map_err(CliError::failed)?;
-    let directory = Arc::new(wiring::open_directory(data, lock).map_err(CliError::failed)?);
-    let setup = first_start(config, &directory).await?;
-    let store = wiring::open_store(config, data).await;
-    let store = store.map_err(CliError::failed)?;
-    for finding in &store.findings {
-        tracing::warn!("{finding}");
-    }
-    let begin = *store.stores.outbox.watch().borrow();
+    let mut signals = Signals::new().map_err(CliError::failed)?;
     let resolver = wiring::resolver(config).map_err(CliError::failed)?;
-    let tls_report = wiring::tls_report(&store.stores.state);
-    let name = own_name::watch(config.clone(), directory.clone(), Arc::clone(&resolver));
-    let wiring = Wiring {
-        config,
-        stores: store.stores.clone(),
-        embedded: store.embedded.clone(),
-        journal: wiring::open_journal(config, data),
-        directory: Arc::clone(&directory),
-        tls: Arc::clone(&keys)
-            .server_config()
-            .map_err(CliError::failed)?,
-        resolver,
-        tls_report: Arc::clone(&tls_report),
-    };
-    let builder = wiring.builder().map_err(CliError::failed)?;
-    let running = builder.start().await.map_err(explained)?;
-    let admin = Admin {
-        directory,
-        stores: Some(store.stores),
-        embedded: store.embedded,
-        keys: Some(keys),
-        queue: running.queue().cloned(),
-        scheduler: Some(Arc::clone(running.scheduler())),
-        tls_report: Some((config.hostname.clone(), Arc::clone(&tls_report))),
-    };
+    let (fixed, setup) = Fixed::open(config, data, lock, &resolver).await?;
+    let begin = *fixed.stores.outbox.watch().borrow();
+    let (keys, tls_report) = (Arc::clone(&fixed.keys), Arc::clone(&fixed.tls_report));
+    let name = own_name::watch(
+        config.clone(),
+        fixed.directory.clone(),
+        Arc::clone(&resolver),
+    );
+    let builder = fixed.wiring(config, resolver).builder();
+    let running = builder.map_err(CliError::failed)?.start().await;
+    let running = running.map_err(explained)?;
+    let (reload, wishes) = ReloadHandle::new();
     // Data that can't be written has no place for a socket, and nothing to change.
     let control = match lock.is_read_only() {
         true => None,
-        false => Some(listen_for_commands(data, admin)?),
+        false => Some(listen_for_commands(
+            data,
+            fixed.admin(config, &running, reload),
+        )?),
     };
     out::lines(&banner(config, data, &running, setup.as_ref()));
     tokio::spawn(name);
+    let (tending, shutdown) = ShutdownSwitch::new();
+    let scheduler = Arc::clone(running.scheduler());
+    tokio::spawn(tend(Arc::clone(&keys), scheduler, shutdown));
+    let reloader = Reloader::new(config.clone(), keys, move |config| {
+        let resolver = wiring::resolver(config).map_err(|error| error.to_string())?;
+        Ok(fixed.wiring(config, resolver))
+    });
+    let events = async {
+        logging::follow(&running, begin).await;
+        std::future::pending().await
+    };
     tokio::select! {
-        () = logging::follow(&running, begin) => signals.wait().await,
-        () = signals.wait() => {}
+        () = events => {}
+        () = commands(&running, reloader, wishes, &mut signals) => {}
     }
+    tending.begin();
     out::lines(&["stopping: open sessions may finish"]);
     if let Some(control) = control {
         control.abort();
@@ -121,11 +120,125 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
     Ok(())
 }
 
+/// Reloads when a command or a signal asks for it, until one says to stop.
+async fn commands<W>(
+    running: &RunningServer,
+    mut reloader: Reloader<W>,
+    mut wishes: mpsc::Receiver<Wish>,
+    signals: &mut Signals,
+) where
+    W: for<'a> Fn(&'a Config) -> Result<Wiring<'a>, String>,
+{
+    loop {
+        tokio::select! {
+            Some(wish) = wishes.recv() => {
+                let done = reloader.reload(running).await;
+                told("reload", &done);
+                // A command that went away can still be read of in the log.
+                let _ = wish.send(done);
+            }
+            signal = signals.next() => match signal {
+                Told::Reload => told("SIGHUP", &reloader.reload(running).await),
+                Told::Stop => return,
+            }
+        }
+        if reloader.has_acme() {
+            tokio::spawn(tend_now(Arc::clone(running.scheduler())));
+        }
+    }
+}
+
+/// What a server is put together from, before a reload and after.
+struct Fixed {
+    stores: Stores,
+    embedded: Option<Arc<EmbeddedStore>>,
+    journal: Option<Arc<SqliteJournal>>,
+    directory: Arc<SqliteDirectory>,
+    keys: Arc<Keys>,
+    tls_report: Arc<TlsReport>,
+}
+
+impl Fixed {
+    /// Opens everything; on a first start without a configuration the first
+    /// domain and account are made.
+    async fn open(
+        config: &Config,
+        data: &DataDir,
+        lock: &DataLock,
+        resolver: &Arc<dyn Resolver>,
+    ) -> Result<(Self, Option<Setup>), CliError> {
+        let keys = Keys::load(config, data, Arc::clone(resolver)).await;
+        let keys = keys.map_err(CliError::failed)?;
+        let directory = Arc::new(wiring::open_directory(data, lock).map_err(CliError::failed)?);
+        let setup = first_start(config, &directory).await?;
+        let store = wiring::open_store(config, data).await;
+        let store = store.map_err(CliError::failed)?;
+        for finding in &store.findings {
+            tracing::warn!("{finding}");
+        }
+        let fixed = Self {
+            tls_report: wiring::tls_report(&store.stores.state),
+            stores: store.stores,
+            embedded: store.embedded,
+            journal: wiring::open_journal(config, data),
+            directory,
+            keys,
+        };
+        Ok((fixed, setup))
+    }
+
+    fn wiring<'a>(&self, config: &'a Config, resolver: Arc<dyn Resolver>) -> Wiring<'a> {
+        Wiring {
+            config,
+            stores: self.stores.clone(),
+            embedded: self.embedded.clone(),
+            journal: self.journal.clone(),
+            directory: Arc::clone(&self.directory),
+            keys: Arc::clone(&self.keys),
+            resolver,
+            tls_report: Arc::clone(&self.tls_report),
+        }
+    }
+
+    fn admin(&self, config: &Config, running: &RunningServer, reload: ReloadHandle) -> Admin {
+        Admin {
+            directory: Arc::clone(&self.directory),
+            stores: Some(self.stores.clone()),
+            embedded: self.embedded.clone(),
+            reload: Some(reload),
+            queue: running.queue().cloned(),
+            scheduler: Some(Arc::clone(running.scheduler())),
+            tls_report: Some((config.hostname.clone(), Arc::clone(&self.tls_report))),
+        }
+    }
+}
+
+fn told(by: &str, done: &Result<Vec<String>, String>) {
+    match done {
+        Ok(lines) => lines.iter().for_each(|line| tracing::info!("{by}: {line}")),
+        Err(error) => tracing::error!("{by}: nothing was changed: {error}"),
+    }
+}
+
+/// Looks after the certificates: at once what an authority is to give, then the
+/// files.
+async fn tend(keys: Arc<Keys>, scheduler: Arc<Scheduler>, shutdown: Shutdown) {
+    if keys.has_acme() {
+        tend_now(scheduler).await;
+    }
+    keys.watch(shutdown).await;
+}
+
+async fn tend_now(scheduler: Arc<Scheduler>) {
+    // What comes of it is in the log, as of any job.
+    let _ = scheduler.run_now("certificates").await;
+}
+
 /// Lets open sessions finish, unless another signal comes.
 async fn stop(running: RunningServer, signals: &mut Signals) {
     tokio::select! {
         () = running.shutdown() => {}
-        () = signals.wait() => tracing::warn!("stopped without waiting for sessions"),
+        () = signals.stop() => tracing::warn!("stopped without waiting for sessions"),
     }
 }
 
@@ -183,31 +296,36 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
-    keys: Arc<Keys>,
+}
+
+/// What a signal wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reload,
 }
 
 impl Signals {
-    fn new(keys: Arc<Keys>) -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
-            keys,
         })
     }
 
-    /// Waits for SIGTERM or SIGINT. SIGHUP has the certificate read anew.
-    async fn wait(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => match self.keys.reload() {
-                    Ok(()) => tracing::info!("SIGHUP: certificate read anew"),
-                    Err(error) => tracing::error!(%error, "SIGHUP: the old certificate stays"),
-                },
-            }
+    /// SIGTERM and SIGINT stop, SIGHUP reloads.
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hang_up.recv() => Told::Reload,
         }
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    async fn stop(&mut self) {
+        while self.next().await != Told::Stop {}
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Domains, accounts and aliases are not here: they live in the directory.
 
+mod acme;
 mod auth;
 mod callout;
 mod destinations;
@@ -20,6 +21,7 @@ mod queue;
 mod resolve;
 mod schedule;
 mod smtp;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,7 @@ use thiserror::Error;
 
 use crate::housekeeping::Schedule;
 
+pub(crate) use acme::{AcmeChallenge, AcmeSettings};
 pub(crate) use auth::AuthConfig;
 pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use file::{parse_duration, parse_size};
@@ -48,6 +51,7 @@ pub(crate) use outgoing::{OutgoingConfig, OutgoingRoute, RoutePlace, host};
 pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
 pub(crate) use problems::Problems;
 pub(crate) use smtp::{Peers, SmtpSettings};
+pub(crate) use tls::{ClientCertificateUse, TlsFiles, TlsSettings};
 
 /// Looked for in the working directory when no `--config` is given.
 pub(crate) const DEFAULT_FILE: &str = "mailserver.toml";
@@ -63,8 +67,10 @@ pub(crate) struct Config {
     /// certificate.
     pub(crate) data: PathBuf,
     pub(crate) listeners: Vec<Listener>,
-    /// `None` for a certificate of the server's own making.
-    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) ports: Ports,
+    pub(crate) tls: TlsSettings,
+    /// `None` where no authority is asked for certificates.
+    pub(crate) acme: Option<AcmeSettings>,
     pub(crate) store: StoreKind,
     /// Octets of disk space below which new mail is refused; `None` for what
     /// suits the largest message.
@@ -127,6 +133,16 @@ pub(crate) struct Listener {
     pub(crate) tls: TlsMode,
     pub(crate) login: PlaintextLogin,
     pub(crate) peers: Peers,
+    pub(crate) clients: ClientCertificateUse,
+}
+
+/// Which ports listeners take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Ports {
+    #[default]
+    Configured,
+    /// Any that are free.
+    Free,
 }
 
 /// Where passwords may be sent.
@@ -164,13 +180,6 @@ pub(crate) enum StoreKind {
     Embedded,
     /// In memory: gone when the server ends. For tests.
     Memory,
-}
-
-/// A certificate chain and its key, both PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
 }
 
 /// The one host that takes all mail for others.
@@ -245,8 +254,37 @@ impl Config {
         resolve::defaults()
     }
 
+    /// With everything of `other` that can't change while a server runs.
+    #[must_use]
+    pub(crate) fn keeping(self, other: &Self) -> Self {
+        let other = other.clone();
+        let mut kept = Self {
+            file: other.file,
+            hostname: other.hostname,
+            name_check: other.name_check,
+            data: other.data,
+            store: other.store,
+            low_space: other.low_space,
+            undelete_for: other.undelete_for,
+            migration: other.migration,
+            schedule: other.schedule,
+            keep_delivered: other.keep_delivered,
+            runner: other.runner,
+            housekeeping: other.housekeeping,
+            retention: other.retention,
+            journal: other.journal,
+            log: other.log,
+            ..self
+        };
+        if other.ports == Ports::Free {
+            kept.take_free_ports();
+        }
+        kept
+    }
+
     /// The address that each listener is to take a free port on.
     pub(crate) fn take_free_ports(&mut self) {
+        self.ports = Ports::Free;
         for listener in &mut self.listeners {
             listener.address.set_port(0);
         }

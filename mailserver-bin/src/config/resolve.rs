@@ -17,13 +17,13 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    AuthConfig, Config, DnsConfig, ForwardingConfig, JournalConfig, Listener, NameCheck,
-    OutgoingConfig, OutgoingTls, Peers, PlaintextLogin, Protocol, Retention, SmartHost,
-    SmtpSettings, StoreKind, TlsFiles, TlsMode,
+    AuthConfig, ClientCertificateUse, Config, DnsConfig, ForwardingConfig, JournalConfig, Listener,
+    NameCheck, OutgoingConfig, OutgoingTls, Peers, PlaintextLogin, Ports, Protocol, Retention,
+    SmartHost, SmtpSettings, StoreKind, TlsMode, TlsSettings,
 };
 use super::{
-    auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, pop3, queue, schedule,
-    smtp,
+    acme, auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, pop3, queue,
+    schedule, smtp, tls,
 };
 
 const DEFAULT_DATA: &str = "mailserver-data";
@@ -79,7 +79,9 @@ pub(super) fn defaults() -> Config {
         name_check: NameCheck::default(),
         data: PathBuf::from(DEFAULT_DATA),
         listeners: default_listeners(),
-        tls: None,
+        ports: Ports::default(),
+        tls: TlsSettings::default(),
+        acme: None,
         store: StoreKind::Embedded,
         low_space: None,
         undelete_for: None,
@@ -115,6 +117,7 @@ fn default_listeners() -> Vec<Listener> {
             tls,
             login: PlaintextLogin::WithinTls,
             peers: Peers::default(),
+            clients: ClientCertificateUse::Off,
         })
         .collect()
 }
@@ -139,8 +142,9 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     let folder = path.parent().unwrap_or(Path::new(""));
     let root = file.root();
     server(&root, folder, &mut config);
-    tls(&root, folder, &mut config);
-    listeners(&root, &mut config);
+    tls::tls(&root, folder, &mut config.tls);
+    config.acme = acme::acme(&root, folder, &config.hostname);
+    listeners(&root, folder, &mut config);
     queue(&root, folder, &mut config);
     outgoing::outgoing(&root, folder, &mut config.outgoing);
     forwarding::forwarding(&root, &mut config.forwarding);
@@ -202,31 +206,7 @@ fn server(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     server.finish();
 }
 
-fn tls(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
-    let tls = root.section("tls", "[tls]");
-    if tls.is_present() {
-        let files = (tls.required("certificate"), tls.required("key"));
-        if let (Some(certificate), Some(key)) = files {
-            for file in [certificate, key] {
-                readable(&tls, folder, file);
-            }
-            config.tls = Some(TlsFiles {
-                certificate: folder.join(certificate.value),
-                key: folder.join(key.value),
-            });
-        }
-    }
-    tls.finish();
-}
-
-fn readable(section: &Section<'_, '_>, folder: &Path, file: At<&str>) {
-    let path = folder.join(file.value);
-    if let Err(error) = std::fs::File::open(&path) {
-        section.problem(file.line, format!("can't read {}: {error}", path.display()));
-    }
-}
-
-fn listeners(root: &Section<'_, '_>, config: &mut Config) {
+fn listeners(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     let Some(sections) = root.sections("listener", "[[listener]]") else {
         return;
     };
@@ -248,6 +228,7 @@ fn listeners(root: &Section<'_, '_>, config: &mut Config) {
             .and_then(|text| section.word("plaintext_login", text, &LOGINS))
             .unwrap_or_default();
         let peers = smtp::peers(&section);
+        let clients = tls::clients(&section, folder);
         if let Some(at) = address.filter(|at| at.value.port() != 0) {
             match taken.iter().find(|(other, _)| *other == at.value) {
                 Some((_, line)) => section.problem(
@@ -267,6 +248,7 @@ fn listeners(root: &Section<'_, '_>, config: &mut Config) {
                 tls,
                 login,
                 peers,
+                clients,
             });
         }
         section.finish();

@@ -18,7 +18,7 @@ use mailcore_store::embedded::EmbeddedStore;
 use super::accounts::{Options, rows};
 use super::{Password, Request, Response, aligned, check, queue, schedule, suppress, tls_report};
 use crate::own_name;
-use crate::tls::Keys;
+use crate::reload::ReloadHandle;
 
 /// Octets that a password has at least.
 const MIN_PASSWORD: usize = 8;
@@ -32,7 +32,7 @@ pub(crate) struct Admin {
     /// `None` where the store has no log to check.
     pub(crate) embedded: Option<Arc<EmbeddedStore>>,
     /// `None` when no server runs.
-    pub(crate) keys: Option<Arc<Keys>>,
+    pub(crate) reload: Option<ReloadHandle>,
     /// The queue's runner; `None` where there are no stores.
     pub(crate) queue: Option<Arc<QueueRunner>>,
     /// The server's own jobs; `None` where there are no stores.
@@ -102,7 +102,7 @@ impl Admin {
                 let (from, counts) = self.tls_report.as_ref().ok_or("the store is not open")?;
                 tls_report::show(counts, from, &parse_domain(&domain)?, day.as_deref()).await
             }
-            Request::Reload => self.reload(),
+            Request::Reload => self.reload().await,
             Request::Check => self.check().await,
             account => self.account(account).await,
         }
@@ -126,13 +126,9 @@ impl Admin {
             .ok_or_else(|| "the store is not open".to_owned())
     }
 
-    fn reload(&self) -> Result<Vec<String>, String> {
-        let keys = self.keys.as_ref().ok_or("no server runs here")?;
-        keys.reload().map_err(words)?;
-        tracing::info!("certificate read anew");
-        Ok(vec![
-            "the certificate was read anew; other changes need a restart".to_owned(),
-        ])
+    async fn reload(&self) -> Result<Vec<String>, String> {
+        let reload = self.reload.as_ref().ok_or("no server runs here")?;
+        reload.reload().await
     }
 
     /// Everything, the directory included.

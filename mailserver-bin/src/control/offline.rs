@@ -58,7 +58,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             directory,
             stores,
             embedded,
-            keys: None,
+            reload: None,
             tls_report,
         };
         Ok(admin.run(request).await)
@@ -78,6 +78,7 @@ fn idle_scheduler(
         directory: Arc::clone(directory) as _,
         retention: config.retention,
         journal: wiring::kept(config, wiring::open_journal(config, data).as_ref()),
+        keys: None,
     };
     schedule::idle(
         stores,

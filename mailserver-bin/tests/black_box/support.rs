@@ -276,6 +276,14 @@ impl<S: Read + Write> Dialogue<S> {
         stream.flush().unwrap();
     }
 
+    /// All octets up to the end, which may be a reset.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut octets = Vec::new();
+        // What came before an error counts.
+        let _ = self.0.read_to_end(&mut octets);
+        octets
+    }
+
     /// Lines up to the one that begins so, that one included.
     pub(crate) fn until(&mut self, start: &str) -> Vec<String> {
         let mut lines = Vec::new();
