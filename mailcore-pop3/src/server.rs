@@ -158,14 +158,8 @@ impl Pop3 {
 
     /// Where the timestamps of greetings come from, where APOP can be offered.
     #[cfg(feature = "sasl")]
-    fn stamps(
-        &self,
-        parts: &Parts,
-    ) -> Result<Option<Arc<dyn mailcore::seams::Entropy>>, StartError> {
-        use mailcore::seams::{CredentialKind, ProofKind};
-        let kind = ProofKind::Credentials(CredentialKind::Apop);
-        let kept = parts.authenticator()?.proofs().contains(&kind);
-        Ok((kept && self.apop == ApopUse::Offered).then(|| parts.entropy()))
+    fn stamps(&self, parts: &Parts) -> Option<Arc<dyn mailcore::seams::Entropy>> {
+        (self.apop == ApopUse::Offered).then(|| parts.entropy())
     }
 
     fn session(&self, parts: &Parts) -> SessionConfig {
@@ -211,7 +205,7 @@ impl IntoService for Pop3 {
             authenticator: parts.authenticator()?,
             offer: parts.offer()?,
             #[cfg(feature = "sasl")]
-            apop: self.stamps(parts)?,
+            apop: self.stamps(parts),
             recorder: parts.recorder(),
         }))
     }
@@ -229,6 +223,14 @@ struct Pop3Service {
     #[cfg(feature = "sasl")]
     apop: Option<Arc<dyn mailcore::seams::Entropy>>,
     recorder: Recorder,
+}
+
+/// Whether some account may log in by APOP now.
+#[cfg(feature = "sasl")]
+fn keeps_apop(authenticator: &dyn Authenticator) -> bool {
+    use mailcore::seams::{CredentialKind, ProofKind};
+    let kind = ProofKind::Credentials(CredentialKind::Apop);
+    authenticator.proofs().contains(&kind)
 }
 
 #[async_trait]
@@ -257,17 +259,17 @@ impl Service for Pop3Service {
         );
         let address = peer.map(|peer| peer.ip());
         let session = Session::new(Arc::clone(config), transport).offering(
-            self.offer.clone(),
+            self.offer.now(&**authenticator),
             address,
             connection.tls.clone(),
         );
         #[cfg(feature = "sasl")]
         let session = match &self.apop {
-            Some(entropy) => {
+            Some(entropy) if keeps_apop(&**authenticator) => {
                 let host = config.hostname.as_str();
                 session.apop(mailcore::sasl::Apop::new(&**entropy, host))
             }
-            None => session,
+            _ => session,
         };
         match drive(session, host, connection).await {
             Ending::Closed => {}

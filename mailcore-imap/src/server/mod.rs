@@ -92,7 +92,7 @@ impl ImapServer {
             transport,
         };
         let session = Session::new(Arc::clone(&self.config), self.storage.abilities(), peer)
-            .offering(self.offer.clone(), connection.tls.clone());
+            .offering(self.offer.now(&*self.authenticator), connection.tls.clone());
         let host = SessionHost::new(
             Arc::clone(&self.storage),
             Arc::clone(&self.commit),

@@ -121,8 +121,8 @@ impl Service for SmtpServer {
         let clock = &connection.clock;
         session.set_time(clock.now(), clock.monotonic());
         let transcript = self.intake.new_transcript(peer);
-        if let Some(offer) = &self.offer {
-            session.offer(offer.clone());
+        if let (Some(offer), Some(authenticator)) = (&self.offer, &self.authenticator) {
+            session.offer(offer.now(&**authenticator));
         }
         if let Some(transcript) = &transcript {
             session.keep_transcript(transcript.clone());

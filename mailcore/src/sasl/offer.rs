@@ -26,6 +26,8 @@ use crate::wire::TlsInfo;
 /// mechanism that is not offered is not begun either.
 #[derive(Debug, Clone)]
 pub struct Offer {
+    wanted: Vec<Mechanism>,
+    /// Those of them that can be served.
     mechanisms: Vec<Mechanism>,
     in_clear: InClear,
     host: String,
@@ -97,18 +99,22 @@ impl Offer {
 
     /// Whatever these proofs are enough for, of these mechanisms.
     pub fn of(proofs: &[ProofKind], wanted: &[Mechanism]) -> Self {
-        let mut mechanisms: Vec<Mechanism> = Vec::new();
-        for &mechanism in wanted {
-            let serves = mechanism.is_built_in() && proofs.contains(&mechanism.needs());
-            if serves && !mechanisms.contains(&mechanism) {
-                mechanisms.push(mechanism);
-            }
-        }
         Self {
-            mechanisms,
+            wanted: wanted.to_vec(),
+            mechanisms: served(proofs, wanted),
             in_clear: InClear::default(),
             host: String::from("localhost"),
             entropy: Arc::new(OsEntropy),
+        }
+    }
+
+    /// The same, as far as `authenticator` can serve it now: what it keeps of its
+    /// accounts may have changed.
+    #[must_use]
+    pub fn now(&self, authenticator: &dyn Authenticator) -> Self {
+        Self {
+            mechanisms: served(&authenticator.proofs(), &self.wanted),
+            ..self.clone()
         }
     }
 
@@ -215,6 +221,17 @@ impl Offer {
         };
         Box::new(Scram::new(hash, binding, &*self.entropy))
     }
+}
+
+fn served(proofs: &[ProofKind], wanted: &[Mechanism]) -> Vec<Mechanism> {
+    let mut mechanisms: Vec<Mechanism> = Vec::new();
+    for &mechanism in wanted {
+        let serves = mechanism.is_built_in() && proofs.contains(&mechanism.needs());
+        if serves && !mechanisms.contains(&mechanism) {
+            mechanisms.push(mechanism);
+        }
+    }
+    mechanisms
 }
 
 fn certificate<'a>(on: &Surroundings<'a>) -> Option<&'a Arc<crate::wire::ClientCertificate>> {
