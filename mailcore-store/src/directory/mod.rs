@@ -28,6 +28,7 @@ mod renewal;
 mod scram;
 mod scripts;
 mod seal;
+mod sealed;
 mod second_factor;
 mod secrets;
 mod settings;
