@@ -277,6 +277,10 @@ impl Service for Pop3Service {
         }
     }
 
+    fn denied(&self) -> &'static [u8] {
+        b"-ERR [SYS/PERM] you may not connect here\r\n"
+    }
+
     fn busy(&self) -> &'static [u8] {
         b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
     }

@@ -132,6 +132,10 @@ pub enum EventName {
     Logout,
     /// A login was refused.
     LoginFailed,
+    /// An address was banned by a rule.
+    PeerBanned,
+    /// An account, or an address, sends more than it may.
+    SendingLimited,
     /// A message was accepted by SMTP or from the host.
     MessageReceived,
     /// A message was refused: at MAIL, at DATA or after its content was read.
@@ -169,7 +173,7 @@ pub enum EventName {
     Other(String),
 }
 
-const NAMES: [(EventName, &str); 28] = [
+const NAMES: [(EventName, &str); 30] = [
     (EventName::MessageNew, "MessageNew"),
     (EventName::MessageAppend, "MessageAppend"),
     (EventName::MessageExpunge, "MessageExpunge"),
@@ -182,6 +186,8 @@ const NAMES: [(EventName, &str); 28] = [
     (EventName::Login, "Login"),
     (EventName::Logout, "Logout"),
     (EventName::LoginFailed, "LoginFailed"),
+    (EventName::PeerBanned, "PeerBanned"),
+    (EventName::SendingLimited, "SendingLimited"),
     (EventName::MessageReceived, "MessageReceived"),
     (EventName::MessageRefused, "MessageRefused"),
     (EventName::RecipientRefused, "RecipientRefused"),

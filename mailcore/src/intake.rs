@@ -10,6 +10,7 @@ mod accept;
 mod callout;
 mod demands;
 mod file;
+mod flood;
 mod forged;
 mod head;
 mod hook;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::abuse::Limiter;
 use crate::address::Domain;
 use crate::event::Recorder;
 use crate::limits::Limits;
@@ -54,6 +56,7 @@ pub struct Intake {
     recorder: Recorder,
     subjects: Subjects,
     policy: IntakePolicy,
+    limiter: Option<Arc<Limiter>>,
     queue: OnceLock<Arc<dyn QueueStart>>,
 }
 
@@ -148,6 +151,7 @@ impl Intake {
             recorder: Recorder::default(),
             subjects: Subjects::default(),
             policy: IntakePolicy::default(),
+            limiter: None,
             queue: OnceLock::new(),
         }
     }

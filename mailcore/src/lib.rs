@@ -44,6 +44,7 @@
 //! (logins by access tokens),
 //! `testing` (the test kit).
 
+pub mod abuse;
 pub mod access;
 pub mod account;
 pub mod address;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::net::Bandwidth;
+
 /// Limits that do not belong to one protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,8 @@ pub struct Limits {
     /// Connections at a time from one address (IPv6: one /64). Loopback is
     /// exempt.
     pub connections_per_address: usize,
+    /// Octets a second; as many as there are by default.
+    pub bandwidth: Bandwidth,
     /// How long a peer may take to accept what is sent to it.
     pub write_timeout: Duration,
     /// How long a peer may take for a TLS handshake.
@@ -37,6 +41,7 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             connections_per_address: 100,
+            bandwidth: Bandwidth::default(),
             write_timeout: Duration::from_secs(300),
             handshake_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),

@@ -9,12 +9,14 @@ mod connection;
 #[cfg(feature = "dns")]
 mod dns;
 mod drive;
+mod gate;
 #[cfg(feature = "http")]
 mod http_client;
 mod listener;
 mod meter;
 mod network;
 mod own_name;
+mod pace;
 mod proxy_protocol;
 mod shutdown;
 #[cfg(feature = "tls")]
@@ -31,15 +33,18 @@ pub use dns::{AnchorError, TrustAnchors};
 #[cfg(feature = "dns")]
 pub use dns::{HickoryResolver, HickoryResolverBuilder, ResolverError};
 pub use drive::{Ending, Host, drive};
+pub(crate) use gate::peer_group;
+pub use gate::{Gate, Place};
 #[cfg(feature = "http")]
 pub use http_client::{HttpError, HttpLimits, HttpsClient, OwnNetwork, is_public};
+pub use listener::Listener;
 #[cfg(feature = "tls")]
 pub(crate) use listener::ListenerTls;
-pub use listener::{Gate, Listener, Place};
-pub(crate) use listener::{ListenerParts, Serving, finish, peer_group};
+pub(crate) use listener::{ListenerParts, Serving, finish};
 pub use meter::Meter;
 pub use network::{Network, NetworkError};
 pub use own_name::{NameFinding, check_own_name};
+pub use pace::Bandwidth;
 pub use shutdown::{Shutdown, ShutdownSwitch};
 #[cfg(feature = "tls")]
 pub use tls::{

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use mailcore::access::TrustedHosts;
+use mailcore::abuse::{AbuseConfig, Limiter, LimiterSeams};
+use mailcore::access::{AccessRules, Shield, TrustedHosts, TrustedPeer};
 use mailcore::intake::IntakePolicy;
 use mailcore::net::{ChallengePage, HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerSeams};
@@ -22,7 +23,7 @@ use mailcore_store::journal::SqliteJournal;
 use thiserror::Error;
 
 use crate::config::{
-    Config, Dnssec, JournalMode, Listener, PlaintextLogin, Protocol, StoreKind, TlsMode,
+    Config, Dnssec, JournalMode, Listener, Peers, PlaintextLogin, Protocol, StoreKind, TlsMode,
 };
 use crate::data::{DataDir, DataLock};
 use crate::forwarding;
@@ -238,6 +239,8 @@ impl Wiring<'_> {
             .keep_delivered(config.keep_delivered)
             .runner(config.runner.clone())
             .limits(config.limits.clone())
+            .abuse(abuse(config))
+            .account_closer(self.directory)
             .callout(config.callout.clone())
             .tls(self.keys.server_config()?);
         for (name, agent) in agents {
@@ -260,14 +263,21 @@ impl Wiring<'_> {
         if let Some(list) = &config.access_list {
             builder = builder.filter(Arc::new(list.clone()));
         }
-        doors(builder, config, &self.keys)
+        doors(builder, config, &self.keys, &resolver)
     }
 }
 
 /// Every listener, and the page that an authority may look for.
-fn doors(mut builder: Builder, config: &Config, keys: &Keys) -> Result<Builder, WiringError> {
+fn doors(
+    mut builder: Builder,
+    config: &Config,
+    keys: &Keys,
+    resolver: &Arc<dyn Resolver>,
+) -> Result<Builder, WiringError> {
     for listener in &config.listeners {
-        builder = listen(builder, config, listener).behind(listener.peers.proxies.iter().copied());
+        builder = listen(builder, config, listener)
+            .behind(listener.peers.proxies.iter().copied())
+            .admitting(access(&listener.peers, resolver));
         if let Some(tls) = keys.of_listener(listener)? {
             builder = builder.with_tls(tls);
         }
@@ -279,20 +289,62 @@ fn doors(mut builder: Builder, config: &Config, keys: &Keys) -> Result<Builder, 
     Ok(builder)
 }
 
+/// Hosts that are looked up as time goes by.
+fn hosts(peers: &[TrustedPeer], resolver: &Arc<dyn Resolver>) -> Arc<TrustedHosts> {
+    let clock = Arc::new(SystemClock::new());
+    TrustedHosts::new(peers.iter().cloned(), Arc::clone(resolver), clock)
+}
+
+/// Who may connect to a listener.
+fn access(peers: &Peers, resolver: &Arc<dyn Resolver>) -> AccessRules {
+    let mut access = AccessRules::new();
+    if let Some(allow) = &peers.allow {
+        access = access.allow(hosts(allow, resolver));
+    }
+    if !peers.deny.is_empty() {
+        access = access.deny(hosts(&peers.deny, resolver));
+    }
+    access
+}
+
 /// What the configuration decides about mail on its way in.
 fn policy(config: &Config, resolver: &Arc<dyn Resolver>) -> IntakePolicy {
     let smtp = &config.smtp;
     let mut policy = IntakePolicy::default();
     if !smtp.trusted.is_empty() {
-        let clock = Arc::new(SystemClock::new());
-        let trusted = TrustedHosts::new(smtp.trusted.clone(), Arc::clone(resolver), clock);
-        policy.trusted = Some(trusted);
+        policy.trusted = Some(hosts(&smtp.trusted, resolver));
+    }
+    for shield in &config.shields {
+        let mut it = Shield::new(shield.domain.clone(), hosts(&shield.hosts, resolver));
+        it.users = shield.users;
+        policy.shields.push(it);
     }
     policy.relay_logins.clone_from(&smtp.relay_logins);
     policy.from = smtp.from;
+    policy.tarpit = smtp.tarpit;
     policy.header_size = smtp.header_size.unwrap_or(policy.header_size);
     policy.transcripts = config.journal.transcripts;
     policy
+}
+
+/// Proxies, and hosts that are trusted by their network, are not counted: what
+/// comes from them is others'.
+fn abuse(config: &Config) -> AbuseConfig {
+    let mut abuse = config.abuse.clone();
+    abuse.exempt.extend(&config.smtp.xclient);
+    for trusted in &config.smtp.trusted {
+        if let TrustedPeer::Network(network) = trusted {
+            abuse.exempt.push(*network);
+        }
+    }
+    abuse
+}
+
+/// Bans, for an operator's changes while no server runs.
+pub(crate) async fn idle_limiter(stores: &Stores) -> Arc<Limiter> {
+    let mut seams = LimiterSeams::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy));
+    seams.state = Some(Arc::clone(&stores.state));
+    Limiter::open(AbuseConfig::default(), seams).await
 }
 
 /// The resolvers of the configuration, else the system's. A host without any

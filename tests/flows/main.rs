@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod abuse;
 mod callout;
 mod expiry;
 mod faults;

@@ -21,7 +21,8 @@ from server import PASSWORD, Server, need  # noqa: E402
 HIDDEN = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"]
 LEGACY = ["CRAM-MD5", "NTLM"]
 SHOWN = ["PLAIN", "LOGIN"]
-CONFIG = f"\n[auth]\nmechanisms = {HIDDEN + SHOWN + LEGACY}\n[pop3]\napop = true\n".replace("'", '"')
+# Each mechanism is shown a wrong password: more than one address may guess.
+CONFIG = f"\n[auth]\nmechanisms = {HIDDEN + SHOWN + LEGACY}\n[pop3]\napop = true\n[abuse]\nexempt = ['127.0.0.1']\n".replace("'", '"')
 MESSAGE = "Subject: by {}\r\n\r\nhello\r\n"
 
 

@@ -129,6 +129,10 @@ impl Service for ImapServer {
         }
     }
 
+    fn denied(&self) -> &'static [u8] {
+        b"* BYE You may not connect here\r\n"
+    }
+
     fn busy(&self) -> &'static [u8] {
         b"* BYE [LIMIT] Too many connections; try again later\r\n"
     }

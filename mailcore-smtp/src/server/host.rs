@@ -27,6 +27,8 @@ pub(super) struct SessionHost {
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) transaction: Option<intake::Transaction>,
+    /// Recipients named so far, in all transactions.
+    pub(super) recipients: u32,
     /// Tells who logged in.
     pub(super) events: SessionEvents,
     /// For whom the filters know the peer.
@@ -84,6 +86,7 @@ impl Host<Session> for SessionHost {
             },
             Question::Finish => return self.finish().await,
             Question::Abort(refused) => {
+                self.count_if_turned_away(refused.as_ref());
                 match (self.transaction.take(), refused) {
                     (Some(transaction), Some(status)) => transaction.refused(&status),
                     (None, Some(status)) => self.tell_refused(&status),
@@ -151,19 +154,35 @@ impl SessionHost {
 
     /// The session has refused what came, outside of a transaction.
     fn tell_refused(&self, status: &Status) {
-        let Some(filter) = self.known.last() else {
+        if let Some(session) = self.session() {
+            self.intake.tell_session_refused(&session, status);
+        }
+    }
+
+    /// A session that ends itself says X.7.0 or X.5.0.
+    fn count_if_turned_away(&self, refused: Option<&Status>) {
+        let Some(Status { code, .. }) = refused else {
             return;
         };
-        let session = SessionInfo {
-            filter,
+        let turned_away = matches!(
+            (code.class, code.subject, code.detail),
+            (StatusClass::Transient, 7, 0) | (StatusClass::Permanent, 5, 0)
+        );
+        if turned_away && let Some(session) = self.session() {
+            self.intake.session_ended_for_errors(&session);
+        }
+    }
+
+    fn session(&self) -> Option<SessionInfo> {
+        Some(SessionInfo {
+            filter: self.known.last()?,
             with: match self.kind {
                 Kind::Mx | Kind::Submission => "SMTP",
                 Kind::Lmtp => "LMTP",
             },
             kind: self.session_kind(),
             transcript: self.transcript.clone(),
-        };
-        self.intake.tell_session_refused(&session, status);
+        })
     }
 
     fn session_kind(&self) -> SessionKind {
@@ -195,6 +214,8 @@ impl SessionHost {
     async fn rcpt(&mut self, rcpt: Rcpt) -> Result<(), Refusal> {
         match &mut self.transaction {
             Some(transaction) => {
+                self.recipients = self.recipients.saturating_add(1);
+                transaction.hold_back(self.recipients).await;
                 transaction
                     .rcpt(rcpt.forward_path, rcpt.notify, rcpt.original)
                     .await

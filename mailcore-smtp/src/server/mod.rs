@@ -140,6 +140,7 @@ impl Service for SmtpServer {
             authenticator: self.authenticator.clone(),
             clock: Arc::clone(&connection.clock),
             transaction: None,
+            recipients: 0,
             events: SessionEvents::new(
                 self.intake.recorder().clone(),
                 self.protocol(),
@@ -159,6 +160,11 @@ impl Service for SmtpServer {
         if let Some(facts) = known.take() {
             self.intake.disconnect(&facts).await;
         }
+    }
+
+    /// A refusal in place of the greeting (RFC 5321 section 3.1).
+    fn denied(&self) -> &'static [u8] {
+        b"554 5.7.1 You may not connect here\r\n"
     }
 
     fn busy(&self) -> &'static [u8] {

@@ -501,13 +501,13 @@ pub(super) fn rule(rule: Rule, kind: Kind) -> Option<Reply> {
 /// A host's refusal at EHLO, MAIL, RCPT, DATA or the message's end.
 pub(super) fn refusal(status: &Status) -> Reply {
     let transient = match (status.code.subject, status.code.detail) {
-        (2, 2) | (3, 1 | 4) | (5, 3) => ReplyCode::NO_STORAGE,
+        (2, 2) | (3, 1 | 4) | (5, 3) | (7, 28) => ReplyCode::NO_STORAGE,
         // No answer from the recipient's host: nothing is wrong here.
         (1 | 2 | 7, _) | (4, 1) => ReplyCode::MAILBOX_BUSY,
         _ => ReplyCode::LOCAL_ERROR,
     };
     let permanent = match (status.code.subject, status.code.detail) {
-        (2, 2) | (3, 1 | 4) => ReplyCode::EXCEEDED_STORAGE,
+        (2, 2) | (3, 1 | 4) | (7, 28) => ReplyCode::EXCEEDED_STORAGE,
         (6, 7) => ReplyCode::NAME_NOT_ALLOWED,
         // As the session words what it finds in content itself.
         (6, 0) => ReplyCode::MAILBOX_UNAVAILABLE,

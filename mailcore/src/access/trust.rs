@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::confirmed::{ConfirmedNames, is_within};
+use super::{ArpTable, MacAddress, MacAddressError, Neighbours};
 use crate::address::Domain;
 use crate::net::{Network, NetworkError};
 use crate::seams::{Clock, DnsError, Resolver};
@@ -36,6 +38,12 @@ pub enum TrustedPeer {
     Host(Domain),
     /// The addresses of the hosts that take a domain's mail: `mx:example.com`.
     MailHosts(Domain),
+    /// The hosts whose name is this or ends in it, and leads back to them:
+    /// `name:example.com`.
+    Named(Domain),
+    /// The host of the same link that has this link-layer address:
+    /// `mac:00:53:00:12:34:56`. IPv4 alone, on Linux.
+    Mac(MacAddress),
 }
 
 /// Why a text names nobody.
@@ -43,11 +51,14 @@ pub enum TrustedPeer {
 #[non_exhaustive]
 pub enum TrustedPeerError {
     /// Neither a network nor a name with its tag.
-    #[error("{0}; a name as a:host.example or mx:example.com")]
+    #[error("{0}; a name as a:host.example, mx:example.com or name:example.com")]
     Network(#[from] NetworkError),
     /// What stands behind the tag is no domain.
-    #[error("what stands behind a: or mx: is not a domain")]
+    #[error("what stands behind a:, mx: or name: is not a domain")]
     Domain,
+    /// What stands behind the tag is no link-layer address.
+    #[error("behind mac: {0}")]
+    Mac(#[from] MacAddressError),
 }
 
 impl FromStr for TrustedPeer {
@@ -61,6 +72,12 @@ impl FromStr for TrustedPeer {
         if let Some(name) = text.strip_prefix("mx:") {
             return domain(name).map(Self::MailHosts);
         }
+        if let Some(name) = text.strip_prefix("name:") {
+            return domain(name).map(Self::Named);
+        }
+        if let Some(mac) = text.strip_prefix("mac:") {
+            return Ok(Self::Mac(mac.parse()?));
+        }
         Ok(Self::Network(text.parse()?))
     }
 }
@@ -71,16 +88,23 @@ impl fmt::Display for TrustedPeer {
             Self::Network(network) => network.fmt(f),
             Self::Host(host) => write!(f, "a:{host}"),
             Self::MailHosts(domain) => write!(f, "mx:{domain}"),
+            Self::Named(domain) => write!(f, "name:{domain}"),
+            Self::Mac(mac) => write!(f, "mac:{mac}"),
         }
     }
 }
 
-/// The hosts that are trusted. An address is never found by a PTR record, which
-/// belongs to whoever has the address.
+/// The hosts that are trusted. A PTR record alone makes nobody one of them: it
+/// belongs to whoever has the address, and has to lead back.
 #[derive(Debug)]
 pub struct TrustedHosts {
     networks: Vec<Network>,
     names: Vec<TrustedPeer>,
+    /// Names that a peer's own name must end in.
+    suffixes: Vec<Domain>,
+    macs: Vec<MacAddress>,
+    confirmed: ConfirmedNames,
+    neighbours: Arc<dyn Neighbours>,
     resolver: Arc<dyn Resolver>,
     clock: Arc<dyn Clock>,
     known: Mutex<HashMap<TrustedPeer, Known>>,
@@ -99,16 +123,34 @@ impl TrustedHosts {
         resolver: Arc<dyn Resolver>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
+        let neighbours = Arc::new(ArpTable::new(Arc::clone(&clock)));
+        Self::with_neighbours(peers, resolver, clock, neighbours)
+    }
+
+    /// The same with another source of link-layer addresses.
+    pub fn with_neighbours(
+        peers: impl IntoIterator<Item = TrustedPeer>,
+        resolver: Arc<dyn Resolver>,
+        clock: Arc<dyn Clock>,
+        neighbours: Arc<dyn Neighbours>,
+    ) -> Arc<Self> {
         let (mut networks, mut names) = (Vec::new(), Vec::new());
+        let (mut suffixes, mut macs) = (Vec::new(), Vec::new());
         for peer in peers {
             match peer {
                 TrustedPeer::Network(network) => networks.push(network),
+                TrustedPeer::Named(name) => suffixes.push(name),
+                TrustedPeer::Mac(mac) => macs.push(mac),
                 name => names.push(name),
             }
         }
         Arc::new(Self {
             networks,
             names,
+            suffixes,
+            macs,
+            confirmed: ConfirmedNames::new(Arc::clone(&resolver), Arc::clone(&clock)),
+            neighbours,
             resolver,
             clock,
             known: Mutex::default(),
@@ -126,7 +168,24 @@ impl TrustedHosts {
                 return true;
             }
         }
-        false
+        self.is_neighbour(address).await || self.is_named(address).await
+    }
+
+    async fn is_neighbour(&self, address: IpAddr) -> bool {
+        if self.macs.is_empty() {
+            return false;
+        }
+        let mac = self.neighbours.mac(address).await;
+        mac.is_some_and(|mac| self.macs.contains(&mac))
+    }
+
+    async fn is_named(&self, address: IpAddr) -> bool {
+        if self.suffixes.is_empty() {
+            return false;
+        }
+        let names = self.confirmed.of(address).await;
+        let mut names = names.iter();
+        names.any(|name| self.suffixes.iter().any(|it| is_within(name, it)))
     }
 
     async fn addresses(self: &Arc<Self>, name: &TrustedPeer) -> Arc<[IpAddr]> {
@@ -179,7 +238,9 @@ impl TrustedHosts {
 
     async fn ask(&self, name: &TrustedPeer) -> Result<(Vec<IpAddr>, Duration), DnsError> {
         let hosts = match name {
-            TrustedPeer::Network(_) => return Ok((Vec::new(), TTL.1)),
+            TrustedPeer::Network(_) | TrustedPeer::Named(_) | TrustedPeer::Mac(_) => {
+                return Ok((Vec::new(), TTL.1));
+            }
             TrustedPeer::Host(host) => {
                 let found = self.resolver.addresses(host).await?;
                 return Ok((canonical(found.records), found.ttl));
@@ -222,88 +283,4 @@ fn canonical(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{FixedResolver, VirtualClock};
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn hosts(peers: &[&str]) -> (Arc<FixedResolver>, VirtualClock, Arc<TrustedHosts>) {
-        let dns = Arc::new(FixedResolver::new());
-        dns.add_address("a.test", ip("192.0.2.1"))
-            .add_address("a.test", ip("2001:db8::1"))
-            .add_mx("b.test", 10, "mx.b.test")
-            .add_address("mx.b.test", ip("192.0.2.2"));
-        let clock = VirtualClock::new();
-        let peers = peers.iter().map(|peer| peer.parse().unwrap());
-        let hosts = TrustedHosts::new(
-            peers,
-            Arc::clone(&dns) as Arc<dyn Resolver>,
-            Arc::new(clock.clone()),
-        );
-        (dns, clock, hosts)
-    }
-
-    #[tokio::test]
-    async fn a_peer_is_trusted_by_its_address_alone() {
-        let (dns, _, hosts) = hosts(&["198.51.100.0/24", "a:a.test", "mx:b.test"]);
-        dns.add_ptr(ip("203.0.113.9"), "a.test");
-        for (peer, trusted) in [
-            ("198.51.100.7", true),
-            ("::ffff:198.51.100.7", true),
-            ("192.0.2.1", true),
-            ("::ffff:192.0.2.1", true),
-            ("2001:db8::1", true),
-            ("192.0.2.2", true),
-            ("::192.0.2.2", false),
-            ("203.0.113.9", false),
-            ("0.0.0.0", false),
-            ("::", false),
-        ] {
-            assert_eq!(hosts.trusts(ip(peer)).await, trusted, "{peer}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_name_that_fails_lets_nobody_in_and_keeps_whom_it_named() {
-        let (dns, clock, hosts) = hosts(&["a:a.test", "mx:b.test"]);
-        let broken = || DnsError::Temporary("timed out".into());
-        dns.fail("a.test", broken()).fail("mx.b.test", broken());
-        assert!(!hosts.trusts(ip("192.0.2.1")).await);
-        assert!(!hosts.trusts(ip("192.0.2.2")).await);
-        dns.heal("a.test").heal("mx.b.test");
-        assert!(
-            !hosts.trusts(ip("192.0.2.1")).await,
-            "asked for again too soon"
-        );
-        clock.advance(RETRY);
-        // The old answer is given while the new one is fetched.
-        assert!(!hosts.trusts(ip("192.0.2.1")).await);
-        tokio::task::yield_now().await;
-        assert!(hosts.trusts(ip("192.0.2.1")).await);
-        assert!(hosts.trusts(ip("192.0.2.2")).await);
-        dns.fail("a.test", broken());
-        clock.advance(TTL.1);
-        for _ in 0..3 {
-            assert!(hosts.trusts(ip("192.0.2.1")).await);
-            tokio::task::yield_now().await;
-        }
-        dns.heal("a.test").forget("a.test");
-        clock.advance(TTL.1);
-        hosts.trusts(ip("192.0.2.1")).await;
-        tokio::task::yield_now().await;
-        assert!(!hosts.trusts(ip("192.0.2.1")).await, "its name is gone");
-    }
-
-    #[test]
-    fn peers_are_networks_hosts_and_mail_hosts() {
-        for text in ["192.0.2.0/24", "a:host.example", "mx:example.com"] {
-            assert_eq!(text.parse::<TrustedPeer>().unwrap().to_string(), text);
-        }
-        for bad in ["host.example", "a:", "mx:a b", "192.0.2.1/24"] {
-            assert!(bad.parse::<TrustedPeer>().is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -46,6 +46,7 @@ impl SessionEvents {
     /// Somebody proved who it is. A second login on the connection ends the first.
     pub fn logged_in(&mut self, identity: &Identity) {
         self.logged_out();
+        self.meter.logged_in(&identity.login);
         let Some(mut event) = self.recorder.event(EventName::Login) else {
             return;
         };

@@ -8,6 +8,7 @@ use super::tell::RefusedAt;
 use super::trace::{delivered_to, hops, missing_fields};
 use super::transaction::refusal;
 use super::{Intake, Mail, Refusal, SessionInfo, SessionKind, Transaction};
+use crate::abuse::Load;
 use crate::address::{Address, ForwardPath};
 use crate::envelope::Envelope;
 use crate::event::TraceId;
@@ -63,6 +64,11 @@ impl Transaction {
                 return Err(refusal);
             }
         };
+        let load = Load {
+            octets: mail.message.len(),
+            ..Load::default()
+        };
+        self.intake.comes(&self.session, load);
         let incoming = IncomingMail {
             envelope: &self.envelope,
             message: &mail.message,

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::access::TrustedHosts;
+use crate::abuse::Tarpit;
+use crate::access::{Shield, TrustedHosts};
 
 /// Octets of a header unless another limit is set.
 const HEADER: u64 = 256 * 1_024;
@@ -17,6 +18,11 @@ pub struct IntakePolicy {
     /// The logins that may relay on listeners for mail from other servers;
     /// `None` for all.
     pub relay_logins: Option<Vec<String>>,
+    /// Senders' domains whose mail comes from known addresses alone.
+    pub shields: Vec<Shield>,
+    /// How strangers that name many recipients are slowed down; not at all by
+    /// default.
+    pub tarpit: Option<Tarpit>,
     /// What is done about a From field that is not the sender's.
     pub from: ForeignFrom,
     /// Octets that a message's header may have.
@@ -30,6 +36,8 @@ impl Default for IntakePolicy {
         Self {
             trusted: None,
             relay_logins: None,
+            shields: Vec::new(),
+            tarpit: None,
             from: ForeignFrom::default(),
             header_size: HEADER,
             transcripts: Transcripts::default(),

@@ -19,6 +19,7 @@ impl Intake {
     /// # Errors
     /// What to say to it instead of a greeting.
     pub async fn connect(&self, session: &FilterSession) -> Result<(), Refusal> {
+        self.keeps_out(session)?;
         self.ask(|filter| filter.connect(session)).await
     }
 
@@ -27,6 +28,7 @@ impl Intake {
     /// # Errors
     /// What to reply.
     pub async fn helo(&self, session: &FilterSession) -> Result<(), Refusal> {
+        self.hold_back(session, |tarpit| tarpit.greeting).await;
         self.ask(|filter| filter.helo(session)).await
     }
 

@@ -9,6 +9,7 @@ use super::recipients::{MAX_EXPANSION, Target};
 use super::tell::RefusedAt;
 use super::trace::Reception;
 use super::{Intake, Refusal, SessionInfo};
+use crate::abuse::Load;
 use crate::address::{Address, ForwardPath, ReversePath};
 use crate::envelope::{Envelope, MailParams, Notify, OriginalRecipient, Recipient};
 use crate::event::TraceId;
@@ -95,6 +96,13 @@ impl Intake {
         if params.size.is_some_and(|size| size > limit) {
             return Err(too_large(limit).into());
         }
+        let load = Load {
+            messages: 1,
+            octets: params.size.unwrap_or(0),
+            ..Load::default()
+        };
+        self.may_come(session, load)?;
+        self.check_shields(session, reverse_path).await?;
         self.check_sender(session, reverse_path).await?;
         self.ask_mail(&session.filter, reverse_path).await
     }
@@ -134,6 +142,15 @@ impl Transaction {
         &self.envelope
     }
 
+    /// Holds the answer to the `nth` recipient of a session back, where the
+    /// operator wants it so.
+    pub async fn hold_back(&mut self, nth: u32) {
+        let filter = &self.session.filter;
+        self.intake
+            .hold_back(filter, |tarpit| tarpit.wait(nth))
+            .await;
+    }
+
     /// RCPT: names a recipient.
     ///
     /// # Errors
@@ -149,7 +166,7 @@ impl Transaction {
             Ok(led) => led,
             Err(refusal) => {
                 self.tell_recipient_refused(&address, &refusal.status);
-                return Err(refusal);
+                return Err(self.intake.one_more_unknown(&self.session, refusal));
             }
         };
         self.copies = self.copies.saturating_add(targets.len());
@@ -189,11 +206,7 @@ impl Transaction {
     /// # Errors
     /// What to reply instead of 354.
     pub async fn data(&mut self) -> Result<(), Refusal> {
-        let asked = self
-            .intake
-            .ask_data(&self.session.filter, &self.envelope)
-            .await;
-        if let Err(refusal) = asked {
+        if let Err(refusal) = self.may_begin().await {
             self.tell_refused(RefusedAt::Data, &refusal.status, None);
             return Err(refusal);
         }
@@ -219,6 +232,23 @@ impl Transaction {
             .await
             .map_err(|error| refusal(&error))?;
         self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Counts the message and its recipients, however it ends: whoever sends
+    /// too much is not to do so by hanging up.
+    async fn may_begin(&mut self) -> Result<(), Refusal> {
+        let intake = &self.intake;
+        let load = Load {
+            messages: 1,
+            recipients: self.envelope.recipients.len() as u64,
+            octets: 0,
+        };
+        intake.may_come(&self.session, load)?;
+        intake
+            .ask_data(&self.session.filter, &self.envelope)
+            .await?;
+        intake.comes(&self.session, load);
         Ok(())
     }
 

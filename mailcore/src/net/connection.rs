@@ -26,6 +26,11 @@ pub trait Service: fmt::Debug + Send + Sync {
     /// Serves one connection to its end.
     async fn serve(&self, connection: Connection);
 
+    /// What to send to a peer that may not connect, before it is closed.
+    fn denied(&self) -> &'static [u8] {
+        b""
+    }
+
     /// What to send to a connection that is over a limit, before it is closed.
     fn busy(&self) -> &'static [u8] {
         b""

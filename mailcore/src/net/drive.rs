@@ -68,6 +68,7 @@ pub async fn drive<M: Machine, H: Host<M>>(machine: M, host: H, connection: Conn
         input_ended: false,
         write_timeout: connection.write_timeout,
         meter: connection.meter,
+        due: Monotonic::default(),
         #[cfg(feature = "tls")]
         starttls: connection.starttls,
     };
@@ -87,6 +88,8 @@ struct Driver<M, H> {
     input_ended: bool,
     write_timeout: Duration,
     meter: Meter,
+    /// When what passed is paid for: nothing passes before.
+    due: Monotonic,
     #[cfg(feature = "tls")]
     starttls: Option<super::TlsAcceptor>,
 }
@@ -94,6 +97,7 @@ struct Driver<M, H> {
 impl<M: Machine, H: Host<M>> Driver<M, H> {
     async fn run(&mut self) -> Result<(), Ending> {
         loop {
+            self.keep_pace().await;
             match self.machine.step(self.clock.monotonic()) {
                 Step::Send(octets) => self.send(octets).await?,
                 Step::Ask(question) => self.ask(question).await?,
@@ -120,8 +124,22 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
         }
     }
 
+    /// Waits where octets passed faster than they may. Meanwhile the peer's
+    /// fill its system's buffers and ours, and no others.
+    async fn keep_pace(&mut self) {
+        if self.clock.monotonic() >= self.due {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = self.clock.sleep_until(self.due) => {}
+            () = self.shutdown.begun(), if !self.told_shutdown => {}
+        }
+    }
+
     async fn send(&mut self, octets: Bytes) -> Result<(), Ending> {
-        self.meter.add_sent(octets.len());
+        let due = self.meter.sent_at(octets.len(), self.clock.monotonic());
+        self.due = self.due.max(due);
         bounded(self.write_limit(), self.stream.write_all(&octets)).await
     }
 
@@ -172,7 +190,7 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
                     answer = &mut answer => break answer,
                     count = read_some(&mut self.stream, input), if readable => {
                         let count = count.map_err(Ending::Broken)?;
-                        self.meter.add_received(count);
+                        self.due = self.due.max(self.meter.received_at(count, self.clock.monotonic()));
                         if count == 0 {
                             self.input_ended = true;
                             self.machine.end_of_input();
@@ -203,7 +221,7 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
             biased;
             count = read_some(&mut self.stream, self.machine.input()) => {
                 let count = count.map_err(Ending::Broken)?;
-                self.meter.add_received(count);
+                self.due = self.due.max(self.meter.received_at(count, self.clock.monotonic()));
                 if count == 0 {
                     self.input_ended = true;
                     self.machine.end_of_input();

@@ -1,17 +1,19 @@
 //! Accepting connections, within limits.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 
+use super::pace::Pace;
 use super::proxy_protocol::ProxyHeader;
-use super::{Connection, Meter, Network, Service, Shutdown};
+use super::{Connection, Gate, Meter, Network, Service, Shutdown};
+use crate::abuse::{Limiter, Welcome};
+use crate::access::AccessRules;
 use crate::limits::Limits;
 use crate::seams::{BoxStream, Clock};
 
@@ -19,90 +21,6 @@ use crate::seams::{BoxStream, Clock};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a refused peer may take to read why.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Counts connections, for all listeners of a server together.
-#[derive(Debug)]
-pub struct Gate {
-    open: Mutex<Open>,
-}
-
-#[derive(Debug)]
-struct Open {
-    most: usize,
-    most_per_address: usize,
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-impl Gate {
-    /// A gate with these limits.
-    pub fn new(limits: &Limits) -> Arc<Self> {
-        Arc::new(Self {
-            open: Mutex::new(Open {
-                most: limits.connections,
-                most_per_address: limits.connections_per_address,
-                total: 0,
-                by_address: HashMap::new(),
-            }),
-        })
-    }
-
-    /// Other limits from now on. Who is inside stays, and counts.
-    pub(crate) fn set_limits(&self, limits: &Limits) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.most = limits.connections;
-        open.most_per_address = limits.connections_per_address;
-    }
-
-    /// A place for a connection from `peer`, given back when it is dropped.
-    pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let key = peer_group(peer);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = open.by_address.get(&key).copied().unwrap_or(0);
-        let full_here = here >= open.most_per_address && !key.is_loopback();
-        if open.total >= open.most || full_here {
-            return None;
-        }
-        open.total += 1;
-        open.by_address.insert(key, here + 1);
-        Some(Place {
-            gate: Arc::clone(self),
-            key,
-        })
-    }
-}
-
-/// The unit that connections are counted by: an IPv4 address, an IPv6 /64.
-pub(crate) fn peer_group(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) if !v6.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))
-        }
-        other => other,
-    }
-}
-
-/// A counted connection.
-#[derive(Debug)]
-pub struct Place {
-    gate: Arc<Gate>,
-    key: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self
-            .gate
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        open.total = open.total.saturating_sub(1);
-        match open.by_address.get_mut(&self.key) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(open.by_address.remove(&self.key)),
-        }
-    }
-}
 
 /// A bound socket and what it serves.
 #[derive(Debug)]
@@ -137,6 +55,10 @@ impl Serving {
 struct Shared {
     service: Arc<dyn Service>,
     gate: Arc<Gate>,
+    limiter: Arc<Limiter>,
+    access: AccessRules,
+    /// What all connections of the listener share.
+    pace: Option<Arc<Pace>>,
     limits: Limits,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
@@ -165,6 +87,8 @@ pub(crate) enum ListenerTls {
 pub(crate) struct ListenerParts {
     pub(crate) service: Arc<dyn Service>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) access: AccessRules,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shutdown: Shutdown,
@@ -242,7 +166,9 @@ impl Listener {
         let shared = self.serving.current();
         match accepted {
             Ok((stream, peer)) => {
-                sessions.spawn(async move { shared.welcome(stream, peer).await });
+                if let Some(knock) = shared.knock(peer) {
+                    sessions.spawn(async move { shared.welcome(stream, knock).await });
+                }
             }
             // That one is gone; the next one may be well.
             Err(error) if is_of_the_peer(&error) => {}
@@ -304,8 +230,11 @@ pub(crate) async fn finish(
 impl ListenerParts {
     fn shared(self) -> Arc<Shared> {
         Arc::new(Shared {
+            pace: self.gate.paces().of_listener(),
             service: self.service,
             gate: self.gate,
+            limiter: self.limiter,
+            access: self.access,
             limits: self.limits,
             clock: self.clock,
             shutdown: self.shutdown,
@@ -321,43 +250,74 @@ impl ListenerParts {
     }
 }
 
+/// Who has connected, and what is known of it before anything is read.
+enum Knock {
+    /// A proxy: for whom, it will say.
+    Proxy(SocketAddr),
+    Peer(SocketAddr, Welcome),
+}
+
 impl Shared {
-    async fn welcome(&self, mut stream: TcpStream, peer: SocketAddr) {
-        let mut local = stream.local_addr().ok();
-        let mut peer = peer;
+    /// `None` for one that is not to cost more than its `accept`.
+    fn knock(&self, peer: SocketAddr) -> Option<Knock> {
         if !self.proxies.is_empty() {
-            match self.proxied(&mut stream, peer).await {
-                Ok(ProxyHeader::Itself) => {}
+            return Some(Knock::Proxy(peer));
+        }
+        let welcome = self.limiter.connect(peer.ip(), self.service.protocol());
+        (welcome != Welcome::No).then_some(Knock::Peer(peer, welcome))
+    }
+
+    async fn welcome(&self, mut stream: TcpStream, knock: Knock) {
+        let mut local = stream.local_addr().ok();
+        let (peer, welcome) = match knock {
+            Knock::Peer(peer, welcome) => (peer, welcome),
+            Knock::Proxy(proxy) => match self.proxied(&mut stream, proxy).await {
+                Ok(ProxyHeader::Itself) => (proxy, Welcome::Yes),
                 Ok(ProxyHeader::Client {
                     source,
                     destination,
-                }) => (peer, local) = (source, Some(destination)),
+                }) => {
+                    local = Some(destination);
+                    let protocol = self.service.protocol();
+                    (source, self.limiter.connect(source.ip(), protocol))
+                }
                 Err(error) => {
-                    tracing::info!(%peer, %error, protocol = self.service.protocol(), "not let in as a proxy");
+                    tracing::info!(peer = %proxy, %error, protocol = self.service.protocol(), "not let in as a proxy");
                     return;
                 }
-            }
-        }
-        let Some(_place) = self.gate.enter(peer.ip()) else {
-            tracing::info!(%peer, protocol = self.service.protocol(), "too many connections");
-            if self.begins_in_tls() {
-                return;
-            }
-            let refuse = async {
-                stream.write_all(self.service.busy()).await?;
-                stream.shutdown().await
-            };
-            let until = self.clock.monotonic().after(REFUSAL_TIMEOUT);
-            tokio::select! {
-                _ = refuse => {}
-                () = self.clock.sleep_until(until) => {}
-            }
-            return;
+            },
         };
+        if welcome == Welcome::No {
+            return;
+        }
+        let place = self.gate.enter(peer.ip());
+        let Some(_place) = place.filter(|_| welcome == Welcome::Yes) else {
+            tracing::info!(%peer, protocol = self.service.protocol(), "too many connections");
+            return self.refuse(stream, self.service.busy()).await;
+        };
+        if !self.access.admits(peer.ip()).await {
+            tracing::info!(%peer, protocol = self.service.protocol(), "may not connect");
+            return self.refuse(stream, self.service.denied()).await;
+        }
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "can't set TCP_NODELAY");
         }
         self.serve(Box::new(stream), Some(peer), local).await;
+    }
+
+    async fn refuse(&self, mut stream: TcpStream, words: &[u8]) {
+        if self.begins_in_tls() {
+            return;
+        }
+        let refuse = async {
+            stream.write_all(words).await?;
+            stream.shutdown().await
+        };
+        let until = self.clock.monotonic().after(REFUSAL_TIMEOUT);
+        tokio::select! {
+            _ = refuse => {}
+            () = self.clock.sleep_until(until) => {}
+        }
     }
 
     /// For whom a proxy speaks. Nobody else gets in: whoever is believed could
@@ -432,34 +392,10 @@ impl Shared {
             shutdown: self.shutdown.clone(),
             clock: Arc::clone(&self.clock),
             write_timeout: self.limits.write_timeout,
-            meter: Meter::default(),
+            meter: match peer {
+                Some(peer) => self.gate.paces().meter(peer.ip(), self.pace.as_ref()),
+                None => Meter::default(),
+            },
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_gate_counts_by_address_and_by_64_and_lets_loopback_pass() {
-        let limits = Limits {
-            connections: 5,
-            connections_per_address: 2,
-            ..Limits::default()
-        };
-        let gate = Gate::new(&limits);
-        let a: IpAddr = "2001:db8::1".parse().unwrap();
-        let same: IpAddr = "2001:db8::2".parse().unwrap();
-        let other: IpAddr = "2001:db8:0:1::1".parse().unwrap();
-        let first = gate.enter(a).unwrap();
-        let _second = gate.enter(same).unwrap();
-        assert!(gate.enter(a).is_none());
-        let _third = gate.enter(other).unwrap();
-        drop(first);
-        let home: Vec<_> = (0..5)
-            .filter_map(|_| gate.enter("127.0.0.1".parse().unwrap()))
-            .collect();
-        assert_eq!(home.len(), 3, "loopback is bound by the total alone");
     }
 }

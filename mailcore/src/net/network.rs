@@ -53,6 +53,11 @@ impl Network {
         self.prefix
     }
 
+    /// Its first address.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// True when `address` is in it.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

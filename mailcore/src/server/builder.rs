@@ -9,6 +9,8 @@ use super::handle::{Door, ListenerKind, ServiceHandle};
 use super::running::Services;
 use super::tail::{Journaling, Tails};
 use super::{Holds, IntoService, Parts, RunningServer, StartError, Stores};
+use crate::abuse::{AbuseConfig, Keeper, Limiter, LimiterSeams, ScreenedLogins};
+use crate::access::AccessRules;
 use crate::address::{Address, Domain};
 use crate::deliver::MailboxAgent;
 use crate::event::{FollowerConfig, Recorder, RecorderConfig, RecorderTask};
@@ -23,8 +25,8 @@ use crate::route::{DirectoryRouter, SuppressionList, SuppressionRouter};
 use crate::sasl::{InClear, Mechanism};
 use crate::schedule::{Job, JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
 use crate::seams::{
-    Authenticator, Clock, DeliveryAgent, Directory, Entropy, Filter, Journal, OsEntropy,
-    RecipientCheck, Router, Rules, SystemClock,
+    Authenticator, Clock, DeliveryAgent, Directory, DirectoryWrite, Entropy, Filter, Journal,
+    OsEntropy, RecipientCheck, Router, Rules, SystemClock,
 };
 
 /// The name under which mailboxes are an agent of the queue.
@@ -63,6 +65,8 @@ impl Server {
             keep_delivered: None,
             runner: RunnerConfig::default(),
             limits: Limits::default(),
+            abuse: AbuseConfig::default(),
+            account_closer: None,
             journal: None,
             follower: FollowerConfig::default(),
             recorder: RecorderConfig::default(),
@@ -101,6 +105,8 @@ pub struct Builder {
     keep_delivered: Option<Duration>,
     runner: RunnerConfig,
     limits: Limits,
+    abuse: AbuseConfig,
+    account_closer: Option<Arc<dyn DirectoryWrite>>,
     journal: Option<Arc<dyn Journal>>,
     follower: FollowerConfig,
     recorder: RecorderConfig,
@@ -118,6 +124,7 @@ struct Spec {
     address: Option<String>,
     kind: ListenerKind,
     proxies: Vec<Network>,
+    access: AccessRules,
     /// In place of the builder's.
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -279,6 +286,21 @@ impl Builder {
         self
     }
 
+    /// What is too often, for strangers and for users, and what is done then.
+    /// Guesses of passwords are counted by default. With stores, bans outlive a
+    /// restart.
+    pub fn abuse(mut self, config: AbuseConfig) -> Self {
+        self.abuse = config;
+        self
+    }
+
+    /// Closes accounts, where a rule of [`Builder::abuse`] asks for it
+    /// ([`Consequence::CloseAccount`](crate::abuse::Consequence)).
+    pub fn account_closer(mut self, directory: Arc<dyn DirectoryWrite>) -> Self {
+        self.account_closer = Some(directory);
+        self
+    }
+
     /// Keeps the store's events in a journal, too, for people to ask.
     pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = Some(journal);
@@ -356,6 +378,14 @@ impl Builder {
         self
     }
 
+    /// Who may connect to the listener named last; everybody by default.
+    pub fn admitting(mut self, access: AccessRules) -> Self {
+        if let Some(spec) = self.services.last_mut() {
+            spec.access = access;
+        }
+        self
+    }
+
     /// Serves within the process only: [`RunningServer::connect`] reaches it.
     pub fn serve(self, service: impl IntoService + 'static) -> Self {
         self.add(None, ListenerKind::Plain, service)
@@ -371,6 +401,7 @@ impl Builder {
             address,
             kind,
             proxies: Vec::new(),
+            access: AccessRules::default(),
             #[cfg(feature = "tls")]
             tls: None,
             service: Box::new(service),
@@ -386,7 +417,8 @@ impl Builder {
         let hostname = self.name()?;
         let (router, agents) = self.routing(&hostname)?;
         let (recorder, recording) = self.recording();
-        let parts = self.parts(hostname, &router, &agents, recorder);
+        let limiter = self.limiter(&recorder).await;
+        let parts = self.parts(hostname, (&router, &agents), recorder, limiter);
         let follower = self
             .journaling()
             .follower(parts.stores.as_ref(), &self.clock)?;
@@ -399,7 +431,7 @@ impl Builder {
             sockets.push(service.bind().await?);
         }
         // Before anything can raise an event.
-        let tails = Tails::spawn(recording, follower);
+        let tails = Tails::spawn(Keeper::new(parts.limiter()), recording, follower);
         for (service, socket) in services.iter().zip(sockets) {
             service.run(socket);
         }
@@ -463,6 +495,14 @@ impl Builder {
         (recorder, Some(task))
     }
 
+    async fn limiter(&mut self, recorder: &Recorder) -> Arc<Limiter> {
+        let mut seams = LimiterSeams::new(Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        seams.state = self.stores.as_ref().map(|it| Arc::clone(&it.state));
+        seams.directory = self.account_closer.take();
+        seams.recorder = recorder.clone();
+        Limiter::open(std::mem::take(&mut self.abuse), seams).await
+    }
+
     fn journaling(&mut self) -> Journaling {
         Journaling {
             journal: self.journal.take(),
@@ -518,10 +558,13 @@ impl Builder {
     pub(super) fn parts(
         &mut self,
         hostname: Domain,
-        router: &Arc<dyn Router>,
-        agents: &Agents,
+        (router, agents): (&Arc<dyn Router>, &Agents),
         recorder: Recorder,
+        limiter: Arc<Limiter>,
     ) -> Parts {
+        let authenticator = self.authenticator.clone().map(|it| {
+            Arc::new(ScreenedLogins::new(it, Arc::clone(&limiter))) as Arc<dyn Authenticator>
+        });
         let intake = Intake::new(IntakeParts {
             hostname: hostname.clone(),
             router: Arc::clone(router),
@@ -541,15 +584,17 @@ impl Builder {
             limits: self.limits.clone(),
         })
         .telling(recorder, self.subjects)
-        .with_policy(self.policy.clone());
+        .with_policy(self.policy.clone())
+        .limited_by(Arc::clone(&limiter));
         Parts {
             hostname,
             intake: Arc::new(intake),
             stores: self.stores.clone(),
             directory: self.directory.clone(),
-            authenticator: self.authenticator.clone(),
+            authenticator,
             mechanisms: self.mechanisms.clone(),
             in_clear: self.in_clear,
+            limiter,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
@@ -583,7 +628,9 @@ impl Builder {
                 address: spec.address,
                 kind: spec.kind,
                 proxies: spec.proxies,
+                access: spec.access,
                 gate: Arc::clone(gate),
+                limiter: parts.limiter(),
                 limits: self.limits.clone(),
                 clock: Arc::clone(&self.clock),
             };

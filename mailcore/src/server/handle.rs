@@ -8,6 +8,8 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::StartError;
+use crate::abuse::Limiter;
+use crate::access::AccessRules;
 use crate::limits::Limits;
 use crate::net::{
     Gate, Listener, ListenerParts, Network, Service, Serving, Shutdown, ShutdownSwitch, finish,
@@ -36,6 +38,8 @@ pub(super) struct Door {
     pub(super) address: Option<String>,
     pub(super) kind: ListenerKind,
     pub(super) gate: Arc<Gate>,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) access: AccessRules,
     pub(super) limits: Limits,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) proxies: Vec<Network>,
@@ -94,6 +98,8 @@ impl Door {
         ListenerParts {
             service: Arc::clone(&self.service),
             gate: Arc::clone(&self.gate),
+            limiter: Arc::clone(&self.limiter),
+            access: self.access.clone(),
             limits: self.limits.clone(),
             clock: Arc::clone(&self.clock),
             shutdown,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::Holds;
+use crate::abuse::Limiter;
 use crate::address::Domain;
 use crate::event::Recorder;
 use crate::intake::Intake;
@@ -70,6 +71,7 @@ pub struct Parts {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) limits: Limits,
     pub(super) holds: Holds,
+    pub(super) limiter: Arc<Limiter>,
 }
 
 impl Parts {
@@ -175,6 +177,11 @@ impl Parts {
     /// What one session at a time may have.
     pub fn holds(&self) -> Holds {
         self.holds.clone()
+    }
+
+    /// Counts what is done too often. [`Parts::authenticator`] asks it already.
+    pub fn limiter(&self) -> Arc<Limiter> {
+        Arc::clone(&self.limiter)
     }
 
     /// Limits of the whole server.

@@ -41,7 +41,12 @@ impl RunningServer {
         }
         builder.take_over(&before);
         let (router, agents) = builder.routing(&hostname)?;
-        let mut parts = builder.parts(hostname, &router, &agents, before.recorder());
+        let mut parts = builder.parts(
+            hostname,
+            (&router, &agents),
+            before.recorder(),
+            before.limiter(),
+        );
         // What a session holds alone, no session of the new settings may have.
         parts.holds = before.holds();
         let wanted = builder.services(&parts, &self.gate)?;

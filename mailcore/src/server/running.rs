@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::tail::Tails;
 use super::{Parts, ServiceHandle, Submission, SubmitError};
+use crate::abuse::Limiter;
 use crate::envelope::Envelope;
 use crate::event::{EventCursor, EventStream};
 use crate::intake::Intake;
@@ -71,6 +72,11 @@ impl RunningServer {
     /// reload.
     pub fn intake(&self) -> Arc<Intake> {
         self.parts().intake()
+    }
+
+    /// What is done too often, and who is banned: for an operator's commands.
+    pub fn limiter(&self) -> Arc<Limiter> {
+        self.parts().limiter()
     }
 
     /// The queue's runner, for an operator's commands; `None` without a store.

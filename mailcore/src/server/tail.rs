@@ -1,5 +1,6 @@
-//! What ends last: the recorder of sessions, then the journal's follower, so
-//! that the log-outs of a shutdown are in the journal, too.
+//! What ends last: what keeps the bans, the recorder of sessions, then the
+//! journal's follower, so that the log-outs of a shutdown are in the journal,
+//! too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::{StartError, Stores};
+use crate::abuse::Keeper;
 use crate::event::{Follower, FollowerConfig, RecorderTask};
 use crate::net::ShutdownSwitch;
 use crate::seams::{Clock, Journal};
@@ -37,6 +39,7 @@ impl Tail {
 /// The tasks that end last.
 #[derive(Debug, Default)]
 pub(super) struct Tails {
+    bans: Option<Tail>,
     recorder: Option<Tail>,
     follower: Option<(Tail, Duration)>,
 }
@@ -71,11 +74,15 @@ impl Journaling {
 }
 
 impl Tails {
-    /// Lets both run.
+    /// Lets them run.
     pub(super) fn spawn(
+        bans: Keeper,
         recorder: Option<RecorderTask>,
         follower: Option<(Follower, Duration)>,
     ) -> Self {
+        let (switch, mut shutdown) = ShutdownSwitch::new();
+        let task = tokio::spawn(bans.run(async move { shutdown.begun().await }));
+        let bans = Some(Tail { switch, task });
         let recorder = recorder.map(|task| {
             let (switch, mut shutdown) = ShutdownSwitch::new();
             let task = tokio::spawn(task.run(async move { shutdown.begun().await }));
@@ -86,11 +93,18 @@ impl Tails {
             let task = tokio::spawn(follower.run(async move { shutdown.begun().await }));
             (Tail { switch, task }, most)
         });
-        Self { recorder, follower }
+        Self {
+            bans,
+            recorder,
+            follower,
+        }
     }
 
     /// Ends them in order.
     pub(super) async fn finish(&mut self, clock: &Arc<dyn Clock>) {
+        if let Some(bans) = self.bans.take() {
+            bans.finish(clock, LAST_COMMIT).await;
+        }
         if let Some(recorder) = self.recorder.take() {
             recorder.finish(clock, LAST_COMMIT).await;
         }
@@ -102,7 +116,7 @@ impl Tails {
     /// Ends them at once.
     pub(super) fn abort(&self) {
         let follower = self.follower.iter().map(|(tail, _)| tail);
-        for tail in self.recorder.iter().chain(follower) {
+        for tail in self.bans.iter().chain(&self.recorder).chain(follower) {
             tail.task.abort();
         }
     }

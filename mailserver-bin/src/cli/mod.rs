@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 
 use crate::config::{Config, ConfigError};
+use crate::control::ban::BanRequest;
 use crate::control::queue as control_queue;
 use crate::control::{Request, Response, client, groups, lists, offline};
 use crate::data::DataDir;
@@ -83,6 +84,9 @@ enum Command {
     /// Those whom nothing is sent to any more
     #[command(subcommand)]
     Suppress(suppress::Command),
+    /// Those who are kept out for what they did, and those who never are
+    #[command(subcommand)]
+    Ban(BanRequest),
     /// The way of mail to other hosts
     #[command(subcommand)]
     Relay(relay::Command),
@@ -157,6 +161,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Address(command)) => place.ask(command.request()?),
         Some(Command::Queue(command)) => queue::run(&place, command),
         Some(Command::Suppress(command)) => suppress::run(&place, command),
+        Some(Command::Ban(request)) => place.ask(Request::Ban { request }),
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),

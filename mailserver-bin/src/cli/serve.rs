@@ -206,6 +206,7 @@ impl Fixed {
             stores: Some(self.stores.clone()),
             embedded: self.embedded.clone(),
             reload: Some(reload),
+            limiter: Some(running.limiter()),
             queue: running.queue().cloned(),
             scheduler: Some(Arc::clone(running.scheduler())),
             tls_report: Some((config.hostname.clone(), Arc::clone(&self.tls_report))),

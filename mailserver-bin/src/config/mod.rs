@@ -3,6 +3,7 @@
 //!
 //! Domains, accounts and aliases are not here: they live in the directory.
 
+mod abuse;
 mod acme;
 mod auth;
 mod callout;
@@ -20,6 +21,7 @@ mod problems;
 mod queue;
 mod resolve;
 mod schedule;
+mod shield;
 mod smtp;
 mod tls;
 
@@ -27,6 +29,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mailcore::abuse::AbuseConfig;
 use mailcore::account::Secret;
 use mailcore::address::Domain;
 use mailcore::intake::CalloutConfig;
@@ -50,6 +53,7 @@ pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use outgoing::{OutgoingConfig, OutgoingRoute, RoutePlace, host};
 pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
 pub(crate) use problems::Problems;
+pub(crate) use shield::ShieldConfig;
 pub(crate) use smtp::{Peers, SmtpSettings};
 pub(crate) use tls::{ClientCertificateUse, TlsFiles, TlsSettings};
 
@@ -91,8 +95,12 @@ pub(crate) struct Config {
     pub(crate) dns: DnsConfig,
     pub(crate) outgoing_tls: OutgoingTls,
     pub(crate) limits: Limits,
+    /// What is too often.
+    pub(crate) abuse: AbuseConfig,
     pub(crate) auth: AuthConfig,
     pub(crate) smtp: SmtpSettings,
+    /// Senders' domains and where their mail comes from.
+    pub(crate) shields: Vec<ShieldConfig>,
     /// What every IMAP listener serves, but for its own keys.
     pub(crate) imap: Imap,
     /// The same of POP3.

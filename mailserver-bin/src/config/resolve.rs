@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use mailcore::abuse::AbuseConfig;
 use mailcore::account::Secret;
 use mailcore::address::Domain;
 use mailcore::intake::CalloutConfig;
@@ -22,8 +23,8 @@ use super::{
     SmartHost, SmtpSettings, StoreKind, TlsMode, TlsSettings,
 };
 use super::{
-    acme, auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, pop3, queue,
-    schedule, smtp, tls,
+    abuse, acme, auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, pop3,
+    queue, schedule, shield, smtp, tls,
 };
 
 const DEFAULT_DATA: &str = "mailserver-data";
@@ -95,8 +96,10 @@ pub(super) fn defaults() -> Config {
         dns: DnsConfig::default(),
         outgoing_tls: OutgoingTls::default(),
         limits: Limits::default(),
+        abuse: AbuseConfig::default(),
         auth: AuthConfig::default(),
         smtp: SmtpSettings::default(),
+        shields: Vec::new(),
         imap: Imap::default(),
         pop3: Pop3::default(),
         callout: CalloutConfig::default(),
@@ -151,11 +154,13 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     dns::dns(&root, folder, &mut config.dns);
     outgoing_tls::outgoing_tls(&root, folder, &mut config.outgoing_tls);
     limits(&root, &mut config.limits);
+    abuse::abuse(&root, &mut config.abuse);
     filter(&root, folder, &mut config);
     schedule::schedule(&root, &mut config.housekeeping);
     schedule::retention(&root, &mut config.retention);
     auth::auth(&root, folder, &mut config.auth);
     smtp::smtp(&root, &mut config.smtp);
+    config.shields = shield::shields(&root);
     imap::imap(&root, &mut config.imap);
     pop3::pop3(&root, &mut config.pop3);
     callout::callout(&root, &mut config.callout);
@@ -381,6 +386,7 @@ fn limits(root: &Section<'_, '_>, limits: &mut Limits) {
     if let Some(count) = section.count("connections_per_address") {
         limits.connections_per_address = count;
     }
+    abuse::bandwidth(&section, &mut limits.bandwidth);
     if let Some(count) = section.count("hops") {
         limits.hops = count;
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use mailcore::abuse::Tarpit;
 use mailcore::access::TrustedPeer;
 use mailcore::intake::ForeignFrom;
 use mailcore::net::Network;
@@ -24,6 +25,7 @@ pub(crate) struct SmtpSettings {
     pub(crate) least_deadline: Duration,
     pub(crate) header_size: Option<u64>,
     pub(crate) xclient: Vec<Network>,
+    pub(crate) tarpit: Option<Tarpit>,
 }
 
 /// Who a listener is for, and who stands before it.
@@ -34,6 +36,10 @@ pub(crate) struct Peers {
     /// for none.
     pub(crate) proxies: Vec<Network>,
     pub(crate) doors: Doors,
+    /// The only ones who may connect; `None` for everybody.
+    pub(crate) allow: Option<Vec<TrustedPeer>>,
+    /// Those who may not.
+    pub(crate) deny: Vec<TrustedPeer>,
 }
 
 const FROMS: [(&str, ForeignFrom); 2] = [
@@ -46,14 +52,7 @@ const TRUSTS: [(&str, Trust); 2] = [("external", Trust::Stranger), ("internal", 
 /// Reads the table.
 pub(super) fn smtp(root: &Section<'_, '_>, settings: &mut SmtpSettings) {
     let section = root.section("smtp", "[smtp]");
-    for text in section.strings("trusted").unwrap_or_default() {
-        match text.value.parse() {
-            Ok(peer) => settings.trusted.push(peer),
-            Err(error) => {
-                section.problem(text.line, format!("trusted: \"{}\": {error}", text.value));
-            }
-        }
-    }
+    settings.trusted = hosts(&section, "trusted").unwrap_or_default();
     if let Some(logins) = section.strings("relay_login") {
         settings.relay_logins = Some(logins.iter().map(|at| at.value.to_owned()).collect());
     }
@@ -76,6 +75,7 @@ pub(super) fn smtp(root: &Section<'_, '_>, settings: &mut SmtpSettings) {
     }
     settings.header_size = section.size("header_size");
     settings.xclient = networks(&section, "xclient");
+    settings.tarpit = super::abuse::tarpit(&section);
     section.finish();
 }
 
@@ -92,10 +92,26 @@ pub(super) fn peers(section: &Section<'_, '_>) -> Peers {
         trust: trust.unwrap_or_default(),
         proxies: networks(section, "proxy"),
         doors,
+        allow: hosts(section, "allow"),
+        deny: hosts(section, "deny").unwrap_or_default(),
     }
 }
 
-fn networks(section: &Section<'_, '_>, key: &'static str) -> Vec<Network> {
+/// Hosts by network, name or link-layer address; `None` without the key.
+pub(super) fn hosts(section: &Section<'_, '_>, key: &'static str) -> Option<Vec<TrustedPeer>> {
+    let mut found = Vec::new();
+    for text in section.strings(key)? {
+        match text.value.parse() {
+            Ok(peer) => found.push(peer),
+            Err(error) => {
+                section.problem(text.line, format!("{key}: \"{}\": {error}", text.value));
+            }
+        }
+    }
+    Some(found)
+}
+
+pub(super) fn networks(section: &Section<'_, '_>, key: &'static str) -> Vec<Network> {
     let mut found = Vec::new();
     for text in section.strings(key).unwrap_or_default() {
         match text.value.parse() {

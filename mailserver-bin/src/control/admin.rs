@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use mailcore::abuse::Limiter;
 use mailcore::account::AccountId;
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
@@ -16,7 +17,9 @@ use mailcore_store::directory::SqliteDirectory;
 use mailcore_store::embedded::EmbeddedStore;
 
 use super::accounts::{Options, rows};
-use super::{Password, Request, Response, aligned, check, queue, schedule, suppress, tls_report};
+use super::{
+    Password, Request, Response, aligned, ban, check, queue, schedule, suppress, tls_report,
+};
 use crate::own_name;
 use crate::reload::ReloadHandle;
 
@@ -33,6 +36,8 @@ pub(crate) struct Admin {
     pub(crate) embedded: Option<Arc<EmbeddedStore>>,
     /// `None` when no server runs.
     pub(crate) reload: Option<ReloadHandle>,
+    /// Who is banned; `None` where there are no stores.
+    pub(crate) limiter: Option<Arc<Limiter>>,
     /// The queue's runner; `None` where there are no stores.
     pub(crate) queue: Option<Arc<QueueRunner>>,
     /// The server's own jobs; `None` where there are no stores.
@@ -48,6 +53,7 @@ impl Request {
             self,
             Self::Queue { .. }
                 | Self::Suppress { .. }
+                | Self::Ban { .. }
                 | Self::ScheduleList
                 | Self::ScheduleRun { .. }
                 | Self::TlsReport { .. }
@@ -96,6 +102,10 @@ impl Admin {
                 self.alias(request).await
             }
             Request::Suppress { request } => suppress::run(self.stores()?, request).await,
+            Request::Ban { request } => {
+                let limiter = self.limiter.as_deref();
+                ban::run(limiter.ok_or("the store is not open")?, request).await
+            }
             Request::ScheduleList => schedule::list(self.scheduler()?).await,
             Request::ScheduleRun { name } => schedule::run(self.scheduler()?, &name).await,
             Request::TlsReport { domain, day } => {

@@ -10,6 +10,7 @@ pub(crate) mod account_secrets;
 pub(crate) mod accounts;
 pub(crate) mod addresses;
 pub(crate) mod admin;
+pub(crate) mod ban;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod groups;
@@ -120,6 +121,9 @@ pub(crate) enum Request {
     },
     Suppress {
         request: suppress::SuppressRequest,
+    },
+    Ban {
+        request: ban::BanRequest,
     },
     ScheduleList,
     ScheduleRun {

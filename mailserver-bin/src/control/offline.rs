@@ -50,8 +50,13 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             .as_ref()
             .map(|stores| (config.hostname.clone(), wiring::tls_report(&stores.state)));
         let (scheduler, _switch) = scheduler.unzip();
+        let limiter = match &stores {
+            Some(stores) => Some(wiring::idle_limiter(stores).await),
+            None => None,
+        };
         let admin = Admin {
             scheduler,
+            limiter,
             queue: stores
                 .as_ref()
                 .map(|stores| wiring::idle_queue(config, stores, directory.clone())),
