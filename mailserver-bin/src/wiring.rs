@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mailcore::abuse::{AbuseConfig, Limiter, LimiterSeams};
 use mailcore::access::{AccessRules, Shield, TrustedHosts, TrustedPeer};
 use mailcore::intake::IntakePolicy;
-use mailcore::net::{ChallengePage, HickoryResolver, ResolverError};
+use mailcore::net::{ChallengePage, ChallengeStore, HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerSeams};
 use mailcore::route::{DirectoryRouter, SuppressionList};
 use mailcore::seams::{
@@ -20,6 +20,8 @@ use mailcore_store::MemoryStore;
 use mailcore_store::directory::{PasswordHashing, SqliteDirectory, StoreKey};
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore, OpenReport};
 use mailcore_store::journal::SqliteJournal;
+use mailcore_web::pages::{Challenges, MtaStsPolicy};
+use mailcore_web::{Hosts, Web};
 use thiserror::Error;
 
 use crate::config::{
@@ -275,7 +277,7 @@ fn doors(
     resolver: &Arc<dyn Resolver>,
 ) -> Result<Builder, WiringError> {
     for listener in &config.listeners {
-        builder = listen(builder, config, listener)
+        builder = listen(builder, config, (listener, &keys.challenges()))
             .behind(listener.peers.proxies.iter().copied())
             .admitting(access(&listener.peers, resolver));
         if let Some(tls) = keys.of_listener(listener)? {
@@ -370,7 +372,11 @@ pub(crate) fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError
     Ok(Arc::new(resolver?))
 }
 
-fn listen(builder: Builder, config: &Config, listener: &Listener) -> Builder {
+fn listen(
+    builder: Builder,
+    config: &Config,
+    (listener, challenges): (&Listener, &Arc<ChallengeStore>),
+) -> Builder {
     let pop3 = &config.pop3;
     let address = listener.address.to_string();
     let mut limits = SmtpLimits::default();
@@ -416,7 +422,22 @@ fn listen(builder: Builder, config: &Config, listener: &Listener) -> Builder {
             at(builder, address, tls, pop3.clone().plaintext_login(policy))
         }
         Protocol::Pop3 => at(builder, address, tls, pop3.clone()),
+        Protocol::Http => at(builder, address, tls, web(config, Arc::clone(challenges))),
     }
+}
+
+/// The pages of an HTTP listener.
+fn web(config: &Config, challenges: Arc<ChallengeStore>) -> Web {
+    let answers = Challenges::new(move |token| challenges.page(token));
+    let mut web = Web::new().page(Hosts::Any, Challenges::PATH, answers);
+    for name in &config.web.names {
+        web = web.name(name.as_str());
+    }
+    for (domain, policy) in &config.web.policies {
+        let host = Hosts::One(MtaStsPolicy::host(domain));
+        web = web.page(host, MtaStsPolicy::PATH, policy.clone());
+    }
+    web
 }
 
 fn at(

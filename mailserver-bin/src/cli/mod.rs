@@ -6,6 +6,7 @@ mod account;
 mod address;
 mod alias;
 mod check;
+mod dns;
 mod domain;
 mod init;
 mod log;
@@ -101,6 +102,9 @@ enum Command {
         #[arg(long, value_name = "DAY")]
         day: Option<String>,
     },
+    /// The DNS records to publish: MX, SPF, DMARC, MTA-STS, TLS reports, SRV,
+    /// TLSA
+    Dns(dns::Args),
     /// What happened: mail, logins, changes; from the journal
     Log(log::Args),
     /// Verifies all stored data
@@ -165,6 +169,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),
+        Some(Command::Dns(args)) => dns::run(&place, &args),
         Some(Command::Log(args)) => log::run(&place.config()?, &args),
         Some(Command::Check) => place.ask(Request::Check),
     }

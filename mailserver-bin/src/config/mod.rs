@@ -24,6 +24,7 @@ mod schedule;
 mod shield;
 mod smtp;
 mod tls;
+mod web;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,7 @@ pub(crate) use problems::Problems;
 pub(crate) use shield::ShieldConfig;
 pub(crate) use smtp::{Peers, SmtpSettings};
 pub(crate) use tls::{ClientCertificateUse, TlsFiles, TlsSettings};
+pub(crate) use web::WebConfig;
 
 /// Looked for in the working directory when no `--config` is given.
 pub(crate) const DEFAULT_FILE: &str = "mailserver.toml";
@@ -105,6 +107,7 @@ pub(crate) struct Config {
     pub(crate) imap: Imap,
     /// The same of POP3.
     pub(crate) pop3: Pop3,
+    pub(crate) web: WebConfig,
     /// How hosts are asked for recipients, where a domain's rules say so.
     pub(crate) callout: CalloutConfig,
     /// Who is let in and who is not, before anything else is asked.
@@ -171,6 +174,7 @@ pub(crate) enum Protocol {
     Lmtp,
     Imap,
     Pop3,
+    Http,
 }
 
 /// How a listener uses TLS.
@@ -226,6 +230,7 @@ impl Protocol {
             Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
+            Self::Http => "http",
         }
     }
 }

@@ -20,11 +20,11 @@ use super::problems::Problems;
 use super::{
     AuthConfig, ClientCertificateUse, Config, DnsConfig, ForwardingConfig, JournalConfig, Listener,
     NameCheck, OutgoingConfig, OutgoingTls, Peers, PlaintextLogin, Ports, Protocol, Retention,
-    SmartHost, SmtpSettings, StoreKind, TlsMode, TlsSettings,
+    SmartHost, SmtpSettings, StoreKind, TlsMode, TlsSettings, WebConfig,
 };
 use super::{
     abuse, acme, auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, pop3,
-    queue, schedule, shield, smtp, tls,
+    queue, schedule, shield, smtp, tls, web,
 };
 
 const DEFAULT_DATA: &str = "mailserver-data";
@@ -37,9 +37,9 @@ const PROTOCOLS: [(&str, Option<Protocol>); 7] = [
     ("lmtp", Some(Protocol::Lmtp)),
     ("imap", Some(Protocol::Imap)),
     ("pop3", Some(Protocol::Pop3)),
-    // Words of the configuration that this version knows and can't serve.
+    ("http", Some(Protocol::Http)),
+    // A word of the configuration that this version knows and can't serve.
     ("managesieve", None),
-    ("http", None),
 ];
 const TLS_MODES: [(&str, TlsMode); 3] = [
     ("none", TlsMode::None),
@@ -102,6 +102,7 @@ pub(super) fn defaults() -> Config {
         shields: Vec::new(),
         imap: Imap::default(),
         pop3: Pop3::default(),
+        web: WebConfig::default(),
         callout: CalloutConfig::default(),
         access_list: None,
         housekeeping: schedule::defaults(),
@@ -163,6 +164,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     config.shields = shield::shields(&root);
     imap::imap(&root, &mut config.imap);
     pop3::pop3(&root, &mut config.pop3);
+    web::web(&root, &mut config.web);
     callout::callout(&root, &mut config.callout);
     journal::journal(&root, folder, &mut config.journal);
     let store = root.section("store", "[store]");
@@ -225,7 +227,14 @@ fn listeners(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
             .required("address")
             .and_then(|text| address(&section, text));
         let tls = match section.string("tls") {
-            Some(text) => section.word("tls", text, &TLS_MODES),
+            Some(text) => {
+                let tls = section.word("tls", text, &TLS_MODES);
+                if protocol == Some(Protocol::Http) && tls == Some(TlsMode::Starttls) {
+                    section.problem(text.line, "tls must be none or implicit for http");
+                }
+                tls
+            }
+            None if protocol == Some(Protocol::Http) => Some(TlsMode::None),
             None => Some(TlsMode::Starttls),
         };
         let login = section
