@@ -12,6 +12,7 @@ mod drive;
 mod gate;
 #[cfg(feature = "http")]
 mod http_client;
+mod http_proxy;
 mod listener;
 mod meter;
 mod network;
@@ -37,6 +38,7 @@ pub(crate) use gate::peer_group;
 pub use gate::{Gate, Place};
 #[cfg(feature = "http")]
 pub use http_client::{HttpError, HttpLimits, HttpsClient, OwnNetwork, is_public};
+pub use http_proxy::{HttpProxy, HttpProxyError, ProxyDialer};
 pub use listener::Listener;
 #[cfg(feature = "tls")]
 pub(crate) use listener::ListenerTls;

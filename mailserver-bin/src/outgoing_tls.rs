@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mailcore::net::HttpsClient;
-use mailcore::seams::{Clock, Resolver, State, SystemClock, TcpDialer};
+use mailcore::net::{HttpsClient, ProxyDialer};
+use mailcore::seams::{Clock, Dialer, Resolver, State, SystemClock, TcpDialer};
 use mailcore_smtp::client::{MtaSts, TlsPolicies, TlsReport, verified_config};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
@@ -35,6 +35,19 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         })
 }
 
+/// What the server's own HTTPS to hosts of the Internet is called by: the
+/// configured proxy, where there is one.
+pub(crate) fn web_dialer(config: &Config, resolver: &Arc<dyn Resolver>) -> Arc<dyn Dialer> {
+    let dialer = Arc::new(TcpDialer::default());
+    match &config.outgoing.proxy {
+        Some(proxy) => {
+            let proxy = proxy.clone();
+            Arc::new(ProxyDialer::new(proxy, Arc::clone(resolver), dialer))
+        }
+        None => dialer,
+    }
+}
+
 /// The policies of all hosts that have none of their own.
 pub(crate) fn policies(
     config: &Config,
@@ -52,7 +65,7 @@ pub(crate) fn policies(
     if settings.mta_sts == MtaStsUse::On {
         let web = HttpsClient::new(
             Arc::clone(resolver),
-            Arc::new(TcpDialer::default()),
+            web_dialer(config, resolver),
             Arc::clone(&clock),
             verified_config(provider(), roots)?,
         );

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use mailcore::address::{Address, Domain};
+use mailcore::net::HttpProxy;
 use mailcore::route::SmartHostRule;
 use mailcore::route::mx::AddressOrder;
 use mailcore_smtp::client::{Chunking, LoopbackHosts, Protocol, SourceAddress, TlsPolicy};
@@ -42,6 +43,8 @@ pub(crate) struct OutgoingConfig {
     pub(crate) chunking: Chunking,
     pub(crate) loopback: LoopbackHosts,
     pub(crate) routes: Vec<OutgoingRoute>,
+    /// By which the server's own HTTPS goes.
+    pub(crate) proxy: Option<HttpProxy>,
 }
 
 /// Mail that goes by hosts of its own.
@@ -74,6 +77,12 @@ pub(super) fn outgoing(root: &Section<'_, '_>, folder: &Path, config: &mut Outgo
     if let Some(text) = section.string("chunking") {
         let chunking = section.word("chunking", text, &CHUNKING);
         config.chunking = chunking.unwrap_or_default();
+    }
+    if let Some(text) = section.string("proxy") {
+        match text.value.parse() {
+            Ok(proxy) => config.proxy = Some(proxy),
+            Err(error) => section.problem(text.line, format!("proxy: {error}")),
+        }
     }
     if section.flag("loopback") == Some(true) {
         config.loopback = LoopbackHosts::Allowed;
