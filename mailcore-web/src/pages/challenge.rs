@@ -8,10 +8,12 @@ use async_trait::async_trait;
 
 use crate::{Page, Request, Response, Status};
 
+type LookUp = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// What is below `/.well-known/acme-challenge/`: for each token the key
 /// authorization that `look_up` knows.
 #[derive(Clone)]
-pub struct Challenges(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Challenges(Arc<LookUp>);
 
 impl Challenges {
     /// Where the pages belong, on whatever host is asked for.
