@@ -24,8 +24,8 @@ use crate::account::{Identity, Secret};
 use crate::address::{Address, Domain};
 use crate::net::{HttpError, HttpsClient};
 use crate::seams::{
-    AuthError, AuthRequest, Authenticator, Clock, CredentialRequest, Credentials, Directory, Proof,
-    ProofKind, Resolution,
+    AccountRecord, AuthError, AuthRequest, Authenticator, Clock, CredentialRequest, Credentials,
+    Directory, DirectoryError, DomainKind, Proof, ProofKind, Resolution,
 };
 
 use introspection::Introspection;
@@ -36,6 +36,8 @@ pub use url::{HttpsUrl, HttpsUrlError};
 const MAX_TOKEN: usize = 16 * 1024;
 /// How far clocks may be apart, in seconds.
 const LEEWAY: i64 = 60;
+/// Names of one domain that lead to one another.
+const MAX_DOMAIN_ALIASES: usize = 8;
 
 /// What a token must say to be believed, and how that is found out.
 #[derive(Debug, Clone)]
@@ -246,7 +248,13 @@ impl OAuth {
     fn address(&self, claims: &Map<String, Value>) -> Result<Address, TokenError> {
         let claim = self.settings.claim.as_str();
         // An address that its issuer has not verified is anybody's.
-        let unverified = claims.get("email_verified") == Some(&Value::Bool(false));
+        // Some issuers write the word.
+        let unverified = match claims.get("email_verified") {
+            Some(Value::Bool(verified)) => !verified,
+            Some(Value::String(word)) => word != "true",
+            Some(_) => true,
+            None => false,
+        };
         if claim == "email" && unverified {
             return Err(TokenError::Invalid("its address is not verified"));
         }
@@ -269,18 +277,18 @@ impl OAuth {
             }
             error => AuthError::Unavailable(error.to_string()),
         })?;
-        let unavailable =
-            |error: crate::seams::DirectoryError| AuthError::Unavailable(error.to_string());
-        let found = self.directory.resolve(&address).await;
-        let Resolution::Account(id) = found.map_err(unavailable)? else {
+        let unavailable = |error: DirectoryError| AuthError::Unavailable(error.to_string());
+        let record = self.owner(&address).await.map_err(unavailable)?;
+        let Some(record) = record else {
             tracing::debug!(%address, "access token for an address without an account");
             return Err(AuthError::Invalid);
         };
-        if !login.is_empty() && !self.is_of(login, &id).await.map_err(unavailable)? {
-            return Err(AuthError::Invalid);
+        if !login.is_empty() {
+            let claimed = self.claimed(login).await.map_err(unavailable)?;
+            if claimed.is_none_or(|it| it.id != record.id) {
+                return Err(AuthError::Invalid);
+            }
         }
-        let record = self.directory.account(&id).await.map_err(unavailable)?;
-        let record = record.ok_or(AuthError::Invalid)?;
         match record.enabled {
             true => Ok(Identity {
                 login: record.address.to_string().into(),
@@ -290,22 +298,45 @@ impl OAuth {
         }
     }
 
-    /// Whether the name that a client gave beside its token is the same
-    /// account's.
-    async fn is_of(
-        &self,
-        login: &str,
-        id: &crate::account::AccountId,
-    ) -> Result<bool, crate::seams::DirectoryError> {
+    /// Whose the name is that a client gave beside its token.
+    async fn claimed(&self, login: &str) -> Result<Option<AccountRecord>, DirectoryError> {
         let address = match (login.contains('@'), &self.settings.default_domain) {
             (false, Some(domain)) => Address::new(login, domain.clone()).ok(),
             _ => Address::parse(login).ok(),
         };
-        let Some(address) = address else {
-            return Ok(false);
+        match address {
+            Some(address) => self.owner(&address).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The account whose own address this is, under any name of its domain. An
+    /// account gets mail for more: for addresses with a detail, and for duties
+    /// such as postmaster (RFC 2142). A token for one of those is somebody
+    /// else's.
+    async fn owner(&self, address: &Address) -> Result<Option<AccountRecord>, DirectoryError> {
+        let Resolution::Account(id) = self.directory.resolve(address).await? else {
+            return Ok(None);
         };
-        let found = self.directory.resolve(&address).await?;
-        Ok(found == Resolution::Account(id.clone()))
+        let record = self.directory.account(&id).await?;
+        let Some(record) =
+            record.filter(|it| it.address.folded().local_part() == address.folded().local_part())
+        else {
+            return Ok(None);
+        };
+        let key = |domain: &Domain| domain.to_ascii().unwrap_or_else(|_| domain.clone());
+        let home = key(record.address.domain());
+        let mut domain = key(address.domain());
+        for _ in 0..MAX_DOMAIN_ALIASES {
+            if domain == home {
+                return Ok(Some(record));
+            }
+            match self.directory.domain(&domain).await?.map(|it| it.kind) {
+                Some(DomainKind::Alias { of }) => domain = key(&of),
+                _ => break,
+            }
+        }
+        Ok(None)
     }
 }
 

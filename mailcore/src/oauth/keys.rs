@@ -7,7 +7,7 @@ use hyper::header::ACCEPT;
 use hyper::{Request, StatusCode};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::jwk::Key;
 use super::jwt::Unverified;
@@ -25,12 +25,18 @@ const STALE: Duration = Duration::from_secs(24 * 3_600);
 const PAUSE: Duration = Duration::from_secs(60);
 
 pub(super) struct Keys {
+    source: Source,
+    algorithms: WebPkiSupportedAlgorithms,
+    /// Held while keys are fetched, so that one fetch serves all who wait.
+    held: Arc<Mutex<Held>>,
+}
+
+/// Where keys come from.
+#[derive(Clone)]
+struct Source {
     url: HttpsUrl,
     client: HttpsClient,
     clock: Arc<dyn Clock>,
-    algorithms: WebPkiSupportedAlgorithms,
-    /// Held while keys are fetched, so that one fetch serves all who wait.
-    held: Mutex<Held>,
 }
 
 #[derive(Default)]
@@ -48,11 +54,9 @@ impl Keys {
         algorithms: WebPkiSupportedAlgorithms,
     ) -> Self {
         Self {
-            url,
-            client,
-            clock,
+            source: Source { url, client, clock },
             algorithms,
-            held: Mutex::default(),
+            held: Arc::default(),
         }
     }
 
@@ -72,17 +76,31 @@ impl Keys {
 
     /// The keys to check this token with.
     async fn keys(&self, token: &Unverified<'_>) -> Result<Arc<[Key]>, TokenError> {
-        let mut held = self.held.lock().await;
-        let now = self.clock.monotonic();
-        let within = |since: Option<Monotonic>, time| since.is_some_and(|it| it.after(time) > now);
+        let held = Arc::clone(&self.held).lock_owned().await;
+        let now = self.source.clock.monotonic();
         let is_known = held.keys.iter().any(|it| fits(it, token));
-        if is_known && within(held.fetched, FRESH) || within(held.tried, PAUSE) {
-            return match within(held.fetched, STALE) {
+        if is_known && within(held.fetched, FRESH, now) || within(held.tried, PAUSE, now) {
+            return match within(held.fetched, STALE, now) {
                 true => Ok(Arc::clone(&held.keys)),
                 false => Err(TokenError::Odd("its keys could not be fetched just now")),
             };
         }
+        // By a task of its own: clients that hang up early would else have keys
+        // fetched time and again, and never got.
+        let fetched = tokio::spawn(self.source.clone().renew(held)).await;
+        fetched.map_err(|_| TokenError::Odd("its keys could not be fetched just now"))?
+    }
+}
+
+/// Whether so much time has not passed since.
+fn within(since: Option<Monotonic>, time: Duration, now: Monotonic) -> bool {
+    since.is_some_and(|it| it.after(time) > now)
+}
+
+impl Source {
+    async fn renew(self, mut held: OwnedMutexGuard<Held>) -> Result<Arc<[Key]>, TokenError> {
         let fetched = self.fetch().await;
+        let now = self.clock.monotonic();
         held.tried = Some(now);
         match fetched {
             Ok(keys) => {
@@ -90,7 +108,7 @@ impl Keys {
                 held.fetched = Some(now);
                 Ok(Arc::clone(&held.keys))
             }
-            Err(error) if within(held.fetched, STALE) => {
+            Err(error) if within(held.fetched, STALE, now) => {
                 tracing::warn!(%error, "can't fetch keys for access tokens; using those at hand");
                 Ok(Arc::clone(&held.keys))
             }

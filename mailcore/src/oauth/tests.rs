@@ -116,13 +116,22 @@ struct Ann;
 
 #[async_trait]
 impl Directory for Ann {
-    async fn domain(&self, _: &Domain) -> Result<Option<DomainRecord>, DirectoryError> {
-        Ok(None)
+    async fn domain(&self, domain: &Domain) -> Result<Option<DomainRecord>, DirectoryError> {
+        let of = "x.test".parse().unwrap();
+        let kind = match domain.as_str() {
+            "y.test" => DomainKind::Alias { of },
+            _ => DomainKind::Local,
+        };
+        Ok(Some(DomainRecord {
+            domain: domain.clone(),
+            kind,
+        }))
     }
 
     async fn resolve(&self, address: &Address) -> Result<Resolution, DirectoryError> {
         Ok(match address.folded().to_string().as_str() {
-            "ann@x.test" => Resolution::Account(AccountId::new("ann")),
+            "ann@x.test" | "ann@y.test" | "ann@z.test" | "ann+lists@x.test"
+            | "postmaster@x.test" => Resolution::Account(AccountId::new("ann")),
             "alias@x.test" => Resolution::Alias(vec!["ann@x.test".parse().unwrap()]),
             _ => Resolution::Unknown,
         })
@@ -329,13 +338,13 @@ impl World {
 async fn a_signed_token_logs_its_account_in() {
     let world = signed_world();
     let token = world.sign("k1", &world.claims());
-    for login in ["", "ann@x.test", "ANN@x.test", "ann"] {
+    for login in ["", "ann@x.test", "ANN@x.test", "ann", "ann@Y.test"] {
         let identity = world.log_in(login, &token).await.unwrap();
         assert_eq!(identity.account, AccountId::new("ann"), "{login}");
         assert_eq!(&*identity.login, "ann@x.test");
     }
     assert_eq!(world.count(), 1, "keys are kept");
-    for login in ["bob@x.test", "alias@x.test", "@"] {
+    for login in ["bob@x.test", "alias@x.test", "postmaster", "ann+lists", "@"] {
         assert!(
             matches!(world.log_in(login, &token).await, Err(AuthError::Invalid)),
             "{login}"
@@ -375,8 +384,13 @@ async fn a_token_must_be_for_this_server_and_this_moment() {
         ("scope", json!("openid mailbox")),
         ("email", json!("bob@x.test")),
         ("email", json!("alias@x.test")),
+        ("email", json!("postmaster@x.test")),
+        ("email", json!("ann+lists@x.test")),
+        ("email", json!("ann@z.test")),
         ("email", json!(7)),
         ("email_verified", json!(false)),
+        ("email_verified", json!("false")),
+        ("email_verified", json!(0)),
     ] {
         let mut claims = world.claims();
         claims[claim] = value.clone();
@@ -391,6 +405,8 @@ async fn a_token_must_be_for_this_server_and_this_moment() {
         ("exp", json!(now - 59)),
         ("nbf", json!(now + 59)),
         ("exp", json!(1e300)),
+        ("email", json!("ann@y.test")),
+        ("email_verified", json!("true")),
     ] {
         let mut claims = world.claims();
         claims[claim] = value;
@@ -440,6 +456,21 @@ async fn a_new_key_is_fetched_at_most_once_a_minute() {
         matches!(refused, Err(AuthError::Unavailable(_))),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn clients_that_hang_up_have_keys_fetched_once_all_the_same() {
+    let world = signed_world();
+    let token = world.sign("k1", &world.claims());
+    for _ in 0..5 {
+        tokio::select! {
+            biased;
+            _ = world.log_in("", &token) => {}
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    world.log_in("", &token).await.unwrap();
+    assert_eq!(world.count(), 1);
 }
 
 #[tokio::test]

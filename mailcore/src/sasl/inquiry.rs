@@ -57,6 +57,15 @@ impl Inquiry {
                 .credentials(request)
                 .await
                 .map(Finding::Credentials),
+            // Not every way to log in is an exchange: IMAP's LOGIN is none. What
+            // an empty password or one with NUL means differs from checker to
+            // checker (RFC 4513 section 5.1.2, crypt(3)); here it is nobody's.
+            Self::Authenticate(AuthRequest {
+                proof: Proof::Password(password),
+                ..
+            }) if password.expose().is_empty() || password.expose().contains(&0) => {
+                Err(AuthError::Invalid)
+            }
             Self::Authenticate(request) => authenticator
                 .authenticate(request)
                 .await
@@ -65,6 +74,42 @@ impl Inquiry {
                 authenticator.disproved(request).await;
                 Err(AuthError::Invalid)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::account::{AccountId, Secret};
+
+    /// Believes every proof.
+    #[derive(Debug)]
+    struct Credulous;
+
+    #[async_trait]
+    impl Authenticator for Credulous {
+        async fn authenticate(&self, request: &AuthRequest) -> Result<Identity, AuthError> {
+            Ok(Identity {
+                account: AccountId::new(&request.login),
+                login: request.login.as_str().into(),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_none_is_not_put_to_anybody() {
+        for (password, is_put) in [("", false), ("a\0b", false), ("\0", false), (" ", true)] {
+            let inquiry = Inquiry::Authenticate(AuthRequest {
+                login: "ann@x.test".into(),
+                proof: Proof::Password(Secret::new(password)),
+                peer: None,
+                protocol: "imap",
+            });
+            let found = inquiry.put_to(&Credulous).await;
+            assert_eq!(found.is_ok(), is_put, "{password:?}");
         }
     }
 }
