@@ -138,7 +138,8 @@ impl Stored {
             Self::Argon2 { phc, .. } => argon::verify(phc, password),
             Self::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
             Self::ShaCrypt(text) => {
-                let is_right = ShaCrypt::default().verify_password(password, text.as_str());
+                let tried = password.get(..MAX_SHA_CRYPT_PASSWORD).unwrap_or(password);
+                let is_right = ShaCrypt::default().verify_password(tried, text.as_str());
                 password.len() <= MAX_SHA_CRYPT_PASSWORD && is_right.is_ok()
             }
             Self::Scrypt {

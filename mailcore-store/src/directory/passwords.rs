@@ -194,9 +194,18 @@ impl Passwords {
         let hash = account.map_or_else(|| Arc::clone(&self.nobody), |(_, hash)| hash);
         let stored = Stored::parse(&hash).ok();
         let memory = stored.as_ref().map_or(0, Stored::memory_kib);
+        // Those of other servers may take next to no time, from which a stranger
+        // could tell that there is such an account.
+        let nobody = (!self.is_current(&hash)).then(|| Arc::clone(&self.nobody));
         let password = password.clone();
         let matches = self
-            .blocking(memory, move || verify(stored.as_ref(), password.expose()))
+            .blocking(memory, move || {
+                let is_right = verify(stored.as_ref(), password.expose());
+                if let (false, Some(nobody)) = (is_right, nobody) {
+                    verify(Stored::parse(&nobody).ok().as_ref(), password.expose());
+                }
+                is_right
+            })
             .await
             .ok_or(CheckError::Busy)?;
         if !(matches && right_one) {

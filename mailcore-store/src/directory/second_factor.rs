@@ -52,14 +52,9 @@ pub enum CodeLogin {
 pub(super) struct WrongCodes(Mutex<HashMap<AccountId, (u32, Monotonic)>>);
 
 impl WrongCodes {
-    fn too_many(&self, account: &AccountId, now: Monotonic) -> bool {
-        let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counted
-            .get(account)
-            .is_some_and(|(count, until)| *count >= MAX_WRONG && *until > now)
-    }
-
-    fn count(&self, account: &AccountId, now: Monotonic) {
+    /// Counts a code as wrong before it is looked at, so that many at once get
+    /// no more guesses than one after the other. False when there were too many.
+    fn count(&self, account: &AccountId, now: Monotonic) -> bool {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counted.len() >= MAX_COUNTED && !counted.contains_key(account) {
             counted.retain(|_, (_, until)| *until > now);
@@ -71,8 +66,12 @@ impl WrongCodes {
         if *until <= now {
             *count = 0;
         }
+        if *count >= MAX_WRONG {
+            return false;
+        }
         *count += 1;
         *until = now.after(PAUSE);
+        true
     }
 
     fn forget(&self, account: &AccountId) {
@@ -140,10 +139,10 @@ impl<K: Keep> SecondFactors for LocalDirectory<K> {
         code: &Secret,
     ) -> Result<CodeCheck, DirectoryError> {
         let now = self.clock().monotonic();
-        if self.wrong_codes().too_many(account, now) {
+        let sealer = self.sealer().ok_or_else(no_key)?;
+        if !self.wrong_codes().count(account, now) {
             return Ok(CodeCheck::TooMany);
         }
-        let sealer = self.sealer().ok_or_else(no_key)?;
         let seconds = self.clock().now().millis().max(0).cast_unsigned() / 1_000;
         let (id, code) = (account.clone(), code.clone());
         // Within the change, so that no two logins use one code up.
@@ -160,10 +159,7 @@ impl<K: Keep> SecondFactors for LocalDirectory<K> {
                 self.wrong_codes().forget(account);
                 Ok(CodeCheck::Right)
             }
-            false => {
-                self.wrong_codes().count(account, now);
-                Ok(CodeCheck::Wrong)
-            }
+            false => Ok(CodeCheck::Wrong),
         }
     }
 

@@ -42,6 +42,14 @@ fn what_other_servers_wrote_knows_its_password() {
 }
 
 #[test]
+fn a_password_too_long_for_sha_crypt_is_wrong() {
+    let text = "$6$saltsalt$BYcjZuyB8k78r2WhYnt/IMrBw/Q7qczkv9xqohSMZgBUw5ggiKQI79EP.SwTv7lV5dN27U9w1/.JhevpPaeuT.";
+    let stored = Stored::parse(text).unwrap();
+    assert!(stored.matches(&[b'a'; MAX_SHA_CRYPT_PASSWORD]));
+    assert!(!stored.matches(&[b'a'; MAX_SHA_CRYPT_PASSWORD + 1]));
+}
+
+#[test]
 fn clear_and_weak_and_cut_hashes_are_refused() {
     let refused = |text: &str| Stored::parse(text).err();
     assert_eq!(refused("{PLAIN}word"), Some(HashError::Plain));
