@@ -19,6 +19,7 @@ pub(super) fn client_certificate(leaf: &CertificateDer<'_>) -> ClientCertificate
 
 #[cfg(feature = "x509")]
 mod names {
+    use x509_parser::asn1_rs::{Any, ToDer};
     use x509_parser::extensions::GeneralName;
     use x509_parser::objects::{oid_registry, oid2abbrev};
     use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
@@ -53,13 +54,27 @@ mod names {
                     let oid = attribute.attr_type();
                     let kind = oid2abbrev(oid, oid_registry());
                     let kind = kind.map_or_else(|_| oid.to_id_string(), str::to_owned);
-                    format!("{kind}={}", escaped(attribute.as_str().unwrap_or_default()))
+                    // Whose text has another alphabet than ours must not look
+                    // like anybody else.
+                    let value = match attribute.as_str() {
+                        Ok(text) => escaped(text),
+                        Err(_) => hexadecimal(attribute.attr_value()),
+                    };
+                    format!("{kind}={value}")
                 });
                 pairs.collect::<Vec<_>>().join("+")
             })
             .collect();
         parts.reverse();
         parts.join(",")
+    }
+
+    /// What is no string of ours (RFC 4514 section 2.4): `#`, and the octets of
+    /// its encoding.
+    fn hexadecimal(value: &Any<'_>) -> String {
+        let octets = value.to_der_vec().unwrap_or_default();
+        let digits = octets.iter().map(|octet| format!("{octet:02x}"));
+        std::iter::once("#".to_owned()).chain(digits).collect()
     }
 
     /// RFC 4514 section 2.4.
@@ -81,7 +96,8 @@ mod names {
 
 #[cfg(all(test, feature = "x509"))]
 mod tests {
-    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+    use rcgen::string::BmpString;
+    use rcgen::{CertificateParams, DnType, DnValue, KeyPair, SanType};
 
     use super::*;
 
@@ -101,5 +117,20 @@ mod tests {
         assert_eq!(read.addresses, ["ann@example.test"]);
         assert_eq!(read.der, made.der().as_ref());
         assert_eq!(names::escaped("#a b "), "\\#a b\\ ");
+    }
+
+    #[test]
+    fn names_in_other_alphabets_are_not_all_the_same() {
+        let subject = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            let wide = name.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            let wide = DnValue::BmpString(BmpString::from_utf16be(wide).unwrap());
+            params.distinguished_name.push(DnType::CommonName, wide);
+            let key = KeyPair::generate().unwrap();
+            client_certificate(params.self_signed(&key).unwrap().der()).subject
+        };
+        assert_eq!(subject("Ann"), "CN=#1e060041006e006e");
+        assert_ne!(subject("Ann"), subject("Bob"));
     }
 }
