@@ -59,7 +59,8 @@ impl Inquiry {
                 .map(Finding::Credentials),
             // Not every way to log in is an exchange: IMAP's LOGIN is none. What
             // an empty password or one with NUL means differs from checker to
-            // checker (RFC 4513 section 5.1.2, crypt(3)); here it is nobody's.
+            // checker (an LDAP server may bind without one, crypt(3) stops at
+            // NUL); here it is nobody's.
             Self::Authenticate(AuthRequest {
                 proof: Proof::Password(password),
                 ..
