@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(header(message, 9_000).await.unwrap().len(), 12);
         assert_eq!(header(message, 11).await, None);
         assert_eq!(header("A: 1\r\n", 7).await.unwrap(), "A: 1\r\n");
-        assert_eq!(header("A: 1\r\n", 6).await, None);
+        assert_eq!(header("A: 1\r\n", 5).await, None);
         assert_eq!(header("", 0).await.unwrap(), "");
     }
 }
