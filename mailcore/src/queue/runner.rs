@@ -100,10 +100,9 @@ pub struct QueueRunner {
 
 impl QueueRunner {
     /// A runner of the server `hostname`, the name in its notices.
-    pub fn new(hostname: Domain, mut seams: RunnerSeams, config: RunnerConfig) -> Arc<Self> {
-        let agents = std::mem::take(&mut seams.agents);
+    pub fn new(hostname: Domain, seams: RunnerSeams, config: RunnerConfig) -> Arc<Self> {
         Arc::new(Self {
-            routing: Routing::new(Arc::clone(&seams.router), agents),
+            routing: Routing::new(Arc::clone(&seams.router), seams.agents.clone()),
             hostname,
             slots: Slots::new(config.max_jobs),
             destinations: Destinations::new(
