@@ -203,7 +203,7 @@ impl IntoService for Pop3 {
                 login_delay: self.login_delay,
             }),
             authenticator: parts.authenticator()?,
-            offer: parts.offer()?,
+            offer: parts.offer()?.unbound_unless_chosen(),
             #[cfg(feature = "sasl")]
             apop: self.stamps(parts),
             recorder: parts.recorder(),

@@ -68,8 +68,10 @@ def test_what_is_announced(server):
 
 def test_what_is_announced_unless_it_is_listed(binary):
     with Server(binary, "usual.test", []) as server:
-        for names in announced(server):
-            assert names == HIDDEN + SHOWN, names
+        by_imap, by_smtp, by_pop3 = announced(server)
+        assert by_imap == by_smtp == HIDDEN + SHOWN, (by_imap, by_smtp)
+        # mutt would begin the bound ones and lose its place.
+        assert by_pop3 == HIDDEN[2:] + SHOWN, by_pop3
 
 
 def gsasl(server, mechanism, password=PASSWORD):

@@ -118,6 +118,18 @@ impl Offer {
         }
     }
 
+    /// The same without the mechanisms that are bound to TLS, unless somebody
+    /// chose the mechanisms. mutt begins them over POP3 without a binding to
+    /// give, cancels, and then takes each reply for that of the command after.
+    #[must_use]
+    pub fn unbound_unless_chosen(mut self) -> Self {
+        if self.wanted == Mechanism::USUAL {
+            self.wanted.retain(|mechanism| !mechanism.is_bound());
+            self.mechanisms.retain(|mechanism| !mechanism.is_bound());
+        }
+        self
+    }
+
     /// What may be used in clear.
     #[must_use]
     pub fn in_clear(mut self, in_clear: InClear) -> Self {
