@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::StoreError;
 use crate::message::{Header, Message};
 
-/// What [`Mailbox::excerpts`] gives of a message.
+/// What [`Mailbox::excerpts`](super::Mailbox::excerpts) gives of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Excerpt {
