@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -258,7 +257,7 @@ def test_mutt(server):
 
 
 def test_a_large_maildrop(server):
-    """Every message by RETR, pipelined as far as the client has room; what comes is what went in."""
+    """Every message by RETR, a hundred commands at a time; what comes is what went in."""
     client = imap(server, "large")
     text = [f"Subject: n{n}\r\n\r\n.{n}\r\n{'x' * 70}\r\n".encode() * (1 + n % 30) for n in range(MESSAGES)]
     for start in range(0, MESSAGES, 500):
@@ -274,10 +273,12 @@ def test_a_large_maildrop(server):
     reader = pop3(server, "large")
     assert reader.stat() == (MESSAGES, sum(map(len, text)))
     listed = time.monotonic()
-    asked = b"".join(b"RETR %d\r\n" % (n + 1) for n in range(MESSAGES))
-    threading.Thread(target=reader.sock.sendall, args=(asked,), daemon=True).start()
     for n, octets in enumerate(text):
-        assert reader.file.readline() == b"+OK %d octets\r\n" % len(octets), n
+        # One thread alone may use a TLS connection.
+        if n % 100 == 0:
+            reader.sock.sendall(b"".join(b"RETR %d\r\n" % (n + k + 1) for k in range(min(100, MESSAGES - n))))
+        told = reader.file.readline()
+        assert told == b"+OK %d octets\r\n" % len(octets), (n, told)
         got = []
         while (line := reader.file.readline()) != b".\r\n":
             got.append(line[1:] if line.startswith(b".") else line)
