@@ -9,8 +9,6 @@ MESSAGES=10000 in the environment makes the large maildrop that large."""
 import os
 import pathlib
 import poplib
-import pty
-import select
 import socket
 import subprocess
 import sys
@@ -19,7 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from clients import fill  # noqa: E402
-from run import TLS, count, imap, play, run  # noqa: E402
+from run import TLS, count, imap, mutt, play, run  # noqa: E402
 from server import PASSWORD, need  # noqa: E402
 
 MESSAGES = int(os.environ.get("MESSAGES", "1000"))
@@ -231,26 +229,7 @@ def test_mutt(server):
         f'set certificate_file="{home}/certs"\nset ssl_verify_host=no\nset ssl_verify_dates=no\n'
         'set header_cache=""\nset wait_key=no\nset pipe_decode=yes\nset quit=yes\nset delete=yes\nset pop_delete=yes\n'
         f'push "<display-message><exit><pipe-message>cat >{home}/out<enter><delete-message><sync-mailbox><quit>"\n')
-    environment = dict(os.environ, HOME=str(home), TERM="vt100")
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe("mutt", ["mutt", "-n", "-F", str(home / "muttrc")], environment)
-    screen = b""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if terminal in select.select([terminal], [], [], 0.2)[0]:
-            try:
-                chunk = os.read(terminal, 4096)
-            except OSError:
-                break
-            if not chunk:
-                break
-            screen += chunk
-            if b"(o)nce" in chunk:
-                os.write(terminal, b"o")
-    else:
-        os.kill(pid, 9)
-    os.waitpid(pid, 0)
+    screen = mutt(home)
     assert (home / "out").exists(), screen.decode(errors="replace")
     assert "hi mutt" in (home / "out").read_text()
     assert count(server, "pmutt") == 0

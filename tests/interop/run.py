@@ -127,18 +127,8 @@ def test_curl_reads(server):
     assert text.startswith("1 "), text
 
 
-def test_mutt_reads(server):
-    if not need("mutt"):
-        return
-    with smtplib.SMTP(server.host, server.ports["smtp"]) as smtp:
-        smtp.sendmail("someone@else.test", [f"mutt@{server.domain}"], "Subject: for mutt\r\n\r\nhi mutt\r\n")
-    home = pathlib.Path(tempfile.mkdtemp(prefix="mutt-"))
-    (home / "muttrc").write_text(
-        f'set imap_user="mutt@{server.domain}"\nset imap_pass="{PASSWORD}"\n'
-        f'set folder="imaps://{server.host}:{server.ports["imaps"]}/"\nset spoolfile="+INBOX"\n'
-        f'set certificate_file="{home}/certs"\nset ssl_verify_host=no\nset ssl_verify_dates=no\n'
-        'set header_cache=""\nset wait_key=no\nset pipe_decode=yes\nset quit=yes\n'
-        f'push "<display-message><exit><pipe-message>cat >{home}/out<enter><flag-message><sync-mailbox><quit>"\n')
+def mutt(home):
+    """Runs mutt with the muttrc of this folder on a terminal, accepting certificates; what it showed."""
     environment = dict(os.environ, HOME=str(home), TERM="vt100")
     pid, terminal = pty.fork()
     if pid == 0:
@@ -159,6 +149,22 @@ def test_mutt_reads(server):
     else:
         os.kill(pid, 9)
     os.waitpid(pid, 0)
+    return screen
+
+
+def test_mutt_reads(server):
+    if not need("mutt"):
+        return
+    with smtplib.SMTP(server.host, server.ports["smtp"]) as smtp:
+        smtp.sendmail("someone@else.test", [f"mutt@{server.domain}"], "Subject: for mutt\r\n\r\nhi mutt\r\n")
+    home = pathlib.Path(tempfile.mkdtemp(prefix="mutt-"))
+    (home / "muttrc").write_text(
+        f'set imap_user="mutt@{server.domain}"\nset imap_pass="{PASSWORD}"\n'
+        f'set folder="imaps://{server.host}:{server.ports["imaps"]}/"\nset spoolfile="+INBOX"\n'
+        f'set certificate_file="{home}/certs"\nset ssl_verify_host=no\nset ssl_verify_dates=no\n'
+        'set header_cache=""\nset wait_key=no\nset pipe_decode=yes\nset quit=yes\n'
+        f'push "<display-message><exit><pipe-message>cat >{home}/out<enter><flag-message><sync-mailbox><quit>"\n')
+    screen = mutt(home)
     assert (home / "out").exists(), screen.decode(errors="replace")
     assert "hi mutt" in (home / "out").read_text()
     client = imap(server, "mutt")
