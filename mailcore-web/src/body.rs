@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use mailcore::wire::{Input, Line};
 
 use crate::Status;
-use crate::head::Framing;
+use crate::fields::{Framing, is_control, one_field, trimmed};
 
 /// Octets of a chunk's line, extensions included.
 const MAX_CHUNK_LINE: usize = 128;
@@ -79,8 +79,11 @@ impl Body {
                 },
                 Part::Trailer(lines) => match line(input)? {
                     Some(line) if line.is_empty() => Part::Whole,
-                    Some(_) if lines < MAX_TRAILER => Part::Trailer(lines + 1),
-                    Some(_) => return Err(Status::FIELDS_TOO_LARGE),
+                    Some(_) if lines >= MAX_TRAILER => return Err(Status::FIELDS_TOO_LARGE),
+                    Some(line) => match one_field(&line) {
+                        Ok(_) => Part::Trailer(lines + 1),
+                        Err(error) => return Err(error.status()),
+                    },
                     None => return Ok(None),
                 },
                 Part::Whole => return Ok(Some(std::mem::take(&mut self.octets).freeze())),
@@ -95,13 +98,13 @@ impl Body {
         left - taken.len()
     }
 
-    /// What follows a chunk's line. Extensions mean nothing here.
+    /// What follows a chunk's line. Extensions mean nothing here; white space
+    /// is allowed before one, and nowhere else.
     fn chunk(&self, line: &[u8]) -> Result<Part, Status> {
-        let digits = line
-            .split(|octet| *octet == b';')
-            .next()
-            .unwrap_or_default();
-        let digits = digits.trim_ascii_end();
+        let digits = match memchr::memchr(b';', line) {
+            Some(at) => trimmed(line.get(..at).unwrap_or_default()),
+            None => line,
+        };
         let hex = !digits.is_empty() && digits.len() <= 8;
         if !hex || !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(Status::BAD_REQUEST);
@@ -121,6 +124,7 @@ impl Body {
 
 fn line(input: &mut Input) -> Result<Option<Bytes>, Status> {
     match input.line(MAX_CHUNK_LINE) {
+        Line::Complete(line) if line.iter().copied().any(is_control) => Err(Status::BAD_REQUEST),
         Line::Complete(line) => Ok(Some(line)),
         Line::Incomplete => Ok(None),
         Line::BareLf(_) | Line::TooLong => Err(Status::BAD_REQUEST),

@@ -3,10 +3,13 @@
 //! Strict where two readers of one message could disagree on where it ends or
 //! whom it is for: that is what request smuggling is made of (section 11.2).
 
+use std::net::Ipv6Addr;
+
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::Status;
+use crate::fields::{Framing, all, field, framing, is_token, one_field, trimmed};
 
 /// Fields of a head.
 const MAX_FIELDS: usize = 100;
@@ -74,14 +77,6 @@ impl Request {
             (name == key.as_bytes()).then(|| percent_decoded(&spaced))?
         })
     }
-}
-
-/// How the content is delimited (RFC 9112 section 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// So many octets.
-    Length(u64),
-    Chunked,
 }
 
 /// Whether the connection may serve another request (RFC 9112 section 9.3).
@@ -163,8 +158,9 @@ pub(crate) fn parse(head: &[u8]) -> Result<Head, HeadError> {
     })
 }
 
+/// The versions that are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub(crate) enum Version {
     /// HTTP/1.0.
     Zero,
     /// HTTP/1.1.
@@ -219,64 +215,6 @@ fn request_line(line: &[u8]) -> Result<(Method, &str, Version), HeadError> {
     Ok((method, target, version))
 }
 
-/// RFC 9110 section 5.6.2.
-fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
-}
-
-/// A field. Folds and white space before the colon are refused (RFC 9112
-/// sections 5.1 and 5.2).
-fn one_field(line: &[u8]) -> Result<(String, Bytes), HeadError> {
-    let at = memchr::memchr(b':', line).ok_or(HeadError::Malformed)?;
-    let (name, value) = line.split_at_checked(at).ok_or(HeadError::Malformed)?;
-    if name.is_empty() || !name.iter().copied().all(is_token) {
-        return Err(HeadError::Malformed);
-    }
-    let value = value.get(1..).unwrap_or_default().trim_ascii();
-    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-    Ok((name, Bytes::copy_from_slice(value)))
-}
-
-fn field<'a>(fields: &'a [(String, Bytes)], name: &str) -> Option<&'a [u8]> {
-    let found = fields.iter().find(|(it, _)| it == name);
-    found.map(|(_, value)| value.as_ref())
-}
-
-fn all<'a>(fields: &'a [(String, Bytes)], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let of_name = fields.iter().filter(move |(it, _)| it == name);
-    of_name.map(|(_, value)| value.as_ref())
-}
-
-/// RFC 9112 section 6.3: one length, or chunks, and never both.
-fn framing(fields: &[(String, Bytes)], version: Version) -> Result<Framing, HeadError> {
-    let mut lengths = all(fields, "content-length");
-    let mut codings = all(fields, "transfer-encoding");
-    match (lengths.next(), codings.next()) {
-        (None, None) => Ok(Framing::Length(0)),
-        (Some(length), None) => {
-            let one = lengths.next().is_none();
-            let digits = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
-            let number = std::str::from_utf8(length)
-                .ok()
-                .and_then(|it| it.parse().ok());
-            match number {
-                Some(number) if one && digits => Ok(Framing::Length(number)),
-                // More digits than fit are more octets than are taken.
-                None if one && digits => Ok(Framing::Length(u64::MAX)),
-                _ => Err(HeadError::Ambiguous),
-            }
-        }
-        (None, Some(coding)) => {
-            let one = codings.next().is_none() && version == Version::One;
-            match one && coding.eq_ignore_ascii_case(b"chunked") {
-                true => Ok(Framing::Chunked),
-                false => Err(HeadError::Ambiguous),
-            }
-        }
-        (Some(_), Some(_)) => Err(HeadError::Ambiguous),
-    }
-}
-
 /// Whom the request is for, and the target from its path on (RFC 9112 sections
 /// 3.2 and 3.3).
 fn host<'a>(
@@ -290,28 +228,39 @@ fn host<'a>(
         (None, None) if version == Version::Zero => "",
         _ => return Err(HeadError::Ambiguous),
     };
+    let host = host_name(host)?;
     let scheme = ["http://", "https://"];
     let absolute = scheme.iter().find_map(|it| target.strip_prefix(it));
-    let (host, target) = match absolute {
-        None => (host, target),
-        Some(rest) => {
-            let at = rest.find(['/', '?']).unwrap_or(rest.len());
-            let (host, target) = rest.split_at_checked(at).ok_or(HeadError::Malformed)?;
-            (host, if target.is_empty() { "/" } else { target })
-        }
+    let Some(rest) = absolute else {
+        return Ok((host, target));
     };
+    let at = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (host, target) = rest.split_at_checked(at).ok_or(HeadError::Malformed)?;
+    let target = if target.is_empty() { "/" } else { target };
     Ok((host_name(host)?, target))
 }
 
-/// The name without its port.
+/// The name without its port (RFC 3986 section 3.2.2).
 fn host_name(host: &str) -> Result<String, HeadError> {
-    let name = match host.strip_prefix('[') {
-        Some(literal) => literal.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+    let (name, port) = match host.strip_prefix('[') {
+        Some(literal) => {
+            let (address, rest) = literal.split_once(']').ok_or(HeadError::Malformed)?;
+            let address: Ipv6Addr = address.parse().map_err(|_| HeadError::Malformed)?;
+            (address.to_string(), rest)
+        }
+        None => {
+            let at = host.find(':').unwrap_or(host.len());
+            let (name, rest) = host.split_at_checked(at).ok_or(HeadError::Malformed)?;
+            (name.trim_end_matches('.').to_ascii_lowercase(), rest)
+        }
     };
-    let is_of_a_name = |octet: u8| octet.is_ascii_alphanumeric() || b".-_:".contains(&octet);
-    match name.bytes().all(is_of_a_name) {
-        true => Ok(name.trim_end_matches('.').to_ascii_lowercase()),
+    let of_a_name = |octet: u8| octet.is_ascii_alphanumeric() || b".-_:".contains(&octet);
+    let is_port = match port.strip_prefix(':') {
+        Some(digits) => digits.is_empty() || digits.parse::<u16>().is_ok(),
+        None => port.is_empty(),
+    };
+    match name.bytes().all(of_a_name) && is_port {
+        true => Ok(name),
         false => Err(HeadError::Malformed),
     }
 }
@@ -348,7 +297,7 @@ fn persistence(fields: &[(String, Bytes)], version: Version) -> Persistence {
     let says = |word: &str| {
         all(fields, "connection").any(|value| {
             let mut words = value.split(|octet| *octet == b',');
-            words.any(|it| it.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+            words.any(|it| trimmed(it).eq_ignore_ascii_case(word.as_bytes()))
         })
     };
     match version {
@@ -391,6 +340,7 @@ mod tests {
             "Transfer-Encoding: gzip, chunked",
             "Transfer-Encoding: chunked\nTransfer-Encoding: chunked",
             "Transfer-Encoding: xchunked",
+            "Transfer-Encoding:",
             "Host: other.test",
         ] {
             let text = format!("POST / HTTP/1.1\nHost: a.test\n{fields}");
@@ -402,12 +352,57 @@ mod tests {
             "no colon",
             ": x",
             "A: b\0",
+            // What some readers take for white space, and others for a coding
+            // or a length of their own.
+            "Transfer-Encoding: \x0cchunked",
+            "Transfer-Encoding: chunked\x0b",
+            "Content-Length: 3\x0c",
+            "A: \x1b[2J",
+            "A: \x7f",
         ] {
             let text = format!("POST / HTTP/1.1\nHost: a.test\n{fields}");
-            assert_eq!(head(&text).unwrap_err(), HeadError::Malformed, "{fields}");
+            assert_eq!(head(&text).unwrap_err(), HeadError::Malformed, "{fields:?}");
         }
         assert!(parse(b"GET / HTTP/1.1\r\nHost: a.test\nX: y").is_err());
         assert!(head("GET / HTTP/1.1\nX: no host").is_err());
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_a_port_and_nothing_else() {
+        let host =
+            |host: &str| head(&format!("GET / HTTP/1.1\nHost: {host}")).map(|it| it.request.host);
+        for (sent, read) in [
+            ("A.test", "a.test"),
+            ("a.test.", "a.test"),
+            ("a.test:", "a.test"),
+            ("a_b.test:80", "a_b.test"),
+            ("192.0.2.1:8080", "192.0.2.1"),
+            ("[2001:DB8::1]:443", "2001:db8::1"),
+            ("", ""),
+        ] {
+            assert_eq!(host(sent).as_deref(), Ok(read), "{sent:?}");
+        }
+        for sent in [
+            "a.test:80:evil.test",
+            "a.test:x",
+            "a.test:123456",
+            "a.test@evil.test",
+            "[::1",
+            "[::1]evil.test",
+            "[::1]:x",
+            "[evil.test]",
+            "a b",
+            "a.test,b.test",
+            "a/b",
+        ] {
+            assert_eq!(host(sent), Err(HeadError::Malformed), "{sent:?}");
+        }
+        let both = "GET http://a.test/ HTTP/1.1\nHost: a b";
+        assert_eq!(
+            head(both).unwrap_err(),
+            HeadError::Malformed,
+            "the field must be one, too"
+        );
     }
 
     #[test]

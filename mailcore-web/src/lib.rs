@@ -22,6 +22,7 @@
 #![warn(missing_docs)]
 
 mod body;
+mod fields;
 pub mod head;
 pub mod pages;
 pub mod response;

@@ -21,9 +21,10 @@ const SEND_LIMIT: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SessionConfig {
-    /// Octets of a request's head; 64 kB.
+    /// Octets of a request's head; 16 kB.
     pub max_head: usize,
-    /// Octets of a request's content; 64 kB.
+    /// Octets of a request's content; 32 kB, so that with its head and what is
+    /// read of the next a stranger costs 64 kB.
     pub max_body: usize,
     /// From connect, or from the last response, to a request's first octet.
     pub idle_timeout: Duration,
@@ -36,8 +37,8 @@ pub struct SessionConfig {
 impl Default for SessionConfig {
     fn default() -> Self {
         Self {
-            max_head: 64 * 1024,
-            max_body: 64 * 1024,
+            max_head: 16 * 1024,
+            max_body: 32 * 1024,
             idle_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             max_requests: 100,
@@ -137,14 +138,15 @@ impl Session {
     fn advance(&mut self) -> bool {
         match &mut self.phase {
             Phase::Head => self.head(),
-            Phase::Body(_, _, body) => match body.read(&mut self.input) {
+            Phase::Body(request, _, body) => match body.read(&mut self.input) {
                 Ok(None) => false,
                 Ok(Some(content)) => {
                     self.whole(content);
                     true
                 }
                 Err(status) => {
-                    self.refuse(status);
+                    let method = request.method;
+                    self.refuse(status, Some(method));
                     true
                 }
             },
@@ -161,7 +163,7 @@ impl Session {
         let unseen = octets.get(self.searched..).unwrap_or_default();
         let Some(end) = memchr::memmem::find(unseen, b"\r\n\r\n") else {
             if octets.len() >= self.config.max_head {
-                self.refuse(Status::FIELDS_TOO_LARGE);
+                self.refuse(Status::FIELDS_TOO_LARGE, None);
                 return true;
             }
             self.searched = octets.len().saturating_sub(3);
@@ -170,9 +172,9 @@ impl Session {
         let head = self.input.take(self.searched + end + 4);
         let head = head.get(..head.len() - 4).unwrap_or_default();
         match head::parse(head) {
-            Err(error) => self.refuse(error.status()),
+            Err(error) => self.refuse(error.status(), None),
             Ok(head) => match Body::new(head.framing, self.config.max_body) {
-                Err(status) => self.refuse(status),
+                Err(status) => self.refuse(status, Some(head.request.method)),
                 Ok(body) => {
                     if head.expects_continue {
                         self.output = Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -196,17 +198,13 @@ impl Session {
             true => Persistence::Close,
             false => persistence,
         };
-        let content = match request.method {
-            Method::Head => Content::Told,
-            _ => Content::Sent,
-        };
-        self.phase = Phase::Asking(content, persistence);
+        self.phase = Phase::Asking(content_of(Some(request.method)), persistence);
         self.question = Some(Question(Ok(*request)));
     }
 
     /// Where the next request would begin is not known any more.
-    fn refuse(&mut self, status: Status) {
-        self.phase = Phase::Asking(Content::Sent, Persistence::Close);
+    fn refuse(&mut self, status: Status, method: Option<Method>) {
+        self.phase = Phase::Asking(content_of(method), Persistence::Close);
         self.question = Some(Question(Err(status)));
     }
 
@@ -219,20 +217,33 @@ impl Session {
             return Step::Close;
         }
         let deadline = match (self.deadline, between) {
-            (Some(deadline @ Deadline::First(_)), true)
-            | (Some(deadline @ Deadline::Whole(_)), false) => deadline,
-            (_, true) => Deadline::First(now.after(self.config.idle_timeout)),
+            // From the first octet on, be it of an empty line.
+            (Some(deadline @ Deadline::Whole(_)), _) => deadline,
+            (Some(deadline @ Deadline::First(_)), true) => deadline,
+            (None, true) => Deadline::First(now.after(self.config.idle_timeout)),
             (_, false) => Deadline::Whole(now.after(self.config.request_timeout)),
         };
         self.deadline = Some(deadline);
         match deadline {
             Deadline::First(until) if now >= until => Step::Close,
             Deadline::Whole(until) if now >= until => {
-                self.refuse(Status::REQUEST_TIMEOUT);
+                let method = match &self.phase {
+                    Phase::Body(request, ..) => Some(request.method),
+                    _ => None,
+                };
+                self.refuse(Status::REQUEST_TIMEOUT, method);
                 self.step(now)
             }
             Deadline::First(until) | Deadline::Whole(until) => Step::Read { until },
         }
+    }
+}
+
+/// RFC 9110 section 9.3.2.
+fn content_of(method: Option<Method>) -> Content {
+    match method {
+        Some(Method::Head) => Content::Told,
+        _ => Content::Sent,
     }
 }
 
