@@ -1,13 +1,15 @@
 //! [`Health`]: whether the server runs, and whether it can do its work.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::batch::StateChange;
+use mailcore::intake::Intake;
 use mailcore::seams::{Clock, Commit, State, StateKey, Storage};
 use mailcore::server::{Parts, StartError};
 use mailcore::time::Monotonic;
+use tokio::sync::Mutex;
 
 use crate::{Page, Request, Response, Status};
 
@@ -16,14 +18,16 @@ const HOLDS: Duration = Duration::from_secs(5);
 /// Octets that must fit into the store.
 const ROOM: u64 = 1024 * 1024;
 
-/// The page `/readyz`: 200 when the store takes writes, else 503. What is wrong
-/// stands in the log, not on the page.
+/// The page `/readyz`: 200 when the store takes writes and the queue is worked
+/// on, else 503. What is wrong stands in the log, not on the page.
 #[derive(Debug, Clone)]
 pub struct Health {
     storage: Arc<dyn Storage>,
     commit: Arc<dyn Commit>,
     state: Arc<dyn State>,
+    intake: Arc<Intake>,
     clock: Arc<dyn Clock>,
+    /// Held while one looks, so that one look serves all who wait.
     last: Arc<Mutex<Option<(Monotonic, Readiness)>>>,
 }
 
@@ -47,6 +51,7 @@ impl Health {
             storage: parts.storage()?,
             commit: parts.commit()?,
             state: parts.state()?,
+            intake: parts.intake(),
             clock: parts.clock(),
             last: Arc::default(),
         })
@@ -57,20 +62,24 @@ impl Health {
     }
 
     async fn readiness(&self) -> Readiness {
+        let mut last = self.last.lock().await;
         let now = self.clock.monotonic();
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, readiness)) = last
+        if let Some((at, readiness)) = *last
             && now.since(at) < HOLDS
         {
             return readiness;
         }
         let readiness = self.look().await;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, readiness));
+        *last = Some((now, readiness));
         readiness
     }
 
     async fn look(&self) -> Readiness {
         if self.storage.is_read_only() || !self.commit.has_room(ROOM) {
+            return Readiness::NotReady;
+        }
+        if !self.intake.queue_is_at_work() {
+            tracing::error!("not ready: the queue stands still");
             return Readiness::NotReady;
         }
         let note = StateChange::Put {

@@ -24,6 +24,11 @@ impl Intake {
         let _ = self.queue.set(queue);
     }
 
+    /// False when there is a queue, and for minutes nobody has worked on it.
+    pub fn queue_is_at_work(&self) -> bool {
+        self.queue.get().is_none_or(|queue| queue.is_at_work())
+    }
+
     /// Whether a peer at this address is trusted.
     pub async fn trust(&self, address: IpAddr) -> Trust {
         match &self.policy.trusted {

@@ -21,6 +21,7 @@ mod line;
 mod notes;
 mod onward;
 mod operate;
+mod pulse;
 mod routing;
 mod settle;
 mod share;
@@ -48,6 +49,7 @@ use destinations::Destinations;
 use gather::Gathered;
 use held::{Active, LeaseCell, Load};
 use jolt::Pace;
+use pulse::Pulse;
 use routing::Routing;
 use share::RetryShare;
 use slots::Slots;
@@ -91,6 +93,7 @@ pub struct QueueRunner {
     gathered: Gathered,
     /// True once attempts are to be broken off.
     breaks_off: watch::Sender<bool>,
+    pulse: Pulse,
     /// Told when a lease has to be taken anew.
     lapsed: Notify,
     /// Entries worked on. Held across leasing and across an operator's change,
@@ -113,6 +116,7 @@ impl QueueRunner {
             load: Load::default(),
             gathered: Gathered::default(),
             breaks_off: watch::Sender::new(false),
+            pulse: Pulse::new(seams.clock.monotonic()),
             lapsed: Notify::new(),
             seams,
             config,
@@ -165,7 +169,10 @@ impl QueueRunner {
             }
             let compare_at = clock.monotonic().after(COMPARED);
             let wake_at = match self.take_due(tasks, &mut share).await {
-                Ok(wake_at) => wake_at,
+                Ok(wake_at) => {
+                    self.pulse.beat(clock.monotonic());
+                    wake_at
+                }
                 Err(error) => {
                     tracing::error!(%error, "the queue can't be read");
                     Some(self.seams.clock.now().after(STORE_PAUSE))

@@ -13,4 +13,10 @@ pub trait QueueStart: Debug + Send + Sync {
     /// Makes the mail that waits for `domain` due now, and says how many
     /// messages that is. Does not wait for the attempts.
     async fn start(&self, domain: &Domain) -> Result<u64, StoreError>;
+
+    /// False when nobody has worked on the queue for minutes, though somebody
+    /// should: it stands still, or can't be read.
+    fn is_at_work(&self) -> bool {
+        true
+    }
 }

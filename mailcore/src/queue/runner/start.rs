@@ -15,6 +15,10 @@ const MOST: u64 = 1_000;
 
 #[async_trait]
 impl QueueStart for QueueRunner {
+    fn is_at_work(&self) -> bool {
+        self.pulse.is_felt(self.seams.clock.monotonic())
+    }
+
     async fn start(&self, domain: &Domain) -> Result<u64, StoreError> {
         let mut query = SpoolQuery {
             domain: Some(domain.clone()),

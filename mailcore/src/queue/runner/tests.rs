@@ -6,6 +6,7 @@ mod deadline;
 mod destinations;
 mod fake_queue;
 mod operators;
+mod pulse;
 mod shutdown;
 mod words;
 

@@ -1,7 +1,7 @@
 //! A queue in memory, just enough for a runner.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(super) struct FakeQueue {
     pub(super) enqueued: Mutex<Vec<Arc<QueueEntry>>>,
     /// Commits that fail before one succeeds.
     pub(super) failures: AtomicUsize,
+    /// Nothing is leased, and why is told.
+    pub(super) is_unreadable: AtomicBool,
     /// Recipients in the largest batch so far.
     pub(super) largest: AtomicUsize,
     /// Entries given out.
@@ -48,6 +50,7 @@ impl FakeQueue {
             events: Mutex::default(),
             enqueued: Mutex::default(),
             failures: AtomicUsize::new(0),
+            is_unreadable: AtomicBool::new(false),
             largest: AtomicUsize::new(0),
             leases: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
@@ -87,6 +90,9 @@ impl Spool for FakeQueue {
         mut limit: LeaseLimit,
         lease_for: Duration,
     ) -> Result<Vec<(Arc<QueueEntry>, Lease)>, StoreError> {
+        if self.is_unreadable.load(Ordering::SeqCst) {
+            return Err(StoreError::DiskFull);
+        }
         let mut leased = Vec::new();
         for held in self.entries.lock().unwrap().values_mut() {
             let progress = &held.0.progress;
