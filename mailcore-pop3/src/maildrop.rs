@@ -4,6 +4,7 @@
 //! Pure: reading and removing messages is the host's.
 
 use std::fmt;
+use std::sync::Arc;
 
 use mailcore::mailbox::{Uid, UidSet, UidValidity};
 
@@ -16,7 +17,10 @@ pub struct MessageNumber(pub u32);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Maildrop {
     uid_validity: UidValidity,
-    entries: Vec<Entry>,
+    /// Shared with the host, which reads ahead.
+    entries: Arc<[Entry]>,
+    /// Which of them are marked as deleted.
+    deleted: Vec<bool>,
     live: u32,
     octets: u64,
 }
@@ -28,7 +32,6 @@ pub struct Entry {
     pub uid: Uid,
     /// Its length in octets.
     pub size: u64,
-    deleted: bool,
 }
 
 /// Why a number names no message.
@@ -51,22 +54,22 @@ pub struct UniqueId(UidValidity, Uid);
 impl Maildrop {
     /// A maildrop of these messages, in the order of their numbers.
     pub fn new(uid_validity: UidValidity, messages: impl IntoIterator<Item = (Uid, u64)>) -> Self {
-        let entries: Vec<Entry> = messages
-            .into_iter()
-            .map(|(uid, size)| Entry {
-                uid,
-                size,
-                deleted: false,
-            })
-            .collect();
+        let messages = messages.into_iter();
+        let entries: Arc<[Entry]> = messages.map(|(uid, size)| Entry { uid, size }).collect();
         let mut maildrop = Self {
             uid_validity,
+            deleted: Vec::new(),
             entries,
             live: 0,
             octets: 0,
         };
         maildrop.reset();
         maildrop
+    }
+
+    /// All messages as they were at login, in the order of their numbers.
+    pub(crate) fn entries(&self) -> &Arc<[Entry]> {
+        &self.entries
     }
 
     /// Messages not marked as deleted.
@@ -84,22 +87,24 @@ impl Maildrop {
     /// # Errors
     /// [`NoSuchMessage`].
     pub fn entry(&self, number: MessageNumber) -> Result<&Entry, NoSuchMessage> {
-        match index(number).and_then(|i| self.entries.get(i)) {
+        let found = index(number).and_then(|i| Some((self.entries.get(i)?, self.deleted.get(i)?)));
+        match found {
             None => Err(NoSuchMessage::OutOfRange {
                 messages: self.entries.len(),
             }),
-            Some(entry) if entry.deleted => Err(NoSuchMessage::Deleted),
-            Some(entry) => Ok(entry),
+            Some((_, true)) => Err(NoSuchMessage::Deleted),
+            Some((entry, false)) => Ok(entry),
         }
     }
 
     /// The first message at or after `number` that is not marked as deleted.
     pub fn next_live(&self, number: MessageNumber) -> Option<(MessageNumber, &Entry)> {
         let start = index(number)?;
+        let marks = self.deleted.get(start..)?;
         (number.0..)
-            .zip(self.entries.get(start..)?)
-            .find(|(_, entry)| !entry.deleted)
-            .map(|(number, entry)| (MessageNumber(number), entry))
+            .zip(self.entries.get(start..)?.iter().zip(marks))
+            .find(|(_, (_, deleted))| !**deleted)
+            .map(|(number, (entry, _))| (MessageNumber(number), entry))
     }
 
     /// The unique id of a message.
@@ -113,8 +118,8 @@ impl Maildrop {
     /// [`NoSuchMessage`].
     pub fn delete(&mut self, number: MessageNumber) -> Result<(), NoSuchMessage> {
         let size = self.entry(number)?.size;
-        if let Some(entry) = index(number).and_then(|i| self.entries.get_mut(i)) {
-            entry.deleted = true;
+        if let Some(deleted) = index(number).and_then(|i| self.deleted.get_mut(i)) {
+            *deleted = true;
             self.live -= 1;
             self.octets -= size;
         }
@@ -123,22 +128,16 @@ impl Maildrop {
 
     /// Takes every mark back.
     pub fn reset(&mut self) {
-        self.live = 0;
-        self.octets = 0;
-        for entry in &mut self.entries {
-            entry.deleted = false;
-            self.live += 1;
-            self.octets += entry.size;
-        }
+        self.deleted = vec![false; self.entries.len()];
+        self.live = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.octets = self.entries.iter().map(|entry| entry.size).sum();
     }
 
     /// What is to be removed in the UPDATE state.
     pub fn deleted(&self) -> UidSet {
-        self.entries
-            .iter()
-            .filter(|entry| entry.deleted)
-            .map(|entry| entry.uid)
-            .collect()
+        let marked = self.entries.iter().zip(&self.deleted);
+        let deleted = marked.filter(|(_, deleted)| **deleted);
+        deleted.map(|(entry, _)| entry.uid).collect()
     }
 }
 

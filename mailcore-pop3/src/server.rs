@@ -3,6 +3,7 @@
 
 mod folder;
 mod host;
+mod read_ahead;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,9 @@ const PROTOCOL: &str = "pop3";
 /// Messages of a maildrop that a session knows of, unless set otherwise.
 const MAX_MESSAGES: usize = 250_000;
 
+/// Octets that a session reads ahead, unless set otherwise.
+const READ_AHEAD: u64 = 128 * 1024;
+
 /// A POP3 service to be given to a server's builder.
 ///
 /// A maildrop is held by one session at a time (RFC 1939 section 4), whichever
@@ -41,6 +45,7 @@ pub struct Pop3 {
     utf8_header: Utf8Header,
     folders: Folders,
     max_messages: usize,
+    read_ahead: u64,
     apop: ApopUse,
 }
 
@@ -69,6 +74,7 @@ impl Pop3 {
             utf8_header: Utf8Header::default(),
             folders: Folders::default(),
             max_messages: MAX_MESSAGES,
+            read_ahead: READ_AHEAD,
             apop: ApopUse::default(),
         }
     }
@@ -147,6 +153,15 @@ impl Pop3 {
         self
     }
 
+    /// Octets of small messages that a session reads before its client, which
+    /// fetches one after the other, asks for them; 128 KiB unless set, none when
+    /// 0.
+    #[must_use]
+    pub fn read_ahead(mut self, octets: u64) -> Self {
+        self.read_ahead = octets;
+        self
+    }
+
     /// Whether users may log in by APOP (RFC 1939 section 7). Its digest is MD5,
     /// and the server must keep passwords readable: SCRAM is better in all
     /// respects.
@@ -201,6 +216,7 @@ impl IntoService for Pop3 {
                 folders: self.folders,
                 max_messages: self.max_messages,
                 login_delay: self.login_delay,
+                read_ahead: self.read_ahead,
             }),
             authenticator: parts.authenticator()?,
             offer: parts.offer()?.unbound_unless_chosen(),

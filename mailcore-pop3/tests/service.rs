@@ -125,6 +125,16 @@ impl Talk {
         self.0.get_mut().write_all(octets.as_bytes()).await.unwrap();
         self.expect(begin).await
     }
+
+    async fn retrieves(&mut self, number: usize, text: &str) {
+        let begin = format!("+OK {} octets", text.len());
+        self.ask(&format!("RETR {number}"), &begin).await;
+        for line in text.lines() {
+            let read = self.expect("").await;
+            assert_eq!(read.trim_end(), line, "message {number}");
+        }
+        self.expect(".").await;
+    }
 }
 
 #[tokio::test]
@@ -194,6 +204,31 @@ async fn a_message_that_another_reader_removed_is_told_gone_and_never_mistaken()
     talk.ask("DELE 1", "+OK").await;
     talk.ask("QUIT", "+OK").await;
     assert_eq!(uids(&inbox).await, "2:3");
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_is_what_each_number_names_in_any_order() {
+    // The second is read by itself, being large.
+    let large: &str = Box::leak("large\r\n".repeat(20_000).into_boxed_str());
+    let mut texts = vec!["1\r\n", large];
+    for number in 3..=40 {
+        texts.push(Box::leak(format!("{number}\r\n").into_boxed_str()));
+    }
+    let (texts, octets) = (texts, [0, 20, 4_096, u64::MAX]);
+    for octets in octets {
+        let house = House::new([Pop3::new().read_ahead(octets)]).await;
+        let inbox = house.folder("INBOX").await;
+        fill(&inbox, &texts).await;
+        let mut talk = house.login("ann@a.test").await;
+        let in_order = 1..=30;
+        for number in in_order.chain([40, 29, 30, 31, 31, 32, 1, 2, 3, 34, 35, 36, 37]) {
+            talk.retrieves(number, texts[number - 1]).await;
+        }
+        talk.ask("DELE 38", "+OK").await;
+        talk.ask("RETR 38", "-ERR").await;
+        inbox.remove(&UidSet::all()).await.unwrap();
+        talk.ask("RETR 5", "-ERR the message was removed").await;
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use mailcore::server::{Hold, Holds};
 
 use super::PROTOCOL;
 use super::folder::{Folders, chosen, split_login};
+use super::read_ahead::ReadAhead;
 use crate::maildrop::Maildrop;
 use crate::session::{Answer, LoginRefusal, Question, ReadFailure, Session, UpdateOutcome};
 
@@ -40,6 +41,7 @@ pub(super) struct Maildrops {
     pub(super) folders: Folders,
     pub(super) max_messages: usize,
     pub(super) login_delay: Duration,
+    pub(super) read_ahead: u64,
 }
 
 /// The half of one session that may wait.
@@ -61,6 +63,7 @@ struct Open {
     mailbox: Arc<dyn Mailbox>,
     /// The message being read: looked up once, read in pieces.
     reading: Option<(Uid, Message)>,
+    ahead: ReadAhead,
     _hold: Hold,
 }
 
@@ -204,12 +207,14 @@ impl Maildrops {
             let rows = mailbox.messages(&UidSet::range(*first, *last)).await?;
             sizes.extend(rows.iter().map(|row| (row.uid, row.size)));
         }
+        let maildrop = Maildrop::new(uid_validity, sizes);
         let open = Open {
             mailbox,
             reading: None,
+            ahead: ReadAhead::new(Arc::clone(maildrop.entries()), self.read_ahead),
             _hold: hold,
         };
-        Ok((open, Maildrop::new(uid_validity, sizes)))
+        Ok((open, maildrop))
     }
 
     /// Notes that the account logged in, unless that is too soon (RFC
@@ -254,6 +259,11 @@ impl Open {
         let message = match &self.reading {
             Some((open, message)) if *open == uid => message,
             _ => {
+                if range.start == 0
+                    && let Some(octets) = self.ahead.take(&*self.mailbox, uid).await
+                {
+                    return Ok(octets);
+                }
                 let message = self.mailbox.message(uid).await?;
                 &self.reading.insert((uid, message)).1
             }

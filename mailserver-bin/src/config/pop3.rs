@@ -48,6 +48,9 @@ pub(super) fn pop3(root: &Section<'_, '_>, settings: &mut Pop3) {
         let count = NonZeroUsize::new(count);
         pop3 = pop3.max_messages(count.map_or(usize::MAX, NonZeroUsize::get));
     }
+    if let Some(octets) = section.size("read_ahead") {
+        pop3 = pop3.read_ahead(octets);
+    }
     if let Some(errors) = section.count("errors") {
         pop3 = pop3.max_errors(u32::try_from(errors).unwrap_or(u32::MAX).max(1));
     }
