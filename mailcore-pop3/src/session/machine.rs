@@ -18,6 +18,9 @@ const OUTPUT_CHUNK: usize = 32 * 1024;
 /// At most so many octets are handed over at a time.
 const SEND_LIMIT: usize = 64 * 1024;
 
+/// The command that may bring an initial response.
+const AUTH: &[u8] = b"AUTH ";
+
 /// What [`Session::advance`] leads to.
 enum Progress {
     /// Go on: state, output or question changed.
@@ -57,8 +60,23 @@ impl Session {
             | Phase::StartTls
             | Phase::Closing => Progress::Starved,
             Phase::Authorization(Authorization::Exchange(_)) => self.next_line(MAX_SASL_LINE),
-            Phase::Authorization(_) => self.next_line(MAX_COMMAND),
+            Phase::Authorization(_) => {
+                let max = self.longest_command();
+                self.next_line(max)
+            }
         }
+    }
+
+    /// Octets that the command which begins may have before someone has logged
+    /// in. RFC 5034 section 4 wants a client to hold back an initial response
+    /// that does not fit in 255; mpop sends a whole access token with AUTH.
+    fn longest_command(&mut self) -> usize {
+        let start = self.input.as_slice().get(..AUTH.len());
+        if !start.is_some_and(|it| it.eq_ignore_ascii_case(AUTH)) {
+            return MAX_COMMAND;
+        }
+        self.input.set_limit(MAX_SASL_LINE + 2);
+        MAX_SASL_LINE
     }
 
     fn next_line(&mut self, max: usize) -> Progress {
