@@ -24,7 +24,7 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
     cursor.space()?;
     let name = cursor.atom()?;
     let initial = if cursor.eat(b' ') {
-        Some(initial_response(cursor)?)
+        initial_response(cursor)?
     } else {
         None
     };
@@ -41,14 +41,19 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
     })
 }
 
-fn initial_response(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, ParseError> {
+/// An empty response is a `=` (RFC 4959 section 3); mutt writes the space alone
+/// before mechanisms in which the server begins, and means none.
+fn initial_response(cursor: &mut Cursor<'_>) -> Result<Option<Vec<u8>>, ParseError> {
     if cursor.eat(b'=') {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
-    let text = cursor.take_while(|b| b.is_ascii_graphic());
-    STANDARD
-        .decode(text)
-        .map_err(|_| ParseError::Expected("base64"))
+    match cursor.take_while(|b| b.is_ascii_graphic()) {
+        [] => Ok(None),
+        text => STANDARD
+            .decode(text)
+            .map(Some)
+            .map_err(|_| ParseError::Expected("base64")),
+    }
 }
 
 #[derive(Debug)]
