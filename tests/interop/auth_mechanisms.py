@@ -1,39 +1,55 @@
 #!/usr/bin/env python3
-"""Logins of real clients by each SASL mechanism against the mailserver binary: gsasl,
-msmtp, swaks, curl, mbsync, fetchmail and Python's own libraries.
+"""Logins of real clients by every mechanism that they know, over each protocol: a table of who can do what, which
+must hold. Tokens come from an authority of the test's own, certificates too.
 
     python3 tests/interop/auth_mechanisms.py --binary target/debug/mailserver [--only NAME]"""
 
+import concurrent.futures
 import imaplib
-import os
 import pathlib
 import poplib
 import smtplib
-import ssl
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from run import TLS, play, run, swaks  # noqa: E402
+import auth_clients  # noqa: E402
+from auth_clients import Refused, User  # noqa: E402
+from authority import Authority  # noqa: E402
+from certificates import ClientAuthority  # noqa: E402
+from run import TLS, play, until  # noqa: E402
 from server import PASSWORD, Server, need  # noqa: E402
 
 HIDDEN = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"]
+TOKENS = ["OAUTHBEARER", "XOAUTH2"]
 LEGACY = ["CRAM-MD5", "NTLM"]
 SHOWN = ["PLAIN", "LOGIN"]
+LISTED = HIDDEN + TOKENS + ["EXTERNAL"] + SHOWN + LEGACY
+# What each protocol has beside SASL: APOP, and USER with PASS or the command LOGIN, which stand in one column.
+COLUMNS = LISTED + ["own", "APOP"]
 # Each mechanism is shown a wrong password: more than one address may guess.
-CONFIG = f"\n[auth]\nmechanisms = {HIDDEN + SHOWN + LEGACY}\n[pop3]\napop = true\n[abuse]\nexempt = ['127.0.0.1']\n".replace("'", '"')
-MESSAGE = "Subject: by {}\r\n\r\nhello\r\n"
+CONFIG = f"\n[auth]\nmechanisms = {LISTED}\n[pop3]\napop = true\n[abuse]\nexempt = ['127.0.0.1']\n".replace("'", '"')
 
+SCRAM, EACH = HIDDEN[2:], ["EXTERNAL", *SHOWN, "CRAM-MD5"]
+# What the clients can do, as Debian 12 has them. NTLM of the others is version 1, which is not taken; curl speaks
+# XOAUTH2 where OAUTHBEARER is not offered (oauth.py).
+BY_CURL = ["OAUTHBEARER", *EACH, "NTLM"]
+KNOWN = {
+    "curl": {"smtp": BY_CURL, "imap": BY_CURL, "pop3": [*BY_CURL, "APOP"]},
+    "msmtp": {"smtp": [*SCRAM, *TOKENS, *EACH]},
+    "mpop": {"pop3": [*SCRAM, *TOKENS, *EACH, "own", "APOP"]},
+    "swaks": {"smtp": [*SHOWN, "CRAM-MD5"]},
+    "fetchmail": {"imap": ["EXTERNAL", "CRAM-MD5", "own"], "pop3": ["CRAM-MD5", "own", "APOP"]},
+    "getmail": {"imap": ["XOAUTH2", "CRAM-MD5", "own"], "pop3": ["own", "APOP"]},
+    "gsasl": {"imap": [*HIDDEN, *EACH]},
+    "mbsync": {"imap": [*SCRAM, *EACH, "own"]},
+    "mutt": {"smtp": [*SCRAM, *TOKENS, *EACH], "imap": [*SCRAM, *TOKENS, *EACH, "own"],
+             "pop3": [*SCRAM, *TOKENS, *EACH, "own", "APOP"]},
+    "python": {"smtp": [*SHOWN, "CRAM-MD5"], "imap": [*TOKENS, *EACH, "own"], "pop3": ["own", "APOP"]},
+}
+NTLM_1 = [("msmtp", "smtp"), ("mpop", "pop3"), ("swaks", "smtp"), ("fetchmail", "imap"), ("fetchmail", "pop3"),
+          ("gsasl", "imap"), ("mbsync", "imap"), ("mutt", "smtp")]
 
-def login(server):
-    return f"user@{server.domain}"
-
-
-def allow_legacy(server):
-    """What CRAM-MD5 and NTLM need is kept from the next change of the password on."""
-    server.command("account", "mechanisms", login(server), "--allow", "cram-md5,apop,ntlm")
-    server.command("account", "password", login(server), "--password-stdin", stdin=PASSWORD)
+AUTHORITY = CERTIFICATES = None
 
 
 def announced(server):
@@ -50,13 +66,19 @@ def announced(server):
     return by_imap, by_smtp, by_pop3
 
 
+def allow_legacy(server, login):
+    """What CRAM-MD5 and NTLM need is kept from the next change of the password on."""
+    server.command("account", "mechanisms", login, "--allow", "cram-md5,apop,ntlm")
+    server.command("account", "password", login, "--password-stdin", stdin=PASSWORD)
+
+
 def test_what_is_announced(server):
-    # What no account has is not announced.
+    # What no account has is not announced; nor is EXTERNAL to who shows no certificate.
     for names in announced(server):
-        assert names == HIDDEN + SHOWN, names
-    allow_legacy(server)
+        assert names == HIDDEN + TOKENS + SHOWN, names
+    allow_legacy(server, f"python@{server.domain}")
     for names in announced(server):
-        assert names == HIDDEN + SHOWN + LEGACY, names
+        assert names == HIDDEN + TOKENS + SHOWN + LEGACY, names
     clear = imaplib.IMAP4(server.host, server.ports["imap"])
     assert "LOGINDISABLED" in clear.capabilities
     assert not [name for name in clear.capabilities if name.startswith("AUTH=")]
@@ -74,128 +96,85 @@ def test_what_is_announced_unless_it_is_listed(binary):
         assert by_pop3 == HIDDEN[2:] + SHOWN, by_pop3
 
 
-def gsasl(server, mechanism, password=PASSWORD):
-    # It says that it could bind wherever it could, and is taken at its word: a
-    # mechanism without binding is then none that it was offered.
-    binding = [] if mechanism.endswith("-PLUS") else ["--no-cb"]
-    done = subprocess.run(
-        ["gsasl", *binding, "--client", f"--connect={server.host}:{server.ports['imap']}", "--imap", "--starttls",
-         "--x509-ca-file=", f"--mechanism={mechanism}", f"--authentication-id={login(server)}",
-         f"--password={password}", "--hostname=localhost", "--service=imap"],
-        input="", capture_output=True, text=True, timeout=60)
-    return "finished" in done.stderr, done.stdout + done.stderr
+def user_of(server, client, password=PASSWORD, mechanism=""):
+    """Each client has an account of its own, and a certificate only for what needs one."""
+    login = f"{client}@{server.domain}"
+    certificate = CERTIFICATES.issue(login) if mechanism == "EXTERNAL" else None
+    token = AUTHORITY.token(login if password == PASSWORD else "else@auth.test", "ES256")
+    return User(server, login, password, token, certificate)
 
 
-def test_gsasl(server):
-    """By IMAP: by SMTP it asks for STARTTLS before it has said EHLO."""
-    if not need("gsasl"):
-        return
-    for mechanism in HIDDEN + SHOWN:
-        ok, said = gsasl(server, mechanism)
-        assert ok, f"{mechanism}: {said}"
-        ok, said = gsasl(server, mechanism, "wrong")
-        assert not ok, f"{mechanism}: {said}"
+def get_in(server, client, protocol, mechanism):
+    """It says that it got in, and the server says so, too."""
+    user = user_of(server, client, mechanism=mechanism)
+    before = len(server.log())
+    getattr(auth_clients, client)(user, protocol, mechanism)
+    # SMTP's transcript, which comes with the message, has the mechanism.
+    word = f"C: AUTH {mechanism}" if protocol == "smtp" else f"{protocol} login "
+
+    def is_told():
+        told = [line for line in server.log()[before:].splitlines() if f"login={user.login}" in line]
+        return any(word.lower() in line.lower() for line in told)
+
+    until(f"the log tells of {word}", is_told, 10)
 
 
-def msmtp(server, mechanism, password=PASSWORD):
-    return subprocess.run(
-        ["msmtp", f"--host={server.host}", f"--port={server.ports['submissions']}", "--tls=on", "--tls-starttls=off",
-         "--tls-certcheck=off", f"--auth={mechanism.lower()}", f"--user={login(server)}",
-         f"--passwordeval=echo '{password}'", f"--from={login(server)}", login(server)],
-        input=MESSAGE.format(mechanism), capture_output=True, text=True, timeout=60)
+def test_every_mechanism_that_a_client_knows(server):
+    failed = []
+    print(f"   {'':<10} {'':<5} " + " ".join(COLUMNS))
+    for client, protocols in KNOWN.items():
+        if client != "python" and not need(client):
+            continue
+        login = f"{client}@{server.domain}"
+        allow_legacy(server, login)
+        server.command("account", "certificate", "add", login, f"address:{login}")
+        for protocol, names in protocols.items():
+            row = []
+            for mechanism in COLUMNS:
+                cell = "-"
+                if mechanism in names:
+                    try:
+                        get_in(server, client, protocol, mechanism)
+                        cell = "yes"
+                    except Exception as error:
+                        cell = "NO"
+                        failed.append((client, protocol, mechanism, error))
+                row.append(cell.center(len(mechanism)))
+            print(f"   {client:<10} {protocol:<5} {' '.join(row)}", flush=True)
+    assert not failed, failed
 
 
-def test_msmtp(server):
-    if not need("msmtp"):
-        return
-    allow_legacy(server)
-    for mechanism in [*HIDDEN[2:], *SHOWN, "CRAM-MD5"]:
-        done = msmtp(server, mechanism)
-        assert done.returncode == 0, f"{mechanism}: {done.stderr}"
-        assert msmtp(server, mechanism, "wrong").returncode != 0, mechanism
-    # Its NTLM is version 1.
-    assert msmtp(server, "NTLM").returncode != 0
+def refused(server, client, protocol, mechanism, password="wrong"):
+    try:
+        getattr(auth_clients, client)(user_of(server, client, password), protocol, mechanism)
+        return False
+    except Refused:
+        return True
 
 
-def test_swaks(server):
-    if not need("swaks"):
-        return
-    allow_legacy(server)
-    for mechanism in [*SHOWN, "CRAM-MD5"]:
-        words = ["--tls-on-connect", "--from", login(server), "--to", login(server), "--auth", mechanism,
-                 "--auth-user", login(server), "--auth-password", PASSWORD]
-        swaks(server, "submissions", *words)
-
-
-def test_curl(server):
-    if not need("curl"):
-        return
-    allow_legacy(server)
-    for mechanism in [*SHOWN, *LEGACY]:
-        auth = ["curl", "-sS", "-k", "--max-time", "60", "--login-options", f"AUTH={mechanism}",
-                "--user", f"{login(server)}:{PASSWORD}"]
-        run(*auth, f"imaps://{server.host}:{server.ports['imaps']}/")
-        run(*auth, f"pop3s://{server.host}:{server.ports['pop3s']}/")
-        run(*auth, f"smtps://{server.host}:{server.ports['submissions']}", "--mail-from", login(server),
-            "--mail-rcpt", login(server), "-T", "-", stdin=MESSAGE.format(mechanism))
-        auth[-1] = f"{login(server)}:wrong"
-        refused = subprocess.run([*auth, f"imaps://{server.host}:{server.ports['imaps']}/"], capture_output=True)
-        assert refused.returncode == 67, (mechanism, refused)
-    # APOP, which curl does by itself where the greeting has a timestamp and nothing else is asked for.
-    run("curl", "-sS", "-k", "--max-time", "60", "--login-options", "AUTH=+APOP", "--user",
-        f"{login(server)}:{PASSWORD}", f"pop3s://{server.host}:{server.ports['pop3s']}/")
-
-
-def test_mbsync(server):
-    if not need("mbsync"):
-        return
-    with tempfile.TemporaryDirectory(prefix="mbsync-") as name:
-        home = pathlib.Path(name)
-        (home / "cert.pem").write_text(ssl.get_server_certificate((server.host, server.ports["imaps"])))
-        (home / "Mail").mkdir()
-        for mechanism in HIDDEN[2:]:
-            (home / "rc").write_text(
-                f"IMAPAccount a\nHost {server.host}\nPort {server.ports['imaps']}\nUser {login(server)}\n"
-                f'Pass "{PASSWORD}"\nSSLType IMAPS\nCertificateFile {home}/cert.pem\nAuthMechs {mechanism}\n\n'
-                "IMAPStore far\nAccount a\n\n"
-                f"MaildirStore near\nPath {home}/Mail/\nInbox {home}/Mail/INBOX\nSubFolders Verbatim\n\n"
-                "Channel c\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSyncState *\n")
-            run("mbsync", "-c", str(home / "rc"), "-a")
-
-
-def test_fetchmail(server):
-    if not need("fetchmail"):
-        return
-    allow_legacy(server)
-    with tempfile.TemporaryDirectory(prefix="fetchmail-") as name:
-        rc = pathlib.Path(name) / "rc"
-        environment = {**os.environ, "HOME": name, "FETCHMAILHOME": name}
-        for protocol, port in (("IMAP", "imaps"), ("POP3", "pop3s")):
-            for mechanism in ("cram-md5", "password"):
-                if (protocol, mechanism) == ("POP3", "cram-md5"):
-                    protocol, mechanism = "APOP", "any"
-                rc.write_text(
-                    f"poll {server.host} service {server.ports[port]} protocol {protocol} auth {mechanism}\n"
-                    f"  user \"{login(server)}\" password \"{PASSWORD}\" ssl no sslcertck mda \"/bin/cat > /dev/null\"\n")
-                rc.chmod(0o600)
-                # With --check nothing is fetched; 1 says that there is nothing.
-                done = subprocess.run(["fetchmail", "-f", str(rc), "--nodetach", "--nosyslog", "--check"],
-                                      capture_output=True, text=True, timeout=60, env=environment)
-                assert done.returncode in (0, 1), f"{protocol} {mechanism}: {done.stdout}{done.stderr}"
-                protocol = "POP3" if protocol == "APOP" else protocol
-
-
-def test_python(server):
-    allow_legacy(server)
-    client = imaplib.IMAP4_SSL(server.host, server.ports["imaps"], ssl_context=TLS)
-    assert client.login_cram_md5(login(server), PASSWORD)[0] == "OK"
-    client.logout()
-    with smtplib.SMTP_SSL(server.host, server.ports["submissions"], context=TLS) as smtp:
-        smtp.login(login(server), PASSWORD)
-    pop = poplib.POP3_SSL(server.host, server.ports["pop3s"], context=TLS)
-    assert pop.apop(login(server), PASSWORD).startswith(b"+OK")
-    pop.quit()
+def test_what_is_wrong_is_refused(server):
+    """Each mechanism once over each protocol; and NTLM in its first version."""
+    wanted = {}
+    for client, protocols in KNOWN.items():
+        for protocol, names in protocols.items():
+            # mutt, on its terminal, says nothing that could be asked for.
+            if client != "mutt" or protocol == "smtp":
+                for mechanism in names:
+                    wanted.setdefault((protocol, mechanism), (server, client, protocol, mechanism))
+    wanted = [it for it in wanted.values() if it[3] != "EXTERNAL"]
+    wanted += [(server, *it, "NTLM", PASSWORD) for it in NTLM_1]
+    wanted = [it for it in wanted if it[1] == "python" or need(it[1])]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        taken = [it[1:4] for it, is_refused in zip(wanted, pool.map(lambda it: refused(*it), wanted)) if not is_refused]
+    assert not taken, taken
+    print(f"   {len(wanted)} refused")
 
 
 if __name__ == "__main__":
-    play(__doc__, globals(), "auth.test", ["user"], CONFIG)
+    AUTHORITY, CERTIFICATES = Authority(), ClientAuthority()
+    try:
+        play(__doc__, globals(), "auth.test", [*KNOWN, "else"], CONFIG + AUTHORITY.config(),
+             dns=f"127.0.0.1:{AUTHORITY.dns}", listener_keys=CERTIFICATES.keys())
+    finally:
+        AUTHORITY.stop()
+        CERTIFICATES.stop()

@@ -336,7 +336,7 @@ def test_killed_in_a_burst(binary):
     server.command("check")
 
 
-def play(description, tests, domain, users, extra=""):
+def play(description, tests, domain, users, extra="", **more):
     """Runs the functions of `tests` whose names begin with `test_`, or those asked for, against one server."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--binary", default="target/debug/mailserver")
@@ -344,7 +344,7 @@ def play(description, tests, domain, users, extra=""):
     arguments = parser.parse_args()
     passed, failed = 0, 0
     tests = [(name, test) for name, test in tests.items() if name.startswith("test_")]
-    with Server(arguments.binary, domain, users, extra=extra) as server:
+    with Server(arguments.binary, domain, users, extra=extra, **more) as server:
         for name, test in tests:
             if arguments.only not in name:
                 continue

@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self, binary, domain, users, host="127.0.0.1", smtp_port=None, dns="127.0.0.1:53",
                  retry='["30m", "1h", "2h", "3h", "4h"]', expire="168h", data="data", extra="",
-                 smtp_keys="", dns_keys=""):
+                 smtp_keys="", dns_keys="", listener_keys=""):
         self.binary = str(pathlib.Path(binary).resolve())
         self.domain, self.host = domain, host
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailserver-"))
@@ -59,6 +59,7 @@ class Server:
         for name, protocol, tls in LISTENERS:
             address = f"{host}:{self.ports[name]}"
             text += f'\n[[listener]]\nprotocol = "{protocol}"\naddress = "{address}"\ntls = "{tls}"\n'
+            text += listener_keys
             if name == "smtp":
                 text += smtp_keys
         text += extra
