@@ -2,14 +2,24 @@
 //! in the same [`Batch`](crate::batch::Batch) as the thing itself.
 
 mod bus;
+#[cfg(test)]
+mod fake_store;
+mod filter;
 mod follower;
+mod host;
+mod name;
 mod recorder;
 mod session;
+mod subscription;
 
 pub use bus::EventStream;
+pub use filter::EventFilter;
 pub use follower::{Follower, FollowerConfig};
+pub use host::{HostEvent, RaiseError};
+pub use name::{EventName, EventNameError};
 pub use recorder::{Recorder, RecorderConfig, RecorderTask};
 pub use session::SessionEvents;
+pub use subscription::{StartAt, SubscribeError, Subscription, SubscriptionSeams};
 
 use std::fmt;
 
@@ -49,8 +59,9 @@ pub struct Event {
     pub trace: Option<TraceId>,
     /// Whose mailbox it is about.
     pub account: Option<AccountId>,
-    /// More, by name: `from`, `to`, `mailbox`, `uid`, `status`, `remote`. What
-    /// each event has is listed in `docs/storage.md`, section "journal.db".
+    /// More, by name: `from`, `to`, `mailbox`, `uid`, `status`, `remote`. Which
+    /// there may be is [`EventName::fields`]; what they say stands in
+    /// `docs/events.md`.
     pub fields: Vec<(String, String)>,
 }
 
@@ -61,6 +72,21 @@ impl Event {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// True when this is an event of that name: its own, or one that RFC 5423
+    /// gives to a part of the events of its own name.
+    pub fn is(&self, name: &EventName) -> bool {
+        let sets = |flag: &str| {
+            let flags = self.field("flags").unwrap_or_default();
+            self.name == EventName::FlagsSet
+                && flags.split(' ').any(|it| it.eq_ignore_ascii_case(flag))
+        };
+        match name {
+            EventName::MessageRead => sets("\\Seen"),
+            EventName::MessageTrash => sets("\\Deleted"),
+            name => self.name == *name,
+        }
     }
 
     /// With one more field.
@@ -104,129 +130,6 @@ impl Event {
     }
 }
 
-/// What an event says. Host applications raise [`EventName::Other`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EventName {
-    /// A message came into a mailbox by delivery (RFC 5423 section 4.1).
-    MessageNew,
-    /// A client added a message to a mailbox.
-    MessageAppend,
-    /// Messages were removed.
-    MessageExpunge,
-    /// Messages that had been removed were brought back.
-    MessageRestore,
-    /// Flags were set.
-    FlagsSet,
-    /// Flags were cleared.
-    FlagsClear,
-    /// A mailbox was made.
-    MailboxCreate,
-    /// A mailbox was deleted.
-    MailboxDelete,
-    /// A mailbox was renamed.
-    MailboxRename,
-    /// A user logged in.
-    Login,
-    /// A user logged out, or the connection ended.
-    Logout,
-    /// A login was refused.
-    LoginFailed,
-    /// An address was banned by a rule.
-    PeerBanned,
-    /// An account, or an address, sends more than it may.
-    SendingLimited,
-    /// A message was accepted by SMTP or from the host.
-    MessageReceived,
-    /// A message was refused: at MAIL, at DATA or after its content was read.
-    MessageRefused,
-    /// A recipient was refused at RCPT, or for LMTP after the content was read.
-    RecipientRefused,
-    /// A message entered the queue.
-    MessageQueued,
-    /// A delivery agent was given a message for some recipients, and ended.
-    DeliveryAttempt,
-    /// Recipients were given up since the time for a message was over.
-    MessageExpired,
-    /// A recipient was served: filed, handed to the host, or relayed.
-    RecipientDelivered,
-    /// A recipient became other recipients: an alias, a list.
-    RecipientExpanded,
-    /// A recipient could not be served now.
-    RecipientDeferred,
-    /// A recipient will not be served.
-    RecipientFailed,
-    /// A notice (DSN) was made.
-    NoticeSent,
-    /// An operator changed what is in the queue.
-    QueueChange,
-    /// Events before this one were dropped by age or size.
-    Gap,
-    /// Refusals and sessions that were counted and not told of one by one, since
-    /// there were too many at a time.
-    EventsOmitted,
-    /// The store's disk is nearly full; new mail is refused.
-    DiskLow,
-    /// The store's disk has room again.
-    DiskOk,
-    /// Any other.
-    Other(String),
-}
-
-const NAMES: [(EventName, &str); 30] = [
-    (EventName::MessageNew, "MessageNew"),
-    (EventName::MessageAppend, "MessageAppend"),
-    (EventName::MessageExpunge, "MessageExpunge"),
-    (EventName::MessageRestore, "MessageRestore"),
-    (EventName::FlagsSet, "FlagsSet"),
-    (EventName::FlagsClear, "FlagsClear"),
-    (EventName::MailboxCreate, "MailboxCreate"),
-    (EventName::MailboxDelete, "MailboxDelete"),
-    (EventName::MailboxRename, "MailboxRename"),
-    (EventName::Login, "Login"),
-    (EventName::Logout, "Logout"),
-    (EventName::LoginFailed, "LoginFailed"),
-    (EventName::PeerBanned, "PeerBanned"),
-    (EventName::SendingLimited, "SendingLimited"),
-    (EventName::MessageReceived, "MessageReceived"),
-    (EventName::MessageRefused, "MessageRefused"),
-    (EventName::RecipientRefused, "RecipientRefused"),
-    (EventName::MessageQueued, "MessageQueued"),
-    (EventName::DeliveryAttempt, "DeliveryAttempt"),
-    (EventName::MessageExpired, "MessageExpired"),
-    (EventName::RecipientDelivered, "RecipientDelivered"),
-    (EventName::RecipientExpanded, "RecipientExpanded"),
-    (EventName::RecipientDeferred, "RecipientDeferred"),
-    (EventName::RecipientFailed, "RecipientFailed"),
-    (EventName::NoticeSent, "NoticeSent"),
-    (EventName::QueueChange, "QueueChange"),
-    (EventName::Gap, "Gap"),
-    (EventName::EventsOmitted, "EventsOmitted"),
-    (EventName::DiskLow, "DiskLow"),
-    (EventName::DiskOk, "DiskOk"),
-];
-
-impl EventName {
-    /// The name as written.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Other(name) => name,
-            known => NAMES
-                .iter()
-                .find(|(name, _)| name == known)
-                .map_or("", |(_, text)| text),
-        }
-    }
-
-    /// Reads a name; what is not known here is [`EventName::Other`].
-    pub fn parse(text: &str) -> Self {
-        NAMES
-            .iter()
-            .find(|(_, name)| *name == text)
-            .map_or_else(|| Self::Other(text.to_owned()), |(name, _)| name.clone())
-    }
-}
-
 /// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
@@ -251,9 +154,5 @@ mod tests {
             fields: vec![("from".into(), "b@x.test".into())],
         };
         assert_eq!(Event::decode(&event.encode()).unwrap(), event);
-        for (name, text) in NAMES {
-            assert_eq!(EventName::parse(text), name);
-            assert_eq!(name.as_str(), text);
-        }
     }
 }

@@ -41,9 +41,3 @@ pub use scheduler::{
     AddJobError, JobStatus, RunNowError, Scheduler, SchedulerConfig, SchedulerSeams,
 };
 pub use zone::{Utc, Zone};
-
-/// The name of the event of a run that went well: fields `job`, `result`,
-/// `took_ms`.
-pub const JOB_DONE: &str = "JobDone";
-/// The name of the event of a run that failed: fields `job`, `error`, `took_ms`.
-pub const JOB_FAILED: &str = "JobFailed";

@@ -6,6 +6,7 @@
 //! in one process.
 
 mod builder;
+mod events;
 mod handle;
 mod holds;
 mod parts;

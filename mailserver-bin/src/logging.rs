@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use mailcore::event::{Event, EventCursor, EventName};
-use mailcore::schedule::{JOB_DONE, JOB_FAILED};
 use mailcore::server::RunningServer;
 use tracing_subscriber::EnvFilter;
 
@@ -37,10 +36,13 @@ pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
                 EventName::RecipientFailed
                 | EventName::MessageRefused
                 | EventName::EventsOmitted
-                | EventName::Gap => {
-                    tracing::warn!("{}", line(&stored.event, Ids::Short));
-                }
-                EventName::Other(name) if name == JOB_FAILED => {
+                | EventName::Gap
+                | EventName::JobFailed
+                | EventName::StoreDamaged
+                | EventName::CertificateExpiring
+                | EventName::QueueStuck
+                | EventName::CrashReported
+                | EventName::WebhookGaveUp => {
                     tracing::warn!("{}", line(&stored.event, Ids::Short));
                 }
                 // Logins were logged by the services already.
@@ -111,8 +113,8 @@ fn verb(name: &EventName) -> &str {
         EventName::Logout => "logout",
         EventName::LoginFailed => "login failed",
         EventName::EventsOmitted => "omitted",
-        EventName::Other(name) if name == JOB_DONE => "job done",
-        EventName::Other(name) if name == JOB_FAILED => "job failed",
+        EventName::JobDone => "job done",
+        EventName::JobFailed => "job failed",
         other => other.as_str(),
     }
 }

@@ -148,7 +148,7 @@ async fn a_week_of_retries_two_weeks_of_memory_and_a_purge_after_thirty_days() {
     life.until(37, 4).await;
     assert_eq!(a.count("alice", "Trash").await, 0);
     assert_eq!(a.count("alice", "INBOX").await, 2, "other mail stays");
-    let purged = times(&a, &EventName::Other("JobDone".to_owned())).await;
+    let purged = times(&a, &EventName::JobDone).await;
     assert_eq!(purged.len(), 38, "one run a day");
 }
 

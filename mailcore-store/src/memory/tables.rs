@@ -282,7 +282,9 @@ impl Core {
             FlagChange::Remove(_) => EventName::FlagsClear,
             FlagChange::Add(_) | FlagChange::Replace(_) => EventName::FlagsSet,
         };
-        self.note_uids(name, id, &changed, moment);
+        let event = self.mailbox_event(name, id, moment);
+        let event = event.map(|event| event.with("flags", request.change.told()));
+        self.note_parts(event, id, &changed, moment);
         Ok(receipt)
     }
 
@@ -349,13 +351,28 @@ impl Core {
         uids: &UidSet,
         moment: Moment<'_>,
     ) {
+        let event = self.mailbox_event(name, id, moment);
+        self.note_parts(event, id, uids, moment);
+    }
+
+    /// As [`Core::note_uids`], with an event to which only the UIDs are added.
+    fn note_parts(
+        &mut self,
+        event: Option<Event>,
+        id: MailboxId,
+        uids: &UidSet,
+        moment: Moment<'_>,
+    ) {
         if !uids.is_empty() {
             self.touch_owner(id);
         }
+        let Some(event) = event else { return };
         for part in uids.parts(MAX_EVENT_RANGES) {
-            if let Some(event) = self.mailbox_event(name.clone(), id, moment) {
-                self.events.push(event.with("uids", part));
-            }
+            let event = Event {
+                id: EventId(moment.id()),
+                ..event.clone()
+            };
+            self.events.push(event.with("uids", part));
         }
     }
 

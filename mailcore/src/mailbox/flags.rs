@@ -111,6 +111,9 @@ impl fmt::Debug for Keyword {
     }
 }
 
+/// Octets of flags that an event tells.
+const MAX_TOLD: usize = 512;
+
 /// The flags of a message: five bits and a sorted set of keywords. Cheap to
 /// clone; most messages have no keyword and share nothing.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -252,6 +255,20 @@ impl FlagChange {
             Self::Remove(less) => flags.remove_all(less),
         }
         flags
+    }
+
+    /// The flags that it names, for an event: system flags first, spaces
+    /// between, as many as have room.
+    pub fn told(&self) -> String {
+        let (Self::Replace(flags) | Self::Add(flags) | Self::Remove(flags)) = self;
+        let mut names: Vec<&str> = flags.system().map(|flag| flag.as_str()).collect();
+        names.extend(flags.keywords().map(Keyword::as_str));
+        let mut room = MAX_TOLD;
+        names.retain(|name| {
+            room = room.saturating_sub(name.len() + 1);
+            room > 0
+        });
+        names.join(" ")
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::memory::{Begun, Record};
 use super::scheduler::{Asked, CORRECTION, Scheduler, Slot};
-use super::{JOB_DONE, JOB_FAILED, JobRun, LastRun, MissedRun};
+use super::{JobRun, LastRun, MissedRun};
 use crate::event::{Event, EventId, EventName};
 use crate::net::Shutdown;
 use crate::time::Timestamp;
@@ -271,13 +271,13 @@ impl Keeper {
         let seams = &self.scheduler.seams;
         let now = seams.clock.now();
         let (name, field, text) = match &last.outcome {
-            Ok(text) => (JOB_DONE, "result", text),
-            Err(text) => (JOB_FAILED, "error", text),
+            Ok(text) => (EventName::JobDone, "result", text),
+            Err(text) => (EventName::JobFailed, "error", text),
         };
         let event = Event {
             id: EventId(seams.entropy.id(now)),
             at: now,
-            name: EventName::Other(name.to_owned()),
+            name,
             trace: None,
             account: None,
             fields: Vec::new(),

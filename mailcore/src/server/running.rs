@@ -12,7 +12,6 @@ use super::tail::Tails;
 use super::{Parts, ServiceHandle, Submission, SubmitError};
 use crate::abuse::Limiter;
 use crate::envelope::Envelope;
-use crate::event::{EventCursor, EventStream};
 use crate::intake::Intake;
 use crate::net::{Gate, ShutdownSwitch};
 use crate::queue::QueueRunner;
@@ -104,20 +103,6 @@ impl RunningServer {
         let parts = self.parts();
         let outbox = parts.stores.map(|stores| stores.outbox);
         Submission::send(&parts.intake, outbox, envelope, message.into()).await
-    }
-
-    /// Events after `cursor`; `None` without a store.
-    pub fn events(&self, cursor: EventCursor) -> Option<EventStream> {
-        let stores = self.parts().stores?;
-        Some(EventStream::after(stores.outbox, cursor))
-    }
-
-    /// The cursor after the newest event.
-    pub fn event_cursor(&self) -> EventCursor {
-        self.parts()
-            .stores
-            .map(|stores| *stores.outbox.watch().borrow())
-            .unwrap_or_default()
     }
 
     pub(super) fn parts(&self) -> Parts {

@@ -176,14 +176,12 @@ impl Sequencer<'_> {
     }
 
     /// The store's own events for messages changed or gone; none for no message.
-    pub(super) fn uids_event(
-        &mut self,
-        name: EventName,
-        state: &MailboxState,
-        uids: &UidSet,
-    ) -> Result<(), Refusal> {
+    pub(super) fn uids_event(&mut self, event: &Event, uids: &UidSet) -> Result<(), Refusal> {
         for part in uids.parts(MAX_EVENT_RANGES) {
-            let event = self.mailbox_event(name.clone(), state);
+            let event = Event {
+                id: self.event_id(),
+                ..event.clone()
+            };
             self.event(&event.with("uids", part))?;
         }
         Ok(())
@@ -253,7 +251,8 @@ impl Sequencer<'_> {
                 FlagChange::Remove(_) => EventName::FlagsClear,
                 _ => EventName::FlagsSet,
             };
-            self.uids_event(name, &state, &uids)?;
+            let event = self.mailbox_event(name, &state);
+            self.uids_event(&event.with("flags", change.told()), &uids)?;
         }
         Ok(receipt)
     }
@@ -383,7 +382,8 @@ impl Sequencer<'_> {
                 uids,
                 keep,
             })?;
-            self.uids_event(EventName::MessageExpunge, &state, &gone)?;
+            let event = self.mailbox_event(EventName::MessageExpunge, &state);
+            self.uids_event(&event, &gone)?;
         }
         Ok(gone)
     }

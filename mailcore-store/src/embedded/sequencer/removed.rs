@@ -52,7 +52,8 @@ impl Sequencer<'_> {
         for (_, state) in states {
             let here = done.iter().filter(|it| it.mailbox.0 == state.id);
             let uids: UidSet = here.map(|it| it.uid).collect();
-            self.uids_event(EventName::MessageRestore, &state, &uids)?;
+            let event = self.mailbox_event(EventName::MessageRestore, &state);
+            self.uids_event(&event, &uids)?;
         }
         Ok(done)
     }

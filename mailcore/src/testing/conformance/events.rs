@@ -130,6 +130,9 @@ async fn changes_by_clients_raise_events(stores: &Stores) {
         if let Some((key, value)) = field {
             assert_eq!(event.field(key), Some(value), "{event:?}");
         }
+        if let EventName::FlagsSet | EventName::FlagsClear = event.name {
+            assert_eq!(event.field("flags"), Some("\\Deleted"), "{event:?}");
+        }
     }
 }
 
