@@ -1,82 +1,37 @@
 //! An integration test of an application that sends mail: a whole server within
-//! the test, no ports, nothing on disk.
+//! the test, no ports, nothing on disk, no accounts to set up.
 
 use std::error::Error;
-use std::sync::Arc;
 
-use mailcore::server::Server;
+use mailcore::testing::MemoryServer;
+use mailcore::testing::matchers::{subject, to};
 use mailcore_imap::server::Imap;
 use mailcore_smtp::server::Smtp;
 use mailcore_store::MemoryStore;
-use mailcore_store::directory::MemoryDirectory;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const MAIL: &str = "Subject: welcome\r\n\r\nGlad to have you.\r\n.";
-
-/// Says `lines` one by one and returns the last line of each answer.
-async fn say(stream: DuplexStream, lines: &[&str]) -> Result<Vec<String>, Box<dyn Error>> {
-    let mut stream = BufReader::new(stream);
-    let mut answers = Vec::new();
-    let mut heard = String::new();
-    stream.read_line(&mut heard).await?;
-    for line in lines {
-        stream
-            .get_mut()
-            .write_all(format!("{line}\r\n").as_bytes())
-            .await?;
-        loop {
-            heard.clear();
-            stream.read_line(&mut heard).await?;
-            let untagged = heard.starts_with('*') || heard.get(3..4) == Some("-");
-            answers.push(heard.trim_end().to_owned());
-            if !untagged {
-                break;
-            }
-        }
-    }
-    Ok(answers)
-}
+const WELCOME: &str = "From: app@app.test\nSubject: welcome\n\nGlad to have you.";
+const READ: &str = "1 LOGIN ann@app.test x\r\n2 SELECT INBOX\r\n3 FETCH 1 ALL\r\n4 LOGOUT\r\n";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let directory = MemoryDirectory::for_tests(&[("reader@app.test", "secret")]).await?;
-    let server = Server::builder("mail.app.test")
-        .stores(Arc::new(MemoryStore::new()))
-        .directory(directory.clone())
-        .authenticator(directory)
+    let server = MemoryServer::builder("app.test")
+        .stores(MemoryStore::with)
         .serve(Smtp::mx())
         .serve(Imap::new())
         .start()
         .await?;
-    // The application under test would send this with its own mail client, over
-    // the same stream.
-    let smtp = server.connect("smtp").ok_or("no SMTP")?;
-    say(
-        smtp,
-        &[
-            "EHLO app",
-            "MAIL FROM:<app@app.test>",
-            "RCPT TO:<reader@app.test>",
-            "DATA",
-            MAIL,
-        ],
-    )
-    .await?;
-    let imap = server.connect("imap").ok_or("no IMAP")?;
-    let seen = say(
-        imap,
-        &[
-            "a LOGIN reader@app.test secret",
-            "b SELECT INBOX",
-            "c FETCH 1 ENVELOPE",
-        ],
-    )
-    .await?;
-    assert!(
-        seen.iter().any(|line| line.contains("\"welcome\"")),
-        "{seen:#?}"
-    );
-    server.shutdown().await;
+    // The application under test sends with its own mail client, over
+    // `server.connect_smtp()` or a port (`listen` in place of `serve`).
+    server.send("app@app.test", "ann@app.test", WELCOME).await?;
+    let wanted = to("ann@app.test").and(subject("welcome"));
+    let mail = server.expect_mail(wanted).await;
+    assert_eq!(mail.text.trim_end(), "Glad to have you.");
+    // As the reader's mail client sees it; any password is right.
+    let (mut imap, mut seen) = (server.connect_imap()?, String::new());
+    imap.write_all(READ.as_bytes()).await?;
+    imap.read_to_string(&mut seen).await?;
+    assert!(seen.contains("\"welcome\""), "{seen}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 //! in one process.
 
 mod builder;
+mod connect;
 mod events;
 mod handle;
 mod holds;
@@ -16,6 +17,7 @@ mod submission;
 mod tail;
 
 pub use builder::{Builder, Server};
+pub use connect::ConnectError;
 pub use handle::{ServiceHandle, ServiceState};
 pub use holds::{Hold, Holds};
 pub use parts::{IntoService, Parts, StartError, Stores};

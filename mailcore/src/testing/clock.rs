@@ -16,6 +16,9 @@ const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// How often [`VirtualClock::run_for`] lets other tasks run between two steps.
 const YIELDS: usize = 64;
 
+/// How many such rounds [`VirtualClock::rest`] waits at most.
+const MAX_ROUNDS: usize = 100_000;
+
 /// A clock that only [`advance`](VirtualClock::advance) moves. Sleepers wake in
 /// the order of their deadlines. Clones are the same clock.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ struct State {
     steady: Monotonic,
     sleepers: BTreeMap<(Monotonic, u64), oneshot::Sender<()>>,
     last_sleeper: u64,
+    /// How often the time was asked for: whoever works asks.
+    asked: u64,
 }
 
 impl VirtualClock {
@@ -52,6 +57,7 @@ impl VirtualClock {
                     steady: Monotonic::default(),
                     sleepers: BTreeMap::new(),
                     last_sleeper: 0,
+                    asked: 0,
                 }),
                 slept: Notify::new(),
             }),
@@ -112,6 +118,43 @@ impl VirtualClock {
         }
     }
 
+    /// As [`run_for`](Self::run_for), and moves time only once all tasks have
+    /// gone quiet, however long they talk to each other. A server asks for the
+    /// time with everything that it does, so one that does not ask is at rest.
+    pub async fn run_until_quiet_for(&self, by: Duration) {
+        let end = self.steady().after(by);
+        loop {
+            self.rest().await;
+            let now = self.steady();
+            match self.next_wake().filter(|at| *at <= end) {
+                Some(at) => self.advance(at.since(now)),
+                None => {
+                    self.advance(end.since(now));
+                    return self.rest().await;
+                }
+            }
+        }
+    }
+
+    /// Waits, without moving time, until nobody asks for it any more.
+    pub async fn rest(&self) {
+        // Whoever asks on and on without sleeping would never rest.
+        for _ in 0..MAX_ROUNDS {
+            let before = self.state().asked;
+            for _ in 0..YIELDS {
+                tokio::task::yield_now().await;
+            }
+            if self.state().asked == before {
+                return;
+            }
+        }
+    }
+
+    /// Steady time, for who is not at work.
+    pub(super) fn steady(&self) -> Monotonic {
+        self.state().steady
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner
             .state
@@ -169,11 +212,15 @@ impl Default for VirtualClock {
 #[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        self.state().wall
+        let mut state = self.state();
+        state.asked += 1;
+        state.wall
     }
 
     fn monotonic(&self) -> Monotonic {
-        self.state().steady
+        let mut state = self.state();
+        state.asked += 1;
+        state.steady
     }
 
     async fn sleep_until(&self, until: Monotonic) {

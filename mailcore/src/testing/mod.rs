@@ -18,8 +18,10 @@ mod dice;
 pub mod disk;
 mod entropy;
 pub mod faults;
+mod kit;
 mod resolver;
 
 pub use clock::VirtualClock;
 pub use entropy::SeededEntropy;
+pub use kit::*;
 pub use resolver::FixedResolver;
