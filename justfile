@@ -57,6 +57,11 @@ damage ROUNDS="26" SIZE="64MB":
 sustained DIRECTORY="/tmp" SECONDS="30":
     cargo run --release -p mailcore-store --example sustained -- {{DIRECTORY}} {{SECONDS}}
 
+# The SPF test suite of openspf.org, a YAML file (python3-yaml reads it).
+openspf SUITE:
+    python3 mailcore-filter/tests/openspf.py {{SUITE}} > target/openspf.json
+    OPENSPF=$PWD/target/openspf.json cargo test -p mailcore-filter --test openspf -- --ignored --nocapture
+
 # The licences, sources and advisories of everything we link.
 deny:
     cargo deny check

@@ -8,13 +8,15 @@
 //!
 //! A filter is given to the server's builder and asked at the stages it is
 //! about. What is here so far: [`AccessList`], which allows and denies by
-//! client, sender and recipient.
+//! client, sender and recipient; [`sender_auth::spf`], which says whether a host
+//! may send for a domain.
 //!
 //! | RFC | what of it |
 //! |---|---|
 //! | 3463 section 3.8 | `X.7.1` for what a list denies |
 //! | 4632 section 3.1 | networks as `address/prefix` |
 //! | 5321 section 3.1 | 554 in place of a greeting |
+//! | 7208 | SPF, as a check to be asked |
 //!
 //! ```
 //! use mailcore_filter::AccessList;
@@ -30,5 +32,6 @@
 //! ```
 
 pub mod lists;
+pub mod sender_auth;
 
 pub use lists::{AccessList, AccessListError};

@@ -73,6 +73,26 @@ impl Domain {
         Ok(Self(lowercase(text).into()))
     }
 
+    /// A name to ask DNS about, whose labels may hold any printable ASCII (RFC
+    /// 2181 section 11): SPF makes such names of what a message says. It need
+    /// be no domain of an address, and may not become one.
+    ///
+    /// # Errors
+    /// [`AddressError::Domain`] or [`AddressError::DomainTooLong`].
+    pub fn for_lookup(name: &str) -> Result<Self, AddressError> {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if name.len() > MAX_DOMAIN {
+            return Err(AddressError::DomainTooLong);
+        }
+        let fits = |label: &str| {
+            matches!(label.len(), 1..=63) && label.bytes().all(|octet| matches!(octet, b' '..=b'~'))
+        };
+        if !name.split('.').all(fits) {
+            return Err(AddressError::Domain);
+        }
+        Ok(Self(name.to_ascii_lowercase().into()))
+    }
+
     /// The domain of an address literal for `ip` (RFC 5321 section 4.1.3).
     pub fn literal(ip: IpAddr) -> Self {
         match ip {

@@ -238,7 +238,11 @@ fn absolute(domain: &Domain) -> Result<Name, DnsError> {
         return Err(not_found());
     }
     // What DNS cannot hold is not in it.
-    Name::from_ascii(format!("{ascii}.")).map_err(|_| not_found())
+    // By its labels: a name may hold what would be read as an escape.
+    let labels = ascii.as_str().split('.').map(str::as_bytes);
+    let mut name = Name::from_labels(labels).map_err(|_| not_found())?;
+    name.set_fqdn(true);
+    Ok(name)
 }
 
 /// The name as a host; `None` for the root and for what is no host name.

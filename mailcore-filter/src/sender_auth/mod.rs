@@ -1,0 +1,3 @@
+//! Who sent a message, as far as DNS and signatures tell.
+
+pub mod spf;
