@@ -3,32 +3,29 @@
 //! Run it, then: `swaks --to orders@example.com --server 127.0.0.1:2525`.
 //! The sender is told that the mail arrived when the closure has returned `Ok`.
 
-use mailcore::intake::{HookError, ReceivedMail};
+use std::error::Error;
+
+use mailcore::intake::HookError;
 use mailcore::server::{RunningServer, Server, StartError};
 use mailcore_smtp::server::Smtp;
 
 async fn start(address: &str) -> Result<RunningServer, StartError> {
-    Server::builder("mx.example.com")
-        .deliver_to("orders@example.com", take_order)
-        .listen(address, Smtp::mx())
-        .start()
-        .await
-}
-
-async fn take_order(mail: ReceivedMail) -> Result<(), HookError> {
-    if !mail.subject().starts_with("Order ") {
-        return Err(HookError::Refuse(
-            "the subject must begin with: Order".into(),
-        ));
-    }
-    println!("{} sends {:?}", mail.reverse_path, mail.subject());
-    Ok(())
+    let server = Server::builder("mx.example.com").listen(address, Smtp::mx());
+    let server = server.deliver_to("orders@example.com", |mail| async move {
+        if !mail.subject().starts_with("Order ") {
+            return Err(HookError::Refuse(
+                "the subject must begin with: Order".into(),
+            ));
+        }
+        println!("{} sends {:?}", mail.reverse_path, mail.subject());
+        Ok(())
+    });
+    server.start().await
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let server = start("127.0.0.1:2525").await?;
-    println!("listening on {:?}", server.address("smtp"));
     tokio::signal::ctrl_c().await?;
     server.shutdown().await;
     Ok(())

@@ -6,6 +6,7 @@
 //! - [`RemoteAgent`] is the [`DeliveryAgent`](mailcore::seams::DeliveryAgent)
 //!   over it: it finds the hosts, connects, keeps connections for reuse, and
 //!   turns replies into outcomes.
+//! - [`Outgoing`] has a server's builder make one.
 //!
 //! When to try again, and what the sender is told, is the queue's duty.
 
@@ -22,6 +23,7 @@ mod lmtp_agent;
 mod login;
 #[cfg(feature = "tls")]
 mod mta_sts;
+mod outgoing;
 mod output;
 mod pool;
 mod relay_test;
@@ -51,6 +53,7 @@ pub use lmtp_agent::LmtpPlace;
 pub use lmtp_agent::UnixDialer;
 #[cfg(feature = "tls")]
 pub use mta_sts::{FetchError, MtaSts, PolicyFetcher, StsMode, StsPolicy, StsPolicyError};
+pub use outgoing::Outgoing;
 pub use relay_test::RelayTest;
 pub use remote_agent::{RemoteAgent, RemoteAgentBuilder, RemoteSeams};
 pub use session::{Answer, Question, Session};

@@ -5,6 +5,7 @@
 //! one it can't, and only then lets anything run. No globals: two servers live
 //! in one process.
 
+mod agents;
 mod builder;
 mod connect;
 mod events;
@@ -13,9 +14,11 @@ mod holds;
 mod parts;
 mod reload;
 mod running;
+mod send;
 mod submission;
 mod tail;
 
+pub use agents::{AgentParts, IntoAgent};
 pub use builder::{Builder, Server};
 pub use connect::ConnectError;
 pub use handle::{ServiceHandle, ServiceState};

@@ -11,6 +11,7 @@
 
 mod abuse;
 mod callout;
+mod careless;
 mod expiry;
 mod faults;
 mod forwarding;

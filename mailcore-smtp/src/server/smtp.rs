@@ -123,6 +123,11 @@ impl IntoService for Smtp {
     fn into_service(self: Box<Self>, parts: &Parts) -> Result<Arc<dyn Service>, StartError> {
         let mut config = self.config;
         config.hostname = parts.hostname().clone();
+        // What only passes mail on needs a queue, and nobody of its own.
+        let passes_on = config.kind == Kind::Submission || config.peers == Trust::Trusted;
+        if !passes_on || parts.spool().is_err() {
+            parts.recipients()?;
+        }
         let authenticator = match config.kind {
             Kind::Submission => Some(parts.authenticator()?),
             Kind::Mx | Kind::Lmtp => parts.authenticator().ok(),

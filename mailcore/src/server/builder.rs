@@ -2,14 +2,15 @@
 //! stand in groups: the seams, the listeners, the settings.
 
 mod assemble;
+mod check;
 mod listeners;
 mod seams;
 mod settings;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agents::AgentSource;
 use super::handle::ListenerKind;
 use super::{IntoService, Stores};
 use crate::abuse::AbuseConfig;
@@ -23,8 +24,8 @@ use crate::route::SuppressionList;
 use crate::sasl::{InClear, Mechanism};
 use crate::schedule::{Job, SchedulerConfig};
 use crate::seams::{
-    Authenticator, Clock, DeliveryAgent, Directory, DirectoryWrite, Entropy, Filter, Journal,
-    OsEntropy, RecipientCheck, Router, Rules, SystemClock,
+    Authenticator, Clock, Dialer, Directory, DirectoryWrite, Entropy, Filter, Journal, OsEntropy,
+    RecipientCheck, Resolver, Router, Rules, SystemClock, TcpDialer,
 };
 
 /// A mail server.
@@ -44,7 +45,9 @@ impl Server {
             in_clear: InClear::default(),
             router: None,
             suppression: None,
-            agents: HashMap::new(),
+            agents: Vec::new(),
+            resolver: None,
+            dialer: Arc::new(TcpDialer::default()),
             hooks: Vec::new(),
             filters: Vec::new(),
             recipient_check: None,
@@ -66,6 +69,7 @@ impl Server {
             #[cfg(feature = "tls")]
             tls: None,
             services: Vec::new(),
+            too_early: None,
             jobs: Vec::new(),
             scheduler: SchedulerConfig::default(),
         }
@@ -84,7 +88,9 @@ pub struct Builder {
     in_clear: InClear,
     router: Option<Arc<dyn Router>>,
     suppression: Option<SuppressionList>,
-    agents: Agents,
+    agents: Vec<(Arc<str>, AgentSource)>,
+    resolver: Option<Arc<dyn Resolver>>,
+    dialer: Arc<dyn Dialer>,
     hooks: Vec<(String, HookAgent)>,
     filters: Vec<Arc<dyn Filter>>,
     recipient_check: Option<Arc<dyn RecipientCheck>>,
@@ -106,6 +112,8 @@ pub struct Builder {
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
     services: Vec<Spec>,
+    /// A method about the listener before it that came before any.
+    too_early: Option<&'static str>,
     jobs: Vec<Job>,
     scheduler: SchedulerConfig,
 }
@@ -121,5 +129,3 @@ struct Spec {
     tls: Option<Arc<rustls::ServerConfig>>,
     service: Box<dyn IntoService>,
 }
-
-type Agents = HashMap<Arc<str>, Arc<dyn DeliveryAgent>>;

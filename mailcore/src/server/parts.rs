@@ -34,6 +34,12 @@ pub struct Stores {
     pub outbox: Arc<dyn Outbox>,
 }
 
+impl<T: Storage + Commit + Spool + State + Outbox + 'static> From<T> for Stores {
+    fn from(store: T) -> Self {
+        Arc::new(store).into()
+    }
+}
+
 impl<T: Storage + Commit + Spool + State + Outbox + 'static> From<Arc<T>> for Stores {
     fn from(store: Arc<T>) -> Self {
         Self {
@@ -72,9 +78,40 @@ pub struct Parts {
     pub(super) limits: Limits,
     pub(super) holds: Holds,
     pub(super) limiter: Arc<Limiter>,
+    pub(super) receives: Receives,
+}
+
+/// Whether there is anybody to take mail for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Receives {
+    /// A directory, a router or a closure says who.
+    Somebody,
+    /// A directory says who, and nothing keeps their mail.
+    Nowhere,
+    /// None of them.
+    Nobody,
 }
 
 impl Parts {
+    /// Whether there is anybody to receive mail for, and a place to keep it: for
+    /// services that take mail.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`].
+    pub fn recipients(&self) -> Result<(), StartError> {
+        match self.receives {
+            Receives::Somebody => Ok(()),
+            Receives::Nowhere => Err(StartError::Missing {
+                seam: "a store for the mail of the directory's accounts",
+                method: "stores",
+            }),
+            Receives::Nobody => Err(StartError::Missing {
+                seam: "somebody to receive mail for",
+                method: "directory, Builder::router or Builder::deliver_to",
+            }),
+        }
+    }
+
     /// This server's name.
     pub fn hostname(&self) -> &Domain {
         &self.hostname
@@ -211,13 +248,48 @@ pub enum StartError {
         source: crate::address::AddressError,
     },
     /// A service needs a seam that the builder was not given.
-    #[error("{seam} is needed; give one with Builder::{method}")]
+    #[error("{seam} is needed; call Builder::{method}")]
     Missing {
         /// What.
         seam: &'static str,
         /// The builder's method that takes it.
         method: &'static str,
     },
+    /// Two agents have one name.
+    #[error("two agents are called {name:?}; give each a name of its own in Builder::agent")]
+    AgentTwice {
+        /// Which.
+        name: String,
+    },
+    /// Two closures are to have the mail of one address.
+    #[error("{address} is given to Builder::deliver_to twice; let one closure do both")]
+    AddressTwice {
+        /// Which.
+        address: String,
+    },
+    /// Two services are to listen at one place.
+    #[error(
+        "{first} and {second} can't both listen on {address}; \
+         give one of them another address in Builder::listen"
+    )]
+    ListenerTwice {
+        /// Which protocol.
+        first: &'static str,
+        /// And which other one, or the same.
+        second: &'static str,
+        /// Where.
+        address: String,
+    },
+    /// A method of the builder that is about the listener named last came
+    /// before any.
+    #[error("Builder::{method} is about the listener before it; call Builder::listen first")]
+    NoListener {
+        /// The method.
+        method: &'static str,
+    },
+    /// There is no runtime to start on.
+    #[error("there is no tokio runtime here; await Builder::start within one")]
+    NoRuntime,
     /// A listener needs TLS and the builder was given none.
     #[error("{service} on {address} needs TLS; give a configuration with Builder::tls")]
     NoTls {

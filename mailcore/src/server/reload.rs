@@ -40,6 +40,7 @@ impl RunningServer {
             });
         }
         builder.take_over(&before);
+        builder.check()?;
         let (router, agents) = builder.routing(&hostname)?;
         let mut parts = builder.parts(
             hostname,

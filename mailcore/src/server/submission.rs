@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::address::Address;
+use crate::address::{Address, AddressError};
 use crate::envelope::Envelope;
 use crate::event::{Event, EventName, EventStream, TraceId};
 use crate::intake::{Intake, Refusal};
@@ -27,6 +27,20 @@ pub enum SubmitError {
     /// Events can't be read, so an outcome can't be waited for.
     #[error("events can't be read: {0}")]
     Events(#[from] StoreError),
+    /// [`RunningServer::send`](super::RunningServer::send) needs a sender.
+    #[error("the message names no sender; give it a From field")]
+    NoSender,
+    /// The same without anybody to send it to.
+    #[error("the message names no recipient; give it a To, Cc or Bcc field")]
+    NoRecipient,
+    /// An address in its header is not one.
+    #[error("{address:?} in the message's header is not an address: {source}")]
+    Address {
+        /// What stands there.
+        address: String,
+        /// Why not.
+        source: AddressError,
+    },
 }
 
 impl From<Refusal> for SubmitError {

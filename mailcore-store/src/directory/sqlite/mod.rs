@@ -36,9 +36,9 @@ impl SqliteDirectory {
     /// # Errors
     /// [`DirectoryError::Unavailable`] when the file can't be opened, is not a
     /// directory, or was written by a newer version, which leaves it as it is.
-    pub fn open(path: &Path, hashing: PasswordHashing) -> Result<Self, DirectoryError> {
+    pub fn open(path: impl AsRef<Path>, hashing: PasswordHashing) -> Result<Self, DirectoryError> {
         let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
-        Self::open_with(path, hashing, clock, entropy)
+        Self::open_with(path.as_ref(), hashing, clock, entropy)
     }
 
     /// As [`SqliteDirectory::open`], on the given clock and randomness.

@@ -2,12 +2,15 @@
 //! and a place where they can be replaced while the server runs.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::TlsConfigError;
 use crate::seams::Certificates;
 
 /// One certificate for every name.
@@ -26,6 +29,34 @@ impl FixedCertificate {
     ) -> Result<Self, rustls::Error> {
         let key = provider.key_provider.load_private_key(key)?;
         Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
+    }
+
+    /// From PEM files: a chain, leaf first, and its key. Blocks.
+    ///
+    /// # Errors
+    /// [`TlsConfigError::File`] for what is not there or not PEM, or a key that
+    /// does not fit.
+    pub fn from_pem_files(
+        provider: &CryptoProvider,
+        chain: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, TlsConfigError> {
+        let (chain, key) = (chain.as_ref(), key.as_ref());
+        let wrong = |path: &Path, reason: String| TlsConfigError::File {
+            path: path.display().to_string(),
+            reason,
+        };
+        let certificates = CertificateDer::pem_file_iter(chain)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| wrong(chain, error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(wrong(chain, "it holds no certificate".to_owned()));
+        }
+        let secret =
+            PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
+        let made = CertifiedKey::from_der(certificates, secret, provider)
+            .map_err(|error| wrong(key, error.to_string()))?;
+        Ok(Self(Arc::new(made)))
     }
 }
 

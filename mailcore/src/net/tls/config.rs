@@ -69,6 +69,14 @@ pub enum TlsConfigError {
     /// Nobody could sign a client's certificate.
     #[error("client certificates can't be checked: {0}; name the authorities that sign them")]
     Clients(#[from] VerifierBuilderError),
+    /// A certificate or key can't be used.
+    #[error("{path} can't be used for TLS: {reason}")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
 }
 
 impl ServerTls {

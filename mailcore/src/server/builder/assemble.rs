@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, RwLock};
 
-use super::{Agents, Builder};
+use super::Builder;
+use super::check::one_listener_each;
 use crate::abuse::{Keeper, Limiter, LimiterSeams, ScreenedLogins};
 use crate::address::{Address, Domain};
 use crate::deliver::MailboxAgent;
@@ -14,13 +15,14 @@ use crate::queue::{QueueRunner, RunnerConfig, RunnerSeams};
 use crate::route::{DirectoryRouter, SuppressionRouter};
 use crate::schedule::{JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
 use crate::seams::{Authenticator, Router};
+use crate::server::agents::{self, Agents};
 use crate::server::handle::{Door, ServiceHandle};
 use crate::server::running::Services;
 use crate::server::tail::{Journaling, Tails};
-use crate::server::{Holds, Parts, RunningServer, StartError};
+use crate::server::{AgentParts, Holds, Parts, RunningServer, StartError};
 
 /// The name under which mailboxes are an agent of the queue.
-const MAILBOX_AGENT: &str = "mailbox";
+pub(super) const MAILBOX_AGENT: &str = "mailbox";
 
 /// Octets that a closure's message may have over the size limit: the fields
 /// that this server puts before it.
@@ -32,7 +34,9 @@ impl Builder {
     /// # Errors
     /// [`StartError`]: nothing runs and no port stays bound.
     pub async fn start(mut self) -> Result<RunningServer, StartError> {
+        tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let hostname = self.name()?;
+        self.check()?;
         let (router, agents) = self.routing(&hostname)?;
         let (recorder, recording) = self.recording();
         let limiter = self.limiter(&recorder).await;
@@ -133,16 +137,20 @@ impl Builder {
         &mut self,
         hostname: &Domain,
     ) -> Result<(Arc<dyn Router>, Agents), StartError> {
-        let mut agents = std::mem::take(&mut self.agents);
+        let mut agents = self.made_agents(hostname)?;
         let mut routes = Vec::with_capacity(self.hooks.len());
         for (text, hook) in self.hooks.drain(..) {
             let address = Address::parse(&text).map_err(|source| StartError::Address {
                 address: text,
                 source,
             })?;
-            let name: Arc<str> = format!("hook:{address}").into();
+            let name: Arc<str> = format!("hook:{}", address.folded()).into();
             let hook = hook.with_limit(self.limits.message_size.saturating_add(HEADER_ROOM));
-            agents.insert(Arc::clone(&name), Arc::new(hook));
+            if agents.insert(Arc::clone(&name), Arc::new(hook)).is_some() {
+                return Err(StartError::AddressTwice {
+                    address: address.to_string(),
+                });
+            }
             routes.push((address, name));
         }
         let rest = self.router.clone().or_else(|| {
@@ -171,6 +179,17 @@ impl Builder {
                 .or_insert_with(|| Arc::new(mailboxes));
         }
         Ok((router, agents))
+    }
+
+    fn made_agents(&mut self, hostname: &Domain) -> Result<Agents, StartError> {
+        let parts = AgentParts {
+            hostname: hostname.clone(),
+            resolver: self.resolver.clone(),
+            dialer: Arc::clone(&self.dialer),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        };
+        agents::made(std::mem::take(&mut self.agents), &parts)
     }
 
     pub(in crate::server) fn parts(
@@ -217,6 +236,7 @@ impl Builder {
             entropy: Arc::clone(&self.entropy),
             limits: self.limits.clone(),
             holds: Holds::default(),
+            receives: self.receives(agents),
         }
     }
 
@@ -254,6 +274,7 @@ impl Builder {
             };
             services.push(Arc::new(ServiceHandle::new(door)?));
         }
+        one_listener_each(&services)?;
         Ok(services)
     }
 

@@ -46,8 +46,9 @@ impl Builder {
     /// connect, and say for whom by the PROXY protocol, version 1 or 2. Empty
     /// for none.
     pub fn behind(mut self, proxies: impl IntoIterator<Item = Network>) -> Self {
-        if let Some(spec) = self.services.last_mut() {
-            spec.proxies = proxies.into_iter().collect();
+        match self.services.last_mut() {
+            Some(spec) => spec.proxies = proxies.into_iter().collect(),
+            None => self.too_early = Some("behind"),
         }
         self
     }
@@ -56,16 +57,18 @@ impl Builder {
     /// that asks for client certificates, say.
     #[cfg(feature = "tls")]
     pub fn with_tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
-        if let Some(spec) = self.services.last_mut() {
-            spec.tls = Some(config);
+        match self.services.last_mut() {
+            Some(spec) => spec.tls = Some(config),
+            None => self.too_early = Some("with_tls"),
         }
         self
     }
 
     /// Who may connect to the listener named last; everybody by default.
     pub fn admitting(mut self, access: AccessRules) -> Self {
-        if let Some(spec) = self.services.last_mut() {
-            spec.access = access;
+        match self.services.last_mut() {
+            Some(spec) => spec.access = access,
+            None => self.too_early = Some("admitting"),
         }
         self
     }

@@ -3,21 +3,30 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::Builder;
+use super::{AgentSource, Builder};
 use crate::intake::{HookAgent, HookError, ReceivedMail};
 use crate::route::SuppressionList;
 use crate::schedule::Job;
 use crate::seams::{
-    Authenticator, Clock, DeliveryAgent, Directory, DirectoryWrite, Entropy, Filter, Journal,
-    RecipientCheck, Router, Rules,
+    Authenticator, Clock, DeliveryAgent, Dialer, Directory, DirectoryWrite, Entropy, Filter,
+    Journal, RecipientCheck, Resolver, Router, Rules,
 };
-use crate::server::Stores;
+use crate::server::{IntoAgent, Stores};
+
+/// The name under which routers know the agent for other hosts.
+const REMOTE_AGENT: &str = "smtp";
 
 impl Builder {
     /// Where mail is kept: without one, only closures receive.
     pub fn stores(mut self, stores: impl Into<Stores>) -> Self {
         self.stores = Some(stores.into());
         self
+    }
+
+    /// Who is served here and who is who, where one thing knows both.
+    pub fn accounts<T: Directory + Authenticator + 'static>(self, accounts: Arc<T>) -> Self {
+        let directory = Arc::clone(&accounts);
+        self.directory(directory).authenticator(accounts)
     }
 
     /// Who is served here.
@@ -47,7 +56,28 @@ impl Builder {
 
     /// An agent under the name that routes use; `smtp` reaches other hosts.
     pub fn agent(mut self, name: &str, agent: Arc<dyn DeliveryAgent>) -> Self {
-        self.agents.insert(name.into(), agent);
+        self.agents.push((name.into(), AgentSource::Made(agent)));
+        self
+    }
+
+    /// How mail reaches other hosts: the agent `smtp`, made when the server's
+    /// name and seams are known.
+    pub fn outgoing(mut self, agent: impl IntoAgent + 'static) -> Self {
+        let source = AgentSource::Config(Box::new(agent));
+        self.agents.push((REMOTE_AGENT.into(), source));
+        self
+    }
+
+    /// Who looks names up for [`Builder::outgoing`]. Without one, the system's
+    /// name servers are asked, given mailcore's feature `dns`.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// How [`Builder::outgoing`] connects: a test's dialer, say.
+    pub fn dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
+        self.dialer = dialer;
         self
     }
 
