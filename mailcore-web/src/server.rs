@@ -24,12 +24,30 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Web {
     routes: Routes,
     config: SessionConfig,
+    health: HealthPages,
+}
+
+/// Whether the health of the server is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum HealthPages {
+    #[default]
+    Shown,
+    Hidden,
 }
 
 impl Web {
     /// With the server's own pages only.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Without any page so far, for ports that strangers look at. Needs no
+    /// store.
+    pub fn bare() -> Self {
+        Self {
+            health: HealthPages::Hidden,
+            ..Self::default()
+        }
     }
 
     /// Adds a page ([`Routes::page`]).
@@ -63,11 +81,13 @@ impl Web {
 
 impl IntoService for Web {
     fn into_service(self: Box<Self>, parts: &Parts) -> Result<Arc<dyn Service>, StartError> {
-        let health = Health::new(parts)?;
-        let own = Routes::new()
-            .name(parts.hostname().as_str())
-            .page(Hosts::Any, "/healthz", health.live())
-            .page(Hosts::Any, "/readyz", health);
+        let mut own = Routes::new().name(parts.hostname().as_str());
+        if self.health == HealthPages::Shown {
+            let health = Health::new(parts)?;
+            own =
+                own.page(Hosts::Any, "/healthz", health.live())
+                    .page(Hosts::Any, "/readyz", health);
+        }
         Ok(Arc::new(WebService {
             routes: Arc::new(own.with(self.routes)),
             config: self.config,

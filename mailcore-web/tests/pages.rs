@@ -135,6 +135,35 @@ async fn each_host_has_its_own_pages_and_strangers_have_none() {
 }
 
 #[tokio::test]
+async fn a_bare_service_shows_its_pages_alone_and_needs_no_store() {
+    let page = |token: &str| (token == "known").then(|| "known.key".to_owned());
+    let web = Web::bare().page(Hosts::Any, Challenges::PATH, Challenges::new(page));
+    let clock = VirtualClock::new();
+    let server = Server::builder("mx.a.test")
+        .clock(Arc::new(clock.clone()))
+        .serve(web);
+    let house = House {
+        tokens: Tokens::over(
+            Arc::new(MemoryStore::new()),
+            Arc::new(clock.clone()),
+            Arc::new(OsEntropy),
+            "none",
+        ),
+        server: server.start().await.unwrap(),
+        clock,
+    };
+    for (host, path, status) in [
+        ("any.test", "/.well-known/acme-challenge/known", "200"),
+        ("any.test", "/.well-known/acme-challenge/", "404"),
+        ("mx.a.test", "/readyz", "404"),
+        ("any.test", "/healthz", "421"),
+    ] {
+        let said = house.ask("GET", host, path).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_link_asks_before_it_does_and_works_once() {
     let house = House::new().await;
     let hour = Duration::from_secs(3600);

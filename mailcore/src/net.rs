@@ -25,8 +25,8 @@ mod tls;
 
 #[cfg(feature = "acme")]
 pub use acme::{
-    Acme, AcmeConfig, AcmeError, AcmeFolder, AcmeSeams, AcmeStore, Challenge, ChallengePage,
-    ChallengeStore, DnsPublisher, ExternalAccount, Tended,
+    Acme, AcmeConfig, AcmeError, AcmeFolder, AcmeSeams, AcmeStore, Challenge, ChallengeStore,
+    DnsPublisher, ExternalAccount, KeyChoice, Tended,
 };
 pub use connection::{Connection, Service};
 #[cfg(feature = "dnssec")]

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use mailcore::net::{
     Acme, AcmeConfig, AcmeFolder, AcmeSeams, Challenge, ChallengeStore, DnsPublisher, HttpsClient,
 };
-use mailcore::seams::{Clock, OsEntropy, Resolver, SystemClock, TcpDialer};
+use mailcore::seams::{Clock, OsEntropy, Resolver, SystemClock};
 use mailcore_smtp::client::verified_config;
 use rustls::RootCertStore;
 use tokio::process::Command;
 
 use crate::config::{AcmeChallenge, AcmeSettings, Config};
 use crate::data::DataDir;
+use crate::outgoing_tls::web_dialer;
 use crate::tls::{TlsError, authorities, provider};
 
 /// How long the command may take for one record.
@@ -34,7 +35,7 @@ pub(crate) fn acme(
         return Ok(None);
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let dialer = Arc::new(TcpDialer::default());
+    let dialer = web_dialer(config, resolver);
     let tls = verified_config(provider(), roots(settings)?)?;
     let http = HttpsClient::new(Arc::clone(resolver), dialer, Arc::clone(&clock), tls);
     let seams = AcmeSeams {
@@ -50,6 +51,7 @@ pub(crate) fn acme(
     wanted.certificates = settings.certificates.clone();
     wanted.external_account = settings.external_account.clone();
     wanted.dns_delay = settings.dns_delay;
+    wanted.keys = settings.keys;
     wanted.challenge = match &settings.challenge {
         AcmeChallenge::TlsAlpn01 => Challenge::TlsAlpn01,
         AcmeChallenge::Http01 => Challenge::Http01,

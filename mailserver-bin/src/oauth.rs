@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mailcore::net::{HttpsClient, OwnNetwork};
 use mailcore::oauth::OAuth;
-use mailcore::seams::{Authenticator, Clock, Resolver, SystemClock, TcpDialer};
+use mailcore::seams::{Authenticator, Clock, Resolver, SystemClock};
 use mailcore_smtp::client::verified_config;
 use mailcore_store::directory::SqliteDirectory;
 
@@ -28,7 +28,7 @@ pub(crate) fn authenticator(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let roots = outgoing_tls::roots(config)?;
     let tls = verified_config(provider(), roots).map_err(TlsError::from)?;
-    let dialer = Arc::new(TcpDialer::default());
+    let dialer = outgoing_tls::web_dialer(config, resolver);
     let client = HttpsClient::new(Arc::clone(resolver), dialer, Arc::clone(&clock), tls)
         // The administrator has named the host; it may well be one of his own.
         .own_network(OwnNetwork::Allowed);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mailcore::abuse::{AbuseConfig, Limiter, LimiterSeams};
 use mailcore::access::{AccessRules, Shield, TrustedHosts, TrustedPeer};
 use mailcore::intake::IntakePolicy;
-use mailcore::net::{ChallengePage, ChallengeStore, HickoryResolver, ResolverError};
+use mailcore::net::{ChallengeStore, HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerSeams};
 use mailcore::route::{DirectoryRouter, SuppressionList};
 use mailcore::seams::{
@@ -244,7 +244,7 @@ impl Wiring<'_> {
             .abuse(abuse(config))
             .account_closer(self.directory)
             .callout(config.callout.clone())
-            .tls(self.keys.server_config()?);
+            .tls(self.keys.server_config(config)?);
         for (name, agent) in agents {
             if name == outgoing::AGENT {
                 // Relayed domains' mail leaves by this one.
@@ -280,12 +280,12 @@ fn doors(
         builder = listen(builder, config, (listener, &keys.challenges()))
             .behind(listener.peers.proxies.iter().copied())
             .admitting(access(&listener.peers, resolver));
-        if let Some(tls) = keys.of_listener(listener)? {
+        if let Some(tls) = keys.of_listener(config, listener)? {
             builder = builder.with_tls(tls);
         }
     }
     if let Some(address) = config.acme.as_ref().and_then(|acme| acme.http_address) {
-        let page = ChallengePage::new(keys.challenges());
+        let page = challenges(Web::bare(), keys.challenges());
         builder = builder.listen_plain(address.to_string(), page);
     }
     Ok(builder)
@@ -426,10 +426,15 @@ fn listen(
     }
 }
 
+/// Adds what an authority looks for.
+fn challenges(web: Web, store: Arc<ChallengeStore>) -> Web {
+    let answers = Challenges::new(move |token| store.page(token));
+    web.page(Hosts::Any, Challenges::PATH, answers)
+}
+
 /// The pages of an HTTP listener.
-fn web(config: &Config, challenges: Arc<ChallengeStore>) -> Web {
-    let answers = Challenges::new(move |token| challenges.page(token));
-    let mut web = Web::new().page(Hosts::Any, Challenges::PATH, answers);
+fn web(config: &Config, store: Arc<ChallengeStore>) -> Web {
+    let mut web = challenges(Web::new(), store);
     for name in &config.web.names {
         web = web.name(name.as_str());
     }

@@ -1,10 +1,14 @@
 """Certificates by ACME from Pebble, Let's Encrypt's test authority, which really connects to our listeners.
 
 Each of the three challenges is answered; an account bound to another is made; a name added by a reload gets a
-new certificate while a session goes on; a challenge that fails leaves the old certificate where it is.
+new certificate while a session goes on; a challenge that fails leaves the old certificate where it is; an authority
+that is asked for by a reload, that has forgotten the account, or that is behind a proxy is no other; keys that are
+announced are those of the next certificate.
 """
 
 import argparse
+import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -17,6 +21,7 @@ import tempfile
 import time
 import urllib.request
 
+from connect_proxy import ConnectProxy
 from peer import Peer
 from server import Server, free_port
 
@@ -51,16 +56,26 @@ class Authority:
         if account:
             config["externalAccountMACKeys"] = dict([account])
         (self.folder / "pebble.json").write_text(json.dumps({"pebble": config}))
-        env = dict(os.environ, PEBBLE_VA_NOSLEEP="1", PEBBLE_AUTHZREUSE="0")
-        with open(self.folder / "log", "wb") as log:
+        with open(self.folder / "log", "ab") as log:
             self.names = subprocess.Popen(
                 ["pebble-challtestsrv", "-dns01", f"127.0.0.1:{self.dns}", "-management",
                  f"127.0.0.1:{self.management}", "-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""],
                 stdout=log, stderr=log)
+        self.start()
+
+    def start(self):
+        env = dict(os.environ, PEBBLE_VA_NOSLEEP="1", PEBBLE_AUTHZREUSE="0")
+        with open(self.folder / "log", "ab") as log:
             self.pebble = subprocess.Popen(
                 ["pebble", "-config", self.folder / "pebble.json", "-dnsserver", f"127.0.0.1:{self.dns}"],
                 stdout=log, stderr=log, env=env)
         until(lambda: connects(self.port), "Pebble listens")
+
+    def forget(self):
+        """Pebble keeps everything in memory: another knows nobody."""
+        self.pebble.kill()
+        self.pebble.wait()
+        self.start()
 
     def log(self):
         return (self.folder / "log").read_text(errors="replace")
@@ -194,6 +209,80 @@ def dns(authority, binary):
         server.kill()
 
 
+def changed(authority, binary):
+    """[acme] comes by a reload; then the authority forgets the account."""
+    listener = f'\n[[listener]]\nprotocol = "imap"\naddress = "127.0.0.1:{authority.tls}"\ntls = "implicit"\n'
+    server = started(authority, binary, listener)
+    try:
+        plain = server.config.read_text()
+        assert not shown(server, "mx.a.test")[0]
+        server.config.write_text(plain + authority.config("tls-alpn-01", ["mx.a.test"]))
+        server.command("reload")
+        certified(server, ["mx.a.test"])
+        authority.forget()
+        names = ["mx.a.test", "imap.a.test"]
+        server.config.write_text(plain + authority.config("tls-alpn-01", names))
+        server.command("reload")
+        certified(server, names)
+        assert authority.log().count("POST /sign-me-up") == 2
+        # What is damaged is got again, and keeps nothing else from being served.
+        certificate = server.folder / "data" / "acme" / "certificate-mx.a.test.pem"
+        certificate.write_bytes(certificate.read_bytes()[:200])
+        server.kill()
+        server.start()
+        certified(server, names)
+    finally:
+        server.kill()
+
+
+def announced(authority, binary):
+    """By way of a proxy, and with keys that DNS has before they are used."""
+    login = "Basic " + base64.b64encode(b"mail:pass word").decode()
+    proxy = ConnectProxy(login)
+    more = f'http_address = "127.0.0.1:{authority.http}"\nkeys = "announced"\n'
+    outgoing = f'\n[outgoing]\nproxy = "http://mail:pass%20word@127.0.0.1:{proxy.port}"\n'
+    server = started(authority, binary, outgoing + authority.config("http-01", ["mx.a.test"], more))
+    try:
+        certified(server, ["mx.a.test"])
+        assert proxy.asked and set(proxy.asked) == {f"127.0.0.1:{authority.port}"}, proxy.asked
+        assert "pass word" not in server.log() and login not in server.log()
+        before = keys(server, "mx.a.test")
+        assert len(before) == 2 and before[0] == spki(server, "mx.a.test"), before
+        text = server.config.read_text()
+        server.config.write_text(text.replace('["mx.a.test"]', '["mx.a.test", "mx2.a.test"]'))
+        server.command("reload")
+        certified(server, ["mx.a.test", "mx2.a.test"])
+        after = keys(server, "mx.a.test")
+        assert spki(server, "mx.a.test") == before[1] == after[0], "the key was announced"
+        assert len(after) == 2 and after[1] not in before
+        assert keys(server, "mx2.a.test") == after
+        proxy.close()
+    finally:
+        server.kill()
+
+
+def keys(server, host):
+    """The hashes of the TLSA records that are to be published for a host."""
+    lines = [line.split() for line in server.command("dns").splitlines()]
+    found = [words for words in lines if words[:1] == [f"_25._tcp.{host}."]]
+    assert all(words[2:7] == ["IN", "TLSA", "3", "1", "1"] for words in found), found
+    return [words[7] for words in found]
+
+
+def spki(server, name):
+    """The hash of the key that the server shows."""
+    with socket.create_connection((server.host, server.ports["imaps"]), 20) as plain:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(plain, server_hostname=name) as stream:
+            der = stream.getpeercert(True)
+    public = subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-pubkey"], input=der, capture_output=True,
+                            check=True).stdout
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=public, capture_output=True,
+                         check=True).stdout
+    return hashlib.sha256(der).hexdigest()
+
+
 def external_account(binary):
     key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
     authority = Authority(("kid-1", key))
@@ -221,7 +310,7 @@ def main():
             sys.exit(f"missing: {missing}")
         print(f"   missing: {missing}: skipped")
         return
-    for scenario in (tls_alpn, http, dns):
+    for scenario in (tls_alpn, http, dns, changed, announced):
         authority = Authority()
         try:
             began = time.monotonic()

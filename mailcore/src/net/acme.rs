@@ -11,14 +11,16 @@ mod challenges;
 mod config;
 mod http;
 mod keep;
+mod keys;
 mod order;
-mod page;
+mod plan;
 mod tend;
 #[cfg(test)]
 mod tests;
 
 pub use challenges::ChallengeStore;
-pub use config::{AcmeConfig, AcmeError, AcmeSeams, Challenge, DnsPublisher, ExternalAccount};
+pub use config::{
+    AcmeConfig, AcmeError, AcmeSeams, Challenge, DnsPublisher, ExternalAccount, KeyChoice,
+};
 pub use keep::{AcmeFolder, AcmeStore};
-pub use page::ChallengePage;
 pub use tend::{Acme, Tended};

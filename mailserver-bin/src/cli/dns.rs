@@ -1,19 +1,14 @@
 //! `mailserver dns`: the records to publish for the domains served, as lines of
 //! a zone file.
 
-use std::path::Path;
+mod tlsa;
 
 use mailcore::address::Domain;
-
-use rustls_pki_types::PrivateKeyDer;
-use rustls_pki_types::pem::PemObject;
-use sha2::{Digest, Sha256};
 
 use super::{CliError, Place};
 use crate::config::{Config, Protocol, TlsMode};
 use crate::control::{Request, Response};
-use crate::data::DataDir;
-use crate::{out, tls};
+use crate::out;
 
 /// How long resolvers may keep a record.
 const TTL: u32 = 3600;
@@ -44,7 +39,7 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<(), CliError> {
         lines.extend(domain_records(&config, &domain));
         lines.push(String::new());
     }
-    lines.extend(host_records(&config, args)?);
+    lines.extend(tlsa::records(&config, args.next_key.as_deref())?);
     out::lines(&lines);
     Ok(())
 }
@@ -117,50 +112,4 @@ fn services(config: &Config, name: &str, host: &str) -> Vec<String> {
         }
     }
     lines
-}
-
-/// What the host publishes: the keys that its certificates may have (RFC 6698,
-/// RFC 7672 section 3.1.1).
-fn host_records(config: &Config, args: &Args) -> Result<Vec<String>, CliError> {
-    let host = zone_name(&config.hostname);
-    let owner = format!("_25._tcp.{host}");
-    let mut lines = vec![format!(
-        "; {}; TLSA only where the zone is signed",
-        config.hostname
-    )];
-    let current = current_key(config);
-    if current.exists() {
-        lines.push(record(&owner, "TLSA", &tlsa(&current)?));
-    } else {
-        let path = current.display();
-        lines.push(format!(
-            "; no TLSA yet: {path} is made when the server starts"
-        ));
-    }
-    if let Some(next) = &args.next_key {
-        lines.push(record(&owner, "TLSA", &tlsa(next)?));
-    }
-    Ok(lines)
-}
-
-fn current_key(config: &Config) -> std::path::PathBuf {
-    match &config.tls.default {
-        Some(files) => files.key.clone(),
-        None => DataDir::new(&config.data).key(),
-    }
-}
-
-/// `3 1 1` and the hash of the key: it holds for every certificate of the key,
-/// whoever signed it.
-fn tlsa(key: &Path) -> Result<String, CliError> {
-    let failed =
-        |error: &dyn std::fmt::Display| CliError::Failed(format!("{}: {error}", key.display()));
-    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(&error))?;
-    let signing = tls::provider().key_provider.load_private_key(der);
-    let signing = signing.map_err(|error| failed(&error))?;
-    let public = signing.public_key();
-    let public = public.ok_or_else(|| failed(&"the key does not tell its public half"))?;
-    let hash = Sha256::digest(public.as_ref());
-    let hex: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
-    Ok(format!("3 1 1 {hex}"))
 }

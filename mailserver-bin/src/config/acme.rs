@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mailcore::account::Secret;
 use mailcore::address::Domain;
-use mailcore::net::{ExternalAccount, OwnNetwork};
+use mailcore::net::{ExternalAccount, KeyChoice, OwnNetwork};
 
 use super::file::{At, Section};
 use super::tls::readable;
@@ -27,6 +27,7 @@ pub(crate) struct AcmeSettings {
     pub(crate) http_address: Option<SocketAddr>,
     pub(crate) external_account: Option<ExternalAccount>,
     pub(crate) dns_delay: Duration,
+    pub(crate) keys: KeyChoice,
     /// Whom the authority's own certificate is from; `None` for the usual ones.
     pub(crate) roots: Option<PathBuf>,
     pub(crate) own_network: OwnNetwork,
@@ -52,6 +53,12 @@ const WORDS: [(&str, Word); 3] = [
     ("tls-alpn-01", Word::TlsAlpn01),
     ("http-01", Word::Http01),
     ("dns-01", Word::Dns01),
+];
+
+const KEYS: [(&str, KeyChoice); 3] = [
+    ("fresh", KeyChoice::Fresh),
+    ("kept", KeyChoice::Kept),
+    ("announced", KeyChoice::Announced),
 ];
 
 impl AcmeSettings {
@@ -85,6 +92,7 @@ pub(super) fn acme(
         http_address: http_address(&section, &challenge),
         external_account: external_account(&section, folder),
         dns_delay: DNS_DELAY,
+        keys: KeyChoice::default(),
         roots: section.string("roots").map(|file| {
             readable(&section, folder, file);
             folder.join(file.value)
@@ -97,6 +105,9 @@ pub(super) fn acme(
     };
     if let Some(delay) = section.duration("dns_delay") {
         settings.dns_delay = delay.value;
+    }
+    if let Some(text) = section.string("keys") {
+        settings.keys = section.word("keys", text, &KEYS).unwrap_or_default();
     }
     let wildcard = settings.names().find(|name| name.starts_with("*."));
     if let Some(name) = wildcard
@@ -188,6 +199,16 @@ fn certificates(section: &Section<'_, '_>, hostname: &Domain) -> Vec<Vec<String>
         certificates.push(checked(&one, one.strings("names").unwrap_or_default()));
         one.finish();
     }
+    // What is kept of a certificate is named after its first name.
+    let mut first: Vec<&String> = certificates
+        .iter()
+        .filter_map(|names| names.first())
+        .collect();
+    first.sort();
+    if let Some([name, _]) = first.array_windows().find(|[one, next]| one == next) {
+        let problem = format!("two certificates begin with {name}; begin one with another name");
+        section.problem(section.line(), problem);
+    }
     if certificates.is_empty() {
         let name = hostname.to_ascii().unwrap_or_else(|_| hostname.clone());
         certificates.push(vec![name.to_string()]);
@@ -249,7 +270,7 @@ fn decode(text: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use std::path::Path;
 
-    use super::AcmeChallenge;
+    use super::{AcmeChallenge, KeyChoice};
     use crate::config::resolve::resolve;
 
     const START: &str = "[server]\nhostname = \"mx.example.com\"\n[acme]\n";
@@ -270,6 +291,24 @@ mod tests {
         assert_eq!(settings.contacts, ["mailto:me@example.com"]);
         let hook = ["/bin/hook", "x"].map(str::to_owned).to_vec();
         assert_eq!(settings.challenge, AcmeChallenge::Dns01(hook));
+    }
+
+    #[test]
+    fn certificates_need_first_names_of_their_own_and_keys_are_chosen() {
+        let good = format!("{START}agree_to_terms = true\nkeys = \"announced\"\n");
+        let settings = resolve(Path::new("m.toml"), &good).unwrap().acme.unwrap();
+        assert_eq!(settings.keys, KeyChoice::Announced);
+        let twice = format!(
+            "{START}agree_to_terms = true\nnames = [\"a.test\"]\n\
+             [[acme.certificate]]\nnames = [\"A.test\", \"b.test\"]\n"
+        );
+        let told = resolve(Path::new("m.toml"), &twice)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("m.toml:3: two certificates begin with a.test"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
 use rustls_pki_types::CertificateDer;
+use tokio::sync::OwnedMutexGuard;
 
 use super::loaded::{Stamps, stamps};
 use super::{Loaded, TlsError, authorities, provider};
@@ -28,8 +29,9 @@ pub(crate) struct Keys {
     challenges: Arc<ChallengeStore>,
     tickets: Arc<dyn ProducesTickets>,
     held: Mutex<Held>,
-    /// Held while certificates are read and put in force.
-    turn: tokio::sync::Mutex<()>,
+    /// Held while certificates are read and put in force: what was read by an
+    /// older configuration must not take the place of a newer one's.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub(crate) struct Prepared {
     config: Arc<Config>,
     acme: Option<Arc<Acme>>,
     loaded: Loaded,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl Keys {
@@ -71,7 +74,7 @@ impl Keys {
             shown: Arc::new(ReplaceableCertificates::new(Arc::new(named))),
             challenges,
             tickets: Ticketer::new()?,
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
             held: Mutex::new(Held {
                 leaves: loaded.leaves(),
                 stamps: loaded.stamps,
@@ -82,14 +85,15 @@ impl Keys {
     }
 
     /// The TLS of listeners that say nothing else.
-    pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let tls = self.tls().tickets(Arc::clone(&self.tickets));
+    pub(crate) fn server_config(&self, config: &Config) -> Result<Arc<ServerConfig>, TlsError> {
+        let tls = self.tls(config).tickets(Arc::clone(&self.tickets));
         Ok(tls.config()?)
     }
 
     /// The TLS of a listener that asks for client certificates.
     pub(crate) fn of_listener(
         &self,
+        config: &Config,
         listener: &Listener,
     ) -> Result<Option<Arc<ServerConfig>>, TlsError> {
         let clients = match &listener.clients {
@@ -102,13 +106,14 @@ impl Keys {
             }
         };
         // Of its own: a ticket of another listener was given without them.
-        let tls = self.tls().tickets(Ticketer::new()?);
+        let tls = self.tls(config).tickets(Ticketer::new()?);
         Ok(Some(tls.client_certificates(clients).config()?))
     }
 
-    fn tls(&self) -> ServerTls {
+    /// Of a configuration that need not be in force yet.
+    fn tls(&self, config: &Config) -> ServerTls {
         let tls = ServerTls::new(provider(), Arc::clone(&self.shown) as _);
-        match self.held().acme {
+        match config.acme {
             Some(_) => tls.challenges(Arc::clone(&self.challenges) as _),
             None => tls,
         }
@@ -124,8 +129,10 @@ impl Keys {
         self.held().acme.is_some()
     }
 
-    /// Reads what another configuration names. Nothing changes yet.
+    /// Reads what another configuration names. Nothing changes yet, and nobody
+    /// else changes anything until what is given back is put in force or dropped.
     pub(crate) async fn prepare(&self, config: &Config) -> Result<Prepared, TlsError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let config = Arc::new(config.clone());
         let acme = acme::acme(&config, &self.data, &self.resolver, &self.challenges)?;
         let loaded = Loaded::read(&config, &self.data, acme.as_ref(), now()).await?;
@@ -133,6 +140,7 @@ impl Keys {
             config,
             acme: acme.map(Arc::new),
             loaded,
+            _turn: turn,
         })
     }
 
@@ -142,6 +150,7 @@ impl Keys {
             config,
             acme,
             loaded,
+            _turn,
         } = prepared;
         for warning in loaded.warnings(&config, now()) {
             tracing::warn!("{warning}");
@@ -163,7 +172,7 @@ impl Keys {
     /// Reads everything again, by the configuration that holds. When something
     /// can't be used, nothing changes.
     pub(crate) async fn reread(&self) -> Result<Vec<String>, TlsError> {
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let (config, acme) = {
             let held = self.held();
             (Arc::clone(&held.config), held.acme.clone())
@@ -173,6 +182,7 @@ impl Keys {
             config,
             acme,
             loaded,
+            _turn: turn,
         }))
     }
 

@@ -56,28 +56,55 @@ impl Loaded {
         acme: Option<&Acme>,
         now: Timestamp,
     ) -> Result<Self, TlsError> {
-        let Self {
-            mut certificates,
-            stamps,
-        } = Self::configured(config)?;
+        let mut loaded = Self::given(config, acme).await?;
+        if loaded.needs_own(config) {
+            let files = own(&config.hostname, data, now)?;
+            loaded.show_first(Read::files(&files, Source::Own)?);
+        }
+        Ok(loaded)
+    }
+
+    /// Reads what is there, and makes nothing.
+    pub(crate) async fn existing(
+        config: &Config,
+        data: &DataDir,
+        acme: Option<&Acme>,
+    ) -> Result<Self, TlsError> {
+        let mut loaded = Self::given(config, acme).await?;
+        let own = TlsFiles {
+            certificate: data.certificate(),
+            key: data.key(),
+        };
+        if loaded.needs_own(config) && own.certificate.exists() && own.key.exists() {
+            loaded.show_first(Read::files(&own, Source::Own)?);
+        }
+        Ok(loaded)
+    }
+
+    /// What others made.
+    async fn given(config: &Config, acme: Option<&Acme>) -> Result<Self, TlsError> {
+        let mut loaded = Self::configured(config)?;
         let given = match acme {
             Some(acme) => acme.certificates().await?,
             None => Vec::new(),
         };
-        let given = given.into_iter().map(|(facts, key)| Read {
-            source: Source::Acme,
-            facts,
-            key,
-        });
-        certificates.extend(given);
-        if certificates.is_empty() || (config.tls.default.is_none() && acme.is_none()) {
-            let files = own(&config.hostname, data, now)?;
-            certificates.insert(0, Read::files(&files, Source::Own)?);
-        }
-        Ok(Self {
-            certificates,
-            stamps,
-        })
+        loaded
+            .certificates
+            .extend(given.into_iter().map(|(facts, key)| Read {
+                source: Source::Acme,
+                facts,
+                key,
+            }));
+        Ok(loaded)
+    }
+
+    fn needs_own(&self, config: &Config) -> bool {
+        let is_given = config.tls.default.is_some() || config.acme.is_some();
+        self.certificates.is_empty() || !is_given
+    }
+
+    fn show_first(&mut self, read: Read) {
+        self.certificates.insert(0, read);
     }
 
     /// Reads the configured files alone.

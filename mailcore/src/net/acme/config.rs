@@ -25,6 +25,8 @@ pub struct AcmeConfig {
     pub certificates: Vec<Vec<String>>,
     /// How names are shown to be ours.
     pub challenge: Challenge,
+    /// Which key the next certificate is for.
+    pub keys: KeyChoice,
     /// The account that the authority knows us by from elsewhere (RFC 8555
     /// section 7.3.4).
     pub external_account: Option<ExternalAccount>,
@@ -34,6 +36,20 @@ pub struct AcmeConfig {
     pub dns_delay: Duration,
     /// Wait after a failure; each one more doubles it, up to a day.
     pub retry: Duration,
+}
+
+/// Which key a certificate is for when it is renewed. DANE's records name keys
+/// (RFC 7671 section 5.1), and have to be out before a key is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyChoice {
+    /// A new one each time.
+    #[default]
+    Fresh,
+    /// The one that it has: records stay as they are.
+    Kept,
+    /// One that was made when the last certificate came, and can be published
+    /// since ([`Acme::next_keys`](super::Acme::next_keys)).
+    Announced,
 }
 
 /// How a name is shown to be ours.
@@ -150,11 +166,23 @@ impl AcmeConfig {
             contacts: Vec::new(),
             certificates: Vec::new(),
             challenge: Challenge::TlsAlpn01,
+            keys: KeyChoice::Fresh,
             external_account: None,
             time: Duration::from_secs(10 * 60),
             dns_delay: Duration::from_secs(30),
             retry: Duration::from_secs(15 * 60),
         }
+    }
+}
+
+impl AcmeError {
+    /// True when the authority does not know the account (RFC 8555 section 6.7).
+    pub(super) fn is_unknown_account(&self) -> bool {
+        let Self::Authority(instant_acme::Error::Api(problem)) = self else {
+            return false;
+        };
+        let kind = problem.r#type.as_deref();
+        kind == Some("urn:ietf:params:acme:error:accountDoesNotExist")
     }
 }
 

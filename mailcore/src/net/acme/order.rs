@@ -28,6 +28,7 @@ pub(super) struct Ordering<'a> {
     pub(super) seams: &'a AcmeSeams,
     pub(super) account: &'a Account,
     pub(super) names: &'a [String],
+    pub(super) key: KeyPair,
 }
 
 /// A TXT record that is to be taken away.
@@ -70,14 +71,13 @@ impl Ordering<'_> {
         self.tell(order.authorizations()).await?;
         self.until_ready(&mut order).await?;
         drop(answers);
-        let key = KeyPair::generate()?;
         let mut request = CertificateParams::new(self.names)?;
         request.distinguished_name = DistinguishedName::new();
-        let request = request.serialize_request(&key)?;
+        let request = request.serialize_request(&self.key)?;
         order.finalize_csr(request.der()).await?;
         loop {
             if let Some(chain) = order.certificate().await? {
-                let key = key.serialize_pem();
+                let key = self.key.serialize_pem();
                 return Ok(Issued { chain, key });
             }
             self.pause(PAUSE).await;
