@@ -88,6 +88,8 @@ pub const BYE_SHUTDOWN: &str = "Server shutting down; try again later";
 pub const BYE_IDLE: &str = "Autologout; idle for too long";
 /// No login in time.
 pub const BYE_LOGIN_TIMEOUT: &str = "No login in time";
+/// Over a limit that holds for all sessions of a peer together.
+pub const BYE_TOO_MUCH: &str = "Too many commands from you lately; try again later";
 /// Over the limit of errors.
 pub const BYE_ERRORS: &str = "Too many errors";
 /// Over the limit of failed logins.

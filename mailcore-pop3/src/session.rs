@@ -59,7 +59,9 @@ pub struct Session {
     /// In a line that was too long, up to its end.
     discarding: bool,
     input_ended: bool,
-    shutting_down: bool,
+    /// What is said when the server wants the session to end.
+    leaving: Option<Reply>,
+    commands: u64,
     errors: u32,
     login_failures: u32,
     /// How long to wait before the next step: the price of a failed login.
@@ -179,7 +181,8 @@ impl Session {
             output: BytesMut::new(),
             discarding: false,
             input_ended: false,
-            shutting_down: false,
+            leaving: None,
+            commands: 0,
             errors: 0,
             login_failures: 0,
             penalty: None,

@@ -127,6 +127,17 @@ pub(crate) fn not_removed() -> Reply {
     Reply::coded(ResponseCode::SysTemp, "some deleted messages not removed")
 }
 
+pub(crate) fn account_closed() -> Reply {
+    Reply::coded(ResponseCode::SysPerm, "the account is closed")
+}
+
+pub(crate) fn too_much() -> Reply {
+    Reply::coded(
+        ResponseCode::SysTemp,
+        "too many commands from you lately, try again later",
+    )
+}
+
 pub(crate) fn going_down() -> Reply {
     Reply::coded(ResponseCode::SysTemp, "the server is going down")
 }

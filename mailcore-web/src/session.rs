@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mailcore::time::Monotonic;
-use mailcore::wire::{Input, Machine, Step, TlsInfo};
+use mailcore::wire::{Input, Machine, Step, Tally, TlsInfo};
 
 use crate::body::Body;
 use crate::head::{self, Method, Persistence, Request};
@@ -85,6 +85,8 @@ pub struct Session {
     output: Bytes,
     question: Option<Question>,
     requests: u32,
+    /// Requests that could not be read.
+    errors: u32,
     deadline: Option<Deadline>,
     input_ended: bool,
     shutting_down: bool,
@@ -119,6 +121,7 @@ impl Session {
             output: Bytes::new(),
             question: None,
             requests: 0,
+            errors: 0,
             deadline: None,
             input_ended: false,
             shutting_down: false,
@@ -204,6 +207,7 @@ impl Session {
 
     /// Where the next request would begin is not known any more.
     fn refuse(&mut self, status: Status, method: Option<Method>) {
+        self.errors += 1;
         self.phase = Phase::Asking(content_of(method), Persistence::Close);
         self.question = Some(Question(Err(status)));
     }
@@ -284,6 +288,11 @@ impl Machine for Session {
 
     fn shutdown(&mut self) {
         self.shutting_down = true;
+    }
+
+    fn tally(&self) -> Tally {
+        let (read, errors) = (u64::from(self.requests), u64::from(self.errors));
+        Tally::new(read + errors, errors)
     }
 
     fn tls_established(&mut self, _info: TlsInfo) {

@@ -23,6 +23,7 @@ mod config;
 mod guesses;
 mod keep;
 mod limiter;
+mod living;
 mod logins;
 mod operate;
 mod rules;
@@ -38,6 +39,7 @@ pub use config::{
 };
 pub use keep::Keeper;
 pub use limiter::{Limiter, LimiterSeams, Welcome};
+pub(crate) use living::LivingSession;
 pub use logins::ScreenedLogins;
 pub use rules::Sender;
 pub use sending::{Excess, Load};

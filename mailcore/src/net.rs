@@ -22,6 +22,7 @@ mod proxy_protocol;
 mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
+mod toll;
 
 #[cfg(feature = "acme")]
 pub use acme::{

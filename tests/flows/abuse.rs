@@ -78,7 +78,7 @@ impl House {
         switch.begin();
         let keeper = Keeper::new(Arc::clone(&self.limiter));
         keeper.run(async move { shutdown.begun().await }).await;
-        Self::open(self.clock, self.store, self.limiter.config().clone()).await
+        Self::open(self.clock, self.store, (*self.limiter.config()).clone()).await
     }
 
     async fn log_in(
@@ -344,4 +344,29 @@ async fn an_account_that_sends_too_much_is_closed_where_a_rule_says_so() {
     };
     let closed = tokio::time::timeout(Duration::from_secs(30), closed).await;
     closed.expect("the account is closed");
+}
+
+#[tokio::test]
+async fn guesses_at_one_account_from_everywhere_don_t_lock_its_owner_out() {
+    let rate = Rate::new(5, Duration::from_secs(600));
+    let by_account = (Counted::LoginFailures, Keyed::Account);
+    let mut config = AbuseConfig::default();
+    config.rules = vec![Rule::new(by_account, rate, Consequence::Defer).unwrap()];
+    assert!(Rule::new(by_account, rate, Consequence::CloseAccount).is_err());
+    let house = House::new(config).await;
+    assert!(house.log_in("192.0.2.1", "imap", PASSWORD).await.is_ok());
+    for number in 0..5 {
+        let from = format!("198.51.{number}.1");
+        let wrong = house
+            .log_in(&from, "pop3", &format!("guess {number}"))
+            .await;
+        assert!(matches!(wrong, Err(AuthError::Invalid)), "{wrong:?}");
+    }
+    let asked = house.asked();
+    let next = house.log_in("203.0.113.1", "smtp", "guess").await;
+    assert!(matches!(next, Err(AuthError::Throttled)), "{next:?}");
+    assert_eq!(house.asked(), asked, "not even looked at");
+    assert!(house.log_in("192.0.2.1", "imap", PASSWORD).await.is_ok());
+    house.clock.advance(Duration::from_secs(1_200));
+    assert!(house.log_in("203.0.113.1", "imap", PASSWORD).await.is_ok());
 }

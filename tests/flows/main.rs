@@ -10,6 +10,7 @@
 )]
 
 mod abuse;
+mod abuse_sessions;
 mod callout;
 mod careless;
 mod expiry;

@@ -42,7 +42,7 @@ then = "ban"
 
 [[abuse.rule]]
 count = "errors"
-most = 2
+most = 15
 then = "ban"
 """
 

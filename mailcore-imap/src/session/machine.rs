@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use mailcore::time::Monotonic;
-use mailcore::wire::{Input, Machine, Step, TlsInfo};
+use mailcore::wire::{Input, Machine, Step, Tally, TlsInfo};
+
+use crate::wording;
 
 use super::{Answer, Context, Doing, Ended, Notice, Peer, Question, Session, Transport};
 
@@ -47,7 +49,15 @@ impl Machine for Session {
     }
 
     fn shutdown(&mut self) {
-        self.going_down = true;
+        self.leaving.get_or_insert(wording::BYE_SHUTDOWN);
+    }
+
+    fn dismiss(&mut self) {
+        self.leaving = Some(wording::BYE_TOO_MUCH);
+    }
+
+    fn tally(&self) -> Tally {
+        Tally::new(self.commands, u64::from(self.errors))
     }
 
     fn tls_established(&mut self, info: TlsInfo) {

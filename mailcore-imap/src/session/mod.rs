@@ -50,11 +50,14 @@ pub struct Session {
     answer: Option<Answer>,
     /// When waiting for octets ends the session.
     deadline: Option<Monotonic>,
+    /// Commands that were answered, whatever they were.
+    commands: u64,
     errors: u32,
     ended: Ended,
     /// The peer sends no more.
     input_ended: bool,
-    going_down: bool,
+    /// The server wants the session to end, for this reason.
+    leaving: Option<&'static str>,
     #[cfg(feature = "compress")]
     deflate: Option<Box<compress::Deflate>>,
 }
@@ -100,10 +103,11 @@ impl Session {
             doing: Doing::Greeting,
             answer: None,
             deadline: None,
+            commands: 0,
             errors: 0,
             ended: Ended::No,
             input_ended: false,
-            going_down: false,
+            leaving: None,
             #[cfg(feature = "compress")]
             deflate: None,
         }

@@ -16,8 +16,10 @@ impl Session {
             return self.leave_gone();
         }
         match self.cx.framer.next(&mut self.cx.input) {
-            Frame::Incomplete if self.going_down => self.bye(wording::BYE_SHUTDOWN),
             Frame::Incomplete => {
+                if let Some(why) = self.leaving {
+                    return self.bye(why);
+                }
                 // Not within a command: nothing may come between its literals.
                 if self.cx.framer.pending().is_empty()
                     && let Some(telling) = Telling::due(&mut self.cx)

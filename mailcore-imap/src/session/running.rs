@@ -56,8 +56,8 @@ impl Session {
                 None
             }
             Progress::Read(patience) => {
-                if self.going_down {
-                    return self.bye(wording::BYE_SHUTDOWN);
+                if let Some(why) = self.leaving {
+                    return self.bye(why);
                 }
                 if self.mailbox_is_gone() {
                     self.doing = Doing::Running(running);
@@ -158,6 +158,7 @@ impl Session {
     /// Writes the tagged response and does what comes after it.
     pub(super) fn complete(&mut self, tag: Option<&Tag>, done: Done) {
         self.cx.out.status(tag, &done.status);
+        self.commands += 1;
         self.deadline = match self.cx.state {
             State::NotAuthenticated => self.deadline,
             _ => None,

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use mailcore::time::Monotonic;
-use mailcore::wire::{Input, Line, Machine, Step, TlsInfo};
+use mailcore::wire::{Input, Line, Machine, Step, Tally, TlsInfo};
 
 use super::{
     Activity, Answer, Authorization, MAX_SASL_LINE, Notice, Phase, Question, Session, Transport,
@@ -96,6 +96,7 @@ impl Session {
             }
         };
         self.deadline = None;
+        self.commands += 1;
         match line {
             Ok(line) => self.line(&line),
             Err(text) => {
@@ -129,9 +130,9 @@ impl Session {
         if matches!(self.phase, Phase::StartTls) {
             return Step::UpgradeTls;
         }
-        if self.shutting_down {
+        if let Some(last_word) = self.leaving.take() {
             self.phase = Phase::Closing;
-            self.reply(&wording::going_down());
+            self.reply(&last_word);
             return Step::Send(self.take_output());
         }
         let until = self.until(now);
@@ -189,12 +190,20 @@ impl Machine for Session {
 
     fn notify(&mut self, notice: Notice) {
         match notice {
-            Notice::AccountClosed => self.shutting_down = true,
+            Notice::AccountClosed => self.leaving = Some(wording::account_closed()),
         }
     }
 
     fn shutdown(&mut self) {
-        self.shutting_down = true;
+        self.leaving.get_or_insert_with(wording::going_down);
+    }
+
+    fn dismiss(&mut self) {
+        self.leaving = Some(wording::too_much());
+    }
+
+    fn tally(&self) -> Tally {
+        Tally::new(self.commands, u64::from(self.errors))
     }
 
     fn tls_established(&mut self, info: TlsInfo) {

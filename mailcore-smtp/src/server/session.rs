@@ -14,7 +14,7 @@ use mailcore::seams::{FilterSession, ProofKind};
 use mailcore::status::Status;
 use mailcore::time::{Monotonic, Timestamp};
 use mailcore::transcript::Transcript;
-use mailcore::wire::{Input, Line, Machine, Step, TlsInfo};
+use mailcore::wire::{Input, Line, Machine, Step, Tally, TlsInfo};
 
 use super::config::{Doors, SmtpConfig};
 use super::question::{Answer, Question};
@@ -312,6 +312,7 @@ impl Session {
     }
 
     fn dispatch(&mut self, phase: Phase, line: &[u8]) -> State {
+        self.counters.commands += 1;
         let parsed = Command::parse(line);
         self.note_line(&phase, line, parsed.as_ref());
         let command = match parsed {
@@ -523,6 +524,19 @@ impl Machine for Session {
         if let Fate::Open = self.fate {
             self.fate = Fate::Ending(wording::shutting_down(&self.config.hostname));
         }
+    }
+
+    fn dismiss(&mut self) {
+        if let Fate::Open = self.fate {
+            self.fate = Fate::Ending(wording::too_much());
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        let Counters {
+            commands, errors, ..
+        } = self.counters;
+        Tally::new(commands, u64::from(errors))
     }
 
     fn tls_established(&mut self, info: TlsInfo) {

@@ -117,6 +117,7 @@ pub(super) enum Asked {
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    pub(super) commands: u64,
     pub(super) errors: u32,
     pub(super) idle_commands: u32,
     pub(super) unknown_recipients: u32,

@@ -356,6 +356,15 @@ pub(super) fn shutting_down(hostname: &Domain) -> Reply {
     .enhanced(3, 2)
 }
 
+pub(super) fn too_much() -> Reply {
+    say(
+        ReplyCode::UNAVAILABLE,
+        7,
+        0,
+        "Too many commands from you lately; try again later",
+    )
+}
+
 pub(super) fn too_many_errors() -> Reply {
     say(ReplyCode::UNAVAILABLE, 7, 0, "Too many errors; closing")
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{Ban, BanScope};
 use crate::net::Network;
@@ -11,11 +12,17 @@ use crate::time::Timestamp;
 /// counted, and is put off.
 const MAX_BANS: usize = 100_000;
 
+/// How long nothing is looked for where no ban ends by itself.
+const SEARCH_AGAIN: Duration = Duration::from_secs(60);
+
 /// Who is banned, and who never is.
 #[derive(Debug, Default)]
 pub(super) struct Bans {
     banned: ByNetwork<Ban>,
     allowed: ByNetwork<()>,
+    /// There is no place before then: whoever knocks meanwhile is not to cost a
+    /// search for one.
+    full_until: Option<Timestamp>,
 }
 
 impl Bans {
@@ -44,18 +51,37 @@ impl Bans {
         if held.is_some_and(|held| !held.is_over(ban.since) && held.covers(ban)) {
             return false;
         }
-        if self.banned.values.len() >= MAX_BANS {
-            self.banned.values.retain(|_, it| !it.is_over(ban.since));
-        }
-        if self.banned.values.len() >= MAX_BANS {
+        if !self.has_place(ban.since) {
             return false;
         }
         self.put(ban.clone());
         true
     }
 
+    fn has_place(&mut self, now: Timestamp) -> bool {
+        if self.banned.values.len() < MAX_BANS {
+            return true;
+        }
+        if self.full_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        self.banned.values.retain(|_, it| !it.is_over(now));
+        let ends = self.banned.values.values().filter_map(|it| it.until);
+        self.full_until = Some(ends.min().unwrap_or_else(|| now.after(SEARCH_AGAIN)));
+        self.banned.values.len() < MAX_BANS
+    }
+
     pub(super) fn put(&mut self, ban: Ban) {
         self.banned.insert(ban.who, ban);
+    }
+
+    /// Puts a ban there that somebody else made; false when it is there already.
+    pub(super) fn take_up(&mut self, ban: Ban) -> bool {
+        let new = self.banned.values.get(&ban.who) != Some(&ban);
+        if new {
+            self.put(ban);
+        }
+        new
     }
 
     pub(super) fn lift(&mut self, who: &Network) -> bool {

@@ -24,7 +24,11 @@ pub struct AbuseConfig {
     /// Accounts that may send as much as they like: an address, or a local part
     /// alone for that one in every domain.
     pub exempt_senders: Vec<String>,
-    /// Addresses, accounts and domains that are remembered at a time.
+    /// How often bans are looked for that others have made or lifted who share
+    /// the state; zero for never. With very many bans it is more seldom.
+    pub reread: Duration,
+    /// Addresses, accounts and domains that are remembered at a time, by each
+    /// rule.
     pub remembered: usize,
 }
 
@@ -36,6 +40,7 @@ impl Default for AbuseConfig {
             ban_for: Duration::from_secs(600),
             exempt: Vec::new(),
             exempt_senders: vec!["postmaster".to_owned()],
+            reread: Duration::from_secs(10),
             remembered: 100_000,
         }
     }
@@ -110,6 +115,11 @@ pub enum RuleError {
         /// Of whom.
         keyed: Keyed,
     },
+    /// Whoever guesses at an account would have it closed.
+    #[error(
+        "login failures are made by strangers, who could have any account closed; use \"defer\""
+    )]
+    Strangers,
     /// The consequence is about an account or an address, and there is none.
     #[error("\"{consequence}\" needs {needs}")]
     Nobody {
@@ -130,9 +140,12 @@ impl Rule {
         rate: Rate,
         consequence: Consequence,
     ) -> Result<Self, RuleError> {
-        let early = matches!(counted, Counted::Connections | Counted::Errors);
+        let early = counted == Counted::Connections;
         if early && !matches!(keyed, Keyed::Address | Keyed::Protocol) {
             return Err(RuleError::NotKnown { counted, keyed });
+        }
+        if (counted, consequence) == (Counted::LoginFailures, Consequence::CloseAccount) {
+            return Err(RuleError::Strangers);
         }
         let needs = match consequence {
             Consequence::Ban if keyed != Keyed::Address => Some("by = \"address\""),
@@ -157,8 +170,14 @@ impl Rule {
 pub enum Counted {
     /// Connections; those of loopback are not.
     Connections,
-    /// SMTP sessions that were ended for errors, or for talking out of turn.
+    /// Commands, of all protocols.
+    Commands,
+    /// Commands that are none or are wrong, of all protocols, and SMTP sessions
+    /// that were ended for talking out of turn.
     Errors,
+    /// Wrong passwords and other logins that failed, those that were tried
+    /// before aside. By account it is the name that was tried.
+    LoginFailures,
     /// Recipients that there are none of.
     UnknownRecipients,
     /// Messages.
@@ -169,15 +188,26 @@ pub enum Counted {
     Octets,
 }
 
+impl Counted {
+    /// True for what nobody has to do at all: the last one that is fine is one
+    /// too many.
+    pub(super) fn is_bad(self) -> bool {
+        matches!(
+            self,
+            Self::Errors | Self::LoginFailures | Self::UnknownRecipients
+        )
+    }
+}
+
 /// Of whom it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Keyed {
     /// Of one address (IPv6: one /64).
     Address,
-    /// Of one account, as it logged in.
+    /// Of one account, once it has logged in.
     Account,
-    /// Of all accounts of one domain together.
+    /// Of all accounts of one domain together, once they have logged in.
     Domain,
     /// Of all who speak one protocol: `smtp`, `submission`, `lmtp`, `imap`,
     /// `pop3`.
@@ -188,7 +218,8 @@ pub enum Keyed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Consequence {
-    /// It is to come later: 452.
+    /// It is to come later: 452. Who sends too many commands or errors is
+    /// hung up on politely, and whose logins failed too often can't log in.
     Defer,
     /// It is refused: 552.
     Reject,
@@ -229,7 +260,9 @@ words!(
     Counted,
     "no such count",
     Connections = "connections",
+    Commands = "commands",
     Errors = "errors",
+    LoginFailures = "login-failures",
     UnknownRecipients = "unknown-recipients",
     Messages = "messages",
     Recipients = "recipients",

@@ -55,6 +55,8 @@ pub(super) enum Chance {
 pub(super) struct Wrong {
     /// How many count for the address by now, when they are worth remembering.
     pub(super) level: Option<u64>,
+    /// It was not tried before.
+    pub(super) fresh: bool,
     /// The address has used up its tries.
     pub(super) last: bool,
     /// How long the answer is held back.
@@ -93,6 +95,13 @@ impl Guesses {
         }
     }
 
+    /// Goes by other rules from now on; what was guessed stays.
+    pub(super) fn replace(&mut self, rules: LoginScreening, remembered: usize) {
+        self.rules = rules;
+        self.peers.keep(remembered);
+        self.networks.keep(remembered);
+    }
+
     /// Asks for a try. [`Chance::Try`] is to be followed by one of the others.
     pub(super) fn begin(
         &mut self,
@@ -124,15 +133,13 @@ impl Guesses {
 
     /// It was right.
     pub(super) fn right(&mut self, address: IpAddr, now: Monotonic) {
-        let (peer, _) = self.peer(address, now);
-        peer.checking = peer.checking.saturating_sub(1);
+        let peer = self.settled(address, now);
         peer.good_until = Some(now.after(GOOD_FOR));
     }
 
     /// It could not be told.
     pub(super) fn untold(&mut self, address: IpAddr, now: Monotonic) {
-        let (peer, _) = self.peer(address, now);
-        peer.checking = peer.checking.saturating_sub(1);
+        self.settled(address, now);
     }
 
     /// It was wrong.
@@ -143,13 +150,14 @@ impl Guesses {
         now: Monotonic,
     ) -> Wrong {
         let rules = self.rules;
+        self.settled(address, now);
         let (peer, most) = self.peer(address, now);
-        peer.checking = peer.checking.saturating_sub(1);
         if let Some(guess) = guess {
             if peer.known_wrong.contains(&guess) {
                 peer.repeats.add(1, REPEATS, now);
                 return Wrong {
                     level: None,
+                    fresh: false,
                     last: false,
                     delay: self.delay(address, now),
                 };
@@ -172,6 +180,7 @@ impl Guesses {
         }
         Wrong {
             level: (level * 2 >= most).then_some(level),
+            fresh: true,
             last,
             delay: self.delay(address, now),
         }
@@ -180,8 +189,7 @@ impl Guesses {
     /// A challenge goes out: whether its answer is right is told later, or
     /// never. Until then it counts as one that is being checked.
     pub(super) fn challenged(&mut self, address: IpAddr, now: Monotonic) {
-        let (peer, _) = self.peer(address, now);
-        peer.checking = peer.checking.saturating_sub(1);
+        let peer = self.settled(address, now);
         peer.challenges.add(1, CHALLENGES, now);
     }
 
@@ -203,6 +211,23 @@ impl Guesses {
     pub(super) fn restore(&mut self, address: IpAddr, level: u64, now: Monotonic) {
         let (peer, _) = self.peer(address, now);
         peer.failures = Window::with(level, now);
+    }
+
+    /// One that was checked is not any more. An address that had no record when
+    /// the check began may have one by now: then it was counted with the crowd.
+    fn settled(&mut self, address: IpAddr, now: Monotonic) -> &mut Peer {
+        let (peer, _) = self.peer(address, now);
+        match peer.checking.checked_sub(1) {
+            Some(checking) => peer.checking = checking,
+            None => self.crowd.checking = self.crowd.checking.saturating_sub(1),
+        }
+        self.peer(address, now).0
+    }
+
+    /// True when somebody has logged in from there lately.
+    pub(super) fn knows(&mut self, address: IpAddr, now: Monotonic) -> bool {
+        let peer = self.peers.find(&peer_group(address));
+        peer.is_some_and(|peer| peer.is_good(now))
     }
 
     fn network_level(&mut self, address: IpAddr, now: Monotonic) -> u64 {

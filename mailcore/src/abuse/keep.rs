@@ -1,8 +1,8 @@
 //! What outlives a restart: bans, and counts that are half full. Written behind,
 //! by a task of its own, so that nobody waits for a disk.
 
-use std::collections::HashMap;
-use std::future::Future;
+use std::collections::{HashMap, HashSet};
+use std::future::{Future, pending};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 use super::ban::{ALLOWED, BANS};
 use super::{Ban, Limiter};
 use crate::batch::StateChange;
-use crate::net::peer_group;
+use crate::net::{Network, peer_group};
 use crate::pack::{PackError, Packer, Unpacker};
-use crate::seams::{State, StateKey, StateValue, StoreError};
+use crate::seams::{Clock, State, StateKey, StateValue, StoreError};
+use crate::time::Monotonic;
 
 /// Where counts are kept.
 const COUNTS: &str = "abuse";
@@ -28,6 +29,8 @@ const RETRY: Duration = Duration::from_secs(10);
 const MAX_WAITING: usize = 20_000;
 /// Changes in one write, and entries in one reading.
 const AT_ONCE: usize = 500;
+/// Bans that cost so much to read that it is done more seldom.
+const MANY: usize = 10_000;
 const VERSION: u8 = 1;
 
 /// What waits to be written.
@@ -35,6 +38,14 @@ const VERSION: u8 = 1;
 pub(super) struct Kept {
     waiting: Mutex<HashMap<StateKey, StateChange>>,
     some: Notify,
+    /// What was found there last, to know what others have taken away.
+    found: Mutex<Found>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    banned: HashSet<Network>,
+    allowed: HashSet<Network>,
 }
 
 impl Kept {
@@ -116,19 +127,42 @@ impl Limiter {
         }
     }
 
-    async fn load_bans(&self, state: &dyn State) -> Result<(), StoreError> {
+    /// Makes bans and allowances what the state says, and how many bans there
+    /// are. What waits to be written is newer, and what was never found there is
+    /// not taken for lifted.
+    async fn load_bans(&self, state: &dyn State) -> Result<usize, StoreError> {
+        let mut found = Found::default();
         each(state, BANS, |key, value| {
             let ban = Ban::decode(key, value)?;
-            self.bans_mut().put(ban);
+            let who = ban.who;
+            found.banned.insert(who);
+            let waits = self.kept.waiting().contains_key(key);
+            if !waits && self.bans_mut().take_up(ban) {
+                self.living.tell(&who);
+            }
             Ok(())
         })
         .await?;
         each(state, ALLOWED, |key, _| {
             let who = key.key.parse().map_err(|_| PackError::Damaged)?;
+            found.allowed.insert(who);
             self.bans_mut().allow(who);
             Ok(())
         })
-        .await
+        .await?;
+        let mut before = (self.kept.found.lock()).unwrap_or_else(PoisonError::into_inner);
+        let mut bans = self.bans_mut();
+        for who in before.banned.difference(&found.banned) {
+            if !self.kept.waiting().contains_key(&Ban::key(who)) {
+                bans.lift(who);
+            }
+        }
+        for who in before.allowed.difference(&found.allowed) {
+            bans.disallow(who);
+        }
+        let count = found.banned.len();
+        *before = found;
+        Ok(count)
     }
 }
 
@@ -163,7 +197,15 @@ async fn each(
     }
 }
 
-/// Writes what a [`Limiter`] has to keep.
+async fn reached(clock: &dyn Clock, time: Option<Monotonic>) {
+    match time {
+        Some(time) => clock.sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+/// Writes what a [`Limiter`] has to keep, and reads what others wrote who share
+/// its state.
 #[derive(Debug)]
 pub struct Keeper(Arc<Limiter>);
 
@@ -191,14 +233,37 @@ impl Keeper {
 
     async fn work(&self, state: &dyn State) {
         let clock = &self.0.seams.clock;
+        let mut due = self.next_reading(0);
         loop {
-            self.0.kept.some.notified().await;
+            tokio::select! {
+                biased;
+                () = self.0.kept.some.notified() => {}
+                () = reached(&**clock, due) => {
+                    due = self.next_reading(self.reread(state).await);
+                    continue;
+                }
+            }
             clock.sleep_until(clock.monotonic().after(GATHER)).await;
             while let Err(error) = self.flush(state).await {
                 tracing::warn!(%error, "bans can't be kept; trying again");
                 clock.sleep_until(clock.monotonic().after(RETRY)).await;
             }
         }
+    }
+
+    /// When bans are read again of which there are so many; `None` for never.
+    fn next_reading(&self, bans: usize) -> Option<Monotonic> {
+        let reread = self.0.config().reread;
+        let times = u32::try_from(bans / MANY).unwrap_or(u32::MAX);
+        let wait = reread.saturating_mul(times.saturating_add(1));
+        (!reread.is_zero()).then(|| self.0.seams.clock.monotonic().after(wait))
+    }
+
+    async fn reread(&self, state: &dyn State) -> usize {
+        self.0.load_bans(state).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "can't look for bans that others made");
+            0
+        })
     }
 
     async fn flush(&self, state: &dyn State) -> Result<(), StoreError> {

@@ -9,12 +9,14 @@ use super::ban::BanScope;
 use super::bans::Bans;
 use super::guesses::Guesses;
 use super::keep::{Kept, login_count};
-use super::rules::{Counts, Over, Sender};
+use super::living::Living;
+use super::rules::{Added, Counts, Over, Sender};
 use super::{AbuseConfig, Ban, Consequence, Counted, Rule};
 use crate::event::{EventName, Recorder};
 use crate::net::{Network, peer_group};
 use crate::seams::{Clock, DirectoryWrite, Entropy, State};
 use crate::status::Status;
+use crate::wire::Tally;
 
 /// Guesses that wait so at a time; more are put off at once.
 const MAX_WAITING: usize = 512;
@@ -63,10 +65,11 @@ pub enum Welcome {
 /// Counts what is done too often, over all protocols, and says what follows.
 #[derive(Debug)]
 pub struct Limiter {
-    pub(super) config: AbuseConfig,
+    config: RwLock<Arc<AbuseConfig>>,
     pub(super) seams: LimiterSeams,
     pub(super) kept: Kept,
     bans: RwLock<Bans>,
+    pub(super) living: Living,
     guesses: Mutex<Guesses>,
     counts: Mutex<Counts>,
     /// A guess was settled: another of its address may be tried.
@@ -91,19 +94,31 @@ impl Limiter {
         Arc::new(Self {
             kept: Kept::default(),
             bans: RwLock::default(),
+            living: Living::default(),
             guesses: Mutex::new(Guesses::new(config.logins, config.remembered)),
             counts: Mutex::new(Counts::new(config.rules.clone(), config.remembered)),
             settled: Notify::new(),
             waiting: Semaphore::new(MAX_WAITING),
             key,
-            config,
+            config: RwLock::new(Arc::new(config)),
             seams,
         })
     }
 
     /// What is counted, and what follows.
-    pub fn config(&self) -> &AbuseConfig {
-        &self.config
+    pub fn config(&self) -> Arc<AbuseConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts and bans by these rules from now on. Bans stay, and so do the
+    /// counts of what is counted as before: of the same, by the same key, within
+    /// the same time.
+    pub fn reconfigure(&self, config: AbuseConfig) {
+        self.guesses().replace(config.logins, config.remembered);
+        self.counts()
+            .replace(config.rules.clone(), config.remembered);
+        let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(config);
     }
 
     /// A peer connects to a service of this protocol.
@@ -114,11 +129,14 @@ impl Limiter {
             Some(BanScope::Logins) if !takes_mail(protocol) => return Welcome::No,
             _ => {}
         }
+        let sender = Sender::new(Some(peer), protocol);
+        if self.has_done_enough(&sender) {
+            return Welcome::Later;
+        }
         // Hosts of this machine come as often as they like.
-        if self.counts().ignores(Counted::Connections) || peer.to_canonical().is_loopback() {
+        if peer.to_canonical().is_loopback() {
             return Welcome::Yes;
         }
-        let sender = Sender::new(Some(peer), protocol);
         match self.add(Counted::Connections, &sender, 1) {
             None => Welcome::Yes,
             Some(over) if over.rule.consequence == Consequence::Ban => Welcome::No,
@@ -131,9 +149,33 @@ impl Limiter {
         self.bans().scope(peer, self.seams.clock.now()) == Some(BanScope::Everything)
     }
 
-    /// An SMTP session was ended for its errors.
-    pub fn session_ended_for_errors(&self, sender: &Sender<'_>) {
-        self.add(Counted::Errors, sender, 1);
+    /// True when a new connection would be hung up on at its first command: who
+    /// comes again is where it was.
+    fn has_done_enough(&self, sender: &Sender<'_>) -> bool {
+        if sender.peer.is_some_and(|it| self.is_exempt(it)) {
+            return false;
+        }
+        let now = self.seams.clock.monotonic();
+        let mut counts = self.counts();
+        [Counted::Commands, Counted::Errors]
+            .into_iter()
+            .any(|counted| counts.is_reached(counted, sender, now))
+    }
+
+    /// What a session's peer did. [`Welcome::Later`] when it was too much: it is
+    /// to be hung up on.
+    pub fn did(&self, sender: &Sender<'_>, tally: Tally) -> Welcome {
+        let mut over = false;
+        for (counted, amount) in [
+            (Counted::Commands, tally.commands),
+            (Counted::Errors, tally.errors),
+        ] {
+            over |= amount > 0 && self.add(counted, sender, amount).is_some();
+        }
+        match over {
+            true => Welcome::Later,
+            false => Welcome::Yes,
+        }
     }
 
     /// There is no such recipient. An error closes the connection.
@@ -153,25 +195,33 @@ impl Limiter {
     }
 
     pub(super) fn is_exempt(&self, peer: IpAddr) -> bool {
-        self.config.exempt.iter().any(|it| it.contains(peer)) || self.bans().allows(peer)
+        self.config().exempt.iter().any(|it| it.contains(peer)) || self.bans().allows(peer)
     }
 
     /// Counts something; what it was too much for, after what follows from it by
     /// itself was done.
     pub(super) fn add(&self, counted: Counted, sender: &Sender<'_>, amount: u64) -> Option<Over> {
-        if self.counts().ignores(counted) || sender.peer.is_some_and(|it| self.is_exempt(it)) {
+        if sender.peer.is_some_and(|it| self.is_exempt(it)) {
             return None;
         }
         let now = self.seams.clock.monotonic();
-        let (noted, over) = self.counts().add(counted, sender, amount, now);
-        for noted in noted {
+        let added = self.counts().add(counted, sender, amount, now);
+        let over = added.over;
+        self.note(added, sender);
+        over
+    }
+
+    /// Writes down what is worth it, and bans where a rule was passed that says
+    /// so.
+    pub(super) fn note(&self, added: Added, sender: &Sender<'_>) {
+        for noted in added.noted {
             self.write_count(&noted.key, noted.level, noted.within);
         }
-        let over = over?;
-        if let (Consequence::Ban, Some(peer)) = (over.rule.consequence, sender.peer) {
+        if let (Some(over), Some(peer)) = (added.over, sender.peer)
+            && over.rule.consequence == Consequence::Ban
+        {
             self.ban_for_excess(peer, &over.rule);
         }
-        Some(over)
     }
 
     pub(super) fn ban_for_excess(&self, peer: IpAddr, rule: &Rule) {
@@ -182,19 +232,20 @@ impl Limiter {
 
     /// Bans by a rule, without waiting for the store.
     pub(super) fn ban_for_rule(&self, peer: IpAddr, scope: BanScope, reason: &str) {
-        let now = self.seams.clock.now();
+        let (now, ban_for) = (self.seams.clock.now(), self.config().ban_for);
         let group = peer_group(peer);
         let prefix = if group.is_ipv4() { 32 } else { 64 };
         let who = Network::of(group, prefix).unwrap_or_else(|| Network::host(group));
         let ban = Ban::new(who, reason, now)
             .from(scope)
-            .until(now.after(self.config.ban_for));
+            .until(now.after(ban_for));
         if !self.bans_mut().ban(&ban) {
             return;
         }
         // It is punished: after the ban it begins anew.
         self.pardon(peer);
-        tracing::info!(%who, reason, seconds = self.config.ban_for.as_secs(), "banned");
+        self.living.tell(&who);
+        tracing::info!(%who, reason, seconds = ban_for.as_secs(), "banned");
         self.write_ban(&ban);
         if let Some(event) = (self.seams.recorder).refusal(EventName::PeerBanned, Some(peer)) {
             let event = event
@@ -208,8 +259,11 @@ impl Limiter {
     /// Forgets what led to a ban.
     pub(super) fn pardon(&self, peer: IpAddr) {
         self.guesses().forget(peer);
-        self.counts().forget(peer);
         self.erase_count(&login_count(peer));
+        let counted = self.counts().forget(peer);
+        for name in counted {
+            self.erase_count(&name);
+        }
     }
 
     pub(super) fn bans(&self) -> RwLockReadGuard<'_, Bans> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::Limiter;
 use super::guesses::Fingerprint;
+use super::{Limiter, Sender};
 use crate::account::Identity;
 use crate::seams::{
     AuthError, AuthRequest, Authenticator, CredentialRequest, Credentials, Proof, ProofKind,
@@ -39,17 +39,18 @@ impl ScreenedLogins {
     }
 
     /// A guess for a proof, where one is counted.
-    async fn guess(&self, request: &AuthRequest) -> Result<Option<Guess<'_>>, AuthError> {
+    async fn guess<'a>(&'a self, request: &'a AuthRequest) -> Result<Option<Guess<'a>>, AuthError> {
         let Some(peer) = request.peer else {
             // Within the process there is nobody to be kept out.
             return Ok(None);
         };
         match &request.proof {
             // It was let pass when it asked for its challenge.
-            Proof::Verified(_) => Ok(Some(self.limiter.answered(peer))),
+            Proof::Verified(_) => Ok(Some(self.limiter.answered(peer, tried(request)))),
             _ => {
-                let guess = self.limiter.guess(peer, self.fingerprint(request)).await?;
-                Ok(Some(guess))
+                let fingerprint = self.fingerprint(request);
+                let guess = self.limiter.guess(peer, fingerprint, tried(request));
+                Ok(Some(guess.await?))
             }
         }
     }
@@ -79,7 +80,8 @@ impl Authenticator for ScreenedLogins {
         let Some(peer) = request.peer else {
             return self.inner.credentials(request).await;
         };
-        let guess = self.limiter.guess(peer, None).await?;
+        let tried = Tried::new(&request.login, request.protocol);
+        let guess = self.limiter.guess(peer, None, tried).await?;
         let answer = self.inner.credentials(request).await;
         match &answer {
             Ok(_) => guess.challenged(),
@@ -92,8 +94,31 @@ impl Authenticator for ScreenedLogins {
     async fn disproved(&self, request: &CredentialRequest) {
         self.inner.disproved(request).await;
         if let Some(peer) = request.peer {
-            self.limiter.answered(peer).wrong().await;
+            let tried = Tried::new(&request.login, request.protocol);
+            self.limiter.answered(peer, tried).wrong().await;
         }
+    }
+}
+
+fn tried(request: &AuthRequest) -> Tried<'_> {
+    Tried::new(&request.login, request.protocol)
+}
+
+/// As whom somebody tries to log in, and over what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tried<'a> {
+    login: &'a str,
+    protocol: &'a str,
+}
+
+impl<'a> Tried<'a> {
+    fn new(login: &'a str, protocol: &'a str) -> Self {
+        Self { login, protocol }
+    }
+
+    /// As the rules count it.
+    pub(super) fn from(self, peer: IpAddr) -> Sender<'a> {
+        Sender::new(Some(peer), self.protocol).trying(self.login)
     }
 }
 
@@ -105,6 +130,7 @@ pub(super) struct Guess<'a> {
     /// `None` for a peer that is not counted.
     pub(super) peer: Option<IpAddr>,
     pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) tried: Tried<'a>,
 }
 
 impl Guess<'_> {
@@ -131,7 +157,8 @@ impl Guess<'_> {
         let Some(peer) = self.peer.take() else {
             return;
         };
-        let delay = self.limiter.guessed_wrong(peer, self.fingerprint);
+        let sender = self.tried.from(peer);
+        let delay = self.limiter.guessed_wrong(peer, self.fingerprint, &sender);
         self.limiter.pause(delay).await;
     }
 }
@@ -139,7 +166,8 @@ impl Guess<'_> {
 impl Drop for Guess<'_> {
     fn drop(&mut self) {
         if let Some(peer) = self.peer.take() {
-            self.limiter.guessed_wrong(peer, self.fingerprint);
+            let sender = self.tried.from(peer);
+            self.limiter.guessed_wrong(peer, self.fingerprint, &sender);
         }
     }
 }

@@ -17,7 +17,8 @@ impl Limiter {
         self.bans().allowed()
     }
 
-    /// Bans; durable when this returns.
+    /// Bans; durable when this returns. Sessions end within a few seconds where
+    /// the ban is from everything.
     ///
     /// # Errors
     /// [`BanError`]: nobody is banned.
@@ -27,8 +28,12 @@ impl Limiter {
             value: ban.encode(),
             expires: ban.until,
         };
+        // A rule's ban that waits to be written would take this one's place.
+        self.kept.forget(&Ban::key(&ban.who));
         self.change(change).await?;
+        let who = ban.who;
         self.bans_mut().put(ban);
+        self.living.tell(&who);
         Ok(())
     }
 

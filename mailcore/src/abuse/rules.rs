@@ -12,6 +12,10 @@ use crate::account::Identity;
 use crate::net::peer_group;
 use crate::time::Monotonic;
 
+/// Characters of a name that somebody tries: an address has no more (RFC 5321
+/// section 4.5.3.1).
+const MAX_LOGIN: usize = 320;
+
 /// Who does something, as far as is known.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
@@ -20,6 +24,8 @@ pub struct Sender<'a> {
     pub peer: Option<IpAddr>,
     /// As whom.
     pub identity: Option<&'a Identity>,
+    /// As whom it tries to log in, where it has not.
+    pub login: Option<&'a str>,
     /// By which protocol.
     pub protocol: &'a str,
 }
@@ -29,8 +35,8 @@ impl<'a> Sender<'a> {
     pub fn new(peer: Option<IpAddr>, protocol: &'a str) -> Self {
         Self {
             peer,
-            identity: None,
             protocol,
+            ..Self::default()
         }
     }
 
@@ -41,19 +47,46 @@ impl<'a> Sender<'a> {
         self
     }
 
-    fn key(&self, keyed: Keyed) -> Option<Subject> {
-        match keyed {
+    /// The name that somebody tries.
+    #[must_use]
+    pub fn trying(mut self, login: &'a str) -> Self {
+        self.login = Some(login);
+        self
+    }
+
+    fn key(&self, rule: Rule) -> Option<Subject> {
+        match rule.keyed {
             Keyed::Address => self.peer.map(|peer| Subject::Address(peer_group(peer))),
-            Keyed::Account => {
-                let identity = self.identity?;
-                Some(Subject::Name(identity.account.as_str().into()))
-            }
+            Keyed::Account => match (self.identity, self.login) {
+                (Some(identity), _) => Some(Subject::Name(identity.account.as_str().into())),
+                (None, login) => {
+                    let login = plain(login?);
+                    (!login.is_empty()).then(|| Subject::Name(login.into()))
+                }
+            },
             Keyed::Domain => {
-                let (_, domain) = self.identity?.login.rsplit_once('@')?;
+                let login = self.identity.map_or(self.login, |it| Some(&it.login));
+                let (_, domain) = login?.rsplit_once('@')?;
                 Some(Subject::Name(domain.to_ascii_lowercase().into()))
             }
             Keyed::Protocol => Some(Subject::Name(self.protocol.into())),
         }
+    }
+}
+
+/// The one form of a name that may be written in many: in other letters' case,
+/// with a detail behind a plus. Cut where it is longer than any address.
+fn plain(login: &str) -> String {
+    let login: String = login.chars().take(MAX_LOGIN).collect();
+    let login = login.trim().to_lowercase();
+    let (local, domain) = match login.rsplit_once('@') {
+        Some((local, domain)) => (local, Some(domain)),
+        None => (login.as_str(), None),
+    };
+    let local = local.split_once('+').map_or(local, |(user, _)| user);
+    match domain {
+        Some(domain) => format!("{local}@{domain}"),
+        None => local.to_owned(),
     }
 }
 
@@ -64,14 +97,18 @@ pub(super) enum Subject {
     Name(Arc<str>),
 }
 
-/// Which rule, by its place, and whom.
-type Key = (usize, Subject);
-
 /// The counts of all rules.
 #[derive(Debug)]
 pub(super) struct Counts {
-    rules: Vec<Rule>,
-    counts: Table<Key, Counter>,
+    /// Each rule has a table of its own: a flood of addresses must not drive out
+    /// what is counted of accounts.
+    rules: Vec<Counting>,
+}
+
+#[derive(Debug)]
+struct Counting {
+    rule: Rule,
+    counters: Table<Subject, Counter>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +122,8 @@ struct Counter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Over {
     pub(super) rule: Rule,
+    /// How many there would be.
+    pub(super) count: u64,
     /// When it will pass; `None` for never.
     pub(super) opens: Option<Monotonic>,
     /// It is the first time in this while.
@@ -99,17 +138,35 @@ pub(super) struct Noted {
     pub(super) within: Duration,
 }
 
+/// What counting led to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Added {
+    pub(super) noted: Vec<Noted>,
+    pub(super) over: Option<Over>,
+}
+
 impl Counts {
     pub(super) fn new(rules: Vec<Rule>, remembered: usize) -> Self {
+        let counting = |rule| Counting {
+            rule,
+            counters: Table::new(remembered),
+        };
         Self {
-            rules,
-            counts: Table::new(remembered),
+            rules: rules.into_iter().map(counting).collect(),
         }
     }
 
-    /// True when nothing of this kind is counted.
-    pub(super) fn ignores(&self, counted: Counted) -> bool {
-        !self.rules.iter().any(|rule| rule.counted == counted)
+    /// Counts by other rules from now on. What was counted stays, where the same
+    /// is counted of the same within the same time.
+    pub(super) fn replace(&mut self, rules: Vec<Rule>, remembered: usize) {
+        let mut before = std::mem::replace(self, Self::new(rules, remembered));
+        for counting in &mut self.rules {
+            let same = |old: &Counting| prefix(old.rule) == prefix(counting.rule);
+            if let Some(at) = before.rules.iter().position(same) {
+                counting.counters = before.rules.swap_remove(at).counters;
+                counting.counters.keep(remembered);
+            }
+        }
     }
 
     /// The first rule for which `amount` more is too much. Nothing is counted.
@@ -120,23 +177,43 @@ impl Counts {
         amount: u64,
         now: Monotonic,
     ) -> Option<Over> {
-        let rules: Vec<(usize, Rule)> = self.of(counted).collect();
-        rules.into_iter().find_map(|(place, rule)| {
-            let counter = self.counter((place, rule), sender.key(rule.keyed)?, now)?;
+        self.of(counted).find_map(|counting| {
+            let rule = counting.rule;
+            let counter = counting.counter(sender.key(rule)?, now)?;
             let level = counter.window.level(rule.rate, now);
-            // What is too much by itself passes alone: it would never else.
-            let room = level == 0 || level.saturating_add(amount) <= rule.rate.most;
-            if room {
+            // A message that is too long by itself passes alone: it would never
+            // else. Its recipients can be written to one after the other.
+            let alone = level == 0 && counted == Counted::Octets;
+            let count = level.saturating_add(amount);
+            if alone || count <= rule.rate.most {
                 return None;
             }
-            let opens = counter
-                .window
-                .opens(amount.min(rule.rate.most), rule.rate, now);
+            let opens = counter.window.opens(amount, rule.rate, now);
             let first = counter.told_until.is_none_or(|until| until <= now);
             if first {
                 counter.told_until = Some(now.after(rule.rate.within));
             }
-            Some(Over { rule, opens, first })
+            Some(Over {
+                rule,
+                count,
+                opens,
+                first,
+            })
+        })
+    }
+
+    /// True when a rule is reached already. Nothing is counted, nor told.
+    pub(super) fn is_reached(
+        &mut self,
+        counted: Counted,
+        sender: &Sender<'_>,
+        now: Monotonic,
+    ) -> bool {
+        self.of(counted).any(|Counting { rule, counters }| {
+            let counter = sender
+                .key(*rule)
+                .and_then(|subject| counters.find(&subject));
+            counter.is_some_and(|it| it.window.level(rule.rate, now) >= rule.rate.most)
         })
     }
 
@@ -148,76 +225,76 @@ impl Counts {
         sender: &Sender<'_>,
         amount: u64,
         now: Monotonic,
-    ) -> (Vec<Noted>, Option<Over>) {
-        let bad = matches!(counted, Counted::Errors | Counted::UnknownRecipients);
-        let rules: Vec<(usize, Rule)> = self.of(counted).collect();
+    ) -> Added {
+        let bad = counted.is_bad();
         let (mut noted, mut over) = (Vec::new(), None);
-        for (place, rule) in rules {
-            let Some(subject) = sender.key(rule.keyed) else {
+        for counting in self.of(counted) {
+            let rule = counting.rule;
+            let Some(subject) = sender.key(rule) else {
                 continue;
             };
             let key = written(rule, &subject);
-            let Some(counter) = self.counter((place, rule), subject, now) else {
+            let Some(counter) = counting.counter(subject, now) else {
                 continue;
             };
-            let level = counter.window.add(amount, rule.rate, now);
-            if level.saturating_mul(2) >= rule.rate.most {
+            let before = counter.window.level(rule.rate, now);
+            let count = counter.window.add(amount, rule.rate, now);
+            if count.saturating_mul(2) >= rule.rate.most {
                 noted.push(Noted {
                     key,
-                    level,
+                    level: count,
                     within: rule.rate.within,
                 });
             }
-            if level > rule.rate.most || (bad && level == rule.rate.most) {
-                let opens = counter.window.opens(1, rule.rate, now);
+            let enough = rule.rate.most.saturating_add(u64::from(!bad));
+            if count >= enough {
                 over.get_or_insert(Over {
                     rule,
-                    opens,
-                    first: true,
+                    count,
+                    opens: counter.window.opens(1, rule.rate, now),
+                    first: before < enough,
                 });
             }
         }
-        (noted, over)
+        Added { noted, over }
     }
 
-    /// Forgets what was counted of an address.
-    pub(super) fn forget(&mut self, address: IpAddr) {
-        for place in 0..self.rules.len() {
-            let key = (place, Subject::Address(peer_group(address)));
-            if let Some(counter) = self.counts.find(&key) {
+    /// Forgets what was counted of an address; the names under which it may be
+    /// written down.
+    pub(super) fn forget(&mut self, address: IpAddr) -> Vec<String> {
+        let subject = Subject::Address(peer_group(address));
+        let mut names = Vec::new();
+        for Counting { rule, counters } in &mut self.rules {
+            if let Some(counter) = counters.find(&subject) {
                 *counter = Counter::default();
+                names.push(written(*rule, &subject));
+            }
+        }
+        names
+    }
+
+    /// Takes up a count that was written down, for every rule that counts so.
+    pub(super) fn restore(&mut self, key: &str, level: u64, now: Monotonic) {
+        for counting in &mut self.rules {
+            if let Some(subject) = read(counting.rule, key)
+                && let Some(counter) = counting.counter(subject, now)
+            {
+                counter.window = Window::with(level, now);
             }
         }
     }
 
-    /// Takes up a count that was written down.
-    pub(super) fn restore(&mut self, key: &str, level: u64, now: Monotonic) {
-        let mut rules = self.rules.iter().copied().enumerate();
-        let found = rules.find_map(|(place, rule)| {
-            let subject = read(rule, key)?;
-            Some(((place, rule), subject))
-        });
-        if let Some((rule, subject)) = found
-            && let Some(counter) = self.counter(rule, subject, now)
-        {
-            counter.window = Window::with(level, now);
-        }
+    fn of(&mut self, counted: Counted) -> impl Iterator<Item = &mut Counting> {
+        let rules = self.rules.iter_mut();
+        rules.filter(move |counting| counting.rule.counted == counted)
     }
+}
 
-    fn of(&self, counted: Counted) -> impl Iterator<Item = (usize, Rule)> {
-        let rules = self.rules.iter().copied().enumerate();
-        rules.filter(move |(_, rule)| rule.counted == counted)
-    }
-
-    fn counter(
-        &mut self,
-        (place, rule): (usize, Rule),
-        subject: Subject,
-        now: Monotonic,
-    ) -> Option<&mut Counter> {
-        let guilt = move |counter: &mut Counter| light(&mut counter.window, rule.rate, now);
-        self.counts
-            .entry(&(place, subject), Counter::default, guilt)
+impl Counting {
+    fn counter(&mut self, subject: Subject, now: Monotonic) -> Option<&mut Counter> {
+        let rate = self.rule.rate;
+        let guilt = move |counter: &mut Counter| light(&mut counter.window, rate, now);
+        self.counters.entry(&subject, Counter::default, guilt)
     }
 }
 
@@ -241,3 +318,6 @@ fn read(rule: Rule, key: &str) -> Option<Subject> {
         _ => Some(Subject::Name(name.into())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::guesses::{Chance, Fingerprint};
 use super::keep::login_count;
-use super::logins::Guess;
-use super::{BanScope, Limiter, Screening};
+use super::logins::{Guess, Tried};
+use super::{BanScope, Counted, Limiter, Screening, Sender};
 use crate::account::Secret;
 use crate::seams::AuthError;
 
@@ -29,18 +29,23 @@ impl Limiter {
 
     /// Lets a guess be checked, after others of its address when these may be
     /// the last ones.
-    pub(super) async fn guess(
-        &self,
+    pub(super) async fn guess<'a>(
+        &'a self,
         peer: IpAddr,
         fingerprint: Option<Fingerprint>,
-    ) -> Result<Guess<'_>, AuthError> {
+        tried: Tried<'a>,
+    ) -> Result<Guess<'a>, AuthError> {
         let mut guess = Guess {
             limiter: self,
             peer: None,
             fingerprint,
+            tried,
         };
-        if self.config.logins.screening == Screening::Off || self.is_exempt(peer) {
+        if self.config().logins.screening == Screening::Off || self.is_exempt(peer) {
             return Ok(guess);
+        }
+        if self.failed_enough(peer, &tried.from(peer)) {
+            return Err(AuthError::Throttled);
         }
         let clock = &self.seams.clock;
         let until = clock.monotonic().after(PATIENCE);
@@ -74,14 +79,24 @@ impl Limiter {
         }
     }
 
+    /// Whether a rule keeps logins out, which it does not from where somebody
+    /// has logged in: strangers are not to lock owners out.
+    fn failed_enough(&self, peer: IpAddr, sender: &Sender<'_>) -> bool {
+        let now = self.seams.clock.monotonic();
+        let reached = self
+            .counts()
+            .is_reached(Counted::LoginFailures, sender, now);
+        reached && !self.guesses().knows(peer, now)
+    }
+
     pub(super) fn challenged(&self, peer: IpAddr) {
         self.guesses()
             .challenged(peer, self.seams.clock.monotonic());
     }
 
     /// The answer to a challenge, to be settled as a guess is.
-    pub(super) fn answered(&self, peer: IpAddr) -> Guess<'_> {
-        let counted = self.config.logins.screening == Screening::On && !self.is_exempt(peer);
+    pub(super) fn answered<'a>(&'a self, peer: IpAddr, tried: Tried<'a>) -> Guess<'a> {
+        let counted = self.config().logins.screening == Screening::On && !self.is_exempt(peer);
         if counted {
             self.guesses().answered(peer, self.seams.clock.monotonic());
         }
@@ -89,6 +104,7 @@ impl Limiter {
             limiter: self,
             peer: counted.then_some(peer),
             fingerprint: None,
+            tried,
         }
     }
 
@@ -104,16 +120,24 @@ impl Limiter {
 
     /// Counts a wrong guess, and bans after the last one; how long the answer is
     /// to be held back.
-    pub(super) fn guessed_wrong(&self, peer: IpAddr, fingerprint: Option<Fingerprint>) -> Duration {
+    pub(super) fn guessed_wrong(
+        &self,
+        peer: IpAddr,
+        fingerprint: Option<Fingerprint>,
+        sender: &Sender<'_>,
+    ) -> Duration {
         let now = self.seams.clock.monotonic();
         let wrong = self.guesses().wrong(peer, fingerprint, now);
         if wrong.last {
-            let most = self.config.logins.failures.most;
+            let most = self.config().logins.failures.most;
             let reason = format!("{most} wrong passwords");
             self.ban_for_rule(peer, BanScope::Logins, &reason);
         } else if let Some(level) = wrong.level {
-            let within = self.config.logins.failures.within;
+            let within = self.config().logins.failures.within;
             self.write_count(&login_count(peer), level, within);
+        }
+        if wrong.fresh {
+            self.add(Counted::LoginFailures, sender, 1);
         }
         self.settled.notify_waiters();
         wrong.delay

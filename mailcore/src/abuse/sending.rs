@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rules::{Added, Counts, Over};
 use super::{Consequence, Counted, Limiter, Rule, Sender};
 use crate::account::{AccountId, Identity};
 use crate::event::EventName;
 use crate::seams::{AccountChange, DirectoryError};
+use crate::time::Monotonic;
 
 /// What somebody is about to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +28,8 @@ pub struct Load {
 pub struct Excess {
     /// The rule that says so.
     pub rule: Rule,
+    /// How many there would have been with it.
+    pub count: u64,
     /// How long until it will be fine; `None` for never.
     pub wait: Option<Duration>,
     /// Nobody was told of it yet: it has just begun.
@@ -40,6 +44,17 @@ impl Load {
             (Counted::Octets, self.octets),
         ]
     }
+
+    fn over(self, counts: &mut Counts, sender: &Sender<'_>, now: Monotonic) -> Option<Over> {
+        let mut some = self.each().into_iter().filter(|(_, amount)| *amount > 0);
+        some.find_map(|(counted, amount)| counts.over(counted, sender, amount, now))
+    }
+
+    fn count(self, counts: &mut Counts, sender: &Sender<'_>, now: Monotonic) -> Vec<Added> {
+        let some = self.each().into_iter().filter(|(_, amount)| *amount > 0);
+        some.map(|(counted, amount)| counts.add(counted, sender, amount, now))
+            .collect()
+    }
 }
 
 impl Limiter {
@@ -52,34 +67,48 @@ impl Limiter {
             return Ok(());
         }
         let now = self.seams.clock.monotonic();
-        for (counted, amount) in load.each() {
-            let over = match amount {
-                0 => None,
-                amount => self.counts().over(counted, sender, amount, now),
-            };
-            if let Some(over) = over {
-                let excess = Excess {
-                    rule: over.rule,
-                    wait: over.opens.map(|opens| opens.since(now)),
-                    first: over.first,
-                };
-                self.act(sender, &excess);
-                return Err(excess);
-            }
-        }
-        Ok(())
+        let over = load.over(&mut self.counts(), sender, now);
+        self.allow_unless(over, sender, now)
     }
 
-    /// Counts a load that comes.
-    pub fn sends(self: &Arc<Self>, sender: &Sender<'_>, load: Load) {
+    /// Counts a load that comes, if it may: at once, so that sessions beside one
+    /// another send no more than one would.
+    ///
+    /// # Errors
+    /// As for [`Limiter::may_send`]: nothing is counted.
+    pub fn begin_to_send(self: &Arc<Self>, sender: &Sender<'_>, load: Load) -> Result<(), Excess> {
         if self.sends_freely(sender) {
-            return;
+            return Ok(());
         }
-        for (counted, amount) in load.each() {
-            if amount > 0 {
-                self.add(counted, sender, amount);
+        let now = self.seams.clock.monotonic();
+        let (over, counted) = {
+            let mut counts = self.counts();
+            match load.over(&mut counts, sender, now) {
+                None => (None, load.count(&mut counts, sender, now)),
+                over => (over, Vec::new()),
             }
-        }
+        };
+        counted.into_iter().for_each(|it| self.note(it, sender));
+        self.allow_unless(over, sender, now)
+    }
+
+    fn allow_unless(
+        self: &Arc<Self>,
+        over: Option<Over>,
+        sender: &Sender<'_>,
+        now: Monotonic,
+    ) -> Result<(), Excess> {
+        let Some(over) = over else {
+            return Ok(());
+        };
+        let excess = Excess {
+            rule: over.rule,
+            count: over.count,
+            wait: over.opens.map(|opens| opens.since(now)),
+            first: over.first,
+        };
+        self.act(sender, &excess);
+        Err(excess)
     }
 
     fn sends_freely(&self, sender: &Sender<'_>) -> bool {
@@ -92,7 +121,8 @@ impl Limiter {
     fn is_exempt_sender(&self, identity: &Identity) -> bool {
         let login = identity.login.as_ref();
         let local_part = login.rsplit_once('@').map_or(login, |(local, _)| local);
-        let mut exempt = self.config.exempt_senders.iter();
+        let config = self.config();
+        let mut exempt = config.exempt_senders.iter();
         exempt.any(|it| it.eq_ignore_ascii_case(login) || it.eq_ignore_ascii_case(local_part))
     }
 
@@ -111,6 +141,7 @@ impl Limiter {
             account = account.as_ref().map(tracing::field::display),
             peer = sender.peer.map(tracing::field::display),
             %counted,
+            count = excess.count,
             most = rate.most,
             seconds = rate.within.as_secs(),
             %consequence,
@@ -120,9 +151,18 @@ impl Limiter {
             event.account.clone_from(&account);
             let mut event = event
                 .with("counted", counted)
+                .with("count", excess.count)
                 .with("most", rate.most)
                 .with("seconds", rate.within.as_secs())
-                .with("consequence", consequence);
+                .with("consequence", consequence)
+                .with("protocol", sender.protocol);
+            if let Some(wait) = excess.wait {
+                let until = self.seams.clock.now().after(wait);
+                event = event.with("until", until.millis());
+            }
+            if let Some(identity) = sender.identity {
+                event = event.with("login", &identity.login);
+            }
             if let Some(peer) = sender.peer {
                 event = event.with("peer", peer.to_canonical());
             }

@@ -30,6 +30,12 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
         }
     }
 
+    /// No more than so many from now on; those that there are stay until others
+    /// take their places.
+    pub(super) fn keep(&mut self, most: usize) {
+        self.most = most.max(1);
+    }
+
     pub(super) fn find(&mut self, key: &K) -> Option<&mut V> {
         let place = *self.places.get(key)?;
         self.records.get_mut(place).map(|(_, value)| value)

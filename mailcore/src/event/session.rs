@@ -41,12 +41,13 @@ impl SessionEvents {
     /// The connection's peer speaks for another client from now on.
     pub fn speak_for(&mut self, peer: Option<SocketAddr>) {
         self.peer = peer.map(|peer| peer.ip().to_canonical());
+        self.meter.speaks_for(self.peer);
     }
 
     /// Somebody proved who it is. A second login on the connection ends the first.
     pub fn logged_in(&mut self, identity: &Identity) {
         self.logged_out();
-        self.meter.logged_in(&identity.login);
+        self.meter.logged_in(identity);
         let Some(mut event) = self.recorder.event(EventName::Login) else {
             return;
         };
@@ -82,6 +83,7 @@ impl SessionEvents {
     /// The session of whoever logged in is over, though the connection may not
     /// be. Dropping this says so, too.
     pub fn logged_out(&mut self) {
+        self.meter.logged_out();
         let Some(login) = self.open.take() else {
             return;
         };

@@ -68,7 +68,10 @@ impl Transaction {
             octets: mail.message.len(),
             ..Load::default()
         };
-        self.intake.comes(&self.session, load);
+        if let Err(refusal) = self.intake.begins(&self.session, load) {
+            self.tell_refused(RefusedAt::Content, &refusal.status, None);
+            return Err(refusal);
+        }
         let incoming = IncomingMail {
             envelope: &self.envelope,
             message: &mail.message,

@@ -10,6 +10,7 @@ use crate::access::ShieldedUsers;
 use crate::address::ReversePath;
 use crate::seams::FilterSession;
 use crate::status::{Status, StatusClass};
+use crate::wire::Tally;
 
 impl SessionInfo {
     /// As the limiter counts it.
@@ -55,12 +56,13 @@ impl Intake {
         }
     }
 
-    /// So much comes.
-    pub(super) fn comes(&self, session: &SessionInfo, load: Load) {
-        if let Some(limiter) = &self.limiter
-            && session.kind != SessionKind::Local
-        {
-            limiter.sends(&session.sender(), load);
+    /// So much comes, if it may; counted whatever becomes of it.
+    pub(super) fn begins(&self, session: &SessionInfo, load: Load) -> Result<(), Refusal> {
+        match &self.limiter {
+            Some(limiter) if session.kind != SessionKind::Local => limiter
+                .begin_to_send(&session.sender(), load)
+                .map_err(|excess| refusal(&excess)),
+            _ => Ok(()),
         }
     }
 
@@ -118,10 +120,11 @@ impl Intake {
         Ok(())
     }
 
-    /// A session was ended for what its peer did wrong.
+    /// A session was ended for what its peer did wrong: one more error.
     pub fn session_ended_for_errors(&self, session: &SessionInfo) {
         if let Some(limiter) = &self.limiter {
-            limiter.session_ended_for_errors(&session.sender());
+            let turned_away = Tally::new(0, 1);
+            limiter.did(&session.sender(), turned_away);
         }
     }
 }

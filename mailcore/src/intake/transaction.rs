@@ -244,11 +244,10 @@ impl Transaction {
             recipients: self.envelope.recipients.len() as u64,
             octets: 0,
         };
-        intake.may_come(&self.session, load)?;
+        intake.begins(&self.session, load)?;
         intake
             .ask_data(&self.session.filter, &self.envelope)
             .await?;
-        intake.comes(&self.session, load);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use super::{Connection, Meter, Shutdown};
 use crate::seams::{BoxStream, Clock};
 use crate::time::Monotonic;
-use crate::wire::{Input, Machine, Step};
+use crate::wire::{Input, Machine, Step, Tally};
 
 /// Octets read at a time. They pass through the stack, so that a connection
 /// which waits holds no buffer.
@@ -69,6 +69,7 @@ pub async fn drive<M: Machine, H: Host<M>>(machine: M, host: H, connection: Conn
         write_timeout: connection.write_timeout,
         meter: connection.meter,
         due: Monotonic::default(),
+        told: Tally::default(),
         #[cfg(feature = "tls")]
         starttls: connection.starttls,
     };
@@ -90,6 +91,8 @@ struct Driver<M, H> {
     meter: Meter,
     /// When what passed is paid for: nothing passes before.
     due: Monotonic,
+    /// What the limiter was told of.
+    told: Tally,
     #[cfg(feature = "tls")]
     starttls: Option<super::TlsAcceptor>,
 }
@@ -98,7 +101,14 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
     async fn run(&mut self) -> Result<(), Ending> {
         loop {
             self.keep_pace().await;
-            match self.machine.step(self.clock.monotonic()) {
+            let step = self.machine.step(self.clock.monotonic());
+            if self.is_too_much() {
+                self.machine.dismiss();
+                if let Step::Read { .. } = step {
+                    continue;
+                }
+            }
+            match step {
                 Step::Send(octets) => self.send(octets).await?,
                 Step::Ask(question) => self.ask(question).await?,
                 Step::Wait { until } => {
@@ -122,6 +132,14 @@ impl<M: Machine, H: Host<M>> Driver<M, H> {
                 }
             }
         }
+    }
+
+    /// Tells what the peer did since the last step.
+    fn is_too_much(&mut self) -> bool {
+        let tally = self.machine.tally();
+        let more = tally.since(self.told);
+        self.told = tally;
+        more != Tally::default() && self.meter.is_too_much(more)
     }
 
     /// Waits where octets passed faster than they may. Meanwhile the peer's

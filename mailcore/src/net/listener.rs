@@ -1,7 +1,7 @@
 //! Accepting connections, within limits.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::pace::Pace;
 use super::proxy_protocol::ProxyHeader;
+use super::toll::Toll;
 use super::{Connection, Gate, Meter, Network, Service, Shutdown};
-use crate::abuse::{Limiter, Welcome};
+use crate::abuse::{Limiter, LivingSession, Welcome};
 use crate::access::AccessRules;
 use crate::limits::Limits;
 use crate::seams::{BoxStream, Clock};
@@ -21,6 +22,9 @@ use crate::seams::{BoxStream, Clock};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a refused peer may take to read why.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a session that a ban ends may still say why.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A bound socket and what it serves.
 #[derive(Debug)]
@@ -302,7 +306,22 @@ impl Shared {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "can't set TCP_NODELAY");
         }
-        self.serve(Box::new(stream), Some(peer), local).await;
+        let session = self.limiter.session(peer.ip());
+        tokio::select! {
+            biased;
+            () = self.serve(Box::new(stream), Some(peer), local) => {}
+            () = self.is_banned(&session) => {
+                tracing::info!(%peer, protocol = self.service.protocol(), "ended by a ban");
+            }
+        }
+    }
+
+    /// Waits until the peer is banned and what it was told last may have reached
+    /// it.
+    async fn is_banned(&self, session: &LivingSession) {
+        session.is_kept_out().await;
+        let until = self.clock.monotonic().after(LAST_WORD);
+        self.clock.sleep_until(until).await;
     }
 
     async fn refuse(&self, mut stream: TcpStream, words: &[u8]) {
@@ -393,9 +412,15 @@ impl Shared {
             clock: Arc::clone(&self.clock),
             write_timeout: self.limits.write_timeout,
             meter: match peer {
-                Some(peer) => self.gate.paces().meter(peer.ip(), self.pace.as_ref()),
+                Some(peer) => self.meter(peer.ip()),
                 None => Meter::default(),
             },
         }
+    }
+
+    fn meter(&self, peer: IpAddr) -> Meter {
+        let toll = Toll::new(Arc::clone(&self.limiter), self.service.protocol(), peer);
+        let now = self.clock.monotonic();
+        (self.gate.paces()).meter((peer, now), self.pace.as_ref(), toll)
     }
 }

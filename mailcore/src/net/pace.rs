@@ -3,15 +3,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::toll::Toll;
 use super::{Meter, peer_group};
 use crate::time::Monotonic;
 
 /// What may pass at once, as time at full speed.
 const BURST: Duration = Duration::from_secs(1);
-/// Shared paces from which on those are dropped that nobody uses any more.
+/// Shared paces from which on those are dropped that nobody uses any more, and
+/// that owe nothing: whoever hangs up and comes again is not to begin anew.
 const SWEEP_AT: usize = 1_024;
 
 /// Octets a second in each direction together; `None` for as many as there are.
@@ -54,13 +56,17 @@ impl Pace {
         let ahead = through.since(now).saturating_sub(BURST);
         now.after(ahead)
     }
+
+    fn is_through(&self, now: Monotonic) -> bool {
+        *self.through.lock().unwrap_or_else(PoisonError::into_inner) <= now
+    }
 }
 
 /// The paces that connections share.
 #[derive(Debug, Default)]
 pub(super) struct Paces {
     bandwidth: Bandwidth,
-    shared: Mutex<HashMap<Sharer, Weak<Pace>>>,
+    shared: Mutex<HashMap<Sharer, Arc<Pace>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -87,15 +93,18 @@ impl Paces {
     }
 
     /// Counts a connection's octets, and says when they are too many.
-    pub(super) fn meter(self: &Arc<Self>, peer: IpAddr, listener: Option<&Arc<Pace>>) -> Meter {
-        if self.bandwidth == Bandwidth::default() {
-            return Meter::default();
-        }
+    pub(super) fn meter(
+        self: &Arc<Self>,
+        (peer, now): (IpAddr, Monotonic),
+        listener: Option<&Arc<Pace>>,
+        toll: Toll,
+    ) -> Meter {
         let address = Sharer::Address(peer_group(peer));
         let own = self.bandwidth.connection.map(Pace::new);
-        let shared = self.bandwidth.address.map(|rate| self.share(address, rate));
+        let shared = (self.bandwidth.address).map(|rate| self.share(address, rate, now));
         let paces = [own, shared, listener.cloned()];
-        Meter::paced(Arc::clone(self), paces.into_iter().flatten().collect())
+        let paces = paces.into_iter().flatten().collect();
+        Meter::new(Arc::clone(self), paces, toll)
     }
 
     /// The one that a user's domain shares.
@@ -103,19 +112,19 @@ impl Paces {
         let rate = self.bandwidth.domain?;
         let (_, domain) = login.rsplit_once('@')?;
         let domain = Sharer::Domain(domain.to_ascii_lowercase().into());
-        Some(self.share(domain, rate))
+        Some(self.share(domain, rate, Monotonic::default()))
     }
 
-    fn share(&self, sharer: Sharer, rate: u64) -> Arc<Pace> {
+    fn share(&self, sharer: Sharer, rate: u64, now: Monotonic) -> Arc<Pace> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pace) = shared.get(&sharer).and_then(Weak::upgrade) {
-            return pace;
+        if let Some(pace) = shared.get(&sharer) {
+            return Arc::clone(pace);
         }
         if shared.len() >= SWEEP_AT && shared.len() == shared.capacity() {
-            shared.retain(|_, pace| pace.strong_count() > 0);
+            shared.retain(|_, pace| Arc::strong_count(pace) > 1 || !pace.is_through(now));
         }
         let pace = Pace::new(rate);
-        shared.insert(sharer, Arc::downgrade(&pace));
+        shared.insert(sharer, Arc::clone(&pace));
         pace
     }
 }
@@ -123,6 +132,7 @@ impl Paces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::{AccountId, Identity};
 
     fn at(millis: u64) -> Monotonic {
         Monotonic::from_origin(Duration::from_millis(1_000_000 + millis))
@@ -145,15 +155,60 @@ mod tests {
             ..Bandwidth::default()
         };
         let paces = Paces::new(bandwidth);
-        let meter = |ip: &str| paces.meter(ip.parse().unwrap(), None);
+        let meter = |ip: &str| paces.meter((ip.parse().unwrap(), at(0)), None, Toll::default());
+        let user = |login: &str| Identity {
+            account: AccountId::new(login),
+            login: login.into(),
+        };
         let (a, b, c) = (meter("192.0.2.1"), meter("192.0.2.1"), meter("192.0.2.2"));
         assert_eq!(a.received_at(1_000, at(0)), at(0));
         assert_eq!(b.sent_at(1_000, at(0)), at(1_000));
         assert_eq!(c.received_at(1_000, at(0)), at(0));
-        a.logged_in("ann@A.test");
-        c.logged_in("bob@a.test");
+        a.logged_in(&user("ann@A.test"));
+        c.logged_in(&user("bob@a.test"));
         assert_eq!(c.received_at(1_000, at(5_000)), at(5_000));
         assert_eq!(a.received_at(1_000, at(5_000)), at(6_000));
         assert_eq!((a.received(), b.sent()), (2_000, 1_000));
+        // Who has logged out is held back by its own paces alone, and who logs
+        // in twice is not twice as slow.
+        c.logged_out();
+        assert_eq!(c.received_at(1_000, at(9_000)), at(9_000));
+        assert_eq!(a.received_at(500, at(9_000)), at(9_000));
+        a.logged_in(&user("ann@a.test"));
+        assert_eq!(a.received_at(500, at(20_000)), at(20_000));
+        assert_eq!(a.received_at(500, at(20_000)), at(20_000));
+        assert_eq!(a.received_at(500, at(20_000)), at(20_500));
+    }
+
+    #[test]
+    fn hanging_up_and_coming_again_pays_no_debt() {
+        let bandwidth = Bandwidth {
+            address: Some(1_000),
+            ..Bandwidth::default()
+        };
+        let paces = Paces::new(bandwidth);
+        let mut due = at(0);
+        for _ in 0..10 {
+            let peer = "192.0.2.1".parse().unwrap();
+            let meter = paces.meter((peer, at(0)), None, Toll::default());
+            due = meter.received_at(1_000, at(0));
+        }
+        assert_eq!(due, at(9_000));
+    }
+
+    #[test]
+    fn paces_that_nobody_uses_are_dropped_once_they_owe_nothing() {
+        let bandwidth = Bandwidth {
+            address: Some(1_000),
+            ..Bandwidth::default()
+        };
+        let paces = Paces::new(bandwidth);
+        for number in 0..50_000u32 {
+            let peer = std::net::Ipv4Addr::from_bits(number).into();
+            let now = at(u64::from(number) * 10);
+            let meter = paces.meter((peer, now), None, Toll::default());
+            meter.received_at(1_000, now);
+        }
+        assert!(paces.shared.lock().unwrap().len() < 8 * SWEEP_AT);
     }
 }

@@ -19,8 +19,8 @@ pub struct Reloaded {
 
 impl RunningServer {
     /// Goes on as `builder` says: listeners, TLS, filters, rules, limits, policy,
-    /// router, agents, directory and authenticator are the builder's from then
-    /// on. Give it everything, as for a start, but the stores: those, the clock,
+    /// router, agents, directory, authenticator and what is counted as abuse are
+    /// the builder's from then on; bans and counts stay. Give it everything, as for a start, but the stores: those, the clock,
     /// the entropy, the journal, the jobs and the settings of the queue stay as
     /// they are.
     ///
@@ -61,6 +61,7 @@ impl RunningServer {
         }
         // From here on nothing fails.
         self.gate.set_limits(builder.new_limits());
+        before.limiter().reconfigure(builder.new_abuse());
         if let Some(queue) = self.queue() {
             parts.intake.starts(Arc::clone(queue) as _);
             queue.reroute(router, agents);

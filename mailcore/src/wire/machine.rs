@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Input, TlsInfo};
+use super::{Input, Tally, TlsInfo};
 use crate::time::Monotonic;
 
 /// What a machine wants done next. Returned by [`Machine::step`].
@@ -73,6 +73,17 @@ pub trait Machine: Send {
 
     /// The server is going down: finish what is open, say so (421, BYE), close.
     fn shutdown(&mut self);
+
+    /// The peer has done too much, in this session or in others: as
+    /// [`Machine::shutdown`].
+    fn dismiss(&mut self) {
+        self.shutdown();
+    }
+
+    /// What the peer has done so far. Only grows.
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
 
     /// The handshake asked for by [`Step::UpgradeTls`] is done. Drops all
     /// plaintext still buffered and all state learnt in plaintext (RFC 3207

@@ -5,8 +5,10 @@
 
 mod lines;
 mod machine;
+mod tally;
 mod tls_info;
 
 pub use lines::{Input, Line};
 pub use machine::{Machine, Step};
+pub use tally::Tally;
 pub use tls_info::{ChannelBindings, ClientCertificate, TlsInfo};

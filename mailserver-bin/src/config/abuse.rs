@@ -16,6 +16,9 @@ pub(super) fn abuse(root: &Section<'_, '_>, config: &mut AbuseConfig) {
     if let Some(time) = positive(&section, "ban_for") {
         config.ban_for = time;
     }
+    if let Some(time) = section.duration("reread") {
+        config.reread = time.value;
+    }
     config.exempt = networks(&section, "exempt");
     if let Some(names) = section.strings("exempt_senders") {
         config.exempt_senders = names.iter().map(|at| at.value.to_owned()).collect();

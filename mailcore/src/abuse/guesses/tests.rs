@@ -159,3 +159,22 @@ fn a_flood_of_addresses_buys_no_offender_a_new_try() {
     }
     assert_eq!(guess_on(&mut guesses, "192.0.2.1", 50, at(2)), 0);
 }
+
+#[test]
+fn checks_begun_without_a_record_are_settled_when_there_is_one_by_then() {
+    let mut guesses = Guesses::new(LoginScreening::default(), 1);
+    for round in 0..5 {
+        let now = at(round * 10_000);
+        // One offender takes the only place, so that others are counted together.
+        for guess in 1..=9 {
+            let chance = guesses.begin(ip("192.0.2.1"), Some(guess), now);
+            assert_eq!(chance, Chance::Try, "round {round}");
+            guesses.wrong(ip("192.0.2.1"), Some(guess), now);
+        }
+        let other = ip("198.51.100.1");
+        assert_eq!(guesses.begin(other, Some(1), now), Chance::Try);
+        // Meanwhile the offender's time is over.
+        guesses.right(other, at(round * 10_000 + 5_000));
+    }
+    assert_eq!(guesses.crowd.checking, 0);
+}

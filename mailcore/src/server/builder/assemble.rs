@@ -98,6 +98,11 @@ impl Builder {
         self.entropy = parts.entropy();
     }
 
+    /// What a running server's limiter is to count from now on.
+    pub(in crate::server) fn new_abuse(&mut self) -> crate::abuse::AbuseConfig {
+        std::mem::take(&mut self.abuse)
+    }
+
     pub(in crate::server) fn new_limits(&self) -> &Limits {
         &self.limits
     }
