@@ -9,13 +9,15 @@
 //! A filter is given to the server's builder and asked at the stages it is
 //! about. What is here so far: [`AccessList`], which allows and denies by
 //! client, sender and recipient; [`sender_auth::spf`], which says whether a host
-//! may send for a domain.
+//! may send for a domain; `sender_auth::dkim` (feature `dkim`), which checks and
+//! makes signatures of domains.
 //!
 //! | RFC | what of it |
 //! |---|---|
 //! | 3463 section 3.8 | `X.7.1` for what a list denies |
 //! | 4632 section 3.1 | networks as `address/prefix` |
 //! | 5321 section 3.1 | 554 in place of a greeting |
+//! | 6376, 8301, 8463 | DKIM with RSA and Ed25519, as a check to be asked and a signer |
 //! | 7208 | SPF, as a check to be asked |
 //!
 //! ```

@@ -1,3 +1,5 @@
 //! Who sent a message, as far as DNS and signatures tell.
 
+#[cfg(feature = "dkim")]
+pub mod dkim;
 pub mod spf;
