@@ -10,6 +10,7 @@ use mailcore::time::Monotonic;
 use mailcore::wire::{Input, Machine, Step, Tally, TlsInfo};
 
 use crate::body::Body;
+use crate::fields::is_token;
 use crate::head::{self, Method, Persistence, Request};
 use crate::response::{Content, Envelope, encode};
 use crate::{Response, Status};
@@ -163,6 +164,12 @@ impl Session {
             self.input.take(2);
         }
         let octets = self.input.as_slice();
+        // Another protocol, such as TLS, need not be waited for.
+        let is_request = |first: &u8| is_token(*first) || *first == b'\r';
+        if !octets.first().is_none_or(is_request) {
+            self.refuse(Status::BAD_REQUEST, None);
+            return true;
+        }
         let unseen = octets.get(self.searched..).unwrap_or_default();
         let Some(end) = memchr::memmem::find(unseen, b"\r\n\r\n") else {
             if octets.len() >= self.config.max_head {

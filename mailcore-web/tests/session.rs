@@ -191,6 +191,18 @@ fn a_head_is_asked_for_by_a_head_even_where_it_is_refused() {
 }
 
 #[test]
+fn another_protocol_is_told_at_once() {
+    for octets in [&b"\x16\x03\x01\x02"[..], b"\0", b" GET", b"\r\n\x80"] {
+        let said = say(&[octets], SessionConfig::default(), Duration::ZERO);
+        assert!(
+            starts(&said, "400") && said.closed,
+            "{octets:?}: {}",
+            said.text
+        );
+    }
+}
+
+#[test]
 fn leave_is_given_to_who_waits_for_it() {
     let said =
         whole("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
