@@ -64,8 +64,12 @@ pub struct Session {
     commands: u64,
     errors: u32,
     login_failures: u32,
-    /// How long to wait before the next step: the price of a failed login.
+    /// How long the answer to a failed login is held back.
     penalty: Option<Duration>,
+    /// When the host was asked last about the line that came last: from then on
+    /// it is, so that a check that takes longer for some users than for others
+    /// shows nothing of them.
+    asked: Option<Monotonic>,
     /// To be asked as soon as the output is on its way.
     pub(crate) question: Option<Question>,
     /// When the wait for the next command ends.
@@ -186,6 +190,7 @@ impl Session {
             errors: 0,
             login_failures: 0,
             penalty: None,
+            asked: None,
             question: None,
             deadline: None,
             login_deadline: None,

@@ -19,6 +19,7 @@ mod forwarding;
 mod idle;
 mod journal;
 mod kept;
+mod login_delay;
 mod odd_octets;
 mod quota;
 mod read_only;

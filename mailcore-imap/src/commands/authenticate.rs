@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mailcore::sasl::{self, Exchange, Finding, NotOffered, SaslError};
 use mailcore::seams::AuthError;
+use mailcore::time::Monotonic;
 use mailcore::wire::Line;
 
 use super::login::{failed, logged_in, privacy_required};
@@ -38,6 +39,7 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
     Started::run(Authenticate {
         exchange,
         next: Some(next),
+        asked: cx.now,
     })
 }
 
@@ -61,6 +63,8 @@ struct Authenticate {
     exchange: Exchange,
     /// What the exchange wants and has not got.
     next: Option<sasl::Progress>,
+    /// When the last response came, which the exchange may ask about.
+    asked: Monotonic,
 }
 
 impl Run for Authenticate {
@@ -86,10 +90,14 @@ impl Run for Authenticate {
                     return Progress::Done(logged_in(cx, identity));
                 }
                 Some(sasl::Progress::Failed(SaslError::Refused(error))) => {
-                    return Progress::Done(failed(cx, wording::login_failed(&error)));
+                    return Progress::Done(failed(cx, self.asked, wording::login_failed(&error)));
                 }
                 Some(_) => {
-                    return Progress::Done(failed(cx, wording::login_failed(&AuthError::Invalid)));
+                    return Progress::Done(failed(
+                        cx,
+                        self.asked,
+                        wording::login_failed(&AuthError::Invalid),
+                    ));
                 }
                 None => {}
             }
@@ -98,7 +106,10 @@ impl Run for Authenticate {
                 Line::Complete(line) if line.as_ref() == b"*" => {
                     return Progress::Done(Status::bad("AUTHENTICATE cancelled").into());
                 }
-                Line::Complete(line) => line,
+                Line::Complete(line) => {
+                    self.asked = cx.now;
+                    line
+                }
                 // The rest of the line would be read as commands.
                 Line::TooLong => {
                     cx.out.bye(wording::BYE_TOO_LONG);

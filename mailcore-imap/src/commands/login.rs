@@ -3,6 +3,7 @@
 use mailcore::account::{Identity, Secret};
 use mailcore::sasl::Inquiry;
 use mailcore::seams::{AuthRequest, Proof};
+use mailcore::time::Monotonic;
 
 use super::{Done, Progress, Run, Started, Then};
 use crate::codec::{Cursor, ParseError};
@@ -20,12 +21,16 @@ pub(super) fn start(cursor: &mut Cursor<'_>, cx: &mut Context) -> Result<Started
     if !cx.takes_passwords() {
         return Started::done(privacy_required());
     }
-    Started::run(Login(Some(AuthRequest {
+    let request = AuthRequest {
         login,
         proof: Proof::Password(Secret::new(password)),
         peer: cx.peer.address,
         protocol: "imap",
-    })))
+    };
+    Started::run(Login {
+        request: Some(request),
+        asked: cx.now,
+    })
 }
 
 /// No password over a connection that others can read.
@@ -35,16 +40,21 @@ pub(super) fn privacy_required() -> Status {
 
 /// Has a claim checked.
 #[derive(Debug)]
-struct Login(Option<AuthRequest>);
+struct Login {
+    request: Option<AuthRequest>,
+    asked: Monotonic,
+}
 
 impl Run for Login {
     fn resume(&mut self, cx: &mut Context, answer: Option<Answer>) -> Progress {
-        if let Some(request) = self.0.take() {
+        if let Some(request) = self.request.take() {
             return Progress::Ask(Question::Authenticate(Inquiry::Authenticate(request)));
         }
         Progress::Done(match answer {
             Some(Answer::Identity(Ok(identity))) => logged_in(cx, identity),
-            Some(Answer::Identity(Err(error))) => failed(cx, wording::login_failed(&error)),
+            Some(Answer::Identity(Err(error))) => {
+                failed(cx, self.asked, wording::login_failed(&error))
+            }
             _ => wording::server_bug().into(),
         })
     }
@@ -58,12 +68,17 @@ pub(super) fn logged_in(cx: &mut Context, identity: Identity) -> Done {
     Status::ok("Logged in").with(capabilities).into()
 }
 
-/// A failed login is counted, and answered the later the more came before.
-pub(super) fn failed(cx: &mut Context, status: Status) -> Done {
+/// A failed login is counted, and answered the later the more came before. The
+/// delay begins when the proof was asked about: a check that takes longer for
+/// some users than for others shows nothing of them.
+pub(super) fn failed(cx: &mut Context, asked: Monotonic, status: Status) -> Done {
     cx.failed_logins = cx.failed_logins.saturating_add(1);
-    let delay = cx.config.failed_login_delay;
+    let delay = cx
+        .config
+        .failed_login_delay
+        .saturating_mul(cx.failed_logins);
     Done {
         status,
-        then: Then::Pause(delay.saturating_mul(cx.failed_logins)),
+        then: Then::Pause(delay.saturating_sub(cx.now.since(asked))),
     }
 }

@@ -19,8 +19,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Between two pieces of an APPEND.
     pub append_timeout: Duration,
-    /// Before the answer to a failed login, and again as much for each one
-    /// before it.
+    /// Between the proof and the answer to a failed login at least, and again
+    /// as much for each one before it.
     pub failed_login_delay: Duration,
     /// Failed logins before the connection is closed.
     pub max_failed_logins: u32,

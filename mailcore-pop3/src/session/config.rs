@@ -21,7 +21,8 @@ pub struct SessionConfig {
     pub max_errors: u32,
     /// Failed logins until the connection is closed.
     pub max_login_failures: u32,
-    /// Wait after a failed login, times the failures so far.
+    /// Between the proof and the answer to a failed login at least, times the
+    /// failures so far.
     pub login_failure_delay: Duration,
     /// Time between two logins to one maildrop that is told to clients (RFC
     /// 2449 section 6.5); the host refuses what comes sooner. Zero for none.

@@ -95,7 +95,7 @@ impl Session {
                 Err(wording::LINE_TOO_LONG)
             }
         };
-        self.deadline = None;
+        (self.deadline, self.asked) = (None, None);
         self.commands += 1;
         match line {
             Ok(line) => self.line(&line),
@@ -219,9 +219,8 @@ impl Machine for Session {
     fn step(&mut self, now: Monotonic) -> Step<Question> {
         loop {
             if let Some(delay) = self.penalty.take() {
-                return Step::Wait {
-                    until: now.after(delay),
-                };
+                let until = self.asked.unwrap_or(now).after(delay);
+                return Step::Wait { until };
             }
             if self.output.len() >= OUTPUT_CHUNK {
                 return Step::Send(self.take_output());
@@ -234,7 +233,10 @@ impl Machine for Session {
                 return Step::Send(self.take_output());
             }
             return match self.question.take() {
-                Some(question) => Step::Ask(question),
+                Some(question) => {
+                    self.asked = Some(now);
+                    Step::Ask(question)
+                }
                 None => self.starved(now),
             };
         }

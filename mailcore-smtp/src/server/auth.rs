@@ -128,7 +128,10 @@ impl Session {
 
     fn refuse_proof(&mut self, reply: Reply) -> State {
         self.counters.auth_failures = self.counters.auth_failures.saturating_add(1);
-        State::Pausing { until: None, reply }
+        // From when it was asked about, not from the answer: a check that takes
+        // longer for some users than for others shows nothing of them.
+        let until = self.now.after(self.config.auth_failure_delay);
+        State::Pausing { until, reply }
     }
 
     /// Says at last that AUTH failed; the last failure allowed is a 421.

@@ -60,7 +60,8 @@ pub struct SmtpConfig {
     /// to; such a peer is turned away (RFC 5321 section 4.3.1). Seconds are
     /// useful on port 25; the default costs nobody anything.
     pub greeting_delay: Duration,
-    /// How long the answer to a failed AUTH is held back.
+    /// How long after its proof the answer to a failed AUTH comes at the
+    /// earliest.
     pub auth_failure_delay: Duration,
     /// Who is told by VRFY and EXPN who is here.
     pub verify: Verify,

@@ -59,7 +59,7 @@ pub struct Session {
     /// What time it was, and when: for parameters that name a moment.
     times: Option<(Timestamp, Monotonic)>,
     /// When the last step was taken.
-    now: Monotonic,
+    pub(super) now: Monotonic,
     /// What is said, where it is kept.
     pub(super) transcript: Option<Transcript>,
     /// The mechanisms that users log in by.
@@ -212,16 +212,12 @@ impl Session {
     }
 
     /// Holds back the answer to a guess.
-    fn pause(&mut self, until: Option<Monotonic>, reply: Reply, now: Monotonic) -> Flow {
-        let until = until.unwrap_or_else(|| now.after(self.config.auth_failure_delay));
+    fn pause(&mut self, until: Monotonic, reply: Reply, now: Monotonic) -> Flow {
         if now >= until {
             self.state = self.fail_auth(&reply);
             return Flow::Again;
         }
-        self.state = State::Pausing {
-            until: Some(until),
-            reply,
-        };
+        self.state = State::Pausing { until, reply };
         if self.flush_output() {
             Flow::Again
         } else {

@@ -31,10 +31,7 @@ pub(super) enum State {
     /// The client's answer to a SASL challenge is awaited.
     Authenticating(Exchange),
     /// The reply to a failed AUTH is held back.
-    Pausing {
-        until: Option<Monotonic>,
-        reply: Reply,
-    },
+    Pausing { until: Monotonic, reply: Reply },
     /// The message is coming by DATA.
     Data(Box<Receiving>),
     /// A chunk of it is coming by BDAT.
