@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use mailcore_pop3::session::Utf8Header;
+use mailcore_pop3::session::{Expire, Utf8Header};
 use mailcore_pop3::{ApopUse, Folders, Pop3};
 
 use super::file::Section;
+use super::parse_duration;
 
 const FOLDERS: [(&str, Folders); 2] = [("chosen", Folders::Chosen), ("by-login", Folders::ByLogin)];
 const UTF8_HEADERS: [(&str, Utf8Header); 3] = [
@@ -17,6 +18,8 @@ const UTF8_HEADERS: [(&str, Utf8Header); 3] = [
 
 /// RFC 1939 section 3.
 const LEAST_IDLE: Duration = Duration::from_secs(600);
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 /// Reads the table; every default is the library's.
 pub(super) fn pop3(root: &Section<'_, '_>, settings: &mut Pop3) {
@@ -44,6 +47,9 @@ pub(super) fn pop3(root: &Section<'_, '_>, settings: &mut Pop3) {
     if let Some(time) = section.duration("login_delay") {
         pop3 = pop3.login_delay(time.value);
     }
+    if let Some(expire) = expire(&section) {
+        pop3 = pop3.expire(expire);
+    }
     if let Some(count) = section.count("messages") {
         let count = NonZeroUsize::new(count);
         pop3 = pop3.max_messages(count.map_or(usize::MAX, NonZeroUsize::get));
@@ -61,6 +67,23 @@ pub(super) fn pop3(root: &Section<'_, '_>, settings: &mut Pop3) {
     *settings = pop3;
 }
 
+/// Days are what a client can be told (RFC 2449 section 6.7).
+fn expire(section: &Section<'_, '_>) -> Option<Expire> {
+    let text = section.string("expire")?;
+    if text.value == "never" {
+        return Some(Expire::Never);
+    }
+    let seconds = parse_duration(text.value).map(|time| time.as_secs());
+    let days = seconds.filter(|seconds| seconds % DAY == 0);
+    match days.and_then(|seconds| u32::try_from(seconds / DAY).ok()) {
+        Some(days) => Some(Expire::Days(days)),
+        None => {
+            section.problem(text.line, "expire is \"never\" or whole days: \"30d\"");
+            None
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -72,14 +95,15 @@ mod tests {
     #[test]
     fn what_a_session_may_do_is_read_and_checked() {
         let path = Path::new("mailserver.toml");
-        let good =
-            format!("{SERVER}[pop3]\nfolder = \"by-login\"\nlogin_delay = \"1m\"\nmessages = 9\n");
+        let good = format!(
+            "{SERVER}[pop3]\nfolder = \"by-login\"\nlogin_delay = \"1m\"\nmessages = 9\nexpire = \"30d\"\n"
+        );
         assert!(resolve(path, &good).is_ok());
         let bad = format!(
-            "{SERVER}[pop3]\nfolder = \"all\"\nidle_timeout = \"1m\"\nutf8_header = \"no\"\nx = 1\n"
+            "{SERVER}[pop3]\nfolder = \"all\"\nidle_timeout = \"1m\"\nutf8_header = \"no\"\nexpire = \"1h\"\nx = 1\n"
         );
         let problems = resolve(path, &bad).unwrap_err().to_string();
-        for line in [":4: ", ":5: ", ":6: ", ":7: "] {
+        for line in [":4: ", ":5: ", ":6: ", ":7: ", ":8: "] {
             assert!(problems.contains(line), "{problems}");
         }
     }

@@ -7,6 +7,7 @@ use mailcore::seams::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::account_settings;
 use super::admin::{Admin, parse_address, parse_domain, said, words};
 use super::aligned;
 use crate::config::parse_size;
@@ -27,6 +28,11 @@ pub(crate) enum AccountRequest {
     Set {
         /// `ann@example.com`
         address: String,
+        /// Settings by name, as `pop3.folder=Archive`; with nothing behind the
+        /// sign they are taken away
+        #[arg(value_name = "KEY=VALUE")]
+        #[serde(default)]
+        settings: Vec<String>,
         #[command(flatten)]
         options: Options,
         /// What it may administer: `none`, `all`, or domains with commas between
@@ -152,14 +158,21 @@ impl Admin {
             AccountRequest::Show { address } => self.show_account(&parse_address(&address)?).await,
             AccountRequest::Set {
                 address,
+                settings,
                 options,
                 admin,
             } => {
                 let address = parse_address(&address)?;
+                let settings = settings.iter().map(|it| account_settings::parse(it));
+                let settings: Vec<_> = settings.collect::<Result<_, _>>()?;
                 let role = admin.as_deref().map(parse_role).transpose()?;
                 let change = options.change()?;
                 let changed = self.directory.change_account(&address, &change).await;
                 changed.map_err(words)?;
+                if !settings.is_empty() {
+                    let id = self.account_id(&address).await?;
+                    self.set_for_account(id, &settings).await?;
+                }
                 if let Some(role) = role {
                     let set = self.directory.set_role(&address, &role).await;
                     set.map_err(words)?;
@@ -203,6 +216,7 @@ impl Admin {
             .ok_or_else(|| format!("{address} does not exist; add it first"))?;
         let mut rows = rows(&account);
         rows.push(row("administers", role_text(&role)));
+        rows.extend(self.settings_of(account.id.clone()).await?);
         Ok(aligned(&rows))
     }
 }

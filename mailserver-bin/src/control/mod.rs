@@ -7,6 +7,7 @@
 //! directory, which only its owner may enter.
 
 pub(crate) mod account_secrets;
+mod account_settings;
 pub(crate) mod accounts;
 pub(crate) mod addresses;
 pub(crate) mod admin;

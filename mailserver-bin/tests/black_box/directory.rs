@@ -78,6 +78,12 @@ fn accounts_are_changed_renamed_and_closed() {
     }
     let server = home.start();
     assert!(edit("none").contains("quota        none"));
+    home.ok(&["account", "set", "ann@x.test", "pop3.folder=Archive"]);
+    let shown = home.ok(&["account", "show", "ann@x.test"]);
+    assert!(shown.contains("pop3.folder  Archive"), "{shown}");
+    home.ok(&["account", "set", "ann@x.test", "pop3.folder="]);
+    let shown = home.ok(&["account", "show", "ann@x.test"]);
+    assert!(!shown.contains("pop3.folder"), "{shown}");
     let wrong = home.run(&["account", "set", "ann@x.test", "--quota", "much"]);
     assert!(wrong.stderr.contains("\"much\" is not a size"), "{wrong:?}");
     home.ok(&["account", "rename", "ann@x.test", "anna@x.test"]);
