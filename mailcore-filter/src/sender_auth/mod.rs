@@ -2,4 +2,5 @@
 
 #[cfg(feature = "dkim")]
 pub mod dkim;
+pub mod dmarc;
 pub mod spf;

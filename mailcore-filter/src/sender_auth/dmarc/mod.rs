@@ -1,0 +1,274 @@
+//! DMARC (RFC 7489, RFC 9989): is a message from the domain that its From field
+//! names, and what does that domain ask for when it is not?
+//!
+//! The organization that a domain belongs to is found in DNS (RFC 9989 section
+//! 4.10), not in a list of suffixes, so that nothing here grows old.
+
+pub mod record;
+mod walk;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailcore::address::Domain;
+use mailcore::seams::{Clock, Resolver};
+
+pub use record::{Alignment, DmarcPolicy, DmarcRecord};
+use walk::{Found, Unanswered, Walk};
+
+/// Domains of one kind that are compared: a message may bring any number.
+const MOST_DOMAINS: usize = 10;
+
+/// For a whole check.
+const TIME: Duration = Duration::from_secs(20);
+
+/// What a check came to (RFC 8601 section 2.7, RFC 7489 section 11.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DmarcResult {
+    /// The domain publishes nothing.
+    None,
+    /// The message is from that domain.
+    Pass,
+    /// It is not proven to be.
+    Fail,
+    /// DNS did not answer; later it may.
+    TempError,
+    /// What is published can't be read, or no single domain is named.
+    PermError,
+}
+
+impl DmarcResult {
+    /// As in Authentication-Results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        }
+    }
+}
+
+impl fmt::Display for DmarcResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is known of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DmarcQuery<'a> {
+    /// The domains in its From field: one, in mail that is as it should be.
+    pub from: &'a [Domain],
+    /// The domain for which SPF passed.
+    pub spf: Option<&'a Domain>,
+    /// The domains whose signatures passed.
+    pub dkim: &'a [Domain],
+}
+
+/// What made a message pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlignedBy {
+    /// A signature.
+    Dkim,
+    /// The host it came from.
+    Spf,
+}
+
+/// What a check came to, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DmarcReport {
+    /// The result.
+    pub result: DmarcResult,
+    /// The domain in From that it is about; of several the one that asks for
+    /// most.
+    pub domain: Option<Domain>,
+    /// Where its record is.
+    pub published_at: Option<Domain>,
+    /// What is to be done: [`DmarcPolicy::None`] for what passes.
+    pub policy: DmarcPolicy,
+    /// What made it pass.
+    pub aligned_by: Option<AlignedBy>,
+    /// The record.
+    pub record: Option<Arc<DmarcRecord>>,
+}
+
+impl DmarcReport {
+    fn of(result: DmarcResult, domain: Option<&Domain>) -> Self {
+        Self {
+            result,
+            domain: domain.cloned(),
+            published_at: None,
+            policy: DmarcPolicy::None,
+            aligned_by: None,
+            record: None,
+        }
+    }
+}
+
+/// Checks messages. Keeps nothing between two: caching is the resolver's.
+#[derive(Debug, Clone)]
+pub struct Dmarc {
+    resolver: Arc<dyn Resolver>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Dmarc {
+    /// Asks this resolver for policies.
+    pub fn new(resolver: Arc<dyn Resolver>, clock: Arc<dyn Clock>) -> Self {
+        Self { resolver, clock }
+    }
+
+    /// Checks a message. Never fails: what goes wrong is a result, too.
+    ///
+    /// Mail with several domains in From is not proven to be of any: its result
+    /// is an error, its policy the strictest that any of them asks for (RFC 7489
+    /// section 6.6.1 leaves that to the receiver).
+    pub async fn check(&self, query: &DmarcQuery<'_>) -> DmarcReport {
+        let deadline = self.clock.monotonic().after(TIME);
+        tokio::select! {
+            biased;
+            report = self.check_all(query) => report,
+            () = self.clock.sleep_until(deadline) => {
+                DmarcReport::of(DmarcResult::TempError, query.from.first())
+            }
+        }
+    }
+
+    async fn check_all(&self, query: &DmarcQuery<'_>) -> DmarcReport {
+        let mut walk = Walk::new(&*self.resolver);
+        let mut reports = Vec::new();
+        for domain in query.from.iter().take(MOST_DOMAINS) {
+            let report = check_one(&mut walk, domain, query).await;
+            reports.push(match report {
+                Ok(report) => report,
+                Err(Unanswered) => DmarcReport::of(DmarcResult::TempError, Some(domain)),
+            });
+        }
+        if let [_] = query.from
+            && let Some(report) = reports.pop()
+        {
+            return report;
+        }
+        let strictest = reports.into_iter().max_by_key(requested);
+        let Some(mut report) = strictest else {
+            return DmarcReport::of(DmarcResult::PermError, None);
+        };
+        report.policy = requested(&report);
+        report.result = DmarcResult::PermError;
+        report.aligned_by = None;
+        report
+    }
+}
+
+/// What a domain asks for, whether its mail passed or not.
+fn requested(report: &DmarcReport) -> DmarcPolicy {
+    let (Some(record), Some(domain)) = (&report.record, &report.domain) else {
+        return DmarcPolicy::None;
+    };
+    let own = report.published_at.as_ref() == Some(domain);
+    let policy = if own {
+        record.policy
+    } else {
+        record.subdomains.unwrap_or(record.policy)
+    };
+    if record.is_testing {
+        policy.milder()
+    } else {
+        policy
+    }
+}
+
+async fn check_one(
+    walk: &mut Walk<'_>,
+    domain: &Domain,
+    query: &DmarcQuery<'_>,
+) -> Result<DmarcReport, Unanswered> {
+    let mut report = DmarcReport::of(DmarcResult::None, Some(domain));
+    let (at, record) = match walk.at(domain).await? {
+        Found::Record(record) => (domain.clone(), record),
+        Found::Wrong(_) => {
+            report.result = DmarcResult::PermError;
+            return Ok(report);
+        }
+        Found::Nothing => match walk.organization(domain).await?.record {
+            Some(found) => found,
+            None => return Ok(report),
+        },
+    };
+    report.published_at = Some(at);
+    report.aligned_by = aligned(walk, domain, &record, query).await?;
+    report.record = Some(record);
+    if report.aligned_by.is_some() {
+        report.result = DmarcResult::Pass;
+        return Ok(report);
+    }
+    report.result = DmarcResult::Fail;
+    report.policy = wanted(walk, &report).await;
+    Ok(report)
+}
+
+/// What is asked for a message that did not pass.
+async fn wanted(walk: &Walk<'_>, report: &DmarcReport) -> DmarcPolicy {
+    let policy = requested(report);
+    let (Some(record), Some(domain)) = (&report.record, &report.domain) else {
+        return policy;
+    };
+    match record.nonexistent {
+        Some(nonexistent)
+            if report.published_at.as_ref() != Some(domain) && !walk.exists(domain).await =>
+        {
+            if record.is_testing {
+                nonexistent.milder()
+            } else {
+                nonexistent
+            }
+        }
+        _ => policy,
+    }
+}
+
+/// What proves that the message is of `domain`.
+async fn aligned(
+    walk: &mut Walk<'_>,
+    domain: &Domain,
+    record: &DmarcRecord,
+    query: &DmarcQuery<'_>,
+) -> Result<Option<AlignedBy>, Unanswered> {
+    for signer in query.dkim.iter().take(MOST_DOMAINS) {
+        if is_aligned(walk, domain, signer, record.dkim_alignment).await? {
+            return Ok(Some(AlignedBy::Dkim));
+        }
+    }
+    if let Some(sender) = query.spf
+        && is_aligned(walk, domain, sender, record.spf_alignment).await?
+    {
+        return Ok(Some(AlignedBy::Spf));
+    }
+    Ok(None)
+}
+
+async fn is_aligned(
+    walk: &mut Walk<'_>,
+    domain: &Domain,
+    other: &Domain,
+    alignment: Alignment,
+) -> Result<bool, Unanswered> {
+    if domain == other {
+        return Ok(true);
+    }
+    // Names that share no top label are nobody's both.
+    let top = |domain: &Domain| domain.as_str().rsplit('.').next().map(str::to_owned);
+    if alignment == Alignment::Strict || top(domain) != top(other) {
+        return Ok(false);
+    }
+    let own = walk.organization(domain).await?;
+    let its = walk.organization(other).await?;
+    Ok(own.domain == its.domain)
+}
+
+#[cfg(test)]
+mod tests;
