@@ -39,6 +39,18 @@ pub struct MailboxEntry {
     pub subscribed: bool,
 }
 
+impl MailboxEntry {
+    /// A mailbox that everybody sees and that is for nothing in particular.
+    pub fn new(name: MailboxName, id: MailboxId) -> Self {
+        Self {
+            name,
+            id: Some(id),
+            special_use: None,
+            subscribed: true,
+        }
+    }
+}
+
 /// A mailbox's counters, read without looking at messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxStatus {
@@ -60,6 +72,32 @@ pub struct MailboxStatus {
     pub size: u64,
 }
 
+impl MailboxStatus {
+    /// The counters of a mailbox that holds `rows`, for stores that don't keep
+    /// them. `highest` is the greatest UID ever given in it, which no other
+    /// message may get (RFC 9051 section 2.3.1.1).
+    pub fn of(
+        id: MailboxId,
+        uid_validity: UidValidity,
+        rows: &[MessageInfo],
+        highest: Option<Uid>,
+    ) -> Self {
+        let with = |flag| rows.iter().filter(|row| row.flags.contains(flag)).count();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let last = rows.iter().map(|row| row.uid).max().max(highest);
+        Self {
+            id,
+            messages: count(rows.len()),
+            unseen: count(rows.len() - with(SystemFlag::Seen)),
+            deleted: count(with(SystemFlag::Deleted)),
+            uid_next: last.map_or(Some(Uid::MIN), Uid::next),
+            uid_validity,
+            highest_modseq: (rows.iter().map(|row| row.modseq).max()).unwrap_or(ModSeq::MIN),
+            size: rows.iter().map(|row| row.size).sum(),
+        }
+    }
+}
+
 /// A message's row: all that is known without reading its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageInfo {
@@ -79,6 +117,23 @@ pub struct MessageInfo {
     pub email_id: EmailId,
     /// See [`ThreadId`]; `None` where the store has not kept it.
     pub thread_id: Option<ThreadId>,
+}
+
+impl MessageInfo {
+    /// A message of a mailbox in which messages are only added: its ModSeq
+    /// follows from its UID, and it has no flags.
+    pub fn new(uid: Uid, size: u64, internal_date: Timestamp) -> Self {
+        Self {
+            uid,
+            flags: Flags::NONE,
+            modseq: ModSeq::new(u64::from(uid.value()) + 1).unwrap_or(ModSeq::MIN),
+            size,
+            internal_date,
+            save_date: internal_date,
+            email_id: EmailId(0),
+            thread_id: None,
+        }
+    }
 }
 
 /// As [`Changes`], without what the messages are: a mailbox of any size fits.

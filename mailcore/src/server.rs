@@ -6,6 +6,7 @@
 //! in one process.
 
 mod agents;
+mod beside;
 mod builder;
 mod connect;
 mod events;

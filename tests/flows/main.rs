@@ -11,6 +11,7 @@
 
 mod abuse;
 mod abuse_sessions;
+mod beside;
 mod callout;
 mod careless;
 mod expiry;

@@ -222,6 +222,16 @@ pub struct RouteSettings {
     pub sources: Vec<SourceAddress>,
 }
 
+impl RouteSettings {
+    /// By these hosts, whatever the next hop is.
+    pub fn by(hosts: impl IntoIterator<Item = HostSettings>) -> Self {
+        Self {
+            hosts: hosts.into_iter().collect(),
+            sources: Vec::new(),
+        }
+    }
+}
+
 /// How many connections are kept open for the next message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -41,6 +41,9 @@ impl fmt::Display for Uid {
 pub struct UidValidity(NonZeroU32);
 
 impl UidValidity {
+    /// For a mailbox whose UIDs never meant anything else.
+    pub const MIN: Self = Self(NonZeroU32::MIN);
+
     /// A UIDVALIDITY, unless `value` is 0.
     pub fn new(value: u32) -> Option<Self> {
         NonZeroU32::new(value).map(Self)

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
+use super::skeleton::{Limits, Scanner};
+use super::summary::Summary;
 use crate::seams::StoreError;
 
 /// Content up to this many octets travels in memory; more is staged in the
@@ -133,6 +135,24 @@ impl Message {
     /// True when there is not one octet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What lists of messages need to know of it: reads it once, in pieces.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn summarize(&self) -> Result<Summary, StoreError> {
+        let mut scanner = Scanner::new(Limits::default());
+        let mut at = 0;
+        while at < self.len() {
+            let octets = self.read(at..at + READ_CHUNK as u64).await?;
+            if octets.is_empty() {
+                break;
+            }
+            scanner.push(&octets);
+            at += octets.len() as u64;
+        }
+        Ok(scanner.finish())
     }
 
     /// Reads `range`, cut to the message's end. Copies only where the range

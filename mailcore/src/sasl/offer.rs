@@ -259,7 +259,6 @@ fn can_bind(on: &Surroundings<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Secret;
     use crate::seams::CredentialKind;
     use crate::wire::ClientCertificate;
 
@@ -338,7 +337,7 @@ mod tests {
             names(&offer, Some(&tls)),
             "SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER XOAUTH2 PLAIN LOGIN"
         );
-        tls.bindings.server_end_point = Some(Secret::new([1; 32]));
+        tls.bindings.server_end_point = Some(crate::account::Secret::new([1; 32]));
         assert!(names(&offer, Some(&tls)).starts_with("SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS "));
     }
 }

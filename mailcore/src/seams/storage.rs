@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::{Excerpt, StoreError};
 use crate::account::AccountId;
+use crate::batch::DeliveryId;
 use crate::mailbox::{
     AclEntry, ChangedUids, Changes, FlagChange, Flags, Identifier, MailboxEntry, MailboxId,
     MailboxName, MailboxStatus, MessageInfo, ModSeq, RightsChange, SpecialUse, SystemFlag, Uid,
@@ -54,10 +55,15 @@ pub struct Abilities {
 /// changes to one mailbox are seen by all in one order, that of their ModSeq.
 /// *Cancellation*: dropping a future never leaves half a change. *Cost*:
 /// `list` is linear in the account's mailboxes, `status` and `open` constant.
+///
+/// A store that only shows what it has implements `list` and `open`: by default
+/// changes are [`StoreError::Unsupported`].
 #[async_trait]
 pub trait Storage: Debug + Send + Sync {
-    /// What this store can do.
-    fn abilities(&self) -> Abilities;
+    /// What this store can do beyond listing and reading; by default nothing.
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
 
     /// True when no change can succeed for as long as this store is open: it was
     /// opened for reading. Every change answers [`StoreError::ReadOnly`].
@@ -82,11 +88,17 @@ pub trait Storage: Debug + Send + Sync {
         account: &AccountId,
         name: &MailboxName,
         special_use: Option<SpecialUse>,
-    ) -> Result<MailboxId, StoreError>;
+    ) -> Result<MailboxId, StoreError> {
+        let _ = (account, name, special_use);
+        Err(StoreError::Unsupported("making a mailbox"))
+    }
 
     /// Deletes a mailbox with its messages. Children stay (RFC 9051 section
     /// 6.3.5); open handles answer [`StoreError::NoSuchMailbox`] from then on.
-    async fn delete(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError>;
+    async fn delete(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError> {
+        let _ = (account, name);
+        Err(StoreError::Unsupported("deleting a mailbox"))
+    }
 
     /// Renames a mailbox and all below it, keeping ids and UIDs. Renaming INBOX
     /// moves its messages to a new mailbox and leaves it empty (RFC 9051
@@ -96,13 +108,22 @@ pub trait Storage: Debug + Send + Sync {
         account: &AccountId,
         from: &MailboxName,
         to: &MailboxName,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), StoreError> {
+        let _ = (account, from, to);
+        Err(StoreError::Unsupported("renaming a mailbox"))
+    }
 
     /// Subscribes to a name, which need not exist.
-    async fn subscribe(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError>;
+    async fn subscribe(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError> {
+        let _ = (account, name);
+        Err(StoreError::Unsupported("subscriptions"))
+    }
 
     /// Ends a subscription; ending none is fine.
-    async fn unsubscribe(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError>;
+    async fn unsubscribe(&self, account: &AccountId, name: &MailboxName) -> Result<(), StoreError> {
+        let _ = (account, name);
+        Err(StoreError::Unsupported("subscriptions"))
+    }
 
     /// Told when anything of the account changes: a mailbox, a subscription, a
     /// right on a mailbox, a message or its flags. Holds a number that differs
@@ -149,6 +170,9 @@ pub type AccountWatch = watch::Receiver<u64>;
 
 /// One open mailbox. A handle stays valid through renames; after deletion it
 /// answers [`StoreError::NoSuchMailbox`].
+///
+/// One that only shows what it has implements `status`
+/// ([`MailboxStatus::of`] counts), `messages`, `message` and `watch`.
 #[async_trait]
 pub trait Mailbox: Debug + Send + Sync {
     /// Its counters now.
@@ -171,8 +195,16 @@ pub trait Mailbox: Debug + Send + Sync {
     async fn messages(&self, uids: &UidSet) -> Result<Vec<MessageInfo>, StoreError>;
 
     /// The envelope, structure and offsets of those messages of `uids` that
-    /// exist, ascending, without reading content.
-    async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError>;
+    /// exist, ascending. A store that keeps them answers without reading content;
+    /// by default each message is read.
+    async fn summaries(&self, uids: &UidSet) -> Result<Vec<(Uid, Arc<Summary>)>, StoreError> {
+        let mut summaries = Vec::new();
+        for row in self.messages(uids).await? {
+            let summary = self.message(row.uid).await?.summarize().await?;
+            summaries.push((row.uid, Arc::new(summary)));
+        }
+        Ok(summaries)
+    }
 
     /// A message's octets. The result stays readable after an expunge for as
     /// long as it is held.
@@ -194,8 +226,18 @@ pub trait Mailbox: Debug + Send + Sync {
         excerpts
     }
 
-    /// What changed after `since`; from [`ModSeq::MIN`] on: everything.
-    async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError>;
+    /// What changed after `since`; from [`ModSeq::MIN`] on: everything. A store
+    /// that does not remember what went says so, and the caller compares.
+    async fn changes(&self, since: ModSeq) -> Result<Changes, StoreError> {
+        let status = self.status().await?;
+        let rows = self.messages(&UidSet::all()).await?;
+        Ok(Changes {
+            changed: rows.into_iter().filter(|row| row.modseq > since).collect(),
+            vanished: UidSet::EMPTY,
+            complete: false,
+            status,
+        })
+    }
 
     /// As [`Mailbox::changes`], for who needs no more than the UIDs: a client
     /// that was away (RFC 7162 section 3.2.5) may have missed a million. A store
@@ -213,7 +255,28 @@ pub trait Mailbox: Debug + Send + Sync {
         &self,
         messages: Vec<NewMessage>,
         quota: QuotaLimit,
-    ) -> Result<Vec<Appended>, StoreError>;
+    ) -> Result<Vec<Appended>, StoreError> {
+        let _ = (messages, quota);
+        Err(StoreError::Unsupported("adding a message"))
+    }
+
+    /// Adds one message that is delivered, once: one that was added under this
+    /// id before is left as it is, and where it lies is told again. A store that
+    /// does not remember ids may add it twice when a crash came in between, as
+    /// this default does; one with a column for them never does.
+    ///
+    /// # Errors
+    /// As for `append`.
+    async fn append_once(
+        &self,
+        delivery: DeliveryId,
+        message: NewMessage,
+        quota: QuotaLimit,
+    ) -> Result<Appended, StoreError> {
+        let _ = delivery;
+        let appended = self.append(vec![message], quota).await?;
+        appended.into_iter().next().ok_or(StoreError::NotFound)
+    }
 
     /// Changes flags of those messages of `uids` that exist and whose ModSeq is
     /// at most `unchanged_since`, when that is given (RFC 7162 section 3.1.3).
@@ -222,7 +285,10 @@ pub trait Mailbox: Debug + Send + Sync {
         uids: &UidSet,
         change: &FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Result<StoreReceipt, StoreError>;
+    ) -> Result<StoreReceipt, StoreError> {
+        let _ = (uids, change, unchanged_since);
+        Err(StoreError::Unsupported("changing flags"))
+    }
 
     /// Copies those messages of `uids` that exist to a mailbox of the same
     /// account, all or none, flags, dates, identities and threads kept.
@@ -234,7 +300,10 @@ pub trait Mailbox: Debug + Send + Sync {
         uids: &UidSet,
         to: &MailboxName,
         quota: QuotaLimit,
-    ) -> Result<CopyReceipt, StoreError>;
+    ) -> Result<CopyReceipt, StoreError> {
+        let _ = (uids, to, quota);
+        Err(StoreError::Unsupported("copying messages"))
+    }
 
     /// Adds a message to a mailbox of the same account and expunges the message
     /// `uid` here, in one change (RFC 8508). The one replaced can be brought
@@ -258,10 +327,16 @@ pub trait Mailbox: Debug + Send + Sync {
 
     /// As `copy`, and expunges them here in the same change (RFC 6851). The
     /// account holds no more afterwards, so no quota is in the way.
-    async fn move_to(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError>;
+    async fn move_to(&self, uids: &UidSet, to: &MailboxName) -> Result<CopyReceipt, StoreError> {
+        let _ = (uids, to);
+        Err(StoreError::Unsupported("moving messages"))
+    }
 
     /// Removes those messages of `uids` that have `\Deleted`; returns which.
-    async fn expunge(&self, uids: &UidSet) -> Result<UidSet, StoreError>;
+    async fn expunge(&self, uids: &UidSet) -> Result<UidSet, StoreError> {
+        let _ = uids;
+        Err(StoreError::Unsupported("removing messages"))
+    }
 
     /// Removes those messages of `uids` that exist, whatever their flags, in one
     /// change; returns which. Stores that can't do so mark them with `\Deleted`
