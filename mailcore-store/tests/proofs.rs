@@ -259,6 +259,12 @@ async fn a_code_behind_the_password_is_taken_once_where_that_is_allowed() {
         .log_in(&with_code)
         .await
         .expect("a wrong password uses no code up");
+    let recovery = String::from_utf8(enrolment.recovery_codes[0].expose().to_vec()).unwrap();
+    let wrong = format!("another word{recovery}");
+    assert!(world.log_in(&wrong).await.is_err());
+    let without_device = format!("first word{recovery}");
+    world.log_in(&without_device).await.unwrap();
+    assert!(world.log_in(&without_device).await.is_err(), "used");
 }
 
 #[tokio::test]

@@ -42,8 +42,9 @@ pub enum CodeLogin {
     /// With app passwords alone.
     #[default]
     AppPasswords,
-    /// Also with its password and a code behind it, as one word. Programs that
-    /// log in again without asking then fail.
+    /// Also with its password and a code behind it, by time or for the loss of
+    /// the device, as one word. Programs that log in again without asking then
+    /// fail.
     CodeAppended,
 }
 
@@ -212,15 +213,26 @@ impl<K: Keep> LocalDirectory<K> {
         if !self.asks_for_code(account, protocol)? {
             return Ok(Worth::Whole);
         }
-        let digits = totp::DIGITS as usize;
-        let at = password.expose().len().checked_sub(digits);
-        let split = at.and_then(|at| password.expose().split_at_checked(at));
+        let octets = password.expose();
+        let at = octets.len().checked_sub(code_length(octets));
+        let split = at.and_then(|at| octets.split_at_checked(at));
         Ok(match (self.code_login(), split) {
             (CodeLogin::CodeAppended, Some((password, code))) => {
                 Worth::WithCode(Secret::new(password), Secret::new(code))
             }
             _ => Worth::Nothing,
         })
+    }
+}
+
+/// How long the code behind a password is. A recovery code is told by the hyphen
+/// between its groups, which a code by time has not.
+fn code_length(octets: &[u8]) -> usize {
+    const HYPHEN_FROM_END: usize = RECOVERY_LETTERS - RECOVERY_LETTERS / 2 + 1;
+    let at = octets.len().checked_sub(HYPHEN_FROM_END);
+    match at.and_then(|at| octets.get(at)) {
+        Some(b'-') => RECOVERY_LETTERS + 1,
+        _ => totp::DIGITS as usize,
     }
 }
 
