@@ -136,6 +136,14 @@ impl VirtualClock {
         }
     }
 
+    /// Moves on to the first sleeper's deadline, once all tasks have gone quiet;
+    /// waits for a sleeper where there is none.
+    pub(super) async fn step(&self) {
+        self.rest().await;
+        let at = self.until_someone_sleeps().await;
+        self.advance(at.since(self.steady()));
+    }
+
     /// Waits, without moving time, until nobody asks for it any more.
     pub async fn rest(&self) {
         // Whoever asks on and on without sleeping would never rest.

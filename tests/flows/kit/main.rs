@@ -7,6 +7,7 @@
 )]
 
 mod evidence;
+mod faults;
 mod mailboxes;
 mod outgoing;
 mod shared;

@@ -28,7 +28,7 @@ pub enum StoreFault {
 }
 
 impl StoreFault {
-    fn error(self) -> StoreError {
+    pub(super) fn error(self) -> StoreError {
         match self {
             Self::DiskFull => StoreError::DiskFull,
             Self::ReadOnly => StoreError::ReadOnly("put in by the test".to_owned()),

@@ -33,6 +33,14 @@ pub enum DialFault {
     /// It breaks before a line that begins so goes out; letter case does not
     /// matter.
     ClosesAt(String),
+    /// It breaks after so many octets of TLS went out: within the handshake for
+    /// a small number, within the session for a larger one. What goes in clear
+    /// before is not counted, and a connection without TLS is good.
+    CutWithinTls(u64),
+    /// After the end of the data (a line that is `.`) so many lines of replies
+    /// come in, and no more: of LMTP, with a reply for each recipient, a part.
+    /// For connections in clear.
+    CutAfterDataReplies(u64),
 }
 
 /// A [`Dialer`] by a [`FaultPlan`]. Its subjects are addresses without port.

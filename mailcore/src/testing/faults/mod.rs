@@ -1,5 +1,5 @@
 //! [`FaultPlan`]: names that don't resolve, hosts that don't answer, lines that
-//! break and disks that fill up, all from one seed.
+//! break, disks that fill up and directories that are away, all from one seed.
 //!
 //! A plan wraps seams. What is wrapped behaves as before until the plan says
 //! otherwise: at a call of a given number (`at`), whenever a subject is asked
@@ -36,26 +36,41 @@
 //! given both, on one thread and over a store that waits for nothing, lives the
 //! same life twice.
 
+mod agent;
+mod authenticator;
 mod commit;
 mod dialer;
+mod directory;
+mod filter;
+mod journal;
 mod record;
 mod resolver;
 mod rules;
+mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use agent::{AgentFault, FaultyAgent};
+pub use authenticator::{FaultyAuthenticator, LoginFault};
 pub use commit::{FaultyCommit, StoreFault};
 pub use dialer::{DialFault, FaultyDialer};
+pub use directory::{DirectoryFault, FaultyDirectory};
+pub use filter::{FaultyFilter, FilterFault};
+pub use journal::{FaultyJournal, JournalFault};
 pub use record::Injected;
 pub use resolver::{DnsFault, FaultyResolver};
+pub use state::FaultyState;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{SeededEntropy, VirtualClock};
-use crate::seams::{Clock, Commit, Dialer, Entropy, Resolver};
+use crate::seams::{
+    Authenticator, BoxStream, Clock, Commit, DeliveryAgent, Dialer, Directory, Entropy, Filter,
+    Journal, Resolver, State, Stream,
+};
 use record::Record;
 
 /// How often [`FaultPlan::run_for`] lets other tasks run before it takes their
@@ -127,6 +142,43 @@ impl FaultPlan {
     /// A store that may not take what it is given.
     pub fn commit(&self, inner: Arc<dyn Commit>) -> Arc<FaultyCommit> {
         Arc::new(FaultyCommit::new(self.clone(), inner))
+    }
+
+    /// One end of a connection that breaks or crawls: a client's, say, whose
+    /// server is under test.
+    pub fn stream(&self, inner: impl Stream + 'static, fault: DialFault) -> BoxStream {
+        let inner = Box::new(inner);
+        Box::new(stream::FaultyStream::new(inner, Some(fault), self.clone()))
+    }
+
+    /// A directory that may not answer.
+    pub fn directory(&self, inner: Arc<dyn Directory>) -> Arc<FaultyDirectory> {
+        Arc::new(FaultyDirectory::new(self.clone(), inner))
+    }
+
+    /// Logins that may not be checked.
+    pub fn authenticator(&self, inner: Arc<dyn Authenticator>) -> Arc<FaultyAuthenticator> {
+        Arc::new(FaultyAuthenticator::new(self.clone(), inner))
+    }
+
+    /// A filter that may hang, or say something else.
+    pub fn filter(&self, inner: Arc<dyn Filter>) -> Arc<FaultyFilter> {
+        Arc::new(FaultyFilter::new(self.clone(), inner))
+    }
+
+    /// Deliveries that may fail.
+    pub fn agent(&self, inner: Arc<dyn DeliveryAgent>) -> Arc<FaultyAgent> {
+        Arc::new(FaultyAgent::new(self.clone(), inner))
+    }
+
+    /// A journal that may not keep up.
+    pub fn journal(&self, inner: Arc<dyn Journal>) -> Arc<FaultyJournal> {
+        Arc::new(FaultyJournal::new(self.clone(), inner))
+    }
+
+    /// Small values that may not be had.
+    pub fn state(&self, inner: Arc<dyn State>) -> Arc<FaultyState> {
+        Arc::new(FaultyState::new(self.clone(), inner))
     }
 
     /// Injects nothing from now on, whatever was planned. Calls are counted all
@@ -216,6 +268,12 @@ impl FaultPlan {
     /// do; streams of a test's own that are not wrapped should.
     pub fn stir(&self) {
         self.inner.activity.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits so long.
+    async fn pause(&self, time: Duration) {
+        let clock = self.clock();
+        clock.sleep_until(clock.monotonic().after(time)).await;
     }
 
     fn is_calm(&self) -> bool {

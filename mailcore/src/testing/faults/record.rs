@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 pub struct Injected {
     /// When.
     pub at: Timestamp,
-    /// Where: `dns`, `dial`, `commit`, `stage`, or a test's own word.
+    /// Where: `dns`, `dial`, `commit`, `stage`, `state`, `directory`, `login`,
+    /// `filter`, `agent`, `journal`, or a test's own word.
     pub seam: &'static str,
     /// What was asked for: a name, an address.
     pub subject: String,

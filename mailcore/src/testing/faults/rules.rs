@@ -97,6 +97,11 @@ impl<F: Clone + Debug> Rules<F> {
         fitting.get(index).map(|fault| (*fault).clone())
     }
 
+    /// As [`Rules::meet`], for a seam all of whose faults can strike any call.
+    pub(super) fn strike(&self, subject: &str) -> Option<F> {
+        self.meet(subject, |_| true)
+    }
+
     pub(super) fn plan(&self) -> &FaultPlan {
         &self.plan
     }
@@ -105,3 +110,36 @@ impl<F: Clone + Debug> Rules<F> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Gives a wrapped seam the methods by which its faults are planned.
+macro_rules! planned {
+    ($seam:ty, $fault:ty) => {
+        impl $seam {
+            /// The `call`-th call, counted from 1, meets this fault.
+            pub fn at(&self, call: u64, fault: $fault) -> &Self {
+                self.rules.at(call, fault);
+                self
+            }
+
+            /// Every call about `subject` meets this fault, until it is healed.
+            pub fn on(&self, subject: &str, fault: $fault) -> &Self {
+                self.rules.on(subject.to_owned(), fault);
+                self
+            }
+
+            /// Calls about `subject` are good again.
+            pub fn heal(&self, subject: &str) -> &Self {
+                self.rules.heal(subject);
+                self
+            }
+
+            /// Once in so many calls meets one of these faults.
+            pub fn sometimes(&self, once_in: u64, faults: &[$fault]) -> &Self {
+                self.rules.sometimes(once_in, faults);
+                self
+            }
+        }
+    };
+}
+
+pub(super) use planned;

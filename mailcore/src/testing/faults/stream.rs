@@ -15,6 +15,9 @@ use crate::seams::{BoxStream, Clock};
 /// Octets of a line that are looked at for its command.
 const LINE_START: usize = 128;
 
+/// How the first record of TLS begins (RFC 8446 section 5.1): a handshake.
+const HANDSHAKE: [u8; 2] = [0x16, 0x03];
+
 type Nap = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One end of a connection, by one fault or none.
@@ -33,6 +36,12 @@ pub(super) struct FaultyStream {
     nap: Option<Nap>,
     rested: bool,
     closes_at: Option<Vec<u8>>,
+    /// Octets of TLS that may go out, until TLS begins.
+    within_tls: Option<u64>,
+    /// Lines that may come in after the end of the data, until that is sent.
+    data_replies: Option<u64>,
+    /// Lines that may still be read.
+    lines: Option<u64>,
     /// The start of the line being sent.
     line: Vec<u8>,
 }
@@ -57,6 +66,9 @@ impl FaultyStream {
             nap: None,
             rested: false,
             closes_at: None,
+            within_tls: None,
+            data_replies: None,
+            lines: None,
             line: Vec::new(),
         };
         match fault {
@@ -70,6 +82,8 @@ impl FaultyStream {
             Some(DialFault::ClosesAt(command)) => {
                 stream.closes_at = Some(command.to_ascii_uppercase().into_bytes());
             }
+            Some(DialFault::CutWithinTls(octets)) => stream.within_tls = Some(octets),
+            Some(DialFault::CutAfterDataReplies(lines)) => stream.data_replies = Some(lines),
             _ => {}
         }
         stream
@@ -83,7 +97,10 @@ impl FaultyStream {
 
     /// How many of these octets may go out now; none when the connection breaks
     /// first.
-    fn allowed(&self, octets: &[u8]) -> usize {
+    fn allowed(&mut self, octets: &[u8]) -> usize {
+        if octets.starts_with(&HANDSHAKE) && self.within_tls.is_some() {
+            self.writable = self.within_tls.take();
+        }
         let mut allowed = octets.len().min(self.most);
         if let Some(writable) = self.writable {
             allowed = allowed.min(usize::try_from(writable).unwrap_or(usize::MAX));
@@ -125,10 +142,31 @@ impl FaultyStream {
         self.rested = false;
         let count = octets.len() as u64;
         self.writable = self.writable.map(|left| left.saturating_sub(count));
-        if self.closes_at.is_some() {
-            octets.iter().for_each(|octet| grow(&mut self.line, *octet));
+        if self.closes_at.is_none() && self.data_replies.is_none() {
+            return;
+        }
+        for octet in octets {
+            if *octet == b'\n' && self.line == b".\r" {
+                self.lines = self.data_replies.take();
+            }
+            grow(&mut self.line, *octet);
         }
     }
+}
+
+/// How many of the octets read may be seen, when so many lines may.
+fn seen(lines: &mut Option<u64>, octets: &[u8]) -> usize {
+    let Some(left) = lines else {
+        return octets.len();
+    };
+    let ends = octets.iter().enumerate().filter(|(_, it)| **it == b'\n');
+    for (at, _) in ends {
+        *left -= 1;
+        if *left == 0 {
+            return at + 1;
+        }
+    }
+    octets.len()
 }
 
 /// Follows the line being sent: its start in capitals, anew after each line end.
@@ -146,7 +184,7 @@ impl AsyncRead for FaultyStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.readable == Some(0) {
+        if self.readable == Some(0) || self.lines == Some(0) {
             return Poll::Ready(Err(self.cut()));
         }
         let left = self.readable.unwrap_or(u64::MAX);
@@ -158,7 +196,7 @@ impl AsyncRead for FaultyStream {
         };
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
         ready!(Pin::new(inner).poll_read(cx, &mut part))?;
-        let count = part.filled().len();
+        let count = seen(&mut self.lines, part.filled());
         buf.advance(count);
         self.plan.stir();
         self.readable = self.readable.map(|left| left.saturating_sub(count as u64));

@@ -71,6 +71,38 @@ async fn a_connection_breaks_where_the_plan_says() {
 }
 
 #[tokio::test]
+async fn tls_is_cut_within_the_handshake_and_clear_text_never() {
+    let plan = FaultPlan::seeded(1);
+    let (client, server) = tokio::io::duplex(1_024);
+    let mut client = plan.stream(client, DialFault::CutWithinTls(3));
+    client.write_all(b"STARTTLS\r\n").await.unwrap();
+    let hello = b"\x16\x03\x01\x00\x05hello";
+    assert!(client.write_all(hello).await.is_err());
+    let mut heard = Vec::new();
+    let mut server = server;
+    server.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, b"STARTTLS\r\n\x16\x03\x01");
+}
+
+#[tokio::test]
+async fn of_the_replies_after_the_data_a_part_comes_in() {
+    let plan = FaultPlan::seeded(1);
+    let (client, mut server) = tokio::io::duplex(1_024);
+    let mut client = plan.stream(client, DialFault::CutAfterDataReplies(2));
+    server.write_all(b"220 x\r\n354 go\r\n").await.unwrap();
+    let mut octets = [0; 64];
+    assert_eq!(client.read(&mut octets).await.unwrap(), 15);
+    client.write_all(b"..\r\nx\r\n.\r\n").await.unwrap();
+    server
+        .write_all(b"250 a\r\n450 b\r\n250 c\r\n")
+        .await
+        .unwrap();
+    assert_eq!(client.read(&mut octets).await.unwrap(), 14);
+    assert_eq!(&octets[..14], b"250 a\r\n450 b\r\n");
+    assert!(client.read(&mut octets).await.is_err());
+}
+
+#[tokio::test]
 async fn a_line_that_crawls_takes_virtual_time_alone() {
     let plan = FaultPlan::seeded(1);
     let begun = plan.clock().now();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::accounts::{Accounts, Setup, Unknown};
 use super::capture::Capture;
 use super::error::KitError;
+use super::faults::{Faults, Seams};
 use super::inside::Inside;
 use super::ledger::Ledger;
 use super::server::{Kit, MemoryServer};
@@ -180,8 +181,8 @@ impl MemoryServerBuilder {
         self
     }
 
-    /// The plan's time and chance, and its faults in the store, as far as none
-    /// of them is put in otherwise.
+    /// The plan's time and chance, and its faults over every seam of the server:
+    /// [`MemoryServer::faults`] puts them in.
     pub fn faults(mut self, plan: &FaultPlan) -> Self {
         self.time = Time::Virtual(plan.clock().clone());
         self.entropy = Some(plan.entropy());
@@ -204,36 +205,42 @@ impl MemoryServerBuilder {
         let clock = self.time.clock();
         let entropy = self.entropy.take().unwrap_or_else(|| Arc::new(OsEntropy));
         let make = self.stores.take().ok_or(KitError::NoStore)?;
-        let mut stores = make(Arc::clone(&clock), Arc::clone(&entropy));
-        if let Some(plan) = &self.faults {
-            stores.commit = plan.commit(stores.commit);
-        }
+        let mechanisms = mechanisms(&setup);
         let ledger = Arc::new(Ledger::default());
-        stores.commit = Arc::new(SeenCommit {
-            inner: stores.commit,
+        let accounts = Accounts::new(setup);
+        let capture = Capture::new(Arc::clone(&ledger), Arc::clone(&clock));
+        let mut seams = Seams {
+            stores: make(Arc::clone(&clock), Arc::clone(&entropy)),
+            directory: Arc::clone(&accounts) as _,
+            authenticator: Arc::clone(&accounts) as _,
+            agent: Arc::clone(&capture) as _,
+            filters: self.filters,
+        };
+        let kit = Kit {
+            ledger: Arc::clone(&ledger),
+            stores: seams.stores.clone(),
+            time: self.time,
+            faults: self.faults.map(|plan| Faults::over(&mut seams, &plan)),
+            accounts,
+            capture,
+        };
+        seams.stores.commit = Arc::new(SeenCommit {
+            inner: seams.stores.commit,
             ledger: Arc::clone(&ledger),
             clock: Arc::clone(&clock),
         });
-        let mechanisms = mechanisms(&setup);
-        let kit = Kit {
-            accounts: Accounts::new(setup),
-            capture: Capture::new(Arc::clone(&ledger), Arc::clone(&clock)),
-            ledger,
-            stores: stores.clone(),
-            time: self.time,
-        };
         let mut server = Server::builder(self.hostname)
-            .stores(stores)
-            .directory(Arc::clone(&kit.accounts) as _)
-            .authenticator(Arc::clone(&kit.accounts) as _)
+            .stores(seams.stores)
+            .directory(seams.directory)
+            .authenticator(seams.authenticator)
             .mechanisms(mechanisms, InClear::Challenges)
-            .agent("smtp", Arc::clone(&kit.capture) as _)
-            .agent("lmtp", Arc::clone(&kit.capture) as _)
+            .agent("smtp", Arc::clone(&seams.agent))
+            .agent("lmtp", seams.agent)
             .recorder(telling())
             .clock(clock)
             .entropy(entropy);
-        for inner in self.filters {
-            let ledger = Arc::clone(&kit.ledger);
+        for inner in seams.filters {
+            let ledger = Arc::clone(&ledger);
             server = server.filter(Arc::new(SeenFilter { inner, ledger }));
         }
         for change in self.changes {

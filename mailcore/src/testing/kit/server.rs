@@ -11,6 +11,7 @@ use super::builder::{MemoryServerBuilder, Time};
 use super::capture::{Answer, Capture};
 use super::error::KitError;
 use super::expect::{Exactly, Expectation, Nothing, One};
+use super::faults::Faults;
 use super::ledger::{Ledger, Refused};
 use super::mail::CapturedMail;
 use super::mailbox::KitMailbox;
@@ -24,6 +25,9 @@ use crate::queue::Operation;
 use crate::seams::{Clock, SpoolQuery, Storage};
 use crate::server::{ConnectError, RunningServer, Stores};
 use crate::testing::VirtualClock;
+
+/// How long virtual time goes on for something that does not end.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A mail server within a test: every address of its domains has a mailbox,
 /// every login is right, mail to other hosts is captured, and what comes can be
@@ -54,6 +58,7 @@ pub(super) struct Kit {
     pub(super) ledger: Arc<Ledger>,
     pub(super) stores: Stores,
     pub(super) time: Time,
+    pub(super) faults: Option<Faults>,
 }
 
 impl MemoryServer {
@@ -110,6 +115,28 @@ impl MemoryServer {
         }
     }
 
+    /// Awaits `what` while time goes by as it has to: in virtual time a server
+    /// that pauses, or an application under test that does, would wait forever.
+    /// What does not end within a month of virtual time panics.
+    pub async fn while_time_passes<T>(&self, what: impl Future<Output = T>) -> T {
+        let Some(clock) = self.virtual_clock() else {
+            return what.await;
+        };
+        let end = clock.steady().after(MONTH);
+        let mut what = std::pin::pin!(what);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut what => return output,
+                () = clock.step() => {}
+            }
+            assert!(
+                clock.steady() < end,
+                "not done after a month of virtual time"
+            );
+        }
+    }
+
     /// As [`RunningServer::connect_smtp`].
     ///
     /// # Errors
@@ -153,7 +180,8 @@ impl MemoryServer {
     /// # Errors
     /// [`KitError::Refused`] with the reply, [`KitError::Connect`].
     pub async fn send(&self, from: &str, to: &str, message: &str) -> Result<String, KitError> {
-        talk::send(self.connect_smtp()?, from, &[to], message).await
+        let sent = talk::send(self.connect_smtp()?, from, to, message);
+        self.while_time_passes(sent).await
     }
 
     /// As [`Scope::expect_mail`], for the whole server.
@@ -250,6 +278,13 @@ impl MemoryServer {
         self.purge_domain(None).await?;
         self.kit.accounts.reset();
         Ok(())
+    }
+
+    /// What can go wrong in the server: without
+    /// [`MemoryServerBuilder::faults`] nothing, and this panics.
+    pub fn faults(&self) -> &Faults {
+        let faults = self.kit.faults.as_ref();
+        faults.expect("no plan; give the builder one: .faults(&plan)")
     }
 
     /// Ends the server in order.

@@ -9,16 +9,14 @@ use super::mailbox::with_crlf;
 pub(super) async fn send(
     stream: DuplexStream,
     from: &str,
-    to: &[&str],
+    to: &str,
     message: &str,
 ) -> Result<String, KitError> {
     let mut talk = Talk(BufReader::new(stream));
     talk.heard("the greeting").await?;
     talk.say("EHLO client.test").await?;
     talk.say(&format!("MAIL FROM:<{from}>")).await?;
-    for to in to {
-        talk.say(&format!("RCPT TO:<{to}>")).await?;
-    }
+    talk.say(&format!("RCPT TO:<{to}>")).await?;
     talk.say("DATA").await?;
     let content = stuffed(&with_crlf(message.as_bytes()));
     talk.0.get_mut().write_all(&content).await?;
