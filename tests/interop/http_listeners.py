@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The HTTP listeners of the mailserver binary: curl as a client, and peers that mean harm by raw sockets.
 
-    python3 tests/interop/http.py --binary target/debug/mailserver [--only NAME]"""
+    python3 tests/interop/http_listeners.py --binary target/debug/mailserver [--only NAME]"""
 
 import argparse
 import contextlib
