@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Certificates of clients: who gets in by them over SMTP, IMAP and POP3, and which are refused. By curl, openssl's
-s_client and sockets; the other clients are in auth_mechanisms.py.
+s_client and sockets; the other clients are in auth_mechanisms.py. And the server's own, replaced while sessions go on.
 
     python3 tests/interop/certificates.py --binary target/debug/mailserver [--only NAME]"""
 
@@ -19,10 +19,11 @@ import auth_clients  # noqa: E402
 from auth_clients import PORTS, Refused, User  # noqa: E402
 from authority import openssl  # noqa: E402
 from peer import Peer  # noqa: E402
-from run import play, run  # noqa: E402
-from server import PASSWORD, free_port, need  # noqa: E402
+from run import play, run, until  # noqa: E402
+from server import PASSWORD, Server, free_port, need  # noqa: E402
 
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+STARTTLS = {"smtp": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3"}
 CLEAR = {"smtp": "submission", "imap": "imap", "pop3": "pop3"}
 
 
@@ -213,6 +214,55 @@ def test_where_one_is_required(server):
     without = subprocess.run([*words, url], capture_output=True, text=True)
     assert without.returncode in (8, 35, 55, 56), without
     run(*words, "--cert", str(OURS.issue("")), url)
+
+
+def own(folder, name):
+    """A certificate for the server, in place of the one before; its fingerprint."""
+    openssl("req", "-x509", *CURVE, "-keyout", folder / "next.key", "-out", folder / "next.pem", "-days", "2", "-subj",
+            f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}")
+    for kind in ("key", "pem"):
+        (folder / f"next.{kind}").chmod(0o600)
+        (folder / f"next.{kind}").rename(folder / f"own.{kind}")
+    return fingerprint(folder / "own.pem")
+
+
+def presented(server, port):
+    """What s_client is shown."""
+    begin = ["-starttls", STARTTLS[port]] if port in STARTTLS else []
+    done = subprocess.run(["openssl", "s_client", "-connect", f"{server.host}:{server.ports[port]}", *begin],
+                          input=b"", capture_output=True, timeout=30)
+    told = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha256"], input=done.stdout,
+                          capture_output=True, check=True).stdout
+    return told.decode().strip().partition("=")[2]
+
+
+def test_the_servers_own_is_replaced_while_sessions_go_on(binary):
+    with tempfile.TemporaryDirectory(prefix="own-") as name:
+        folder = pathlib.Path(name)
+        first = own(folder, "mx.keys.test")
+        extra = f'\n[tls]\ncertificate = "{folder}/own.pem"\nkey = "{folder}/own.key"\nwatch = "1s"\n'
+        with Server(binary, "keys.test", ["ann"], extra=extra) as server:
+            ports = list(server.ports)
+            assert {presented(server, port) for port in ports} == {first}
+            # smtp without TLS, all others within it.
+            sessions = [(port, Shown(server, port)) for port in ports * 15]
+            second = own(folder, "mx.keys.test")
+            server.command("reload")
+            assert {presented(server, port) for port in ports} == {second}
+            # Seen without being told, too.
+            third = own(folder, "mx.keys.test")
+            until("the third is shown", lambda: {presented(server, port) for port in ports} == {third}, 20)
+            for port, peer in sessions:
+                if port.startswith("imap"):
+                    said = peer.imap(b"NOOP")
+                elif port.startswith("pop3"):
+                    peer.send(b"CAPA\r\n")
+                    said = peer.line()
+                else:
+                    said = peer.reply(b"NOOP")
+                assert said.startswith((b"250", b"tag9 OK", b"+OK")), (port, said)
+                peer.close()
+            print(f"   {len(sessions)} sessions went on")
 
 
 if __name__ == "__main__":
