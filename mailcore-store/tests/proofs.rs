@@ -265,6 +265,79 @@ async fn a_code_behind_the_password_is_taken_once_where_that_is_allowed() {
     let without_device = format!("first word{recovery}");
     world.log_in(&without_device).await.unwrap();
     assert!(world.log_in(&without_device).await.is_err(), "used");
+    // Guesses at codes hear nothing that guesses at the password don't.
+    for _ in 0..30 {
+        let wrong = world.log_in("first word000000").await;
+        assert!(matches!(wrong, Err(AuthError::Invalid)), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_factor_that_cant_be_read_is_not_taken_for_none() {
+    for damage in [
+        "name = 'auth:totq' WHERE name = 'auth:totp'",
+        "name = CAST(x'617574683aff' AS TEXT) WHERE name = 'auth:totp'",
+        "sealed = x'01' WHERE name = 'auth:totp'",
+    ] {
+        let mut world = world().await;
+        world
+            .directory
+            .enrol(&world.ann, Begins::AtOnce)
+            .await
+            .unwrap();
+        let path = world.dir.path().join("directory.db");
+        let file = Connection::open(&path).unwrap();
+        file.execute(&format!("UPDATE secret SET {damage}"), [])
+            .unwrap();
+        drop(file);
+        world.directory = open(&path, &world.clock);
+        let let_in = world.log_in("first word").await;
+        assert!(
+            matches!(let_in, Err(AuthError::Unavailable(_))),
+            "{damage}: {let_in:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_app_password_for_everything_opens_no_web_page() {
+    let world = world().await;
+    let mut scope = AppPasswordScope::default();
+    let added = world
+        .directory
+        .add_app_password(&world.ann, "phone", &scope)
+        .await;
+    let phone = String::from_utf8(added.unwrap().expose().to_vec()).unwrap();
+    world.log_in(&phone).await.unwrap();
+    assert!(world.log_in_by("web", None, &phone).await.is_err());
+    world.log_in_by("web", None, "first word").await.unwrap();
+    scope.protocols = vec!["web".into()];
+    let added = world
+        .directory
+        .add_app_password(&world.ann, "kiosk", &scope)
+        .await;
+    let kiosk = String::from_utf8(added.unwrap().expose().to_vec()).unwrap();
+    world.log_in_by("web", None, &kiosk).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_proof_of_a_password_that_was_changed_meanwhile_is_none() {
+    let world = world().await;
+    let keys = scram(&world, "ann@x.test").await;
+    let proof = Verified::new(CredentialKind::ScramSha256, None)
+        .with_stored_key(keys.pairs[0].value.stored_key.clone());
+    let request = AuthRequest {
+        login: "ann@x.test".into(),
+        proof: Proof::Verified(proof),
+        peer: None,
+        protocol: "imap",
+    };
+    world.directory.authenticate(&request).await.unwrap();
+    let ann = address("ann@x.test");
+    let word = Secret::new("second word");
+    world.directory.set_password(&ann, &word).await.unwrap();
+    let late = world.directory.authenticate(&request).await;
+    assert!(matches!(late, Err(AuthError::Invalid)), "{late:?}");
 }
 
 #[tokio::test]

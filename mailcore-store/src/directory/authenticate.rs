@@ -103,7 +103,8 @@ impl<K: Keep> LocalDirectory<K> {
             let checked = self.check_code(&account.row.record.id, code).await;
             match checked.map_err(unavailable)? {
                 CodeCheck::Right => {}
-                CodeCheck::TooMany => return Err(AuthError::Throttled),
+                // Too many, too: that is counted after a right password alone,
+                // and would tell that it is.
                 _ => return Err(AuthError::Invalid),
             }
         }

@@ -7,9 +7,10 @@ use mailcore::seams::{
     AuthError, AuthRequest, CramMd5Key, CredentialKind, CredentialRequest, Credentials, Labelled,
     ScramKeys, SharedSecret, Verified,
 };
+use subtle::ConstantTimeEq;
 
 use super::authenticate::{admitted, unavailable};
-use super::keep::Keep;
+use super::keep::{AppPasswordRow, Keep};
 use super::local::LocalDirectory;
 use super::renewal::{app_password_place, scram_record, shared_secret};
 use super::scram::Record;
@@ -76,10 +77,13 @@ impl<K: Keep> LocalDirectory<K> {
         let found = self.login_account(&request.login).await;
         let (account, _) = found.map_err(unavailable)?;
         let account = account.ok_or(AuthError::Invalid)?;
+        let sealer = self.sealer().ok_or_else(|| unavailable(no_key()))?;
         let Some(label) = &verified.label else {
-            // A second factor may have been turned on meanwhile.
+            // A second factor may have been turned on meanwhile, and another
+            // password set.
             let asks = self.asks_for_code(&account, request.protocol);
-            return match asks.map_err(unavailable)? {
+            let record = scram_record(&account, &sealer);
+            return match asks.map_err(unavailable)? || !is_still(record, verified) {
                 true => Err(AuthError::Invalid),
                 false => admitted(account.row.record),
             };
@@ -88,10 +92,32 @@ impl<K: Keep> LocalDirectory<K> {
         let app = secrets.and_then(|it| it.app_passwords.get(label)).cloned();
         let app = app.filter(|it| it.scope.admits(request.protocol, request.peer));
         let app = app.ok_or(AuthError::Invalid)?;
+        let record = app_password_record(&account, &app, &sealer);
+        if !is_still(record, verified) {
+            return Err(AuthError::Invalid);
+        }
         let identity = admitted(account.row.record)?;
         self.note_use(&identity.account, app).await;
         Ok(identity)
     }
+}
+
+/// Whether keys are those that a proof was checked with, where it says which.
+fn is_still(record: Option<Record>, verified: &Verified) -> bool {
+    let Some(proved) = &verified.stored_key else {
+        return true;
+    };
+    let record = record.filter(|it| {
+        let kept = it.pair(verified.kind).stored_key.expose();
+        bool::from(kept.ct_eq(proved.expose()))
+    });
+    record.is_some()
+}
+
+fn app_password_record(account: &Account, row: &AppPasswordRow, sealer: &Sealer) -> Option<Record> {
+    let place = app_password_place(&row.name);
+    let opened = sealer.open(&account.row.record.id, &place, row.keys.as_ref()?);
+    Record::decode(&opened.ok()?)
 }
 
 /// The keys of every password that counts here, with its app password's name.
@@ -110,12 +136,7 @@ fn scram_records(
         .iter()
         .flat_map(|it| it.app_passwords.values());
     for row in apps.filter(|it| it.scope.admits(request.protocol, request.peer)) {
-        let place = app_password_place(&row.name);
-        let opened = row
-            .keys
-            .as_ref()
-            .and_then(|keys| sealer.open(&account.row.record.id, &place, keys).ok());
-        if let Some(record) = opened.and_then(|it| Record::decode(&it)) {
+        if let Some(record) = app_password_record(account, row, sealer) {
             records.push((Some(Arc::clone(&row.name)), record));
         }
     }

@@ -15,6 +15,7 @@ use super::keep::{Change, Keep};
 use super::local::LocalDirectory;
 use super::scram::{Parameters, Record};
 use super::seal::{EMPTY, Sealer};
+use super::second_factor;
 use super::secrets::no_key;
 use super::table::Account;
 
@@ -39,11 +40,20 @@ pub(super) fn app_password_place(name: &str) -> String {
     format!("auth:app-password:{name}")
 }
 
+/// True for a name of the directory's own under which nothing is kept: it was
+/// another before it was damaged.
+pub(super) fn is_unknown(name: &str) -> bool {
+    let mut known = [SCRAM, second_factor::NAME].into_iter();
+    let is_known =
+        known.any(|it| it == name) || SharedSecret::ALL.iter().any(|it| kept_as(*it) == name);
+    name.starts_with(OWN) && !is_known
+}
+
 /// What is made of a password.
 pub(super) struct Made {
     /// `None` where the one kept is as good.
     pub(super) hash: Option<Arc<str>>,
-    scram: Option<Secret>,
+    scram: Option<(Parameters, Secret)>,
     password: Secret,
     sealer: Option<Sealer>,
 }
@@ -63,8 +73,17 @@ impl Made {
             changes.extend(forgotten(id, account, None)?);
             return Ok(changes);
         };
-        if let Some(scram) = &self.scram {
-            changes.push(sealer.put(id, SCRAM, scram)?);
+        if let Some((parameters, scram)) = &self.scram {
+            let others = account.and_then(|it| app_password_parameters(it, sealer));
+            match others.is_none_or(|it| it == *parameters) {
+                true => changes.push(sealer.put(id, SCRAM, scram)?),
+                // An app password came meanwhile that they share nothing with;
+                // the next login makes others.
+                false => {
+                    let stale = sealed(account, SCRAM);
+                    changes.extend(stale.map(|_| Change::RemoveSecret(id.clone(), SCRAM.into())));
+                }
+            }
         }
         for kind in allowed(account) {
             let shared = shared(kind, &self.password).unwrap_or_default();
@@ -163,7 +182,10 @@ impl<K: Keep> LocalDirectory<K> {
         password: &Secret,
     ) -> Result<Made, DirectoryError> {
         let scram = match parameters {
-            Some(parameters) => self.scram_keys(parameters, password).await?,
+            Some(parameters) => {
+                let keys = self.scram_keys(parameters.clone(), password).await?;
+                keys.map(|keys| (parameters, keys))
+            }
             None => None,
         };
         Ok(Made {

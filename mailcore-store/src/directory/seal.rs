@@ -15,6 +15,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use mailcore::account::{AccountId, Secret};
 use mailcore::seams::{DirectoryError, Entropy};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::keep::Change;
 
@@ -60,6 +61,7 @@ impl StoreKey {
             _ => {}
         }
         let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+        let text = Zeroizing::new(text);
         parse(text.trim()).ok_or_else(|| failed(&"not a key; restore it from a backup"))
     }
 
@@ -198,16 +200,23 @@ fn make(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
     }
     let mut octets = [0; KEY];
     entropy.fill(&mut octets);
-    let text: String = octets.iter().map(|it| format!("{it:02x}")).collect();
-    let new = path.with_extension("key.new");
+    let text = Zeroizing::new(octets.map(|it| format!("{it:02x}")).concat());
+    octets.zeroize();
+    // Of two who make it at once each has a file of its own, and the first to
+    // be there stays.
+    let mut mark = [0; 8];
+    entropy.fill(&mut mark);
+    let new = path.with_extension(format!("{:016x}.new", u64::from_be_bytes(mark)));
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&new)?;
-    writeln!(file, "{text}")?;
+    writeln!(file, "{}", *text)?;
     file.sync_all()?;
-    std::fs::rename(&new, path)?;
+    let linked = std::fs::hard_link(&new, path);
+    std::fs::remove_file(&new)?;
+    linked?;
     super::sync_parent(path)
 }
 
@@ -215,6 +224,25 @@ fn make(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
 mod tests {
     use super::*;
     use mailcore::seams::OsEntropy;
+
+    #[test]
+    fn of_many_who_make_the_key_at_once_all_have_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("directory.key");
+        let open = || {
+            StoreKey::open(&path, &OsEntropy)
+                .unwrap()
+                .0
+                .expose()
+                .to_vec()
+        };
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn a_secret_opens_in_its_place_with_its_key_alone() {

@@ -19,7 +19,7 @@ use super::table::{Account, Table, not_found};
 use super::totp::{self, Record};
 
 /// What it is kept under.
-const NAME: &str = "auth:totp";
+pub(super) const NAME: &str = "auth:totp";
 /// The protocol of logins whose host asks for the code itself.
 const WEB: &str = "web";
 /// Codes for the loss of the device.
@@ -252,10 +252,15 @@ fn of_account(
     sealer: Option<&Sealer>,
 ) -> Result<Option<Record>, DirectoryError> {
     let sealed = account.secrets.as_ref().and_then(|it| it.sealed.get(NAME));
-    let Some(sealed) = sealed else {
-        return Ok(None);
-    };
     let id = &account.row.record.id;
+    let Some(sealed) = sealed else {
+        return match &account.secrets {
+            Some(secrets) if secrets.is_damaged => Err(DirectoryError::Unavailable(format!(
+                "of the secrets of {id} some can't be read; restore directory.db from a backup"
+            ))),
+            _ => Ok(None),
+        };
+    };
     let secret = sealer.ok_or_else(no_key)?.open(id, NAME, sealed)?;
     match Record::decode(&secret) {
         Some(record) => Ok(Some(record)),

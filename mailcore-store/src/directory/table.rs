@@ -73,6 +73,9 @@ pub(super) struct Account {
 pub(super) struct AccountSecrets {
     pub(super) app_passwords: BTreeMap<Arc<str>, AppPasswordRow>,
     pub(super) sealed: Sealed,
+    /// Something of its encrypted secrets can't be read: what is not there may
+    /// be that.
+    pub(super) is_damaged: bool,
 }
 
 pub(super) struct Alias {
@@ -395,6 +398,14 @@ impl Table {
         match self.damage.iter().find(|it| it.section == section) {
             Some(damage) => Err(DirectoryError::Unavailable(damage.to_string())),
             None => Ok(()),
+        }
+    }
+
+    /// Notes that something of an account's encrypted secrets can't be read.
+    pub(super) fn doubt_secrets(&mut self, account: &AccountId) {
+        let address = self.by_id.get(account);
+        if let Some(account) = address.and_then(|it| self.accounts.get_mut(it)) {
+            account.secrets.get_or_insert_default().is_damaged = true;
         }
     }
 

@@ -8,6 +8,7 @@ mod server;
 use hmac::Hmac;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::seams::CredentialKind;
 
@@ -58,7 +59,7 @@ impl ScramHash {
     }
 
     /// `Hi()`: PBKDF2 (RFC 8018) of one block.
-    fn stretch(self, password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
+    fn stretch(self, password: &[u8], salt: &[u8], iterations: u32) -> Zeroizing<Vec<u8>> {
         match self {
             Self::Sha1 => stretched::<Hmac<Sha1>>(password, salt, iterations),
             Self::Sha256 => stretched::<Hmac<Sha256>>(password, salt, iterations),
@@ -79,9 +80,9 @@ fn stretched<M: hmac::Mac + hmac::KeyInit + Clone>(
     password: &[u8],
     salt: &[u8],
     iterations: u32,
-) -> Vec<u8> {
+) -> Zeroizing<Vec<u8>> {
     let Ok(keyed) = <M as hmac::KeyInit>::new_from_slice(password) else {
-        return Vec::new();
+        return Zeroizing::default();
     };
     let round = |parts: [&[u8]; 2]| {
         let mut mac = keyed.clone();
@@ -89,11 +90,12 @@ fn stretched<M: hmac::Mac + hmac::KeyInit + Clone>(
         mac.finalize().into_bytes()
     };
     let mut last = round([salt, &1_u32.to_be_bytes()]);
-    let mut sum = last.to_vec();
+    let mut sum = Zeroizing::new(last.to_vec());
     for _ in 1..iterations {
         last = round([&last, &[]]);
         xor(&mut sum, &last);
     }
+    last.as_mut_slice().zeroize();
     sum
 }
 

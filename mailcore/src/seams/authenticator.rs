@@ -93,12 +93,27 @@ pub struct Verified {
     pub kind: CredentialKind,
     /// Of which of them, by the label that they had.
     pub label: Option<Arc<str>>,
+    /// The key that SCRAM's proof was checked with
+    /// ([`ScramPair::stored_key`](super::ScramPair::stored_key)): by now the
+    /// account may have another password.
+    pub stored_key: Option<Secret>,
 }
 
 impl Verified {
     /// A proof of credentials of this kind.
     pub fn new(kind: CredentialKind, label: Option<Arc<str>>) -> Self {
-        Self { kind, label }
+        Self {
+            kind,
+            label,
+            stored_key: None,
+        }
+    }
+
+    /// Checked with this key.
+    #[must_use]
+    pub fn with_stored_key(mut self, stored_key: Secret) -> Self {
+        self.stored_key = Some(stored_key);
+        self
     }
 }
 

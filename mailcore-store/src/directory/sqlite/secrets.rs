@@ -9,6 +9,7 @@ use rusqlite::{Connection, Row, params};
 use super::load::{Loader, odd};
 use super::save::{one, run};
 use crate::directory::keep::{AppPasswordRow, Change};
+use crate::directory::renewal::is_unknown;
 
 pub(super) fn app_password(loader: &mut Loader, row: &Row<'_>) -> rusqlite::Result<()> {
     let mut scope = AppPasswordScope::default();
@@ -31,11 +32,18 @@ pub(super) fn app_password(loader: &mut Loader, row: &Row<'_>) -> rusqlite::Resu
 }
 
 pub(super) fn secret(loader: &mut Loader, row: &Row<'_>) -> rusqlite::Result<()> {
-    let (name, sealed) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_blob()?);
-    if let Some(account) = loader.accounts.get(&row.get(0)?) {
-        let change = Change::PutSecret(account.clone(), name.into(), sealed.into());
-        loader.table.apply(change);
+    let Some(account) = loader.accounts.get(&row.get(0)?).cloned() else {
+        return Ok(());
+    };
+    let read = || Ok((row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_blob()?));
+    let (name, sealed) = read().inspect_err(|_: &rusqlite::Error| {
+        loader.table.doubt_secrets(&account);
+    })?;
+    if is_unknown(name) {
+        loader.table.doubt_secrets(&account);
     }
+    let change = Change::PutSecret(account, name.into(), sealed.into());
+    loader.table.apply(change);
     Ok(())
 }
 

@@ -135,7 +135,7 @@ impl Client {
             return Err(ClientError::Iterations(iterations));
         }
         let password = prepared(self.password.expose());
-        let salted = Secret::new(self.hash.stretch(&password, &salt, iterations));
+        let salted = Secret::new(self.hash.stretch(&password, &salt, iterations).to_vec());
         let mut key = self.hash.hmac(salted.expose(), &[b"Client Key"]);
         let stored = self.hash.digest(&key);
         let unproved = [

@@ -2,6 +2,7 @@
 //! know.
 
 use stringprep::saslprep;
+use zeroize::Zeroizing;
 
 use super::ScramHash;
 use crate::account::Secret;
@@ -24,7 +25,8 @@ impl ScramPair {
     ) -> Option<Self> {
         let hash = ScramHash::of(kind)?;
         let salted = hash.stretch(&prepared(password), salt, iterations);
-        let stored_key = hash.digest(&hash.hmac(&salted, &[b"Client Key"]));
+        let client_key = Zeroizing::new(hash.hmac(&salted, &[b"Client Key"]));
+        let stored_key = hash.digest(&client_key);
         Some(Self {
             stored_key: Secret::new(stored_key),
             server_key: Secret::new(hash.hmac(&salted, &[b"Server Key"])),
@@ -76,11 +78,11 @@ impl ScramKeys {
 }
 
 /// RFC 5802 section 2.2.
-pub(super) fn prepared(password: &[u8]) -> Vec<u8> {
-    match std::str::from_utf8(password).ok().map(saslprep) {
+pub(super) fn prepared(password: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(match std::str::from_utf8(password).ok().map(saslprep) {
         Some(Ok(prepared)) => prepared.into_owned().into_bytes(),
         _ => password.to_vec(),
-    }
+    })
 }
 
 #[cfg(test)]

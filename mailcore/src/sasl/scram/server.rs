@@ -175,7 +175,9 @@ impl Scram {
             return Ok(Move::Disproved(self.hash.kind()));
         };
         let signature = self.hash.hmac(pair.value.server_key.expose(), &message);
-        self.state = State::Acknowledgement(Verified::new(self.hash.kind(), pair.label.clone()));
+        let verified = Verified::new(self.hash.kind(), pair.label.clone());
+        let verified = verified.with_stored_key(pair.value.stored_key.clone());
+        self.state = State::Acknowledgement(verified);
         Ok(Move::Challenge(
             format!("v={}", STANDARD.encode(signature)).into_bytes(),
         ))

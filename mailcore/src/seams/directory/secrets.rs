@@ -110,12 +110,16 @@ pub struct AppPassword {
     pub scope: AppPasswordScope,
 }
 
-/// Where an app password counts; by default everywhere.
+/// The protocol of web pages, whose logins lead to everything of an account.
+const WEB: &str = "web";
+
+/// Where an app password counts; by default everywhere but on web pages, which
+/// ask for the password itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct AppPasswordScope {
     /// The protocols, as [`AuthRequest::protocol`](crate::seams::AuthRequest)
-    /// names them; empty for all.
+    /// names them; empty for all but `web`.
     pub protocols: Vec<Arc<str>>,
     /// Where the client is; empty for anywhere.
     pub networks: Vec<Network>,
@@ -125,7 +129,8 @@ impl AppPasswordScope {
     /// Whether a client there may log in so.
     pub fn admits(&self, protocol: &str, peer: Option<IpAddr>) -> bool {
         let within = |peer: IpAddr| self.networks.iter().any(|it| it.contains(peer));
-        (self.protocols.is_empty() || self.protocols.iter().any(|it| &**it == protocol))
+        let everywhere = self.protocols.is_empty() && protocol != WEB;
+        (everywhere || self.protocols.iter().any(|it| &**it == protocol))
             && (self.networks.is_empty() || peer.is_some_and(within))
     }
 }
