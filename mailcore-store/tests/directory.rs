@@ -265,3 +265,48 @@ async fn debug_shows_no_secret() {
     let shown = format!("{directory:?}");
     assert!(!shown.contains("argon2") && !shown.contains("password"));
 }
+
+/// CVE-2026-27860 (Dovecot) and GHSA-5835-4gvc-32pc (maddy): a name was put into a
+/// question to a directory as it came, and meant more than itself there.
+async fn a_name_is_only_a_name<K: Keep>(directory: &LocalDirectory<K>) {
+    fill(directory).await;
+    log_in(directory, "the password").await.expect("the owner");
+    for login in [
+        "*",
+        "%",
+        "%@x.test",
+        "_ser@x.test",
+        "us*@x.test",
+        "user@*",
+        "user@%",
+        "*)(mail=*",
+        "user@x.test)(|(mail=*",
+        "user@x.test' OR '1'='1",
+        "user@x.test\" --",
+        "user@x.test;",
+        "user@x.test\0",
+        "user\\@x.test",
+        "",
+    ] {
+        let request = AuthRequest {
+            login: login.into(),
+            proof: Proof::Password(Secret::new("the password")),
+            peer: None,
+            protocol: "imap",
+        };
+        let answer = directory.authenticate(&request).await;
+        assert!(
+            matches!(answer, Err(AuthError::Invalid)),
+            "{login:?}: {answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_name_that_is_tried_asks_a_directory_for_more_than_itself() {
+    a_name_is_only_a_name(&memory()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = VirtualClock::new();
+    let kept = open_at(&folder.path().join("directory"), &clock).expect("open");
+    a_name_is_only_a_name(&kept).await;
+}

@@ -173,6 +173,46 @@ fn what_is_kept_is_bounded() {
     assert!(Summary::scan(octets.as_bytes()).encode().len() < 2 << 20);
 }
 
+/// CVE-2026-26312 (Stalwart): a message within a message within a message.
+#[test]
+fn messages_within_messages_end_at_the_limit_whatever_they_hold() {
+    let forwarded = "Content-Type: message/rfc822\r\n\r\n";
+    let mixed = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n";
+    for one in [forwarded.to_owned(), format!("{mixed}{forwarded}")] {
+        let summary = Summary::scan(one.repeat(100_000).as_bytes());
+        assert!(summary.parts.len() <= 10_000, "{}", summary.parts.len());
+        let mut deepest = 0;
+        for mut part in 0..summary.parts.len() {
+            let mut depth = 1;
+            while let Some(parent) = summary.parts[part].parent {
+                (part, depth) = (parent, depth + 1);
+            }
+            deepest = deepest.max(depth);
+        }
+        assert!(deepest <= 101, "{deepest}");
+        assert!(summary.encode().len() < 1 << 20);
+    }
+}
+
+/// CVE-2026-27859 (Dovecot): a parameter in a hundred thousand sections (RFC 2231
+/// section 3).
+#[test]
+fn parameters_in_many_sections_are_kept_within_bounds() {
+    for section in [";a*0*=x", ";a*0=x", ";a*99999999999=x", ";a=\"", ";a*=u''%"] {
+        let parameters = section.repeat(100_000);
+        let message = format!(
+            "Content-Type: text/plain{parameters}\r\n\
+             Content-Disposition: attachment{parameters}\r\n\r\n"
+        );
+        let kept = Summary::scan(message.as_bytes()).encode().len();
+        assert!(kept < 256 * 1024, "{section}: {kept}");
+    }
+    let counted: String = (0..100_000).map(|it| format!(";a*{it}*=x")).collect();
+    let message = format!("Content-Type: text/plain{counted}\r\n\r\n");
+    let kept = Summary::scan(message.as_bytes()).encode().len();
+    assert!(kept < 256 * 1024, "{kept}");
+}
+
 /// Messages of lines that matter to the scanner.
 pub(in crate::message) fn arbitrary_message() -> impl Strategy<Value = Vec<u8>> {
     let boundary = prop_oneof![Just("a"), Just("ab"), Just("b--"), Just("\"c d\"")];
