@@ -19,6 +19,8 @@ pub mod fs;
 mod health;
 mod index;
 mod layout;
+mod leases;
+mod live;
 mod lock;
 mod log;
 mod migrate;

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, Weak};
 use mailcore::account::AccountId;
 use mailcore::mailbox::MailboxName;
 
-use super::shared::{Live, lock};
+use super::live::Live;
+use super::shared::lock;
 
 /// Names held before all are forgotten.
 const MAX_NAMES: usize = 1 << 14;

@@ -10,7 +10,8 @@ use rusqlite::Connection;
 
 use super::body::gather::Wanted;
 use super::index::read::{self, ContentRow};
-use super::shared::{Live, Shared};
+use super::live::Live;
+use super::shared::Shared;
 use super::storage::OpenMailbox;
 
 impl OpenMailbox {

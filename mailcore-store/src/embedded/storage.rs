@@ -20,8 +20,9 @@ use mailcore::seams::{
 
 use super::columns::{Columns, Overview, Reading};
 use super::index::{MailboxState, read};
+use super::live::Live;
 use super::sequencer::{Originals, Refusal, Sequencer, special_use};
-use super::shared::{Live, Shared};
+use super::shared::Shared;
 use super::store::EmbeddedStore;
 
 impl Shared {
