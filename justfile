@@ -59,8 +59,13 @@ sustained DIRECTORY="/tmp" SECONDS="30":
 
 # The SPF test suite of openspf.org, a YAML file (python3-yaml reads it).
 openspf SUITE:
-    python3 mailcore-filter/tests/openspf.py {{SUITE}} > target/openspf.json
+    python3 mailcore-filter/tests/suite.py {{SUITE}} > target/openspf.json
     OPENSPF=$PWD/target/openspf.json cargo test -p mailcore-filter --test openspf -- --ignored --nocapture
+
+# ValiMail's suite of ARC chains to check, a YAML file.
+arc SUITE:
+    python3 mailcore-filter/tests/suite.py {{SUITE}} > target/arc.json
+    ARC_SUITE=$PWD/target/arc.json cargo test -p mailcore-filter --features dkim --test arc_suite -- --ignored --nocapture
 
 # The licences, sources and advisories of everything we link.
 deny:

@@ -11,7 +11,8 @@
 //! client, sender and recipient; [`sender_auth::spf`], which says whether a host
 //! may send for a domain; `sender_auth::dkim` (feature `dkim`), which checks and
 //! makes signatures of domains; [`sender_auth::dmarc`], which says what the domain
-//! of a From field asks for.
+//! of a From field asks for; `sender_auth::arc` (feature `dkim`), which checks
+//! chains of seals.
 //!
 //! | RFC | what of it |
 //! |---|---|
@@ -20,6 +21,7 @@
 //! | 5321 section 3.1 | 554 in place of a greeting |
 //! | 6376, 8301, 8463 | DKIM with RSA and Ed25519, as a check to be asked and a signer |
 //! | 7208 | SPF, as a check to be asked |
+//! | 8617 | ARC, as a check to be asked |
 //! | 7489, 9989 | DMARC, as a check to be asked; no reports |
 //!
 //! ```

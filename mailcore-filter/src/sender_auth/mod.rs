@@ -1,6 +1,8 @@
 //! Who sent a message, as far as DNS and signatures tell.
 
 #[cfg(feature = "dkim")]
+pub mod arc;
+#[cfg(feature = "dkim")]
 pub mod dkim;
 pub mod dmarc;
 pub mod spf;

@@ -30,7 +30,13 @@ impl Canonicalization {
 
     /// Adds a field, as it lies in a header, to what is signed. It ends in CRLF
     /// then, whatever it ended in.
-    pub(super) fn field(self, name: &[u8], field: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    pub(in crate::sender_auth) fn field(
+        self,
+        name: &[u8],
+        field: &[u8],
+        value: &[u8],
+        out: &mut Vec<u8>,
+    ) {
         match self {
             Self::Simple => {
                 let line = field.strip_suffix(b"\n").unwrap_or(field);

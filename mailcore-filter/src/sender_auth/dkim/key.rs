@@ -4,6 +4,8 @@ use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ED25519, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, UnparsedPublicKey,
 };
+use mailcore::address::Domain;
+use mailcore::seams::{DnsError, Resolver};
 
 use super::tag_list::TagList;
 use super::{Algorithm, DkimProblem};
@@ -63,8 +65,29 @@ impl PublicKey {
         })
     }
 
+    /// Gets a key: the first record that is one, since several are not foreseen
+    /// (RFC 6376 section 3.6.2.2).
+    pub(in crate::sender_auth) async fn fetch(
+        resolver: &dyn Resolver,
+        name: &Domain,
+    ) -> Result<Self, DkimProblem> {
+        let found = match resolver.txt(name).await {
+            Ok(found) => found,
+            Err(DnsError::NotFound { .. }) => return Err(DkimProblem::NoKey),
+            Err(_) => return Err(DkimProblem::Dns),
+        };
+        let mut problem = DkimProblem::NoKey;
+        for txt in &found.records {
+            match Self::parse(txt) {
+                Ok(key) => return Ok(key),
+                Err(wrong) => problem = wrong,
+            }
+        }
+        Err(problem)
+    }
+
     /// Whether `signature` is this key's of `signed`.
-    pub(super) fn verify(
+    pub(in crate::sender_auth) fn verify(
         &self,
         algorithm: Algorithm,
         signed: &[u8],

@@ -9,7 +9,7 @@ pub mod key;
 mod sign;
 pub mod signature;
 pub mod tag_list;
-mod verify;
+pub(in crate::sender_auth) mod verify;
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ impl Algorithm {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, DkimProblem> {
+    pub(in crate::sender_auth) fn parse(text: &str) -> Result<Self, DkimProblem> {
         match text {
             "rsa-sha256" => Ok(Self::RsaSha256),
             "ed25519-sha256" => Ok(Self::Ed25519Sha256),

@@ -177,7 +177,7 @@ impl SigningKey {
         Ok(format!("v=DKIM1; k={kind}; p={public}"))
     }
 
-    fn sign(&self, octets: &[u8]) -> Result<Vec<u8>, SigningError> {
+    pub(in crate::sender_auth) fn sign(&self, octets: &[u8]) -> Result<Vec<u8>, SigningError> {
         match &self.0 {
             Kind::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];

@@ -51,6 +51,16 @@ impl Signature {
         if tags.require("v")? != "1" {
             return Err(DkimProblem::BadTag("v"));
         }
+        let mut signature = Self::of_tags(&tags, Manner::Dkim)?;
+        signature.identity = identity(&tags, &signature.domain)?;
+        Ok(signature)
+    }
+
+    /// What DKIM's and ARC's signatures have in common (RFC 8617 section 4.1.2).
+    pub(in crate::sender_auth) fn of_tags(
+        tags: &TagList<'_>,
+        manner: Manner,
+    ) -> Result<Self, DkimProblem> {
         let algorithm = Algorithm::parse(tags.require("a")?)?;
         let domain = name(tags.require("d")?).ok_or(DkimProblem::BadTag("d"))?;
         let selector = name(tags.require("s")?).ok_or(DkimProblem::BadTag("s"))?;
@@ -58,8 +68,8 @@ impl Signature {
         if methods.peek().is_some() && !methods.any(|it| it == "dns/txt") {
             return Err(DkimProblem::BadTag("q"));
         }
-        let (header_form, body_form) = forms(&tags)?;
-        let (made, expires) = (time(&tags, "t")?, time(&tags, "x")?);
+        let (header_form, body_form) = forms(tags, manner)?;
+        let (made, expires) = (time(tags, "t")?, time(tags, "x")?);
         if let (Some(made), Some(expires)) = (made, expires)
             && expires <= made
         {
@@ -72,13 +82,13 @@ impl Signature {
         };
         Ok(Self {
             algorithm,
-            identity: identity(&tags, &domain)?,
+            identity: None,
             domain,
             selector,
-            fields: fields(&tags)?,
+            fields: fields(tags, manner)?,
             header_form,
             body_form,
-            body_length: length(&tags)?,
+            body_length: length(tags)?,
             body_hash: octets("bh")?,
             octets: octets("b")?,
             made,
@@ -88,7 +98,7 @@ impl Signature {
 
     /// The name under which DNS has the key.
     pub fn key_name(&self) -> Option<Domain> {
-        Domain::for_lookup(&format!("{}._domainkey.{}", self.selector, self.domain)).ok()
+        key_name(&self.domain, &self.selector)
     }
 
     /// The part of the identity after the last `@`.
@@ -98,21 +108,43 @@ impl Signature {
     }
 }
 
+/// Whose signature it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sender_auth) enum Manner {
+    Dkim,
+    /// Sealers' software leaves out the form, which it has as relaxed, and
+    /// signs what it likes, without From even: the chain says nothing of it.
+    Arc,
+}
+
 /// `c=header/body`
-fn forms(tags: &TagList<'_>) -> Result<(Canonicalization, Canonicalization), DkimProblem> {
+fn forms(
+    tags: &TagList<'_>,
+    manner: Manner,
+) -> Result<(Canonicalization, Canonicalization), DkimProblem> {
     let bad = || DkimProblem::BadTag("c");
-    let text = tags.get("c").unwrap_or("simple/simple");
+    let text = match (tags.get("c"), manner) {
+        (Some(text), _) => text,
+        (None, Manner::Dkim) => "simple/simple",
+        (None, Manner::Arc) => "relaxed/relaxed",
+    };
     let (header, body) = text.split_once('/').unwrap_or((text, "simple"));
     let form = |text| Canonicalization::parse(text).ok_or_else(bad);
     Ok((form(header)?, form(body)?))
 }
 
 /// `h=`, with From among them (RFC 6376 section 5.4).
-fn fields(tags: &TagList<'_>) -> Result<Vec<String>, DkimProblem> {
+fn fields(tags: &TagList<'_>, manner: Manner) -> Result<Vec<String>, DkimProblem> {
     tags.require("h")?;
     let names = tags.values("h").into_iter().flatten();
     let names: Vec<String> = names.take(MOST_FIELDS + 1).map(String::from).collect();
-    if names.len() > MOST_FIELDS || names.iter().any(String::is_empty) {
+    if names.len() > MOST_FIELDS {
+        return Err(DkimProblem::BadTag("h"));
+    }
+    if manner == Manner::Arc {
+        return Ok(names);
+    }
+    if names.iter().any(String::is_empty) {
         return Err(DkimProblem::BadTag("h"));
     }
     if !names.iter().any(|name| name.eq_ignore_ascii_case("from")) {
@@ -149,7 +181,10 @@ fn length(tags: &TagList<'_>) -> Result<Option<u64>, DkimProblem> {
     Ok(Some(text.parse().unwrap_or(u64::MAX)))
 }
 
-fn time(tags: &TagList<'_>, name: &'static str) -> Result<Option<Timestamp>, DkimProblem> {
+pub(in crate::sender_auth) fn time(
+    tags: &TagList<'_>,
+    name: &'static str,
+) -> Result<Option<Timestamp>, DkimProblem> {
     let Some(text) = tags.get(name) else {
         return Ok(None);
     };
@@ -167,8 +202,13 @@ fn time(tags: &TagList<'_>, name: &'static str) -> Result<Option<Timestamp>, Dki
     ))
 }
 
+/// The name under which DNS has a domain's key.
+pub(in crate::sender_auth) fn key_name(domain: &Domain, selector: &Domain) -> Option<Domain> {
+    Domain::for_lookup(&format!("{selector}._domainkey.{domain}")).ok()
+}
+
 /// A domain name, not an address.
-fn name(text: &str) -> Option<Domain> {
+pub(in crate::sender_auth) fn name(text: &str) -> Option<Domain> {
     let domain = Domain::parse(text).ok()?.to_ascii().ok()?;
     domain.as_ip().is_none().then_some(domain)
 }

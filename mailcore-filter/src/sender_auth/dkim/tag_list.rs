@@ -39,7 +39,7 @@ impl<'a> TagList<'a> {
             at += part.len() + 1;
             let Some((name, value)) = part.split_once('=') else {
                 // The last may be ended by a semicolon, too.
-                if part.trim_matches(is_fws).is_empty() {
+                if at > text.len() && part.trim_matches(is_fws).is_empty() {
                     continue;
                 }
                 return Err(SyntaxError::NoTag(part.trim_matches(is_fws).into()));
@@ -70,7 +70,10 @@ impl<'a> TagList<'a> {
     }
 
     /// The value of a tag that must be there.
-    pub(super) fn require(&self, name: &'static str) -> Result<&'a str, DkimProblem> {
+    pub(in crate::sender_auth) fn require(
+        &self,
+        name: &'static str,
+    ) -> Result<&'a str, DkimProblem> {
         self.get(name).ok_or(DkimProblem::MissingTag(name))
     }
 
@@ -83,7 +86,7 @@ impl<'a> TagList<'a> {
 
     /// Octets of a tag written in base64, white space left out; `None` when it
     /// is not there or is no base64.
-    pub(super) fn octets(&self, name: &str) -> Option<Vec<u8>> {
+    pub(in crate::sender_auth) fn octets(&self, name: &str) -> Option<Vec<u8>> {
         decode_base64(self.get(name)?)
     }
 
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn tags_are_found_with_their_white_space() {
-        let text = b" v = 1 ;\r\n\tb= ab\r\n c= ; h = from : to;; ";
+        let text = b" v = 1 ;\r\n\tb= ab\r\n c= ; h = from : to; ";
         let list = TagList::parse(text).unwrap();
         assert_eq!(list.first(), Some("v"));
         assert_eq!(list.get("v"), Some("1"));
@@ -152,6 +155,10 @@ mod tests {
     fn what_is_no_list_is_refused() {
         assert!(matches!(
             TagList::parse(b"a=1;b"),
+            Err(SyntaxError::NoTag(_))
+        ));
+        assert!(matches!(
+            TagList::parse(b"a=1;;b=1"),
             Err(SyntaxError::NoTag(_))
         ));
         assert!(matches!(TagList::parse(b"1=1"), Err(SyntaxError::NoTag(_))));

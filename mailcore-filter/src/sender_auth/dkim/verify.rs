@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use bytes::{Bytes, BytesMut};
 use mailcore::address::Domain;
 use mailcore::message::{Field, Header, Message, READ_CHUNK};
-use mailcore::seams::{Clock, DnsError, Resolver};
+use mailcore::seams::{Clock, Resolver};
 use mailcore::time::Timestamp;
 
 use super::canonical::{Body, Canonicalization};
@@ -178,7 +178,7 @@ impl DkimVerifier {
                 None => {
                     let found = tokio::select! {
                         biased;
-                        found = self.key(&name) => found,
+                        found = PublicKey::fetch(&*self.resolver, &name) => found,
                         () = self.clock.sleep_until(deadline) => Err(DkimProblem::Dns),
                     };
                     known.push((name, found.clone()));
@@ -190,24 +190,6 @@ impl DkimVerifier {
                 Err(problem) => check.fail(problem),
             }
         }
-    }
-
-    async fn key(&self, name: &Domain) -> Result<PublicKey, DkimProblem> {
-        let found = match self.resolver.txt(name).await {
-            Ok(found) => found,
-            Err(DnsError::NotFound { .. }) => return Err(DkimProblem::NoKey),
-            Err(_) => return Err(DkimProblem::Dns),
-        };
-        // Several records are not foreseen (RFC 6376 section 3.6.2.2): the first
-        // that is a key counts.
-        let mut problem = DkimProblem::NoKey;
-        for txt in &found.records {
-            match PublicKey::parse(txt) {
-                Ok(key) => return Ok(key),
-                Err(wrong) => problem = wrong,
-            }
-        }
-        Err(problem)
     }
 }
 
@@ -297,7 +279,7 @@ impl Check {
 }
 
 /// The octets that a signature's header part is made of (RFC 6376 section 3.7).
-fn signed_header(
+pub(in crate::sender_auth) fn signed_header(
     signature: &Signature,
     header: &[u8],
     fields: &[Field<'_>],
@@ -323,7 +305,7 @@ fn signed_header(
 
 /// Hands out the signed fields in their order: of several with one name the
 /// lowest first (RFC 6376 section 5.4.2). A name without a field is nothing.
-pub(super) fn select<'f, 'h>(
+pub(in crate::sender_auth) fn select<'f, 'h>(
     names: &[String],
     fields: &'f [Field<'h>],
     mut take: impl FnMut(&'f Field<'h>),
@@ -331,7 +313,7 @@ pub(super) fn select<'f, 'h>(
     // The next place to look at, by name: each field is looked at once for each
     // different name.
     let mut next: Vec<(&str, usize)> = Vec::new();
-    for name in names {
+    for name in names.iter().filter(|name| !name.is_empty()) {
         let known = next
             .iter()
             .position(|(it, _)| it.eq_ignore_ascii_case(name));
@@ -352,7 +334,7 @@ pub(super) fn select<'f, 'h>(
 }
 
 /// A signature field's value without what the tag `b` holds.
-fn without_signature(value: &[u8]) -> Vec<u8> {
+pub(in crate::sender_auth) fn without_signature(value: &[u8]) -> Vec<u8> {
     let mut out = value.to_vec();
     if let Ok(tags) = TagList::parse(value)
         && let Some(range) = tags.range("b")
@@ -363,7 +345,10 @@ fn without_signature(value: &[u8]) -> Vec<u8> {
 }
 
 /// The header with its empty line; all of a message without one.
-pub(super) async fn read_header(message: &Message, limit: u64) -> Result<Bytes, DkimProblem> {
+pub(in crate::sender_auth) async fn read_header(
+    message: &Message,
+    limit: u64,
+) -> Result<Bytes, DkimProblem> {
     let mut header = BytesMut::new();
     loop {
         let at = header.len() as u64;
@@ -419,7 +404,7 @@ async fn hash_bodies(
 }
 
 /// Reads a message's body, from `start` on, into hashes.
-pub(super) async fn feed(
+pub(in crate::sender_auth) async fn feed(
     message: &Message,
     start: u64,
     hashes: &mut [BodyHash],
@@ -446,7 +431,7 @@ pub(super) async fn feed(
 }
 
 /// A body's hash in one form.
-pub(super) struct BodyHash {
+pub(in crate::sender_auth) struct BodyHash {
     form: Canonicalization,
     limit: Option<u64>,
     body: Body,
@@ -456,7 +441,7 @@ pub(super) struct BodyHash {
 }
 
 impl BodyHash {
-    pub(super) fn new(form: Canonicalization, limit: Option<u64>) -> Self {
+    pub(in crate::sender_auth) fn new(form: Canonicalization, limit: Option<u64>) -> Self {
         Self {
             form,
             limit,
@@ -477,7 +462,9 @@ impl BodyHash {
     }
 
     /// Form, limit, hash and length.
-    pub(super) fn finish(mut self) -> (Canonicalization, Option<u64>, Vec<u8>, u64) {
+    pub(in crate::sender_auth) fn finish(
+        mut self,
+    ) -> (Canonicalization, Option<u64>, Vec<u8>, u64) {
         let (digest, length, limit) = (&mut self.digest, &mut self.length, self.limit);
         self.body
             .finish(&mut |octets| update(digest, length, limit, octets));

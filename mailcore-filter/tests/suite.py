@@ -1,4 +1,4 @@
-"""Turns the openspf.org test suite (YAML) into JSON for openspf.rs: openspf.py SUITE.yml > SUITE.json"""
+"""Turns a test suite (YAML) into JSON for openspf.rs or arc_suite.rs: suite.py SUITE.yml > SUITE.json"""
 import json
 import re
 import sys
