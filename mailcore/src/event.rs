@@ -9,8 +9,11 @@ mod follower;
 mod host;
 mod name;
 mod recorder;
+pub mod send_mail;
 mod session;
 mod subscription;
+#[cfg(feature = "http")]
+pub mod webhook;
 
 pub use bus::EventStream;
 pub use filter::EventFilter;

@@ -38,6 +38,8 @@ pub use drive::{Ending, Host, drive};
 pub(crate) use gate::peer_group;
 pub use gate::{Gate, Place};
 #[cfg(feature = "http")]
+pub(crate) use http_client::Channel;
+#[cfg(feature = "http")]
 pub use http_client::{HttpError, HttpLimits, HttpsClient, OwnNetwork, is_public};
 pub use http_proxy::{HttpProxy, HttpProxyError, ProxyDialer};
 pub use listener::Listener;

@@ -13,6 +13,7 @@ mod events;
 mod handle;
 mod holds;
 mod parts;
+mod readers;
 mod reload;
 mod running;
 mod send;

@@ -14,6 +14,7 @@ mod abuse_sessions;
 mod beside;
 mod callout;
 mod careless;
+mod events;
 mod expiry;
 mod faults;
 mod forwarding;

@@ -55,6 +55,13 @@ impl FakeStore {
         self.newest.send_replace(cursor);
     }
 
+    /// All that was raised, by name.
+    #[cfg(feature = "http")]
+    pub(super) fn names(&self) -> Vec<EventName> {
+        let events = self.events.lock().unwrap();
+        events.iter().map(|it| it.event.name.clone()).collect()
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         match self.fails.load(Ordering::SeqCst) {
             true => Err(StoreError::Unavailable("a test")),

@@ -16,6 +16,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::{Event, EventCursor, EventFilter, EventId, EventName, StoredEvent};
+use crate::batch::StateChange;
 use crate::seams::{Clock, Outbox, State, StoreError};
 use crate::server::Hold;
 use crate::time::Monotonic;
@@ -40,6 +41,8 @@ pub enum StartAt {
     Now,
     /// With the oldest that the store still has.
     Oldest,
+    /// With the one after this.
+    After(EventCursor),
 }
 
 /// What a [`Subscription`] reads and where it keeps its place.
@@ -106,6 +109,16 @@ impl Subscription {
         start: StartAt,
     ) -> Result<Self, SubscribeError> {
         check_name(name)?;
+        Self::open_as(name, seams, filter, start).await
+    }
+
+    /// As [`Subscription::open`] under a name that hosts can't have.
+    pub(crate) async fn open_as(
+        name: &str,
+        seams: SubscriptionSeams,
+        filter: EventFilter,
+        start: StartAt,
+    ) -> Result<Self, SubscribeError> {
         let newest = *seams.outbox.watch().borrow();
         let kept = place::load(&*seams.state, name).await?;
         let place = match (kept, start) {
@@ -119,8 +132,11 @@ impl Subscription {
             }
             (Some(kept), _) => kept,
             (None, StartAt::Oldest) => Place::default(),
-            (None, StartAt::Now) => Place {
-                cursor: newest,
+            (None, start) => Place {
+                cursor: match start {
+                    StartAt::After(cursor) => cursor.min(newest),
+                    _ => newest,
+                },
                 given_up: None,
             },
         };
@@ -204,20 +220,56 @@ impl Subscription {
         Some(Ok(batch))
     }
 
+    /// Adds events to a batch, up to `most` in all, that are there by now.
+    pub(crate) async fn add_waiting(
+        &mut self,
+        batch: &mut Vec<StoredEvent>,
+        most: usize,
+    ) -> Result<(), StoreError> {
+        while batch.len() < most {
+            if let Some(event) = self.waiting() {
+                batch.push(event);
+                continue;
+            }
+            let events = self.seams.outbox.read(self.read, PAGE).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.page = events.into();
+        }
+        Ok(())
+    }
+
     /// Everything given up to this cursor is done with: not given again.
     ///
     /// # Errors
     /// What the store reports: call it again, or the events come again after a
     /// restart.
     pub async fn done(&mut self, cursor: EventCursor) -> Result<(), StoreError> {
-        let cursor = cursor.min(self.given).max(self.done);
-        self.keep(Place {
-            cursor,
-            given_up: self.untold,
-        })
-        .await?;
-        self.done = cursor;
+        let place = self.place_after(cursor);
+        self.keep(place).await?;
+        self.done = place.cursor;
         Ok(())
+    }
+
+    /// What [`Subscription::done`] would keep, to be kept in a batch with other
+    /// things; [`Subscription::done_alongside`] says that it was.
+    pub(crate) fn done_change(&self, cursor: EventCursor) -> StateChange {
+        place::put(&self.name, self.place_after(cursor))
+    }
+
+    /// What [`Subscription::done_change`] gave is kept.
+    pub(crate) fn done_alongside(&mut self, cursor: EventCursor) {
+        let place = self.place_after(cursor);
+        self.kept = (place, self.seams.clock.monotonic());
+        self.done = place.cursor;
+    }
+
+    fn place_after(&self, cursor: EventCursor) -> Place {
+        Place {
+            cursor: cursor.min(self.given).max(self.done),
+            given_up: self.untold,
+        }
     }
 
     /// Does without everything given up to `last`: the next event given is a

@@ -82,7 +82,9 @@ impl Transaction {
             .ask_message(&self.session.filter, incoming)
             .await;
         self.enforce_demands(&mail, &mut plan);
+        let alongside = std::mem::take(&mut self.alongside);
         let done = Settlement::new(&self.intake, &self.session, &self.envelope, &mail)
+            .alongside(alongside)
             .settle(&self.targets, plan)
             .await;
         self.tell_outcome(&done, &mail);

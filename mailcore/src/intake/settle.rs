@@ -20,7 +20,7 @@ use super::tell::{NAMED_RECIPIENTS, named};
 use super::transaction::{refusal, status};
 use super::{Accepted, Filing, Intake, Mail, MailboxTarget, Refusal, SessionInfo, SessionKind};
 use crate::address::{Address, ReversePath};
-use crate::batch::Batch;
+use crate::batch::{Batch, StateChange};
 use crate::envelope::{Envelope, Recipient};
 use crate::event::{Event, EventId, EventName};
 use crate::plan::{Action, Disposition, Plan, RecipientPlan};
@@ -60,6 +60,8 @@ pub(super) struct Settlement<'a> {
     shares: Vec<Share>,
     /// Fields of the message's event: whose copies went another way.
     asides: Vec<(&'static str, String)>,
+    /// Changed with the first batch.
+    state: Vec<StateChange>,
 }
 
 /// What the copies of one queue entry have in common.
@@ -132,7 +134,14 @@ impl<'a> Settlement<'a> {
             handed_over: HashMap::new(),
             shares: vec![Share::default(); envelope.recipients.len()],
             asides: Vec::new(),
+            state: Vec::new(),
         }
+    }
+
+    /// Changes the state, too, in one commit with what is taken.
+    pub(super) fn alongside(mut self, state: Vec<StateChange>) -> Self {
+        self.state = state;
+        self
     }
 
     /// Shares the message out as `plan` says and commits.
@@ -157,6 +166,7 @@ impl<'a> Settlement<'a> {
             // told after it.
             let event = self.received();
             self.batch.events.insert(0, event);
+            self.batch.state = std::mem::take(&mut self.state);
         }
         let filed = self.commit().await?;
         self.note_filed(filed);

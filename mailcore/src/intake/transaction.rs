@@ -11,6 +11,7 @@ use super::trace::Reception;
 use super::{Intake, Refusal, SessionInfo};
 use crate::abuse::Load;
 use crate::address::{Address, ForwardPath, ReversePath};
+use crate::batch::StateChange;
 use crate::envelope::{Envelope, MailParams, Notify, OriginalRecipient, Recipient};
 use crate::event::TraceId;
 use crate::message::ContentWriter;
@@ -42,6 +43,8 @@ pub struct Transaction {
     pub(super) received_at: Timestamp,
     /// That it is refused was told.
     pub(super) refusal_told: bool,
+    /// Put into the batch with the message.
+    pub(super) alongside: Vec<StateChange>,
 }
 
 impl Intake {
@@ -61,6 +64,17 @@ impl Intake {
         if commit.is_some_and(|it| !it.has_room(params.size.unwrap_or(0))) {
             return Err(no_space().into());
         }
+        self.own_mail(session, reverse_path, params).await
+    }
+
+    /// As [`Intake::mail`], also where space runs low: for small mail of the
+    /// server's own, which may tell of just that.
+    pub(crate) async fn own_mail(
+        self: &Arc<Self>,
+        session: SessionInfo,
+        reverse_path: ReversePath,
+        params: MailParams,
+    ) -> Result<Transaction, Refusal> {
         let allowed = self.may_send(&session, &reverse_path, &params).await;
         if let Err(refusal) = allowed {
             self.tell_sender_refused(&session, &reverse_path, &refusal);
@@ -83,6 +97,7 @@ impl Intake {
             head: Head::default(),
             received_at: now,
             refusal_told: false,
+            alongside: Vec::new(),
         })
     }
 
@@ -140,6 +155,11 @@ impl Transaction {
     /// What was asked for so far.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    /// Changes the state in one commit with the message, when it is taken.
+    pub(crate) fn alongside(&mut self, changes: Vec<StateChange>) {
+        self.alongside = changes;
     }
 
     /// Holds the answer to the `nth` recipient of a session back, where the

@@ -63,6 +63,15 @@ pub enum OwnNetwork {
     Allowed,
 }
 
+/// What a request goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// TLS.
+    Secure,
+    /// Nothing: within one's own network alone.
+    Plain,
+}
+
 /// Why nothing was fetched.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -73,6 +82,9 @@ pub enum HttpError {
     /// All addresses of the host are such as strangers may not send us to.
     #[error("{0} has no public address")]
     NotPublic(Domain),
+    /// Without TLS, only hosts of one's own network are called.
+    #[error("{0} has no address in this network, where HTTP without TLS may go; use https")]
+    NotOwn(Domain),
     /// No connection.
     #[error(transparent)]
     Connect(#[from] DialError),
@@ -171,7 +183,8 @@ impl HttpsClient {
         let request = Request::get(path)
             .body(String::new())
             .map_err(|error| HttpError::Protocol(error.to_string()))?;
-        let (response, _connection) = self.exchange(host, PORT, request).await?;
+        let to = (host, PORT, Channel::Secure);
+        let (response, _connection) = self.exchange(to, request).await?;
         if response.status() != StatusCode::OK {
             return Err(HttpError::Status(response.status().as_u16()));
         }
@@ -192,7 +205,8 @@ impl HttpsClient {
     {
         let until = self.clock.monotonic().after(self.limits.time);
         let sent = async {
-            let (response, _connection) = self.exchange(host, port, request).await?;
+            let to = (host, port, Channel::Secure);
+            let (response, _connection) = self.exchange(to, request).await?;
             let (parts, body) = response.into_parts();
             let content = self.content(body).await?;
             Ok(Response::from_parts(parts, content))
@@ -203,18 +217,43 @@ impl HttpsClient {
         }
     }
 
+    /// Sends a request, and gives back the status alone: what is answered
+    /// beside it is not read.
+    pub(crate) async fn tell<B>(
+        &self,
+        to: (&Domain, u16, Channel),
+        request: Request<B>,
+    ) -> Result<StatusCode, HttpError>
+    where
+        B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
+    {
+        let until = self.clock.monotonic().after(self.limits.time);
+        tokio::select! {
+            told = self.exchange(to, request) => told.map(|(response, _)| response.status()),
+            () = self.clock.sleep_until(until) => Err(HttpError::TimedOut(self.limits.time)),
+        }
+    }
+
+    /// Whether hosts of one's own network may be asked.
+    pub(crate) fn may_ask_own_network(&self) -> bool {
+        self.own_network == OwnNetwork::Allowed
+    }
+
     /// One request on a connection of its own, which ends with what comes
     /// second.
     async fn exchange<B>(
         &self,
-        host: &Domain,
-        port: u16,
+        (host, port, channel): (&Domain, u16, Channel),
         mut request: Request<B>,
     ) -> Result<(Response<Incoming>, impl Drop), HttpError>
     where
         B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
-        let stream = self.secure(host, self.connect(host, port).await?).await?;
+        let stream = self.connect((host, port, channel)).await?;
+        let stream: BoxStream = match channel {
+            Channel::Secure => Box::new(self.secure(host, stream).await?),
+            Channel::Plain => stream,
+        };
         let protocol = |error: hyper::Error| HttpError::Protocol(error.to_string());
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEADER);
@@ -223,9 +262,14 @@ impl HttpsClient {
             .await
             .map_err(protocol)?;
         let connection = Task(tokio::spawn(connection));
-        let named = match port {
-            PORT => host.to_string(),
-            port => format!("{host}:{port}"),
+        let host = match host.as_ip() {
+            Some(ip @ IpAddr::V6(_)) => format!("[{ip}]"),
+            Some(ip) => ip.to_string(),
+            None => host.to_string(),
+        };
+        let named = match (port, channel) {
+            (PORT, Channel::Secure) | (80, Channel::Plain) => host,
+            (port, _) => format!("{host}:{port}"),
         };
         let named =
             HeaderValue::try_from(named).map_err(|error| HttpError::Protocol(error.to_string()))?;
@@ -249,17 +293,27 @@ impl HttpsClient {
         Ok(content)
     }
 
-    async fn connect(&self, host: &Domain, port: u16) -> Result<BoxStream, HttpError> {
-        let found = self.resolver.addresses(host).await;
-        let found = found.map_err(|error| HttpError::Dns(host.clone(), error))?;
-        let allowed = |ip: &&IpAddr| self.own_network == OwnNetwork::Allowed || is_public(**ip);
-        let mut failure = HttpError::NotPublic(host.clone());
-        for ip in found
-            .records
-            .iter()
-            .filter(allowed)
-            .take(MAX_ADDRESSES as usize)
-        {
+    async fn connect(
+        &self,
+        (host, port, channel): (&Domain, u16, Channel),
+    ) -> Result<BoxStream, HttpError> {
+        let found = match host.as_ip() {
+            Some(ip) => vec![ip],
+            None => match self.resolver.addresses(host).await {
+                Ok(found) => found.records,
+                Err(error) => return Err(HttpError::Dns(host.clone(), error)),
+            },
+        };
+        let own = self.own_network == OwnNetwork::Allowed;
+        let allowed = |ip: &&IpAddr| match channel {
+            Channel::Secure => own || is_public(**ip),
+            Channel::Plain => own && !is_public(**ip),
+        };
+        let mut failure = match channel {
+            Channel::Secure => HttpError::NotPublic(host.clone()),
+            Channel::Plain => HttpError::NotOwn(host.clone()),
+        };
+        for ip in found.iter().filter(allowed).take(MAX_ADDRESSES as usize) {
             // One that is dead must leave time for the next.
             let wait = self.limits.time / (MAX_ADDRESSES + 1);
             let until = self.clock.monotonic().after(wait);
@@ -279,7 +333,10 @@ impl HttpsClient {
         host: &Domain,
         stream: BoxStream,
     ) -> Result<tokio_rustls::client::TlsStream<BoxStream>, HttpError> {
-        let name = ServerName::try_from(host.as_str().to_owned());
+        let name = match host.as_ip() {
+            Some(ip) => Ok(ServerName::from(ip)),
+            None => ServerName::try_from(host.as_str().to_owned()),
+        };
         let name = name.map_err(|error| HttpError::Certificate(error.to_string()))?;
         let connector = TlsConnector::from(Arc::clone(&self.tls));
         connector.connect(name, stream).await.map_err(|error| {

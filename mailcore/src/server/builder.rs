@@ -3,6 +3,7 @@
 
 mod assemble;
 mod check;
+mod events;
 mod listeners;
 mod seams;
 mod settings;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use super::agents::AgentSource;
 use super::handle::ListenerKind;
+use super::readers::Readers;
 use super::{IntoService, Stores};
 use crate::abuse::AbuseConfig;
 use crate::access::AccessRules;
@@ -72,6 +74,7 @@ impl Server {
             too_early: None,
             jobs: Vec::new(),
             scheduler: SchedulerConfig::default(),
+            readers: Readers::default(),
         }
     }
 }
@@ -116,6 +119,7 @@ pub struct Builder {
     too_early: Option<&'static str>,
     jobs: Vec<Job>,
     scheduler: SchedulerConfig,
+    readers: Readers,
 }
 
 #[derive(Debug)]

@@ -10,6 +10,9 @@ use super::Holds;
 use crate::abuse::Limiter;
 use crate::address::Domain;
 use crate::event::Recorder;
+use crate::event::send_mail::RuleError;
+#[cfg(feature = "http")]
+use crate::event::webhook::WebhookError;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::net::Service;
@@ -323,6 +326,13 @@ pub enum StartError {
     /// A job that can't be taken.
     #[error(transparent)]
     Job(#[from] AddJobError),
+    /// A mail rule that can't be used.
+    #[error(transparent)]
+    MailRule(#[from] RuleError),
+    /// A web hook that can't be used.
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// A service's configuration is wrong.
     #[error("{service}: {reason}")]
     Service {

@@ -19,8 +19,9 @@ pub struct Reloaded {
 
 impl RunningServer {
     /// Goes on as `builder` says: listeners, TLS, filters, rules, limits, policy,
-    /// router, agents, directory, authenticator and what is counted as abuse are
-    /// the builder's from then on; bans and counts stay. Give it everything, as for a start, but the stores: those, the clock,
+    /// router, agents, directory, authenticator, mail rules, web hooks and what is
+    /// counted as abuse are the builder's from then on; bans and counts stay. Give
+    /// it everything, as for a start, but the stores: those, the clock,
     /// the entropy, the journal, the jobs and the settings of the queue stay as
     /// they are.
     ///
@@ -51,6 +52,7 @@ impl RunningServer {
         // What a session holds alone, no session of the new settings may have.
         parts.holds = before.holds();
         let wanted = builder.services(&parts, &self.gate)?;
+        let readers = builder.readers(&parts)?;
         let matches = matched(&self.served().live, &wanted);
         let mut sockets = Vec::with_capacity(wanted.len());
         for (service, old) in wanted.iter().zip(&matches) {
@@ -66,6 +68,9 @@ impl RunningServer {
             parts.intake.starts(Arc::clone(queue) as _);
             queue.reroute(router, agents);
         }
+        // Those of before first: no two may be at the same events.
+        self.stop_reading().await;
+        *self.reading() = Some(readers.spawn(&parts));
         *self.parts.write().unwrap_or_else(PoisonError::into_inner) = parts;
         let mut reloaded = Reloaded {
             added: Vec::new(),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 
+use super::readers::Reading;
 use super::tail::Tails;
 use super::{Parts, ServiceHandle, Submission, SubmitError};
 use crate::abuse::Limiter;
@@ -30,6 +31,8 @@ pub struct RunningServer {
     pub(super) scheduler: (Arc<Scheduler>, JoinHandle<()>),
     pub(super) switch: ShutdownSwitch,
     pub(super) tails: Tails,
+    /// Mail rules and web hooks; `None` while they are exchanged.
+    pub(super) reading: Mutex<Option<Reading>>,
     pub(super) parts: RwLock<Parts>,
     pub(super) gate: Arc<Gate>,
     /// Held by a reload, so that no two cross.
@@ -115,6 +118,18 @@ impl RunningServer {
         (self.services.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends mail rules and web hooks.
+    pub(super) async fn stop_reading(&self) {
+        let reading = self.reading().take();
+        if let Some(reading) = reading {
+            reading.finish(&self.parts().clock()).await;
+        }
+    }
+
+    pub(super) fn reading(&self) -> MutexGuard<'_, Option<Reading>> {
+        (self.reading.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn all_services(&self) -> Vec<Arc<ServiceHandle>> {
         let Services { live, retired } = &*self.served();
         live.iter().chain(retired).cloned().collect()
@@ -126,6 +141,7 @@ impl RunningServer {
     /// journal catches up.
     pub async fn shutdown(mut self) {
         self.switch.begin();
+        self.stop_reading().await;
         let mut stopping = tokio::task::JoinSet::new();
         for service in self.all_services() {
             stopping.spawn(async move { service.stop().await });
@@ -161,6 +177,9 @@ impl Drop for RunningServer {
             runner.abort();
         }
         self.scheduler.1.abort();
+        if let Some(reading) = &*self.reading() {
+            reading.abort();
+        }
         for service in self.all_services() {
             service.abort();
         }

@@ -47,12 +47,16 @@ pub(super) async fn load(state: &dyn State, name: &str) -> Result<Option<Place>,
 
 /// Keeps it.
 pub(super) async fn save(state: &dyn State, name: &str, place: Place) -> Result<(), StoreError> {
-    let put = StateChange::Put {
+    state.change(vec![put(name, place)]).await.map(drop)
+}
+
+/// The change that keeps it.
+pub(super) fn put(name: &str, place: Place) -> StateChange {
+    StateChange::Put {
         key: key(name),
         value: place.encode(),
         expires: None,
-    };
-    state.change(vec![put]).await.map(drop)
+    }
 }
 
 /// Forgets it.

@@ -17,6 +17,7 @@ use crate::schedule::{JobMemory, Scheduler, SchedulerConfig, SchedulerSeams};
 use crate::seams::{Authenticator, Router};
 use crate::server::agents::{self, Agents};
 use crate::server::handle::{Door, ServiceHandle};
+use crate::server::readers::CheckedReaders;
 use crate::server::running::Services;
 use crate::server::tail::{Journaling, Tails};
 use crate::server::{AgentParts, Holds, Parts, RunningServer, StartError};
@@ -47,6 +48,7 @@ impl Builder {
         let gate = Gate::new(&self.limits);
         let services = self.services(&parts, &gate)?;
         let scheduler = self.jobs(&parts)?;
+        let readers = self.readers(&parts)?;
         // All ports or none: nothing accepts before every one is bound.
         let mut sockets = Vec::with_capacity(services.len());
         for service in &services {
@@ -69,7 +71,9 @@ impl Builder {
                 queue.run(async move { shutdown.begun().await }).await;
             })
         });
+        let reading = readers.spawn(&parts);
         Ok(RunningServer {
+            reading: Mutex::new(Some(reading)),
             services: Mutex::new(Services {
                 live: services,
                 retired: Vec::new(),
@@ -101,6 +105,14 @@ impl Builder {
     /// What a running server's limiter is to count from now on.
     pub(in crate::server) fn new_abuse(&mut self) -> crate::abuse::AbuseConfig {
         std::mem::take(&mut self.abuse)
+    }
+
+    /// What reads events, when it can be used.
+    pub(in crate::server) fn readers(
+        &mut self,
+        parts: &Parts,
+    ) -> Result<CheckedReaders, StartError> {
+        std::mem::take(&mut self.readers).check(parts.stores.as_ref())
     }
 
     pub(in crate::server) fn new_limits(&self) -> &Limits {
