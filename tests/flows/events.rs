@@ -8,7 +8,7 @@ use mailcore::event::send_mail::{Condition, MailRule, MailTo, RuleError, Sense, 
 use mailcore::event::{
     EventFilter, EventName, EventNameError, HostEvent, RaiseError, StartAt, SubscribeError,
 };
-use mailcore::seams::{Administration, Clock, DirectoryWrite, DomainKind, OsEntropy};
+use mailcore::seams::{Clock, DirectoryWrite, DomainKind, OsEntropy};
 use mailcore::server::{Builder, RunningServer, Server, StartError, Stores};
 use mailcore::testing::VirtualClock;
 use mailcore_imap::server::Imap;

@@ -221,6 +221,7 @@ impl Subscription {
     }
 
     /// Adds events to a batch, up to `most` in all, that are there by now.
+    #[cfg(feature = "http")]
     pub(crate) async fn add_waiting(
         &mut self,
         batch: &mut Vec<StoredEvent>,
