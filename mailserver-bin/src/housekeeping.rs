@@ -14,6 +14,7 @@ use mailcore_store::embedded::EmbeddedStore;
 
 use crate::config::Retention;
 use crate::control::check;
+use crate::telling;
 use crate::tls::{Keys, Wish};
 
 /// What stands for no time at all.
@@ -42,6 +43,7 @@ pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "tidy", default: "50 3 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(tidy(tools, run)) },
     Chore { name: "compact", default: "10 4 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(compact(tools, run)) },
     Chore { name: "certificates", default: "17 * * * *", applies: |tools| tools.keys.is_some(), run: |tools, run| Box::pin(certificates(tools, run)) },
+    Chore { name: "watch", default: "23 * * * *", applies: |tools| tools.keys.is_some(), run: |tools, run| Box::pin(watch(tools, run)) },
     Chore { name: "check", default: NEVER, applies: |_| true, run: |tools, run| Box::pin(check(tools, run)) },
 ];
 
@@ -107,7 +109,17 @@ async fn check(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
         checked = check::all(&**directory, stores, embedded.clone()) => checked,
         () = run.shutdown.begun() => Err("the server goes down".to_owned()),
     };
+    if let Err(found) = &checked
+        && !run.shutdown.has_begun()
+    {
+        telling::damaged(stores, found).await;
+    }
     checked.map(|lines| lines.join("; ")).map_err(JobError::new)
+}
+
+/// Looks for what the operator should know.
+async fn watch(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
+    Ok(telling::watch(&tools.stores, tools.keys.as_ref(), run.began).await?)
 }
 
 /// Removes the copies of delivered mail that were kept long enough.

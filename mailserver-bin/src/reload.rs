@@ -14,7 +14,8 @@ use crate::wiring::Wiring;
 
 /// Parts of the file that only a start reads. Of `[queue]` the smart host is
 /// not meant: see [`without_routing`].
-const AT_START: [&str; 6] = [
+const AT_START: [&str; 7] = [
+    "events",
     "server",
     "store",
     "queue",

@@ -31,7 +31,7 @@ use crate::data::{DataDir, DataLock};
 use crate::forwarding;
 use crate::housekeeping::Tools;
 use crate::tls::Keys;
-use crate::{oauth, outgoing};
+use crate::{oauth, outgoing, telling};
 
 /// Asked when the system names no resolver.
 const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
@@ -55,6 +55,8 @@ pub(crate) enum WiringError {
     Dns(#[from] ResolverError),
     #[error("can't set TLS up for mail to other hosts: {0}")]
     Tls(#[from] crate::tls::TlsError),
+    #[error("can't set web hooks up: {0}")]
+    Webhook(#[from] mailcore::event::webhook::WebhookError),
     #[error("can't check access tokens: {0}")]
     OAuth(#[from] mailcore::oauth::OAuthError),
     #[error("can't open the list of accounts: {0}")]
@@ -94,6 +96,9 @@ pub(crate) async fn open_store(config: &Config, data: &DataDir) -> Result<OpenSt
     if let Some(undelete_for) = config.undelete_for {
         options.retention.undelete_for = undelete_for;
     }
+    let kept = &config.events;
+    options.retention.events_for = kept.keep.unwrap_or(options.retention.events_for);
+    options.retention.events = kept.most.unwrap_or(options.retention.events);
     // Room for the largest message and for what comes with it, and then some.
     let message = config.limits.message_size;
     options.low_space = config
@@ -262,6 +267,8 @@ impl Wiring<'_> {
         for job in config.housekeeping.jobs(tools) {
             builder = builder.job(job);
         }
+        builder = telling::rules(builder, config);
+        builder = telling::webhooks(builder, config, &resolver)?;
         if let Some(list) = &config.access_list {
             builder = builder.filter(Arc::new(list.clone()));
         }

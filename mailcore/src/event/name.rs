@@ -137,7 +137,7 @@ const NAMES: [Row; 39] = [
     (EventName::DiskOk, "DiskOk", &["available", "limit"]),
     (EventName::StoreDamaged, "StoreDamaged", &["found"]),
     (EventName::CertificateExpiring, "CertificateExpiring", &["names", "until", "days"]),
-    (EventName::QueueStuck, "QueueStuck", &["overdue", "since", "seconds"]),
+    (EventName::QueueStuck, "QueueStuck", &["since", "seconds"]),
     (EventName::CrashReported, "CrashReported", &["path"]),
     (EventName::WebhookGaveUp, "WebhookGaveUp", &["webhook", "events", "error"]),
     (EventName::JobDone, "JobDone", &["job", "result", "took_ms"]),

@@ -21,7 +21,7 @@ use thiserror::Error;
 use super::{EventFilter, StartAt};
 use crate::account::Secret;
 use crate::event::subscription::check_name;
-use crate::net::HttpsClient;
+use crate::net::{HttpsClient, OwnNetwork};
 use signature::Keys;
 use url::Url;
 
@@ -113,13 +113,11 @@ impl Webhook {
         secret: &Secret,
         client: HttpsClient,
     ) -> Result<Self, WebhookError> {
-        check_name(name).map_err(|_| WebhookError::Name(name.chars().take(64).collect()))?;
-        let url = Url::parse(url).ok_or_else(|| WebhookError::Url(name.to_owned()))?;
-        if !url.is_secure() && !client.may_ask_own_network() {
-            return Err(WebhookError::Plain(name.to_owned()));
-        }
-        let keys =
-            Keys::of(secret, MIN_SECRET).ok_or_else(|| WebhookError::Secret(name.to_owned()))?;
+        let own_network = match client.may_ask_own_network() {
+            true => OwnNetwork::Allowed,
+            false => OwnNetwork::Refused,
+        };
+        let (url, keys) = parsed(name, url, secret, own_network)?;
         Ok(Self {
             name: name.to_owned(),
             url,
@@ -129,6 +127,20 @@ impl Webhook {
             start: StartAt::Now,
             config: WebhookConfig::default(),
         })
+    }
+
+    /// What [`Webhook::new`] would say, with a client that may call its own
+    /// network or not.
+    ///
+    /// # Errors
+    /// [`WebhookError`].
+    pub fn check(
+        name: &str,
+        url: &str,
+        secret: &Secret,
+        own_network: OwnNetwork,
+    ) -> Result<(), WebhookError> {
+        parsed(name, url, secret, own_network).map(drop)
     }
 
     /// These events alone.
@@ -174,4 +186,20 @@ impl Webhook {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+fn parsed(
+    name: &str,
+    url: &str,
+    secret: &Secret,
+    own_network: OwnNetwork,
+) -> Result<(Url, Keys), WebhookError> {
+    let named = || name.chars().take(64).collect();
+    check_name(name).map_err(|_| WebhookError::Name(named()))?;
+    let url = Url::parse(url).ok_or_else(|| WebhookError::Url(named()))?;
+    if !url.is_secure() && own_network == OwnNetwork::Refused {
+        return Err(WebhookError::Plain(named()));
+    }
+    let keys = Keys::of(secret, MIN_SECRET).ok_or_else(|| WebhookError::Secret(named()))?;
+    Ok((url, keys))
 }

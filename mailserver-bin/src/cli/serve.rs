@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use mailcore::event::EventName;
 use mailcore::net::{Shutdown, ShutdownSwitch};
 use mailcore::schedule::Scheduler;
 use mailcore::seams::{Directory, OsEntropy, Resolver};
@@ -18,14 +19,14 @@ use tokio::task::JoinHandle;
 
 use super::CliError;
 use super::init::{self, Setup};
-use crate::config::{Config, Protocol, TlsMode};
+use crate::config::{Config, CrashReports, Protocol, TlsMode};
 use crate::control::admin::Admin;
 use crate::control::server;
 use crate::data::{DataDir, DataLock};
 use crate::reload::{ReloadHandle, Reloader, Wish};
 use crate::tls::Keys;
 use crate::wiring::{self, Wiring};
-use crate::{logging, out, own_name};
+use crate::{crash, logging, out, own_name, telling};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
@@ -43,6 +44,9 @@ pub(super) fn run(mut config: Config, args: &Args) -> Result<(), CliError> {
     raise_file_limit();
     let data = DataDir::new(&config.data);
     let lock = data.lock().map_err(CliError::failed)?;
+    if config.notices.crash_reports == CrashReports::Written && !lock.is_read_only() {
+        crash::report_to(data.path());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -70,6 +74,9 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
     let resolver = wiring::resolver(config).map_err(CliError::failed)?;
     let (fixed, setup) = Fixed::open(config, data, lock, &resolver).await?;
     let begin = *fixed.stores.outbox.watch().borrow();
+    if !lock.is_read_only() {
+        fixed.tell_of_the_past(data).await;
+    }
     let (keys, tls_report) = (Arc::clone(&fixed.keys), Arc::clone(&fixed.tls_report));
     let name = own_name::watch(
         config.clone(),
@@ -185,6 +192,21 @@ impl Fixed {
             keys,
         };
         Ok((fixed, setup))
+    }
+
+    /// Tells of what the start came upon.
+    async fn tell_of_the_past(&self, data: &DataDir) {
+        let damage = self.embedded.iter().flat_map(|it| &it.opened().damage);
+        let damage: Vec<String> = damage.map(ToString::to_string).collect();
+        if !damage.is_empty() {
+            telling::damaged(&self.stores, &damage.join("\n")).await;
+        }
+        for path in crash::untold(data.path()) {
+            let path = path.display().to_string();
+            tracing::warn!("the server ended in a crash before; a report of it is in {path}");
+            let fields = [("path", path)];
+            telling::raise(&self.stores.commit, EventName::CrashReported, &fields).await;
+        }
     }
 
     fn wiring<'a>(&self, config: &'a Config, resolver: Arc<dyn Resolver>) -> Wiring<'a> {

@@ -9,10 +9,12 @@ mod auth;
 mod callout;
 mod destinations;
 mod dns;
+mod events;
 mod file;
 mod forwarding;
 mod imap;
 mod journal;
+mod notices;
 mod oauth;
 mod outgoing;
 mod outgoing_tls;
@@ -48,9 +50,11 @@ use crate::housekeeping::Schedule;
 pub(crate) use acme::{AcmeChallenge, AcmeSettings};
 pub(crate) use auth::AuthConfig;
 pub(crate) use dns::{DnsConfig, Dnssec};
+pub(crate) use events::{EventsConfig, NOTICE, WebhookSettings};
 pub(crate) use file::{parse_duration, parse_size};
 pub(crate) use forwarding::{ForwardedSender, ForwardingConfig};
 pub(crate) use journal::{JournalConfig, JournalMode};
+pub(crate) use notices::{CrashReports, NoticesConfig};
 pub(crate) use outgoing::{OutgoingConfig, OutgoingRoute, RoutePlace, host};
 pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
 pub(crate) use problems::Problems;
@@ -117,6 +121,9 @@ pub(crate) struct Config {
     /// What of it removes mail.
     pub(crate) retention: Retention,
     pub(crate) journal: JournalConfig,
+    /// What is told of events, and to whom.
+    pub(crate) events: EventsConfig,
+    pub(crate) notices: NoticesConfig,
     /// A filter for tracing-subscriber.
     pub(crate) log: String,
 }
@@ -286,6 +293,11 @@ impl Config {
             housekeeping: other.housekeeping,
             retention: other.retention,
             journal: other.journal,
+            events: EventsConfig {
+                keep: other.events.keep,
+                most: other.events.most,
+                ..self.events.clone()
+            },
             log: other.log,
             ..self
         };

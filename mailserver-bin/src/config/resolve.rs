@@ -18,12 +18,13 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    AuthConfig, ClientCertificateUse, Config, DnsConfig, ForwardingConfig, JournalConfig, Listener,
+    AuthConfig, ClientCertificateUse, Config, DnsConfig, EventsConfig, ForwardingConfig,
+    JournalConfig, Listener, NoticesConfig,
     NameCheck, OutgoingConfig, OutgoingTls, Peers, PlaintextLogin, Ports, Protocol, Retention,
     SmartHost, SmtpSettings, StoreKind, TlsMode, TlsSettings, WebConfig,
 };
 use super::{
-    abuse, acme, auth, callout, dns, forwarding, imap, journal, outgoing, outgoing_tls, pop3,
+    abuse, acme, auth, callout, dns, events, forwarding, imap, journal, notices, outgoing, outgoing_tls, pop3,
     queue, schedule, shield, smtp, tls, web,
 };
 
@@ -108,6 +109,8 @@ pub(super) fn defaults() -> Config {
         housekeeping: schedule::defaults(),
         retention: Retention::default(),
         journal: JournalConfig::default(),
+        events: EventsConfig::default(),
+        notices: NoticesConfig::default(),
         log: DEFAULT_LOG.to_owned(),
     }
 }
@@ -167,6 +170,8 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     web::web(&root, &mut config.web);
     callout::callout(&root, &mut config.callout);
     journal::journal(&root, folder, &mut config.journal);
+    events::events(&root, folder, &mut config.events);
+    notices::notices(&root, &mut config.notices);
     let store = root.section("store", "[store]");
     if let Some(text) = store.string("kind") {
         config.store = store.word("kind", text, &STORES).unwrap_or(config.store);

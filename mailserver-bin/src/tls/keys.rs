@@ -4,16 +4,17 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mailcore::net::{
-    Acme, ChallengeStore, ClientCertificates, ReplaceableCertificates, ServerTls, Shutdown,
+    Acme, CertificateFacts, ChallengeStore, ClientCertificates, ReplaceableCertificates, ServerTls, Shutdown,
 };
 use mailcore::seams::{Clock, Resolver, SystemClock};
+use mailcore::time::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::OwnedMutexGuard;
 
-use super::loaded::{Stamps, stamps};
+use super::loaded::{SOON, Stamps, stamps};
 use super::{Loaded, TlsError, authorities, provider};
 use crate::acme;
 use crate::config::{ClientCertificateUse, Config, Listener};
@@ -184,6 +185,21 @@ impl Keys {
             loaded,
             _turn: turn,
         }))
+    }
+
+    /// Certificates in force that end soon, or have ended: their names, and when.
+    /// What is renewed by itself is not soon as long as there is time for that.
+    pub(crate) fn ending(&self, now: Timestamp) -> Vec<(String, Timestamp)> {
+        let held = self.held();
+        let facts = held.leaves.iter().map(CertificateFacts::of);
+        let ends = |facts: &CertificateFacts| {
+            let lasts = facts.not_after.since(facts.not_before);
+            facts.not_after <= now.after(SOON.min(lasts / 4))
+        };
+        let ending = facts.filter_map(Result::ok).filter(ends);
+        ending
+            .map(|facts| (facts.names.join(", "), facts.not_after))
+            .collect()
     }
 
     /// Gets and renews what is due, and puts it in force; what is worth a line

@@ -19,7 +19,7 @@ use crate::data::DataDir;
 use crate::when;
 
 /// So long before its end a certificate is warned of.
-const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+pub(super) const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// When files were changed, and how long they are; `None` for one that is gone.
 pub(crate) type Stamps = HashMap<PathBuf, Option<(SystemTime, u64)>>;
