@@ -99,7 +99,10 @@ mod tests {
         let told = untold(folder.path());
         assert_eq!(told.len(), 1);
         let text = std::fs::read_to_string(&told[0]).unwrap();
-        assert!(text.contains("crash.rs") && text.contains("at-work"), "{text}");
+        assert!(
+            text.contains("crash.rs") && text.contains("at-work"),
+            "{text}"
+        );
         assert!(!text.contains("secret"), "{text}");
         assert!(untold(folder.path()).is_empty());
     }

@@ -142,11 +142,7 @@ fn webhook(
 }
 
 /// Raises an event of the program's. One that can't be kept is in the log.
-pub(crate) async fn raise(
-    commit: &Arc<dyn Commit>,
-    name: EventName,
-    fields: &[(&str, String)],
-) {
+pub(crate) async fn raise(commit: &Arc<dyn Commit>, name: EventName, fields: &[(&str, String)]) {
     let now = SystemClock::new().now();
     let event = Event {
         id: EventId(OsEntropy.id(now)),

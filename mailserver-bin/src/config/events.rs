@@ -70,7 +70,9 @@ fn rule(section: &Section<'_, '_>, folder: &Path, before: &[MailRule]) -> Option
     let conditions = conditions.unwrap_or_default();
     let conditions: Vec<_> = conditions.into_iter().filter_map(condition).collect();
     let to = section.string("to").and_then(|to| recipient(section, to));
-    let from = section.string("from").and_then(|at| address(section, "from", at));
+    let from = section
+        .string("from")
+        .and_then(|at| address(section, "from", at));
     let path = section.string("reverse_path");
     let path = path.and_then(|at| address(section, "reverse_path", at));
     let subject = section.string("subject");
@@ -133,7 +135,10 @@ fn named_events(
 ) -> Option<Vec<EventName>> {
     let Some(words) = section.strings_or_string(key) else {
         if named == Named::Required && !section.has(key) {
-            section.problem(section.line(), format!("{key} is missing: name one event or more"));
+            section.problem(
+                section.line(),
+                format!("{key} is missing: name one event or more"),
+            );
         }
         return (named == Named::Optional && !section.has(key)).then(Vec::new);
     };
@@ -162,9 +167,15 @@ fn named_events(
 fn condition(section: Section<'_, '_>) -> Option<Condition> {
     let field = section.required("field");
     let texts = [
-        section.string("equals").map(|at| Test::Equals(at.value.to_owned())),
-        section.string("contains").map(|at| Test::Contains(at.value.to_owned())),
-        section.string("matches").map(|at| Test::Matches(at.value.to_owned())),
+        section
+            .string("equals")
+            .map(|at| Test::Equals(at.value.to_owned())),
+        section
+            .string("contains")
+            .map(|at| Test::Contains(at.value.to_owned())),
+        section
+            .string("matches")
+            .map(|at| Test::Matches(at.value.to_owned())),
     ];
     let number = |key| {
         let number = section.number(key)?;
@@ -270,7 +281,10 @@ fn webhook(
     }
     let named_secret = section.has("secret") || section.has("secret_file");
     if !named_secret {
-        section.problem(section.line(), "secret or secret_file is missing in [[webhook]]");
+        section.problem(
+            section.line(),
+            "secret or secret_file is missing in [[webhook]]",
+        );
     }
     let (name, url, secret) = (name?, url?, secret?);
     for secret in [Some(&secret), second.as_ref()].into_iter().flatten() {

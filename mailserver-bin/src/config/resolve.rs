@@ -19,13 +19,13 @@ use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
     AuthConfig, ClientCertificateUse, Config, DnsConfig, EventsConfig, ForwardingConfig,
-    JournalConfig, Listener, NoticesConfig,
-    NameCheck, OutgoingConfig, OutgoingTls, Peers, PlaintextLogin, Ports, Protocol, Retention,
-    SmartHost, SmtpSettings, StoreKind, TlsMode, TlsSettings, WebConfig,
+    JournalConfig, Listener, NameCheck, NoticesConfig, OutgoingConfig, OutgoingTls, Peers,
+    PlaintextLogin, Ports, Protocol, Retention, SmartHost, SmtpSettings, StoreKind, TlsMode,
+    TlsSettings, WebConfig,
 };
 use super::{
-    abuse, acme, auth, callout, dns, events, forwarding, imap, journal, notices, outgoing, outgoing_tls, pop3,
-    queue, schedule, shield, smtp, tls, web,
+    abuse, acme, auth, callout, dns, events, forwarding, imap, journal, notices, outgoing,
+    outgoing_tls, pop3, queue, schedule, shield, smtp, tls, web,
 };
 
 const DEFAULT_DATA: &str = "mailserver-data";

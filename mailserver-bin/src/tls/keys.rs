@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mailcore::net::{
-    Acme, CertificateFacts, ChallengeStore, ClientCertificates, ReplaceableCertificates, ServerTls, Shutdown,
+    Acme, CertificateFacts, ChallengeStore, ClientCertificates, ReplaceableCertificates, ServerTls,
+    Shutdown,
 };
 use mailcore::seams::{Clock, Resolver, SystemClock};
 use mailcore::time::Timestamp;

@@ -5,6 +5,7 @@
 
 mod commands;
 mod directory;
+mod events;
 mod log;
 mod queue;
 mod reload;
