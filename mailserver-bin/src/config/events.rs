@@ -251,19 +251,7 @@ fn webhook(
         Some(true) => OwnNetwork::Allowed,
         _ => OwnNetwork::Refused,
     };
-    let names = named_events(section, "events", Named::Optional);
-    let accounts = section.strings_or_string("accounts").unwrap_or_default();
-    let domains = section.strings_or_string("domains").unwrap_or_default();
-    let domain = |at: At<&str>| {
-        let parsed = Domain::parse(at.value);
-        parsed
-            .map_err(|error| section.problem(at.line, format!("domains: {error}")))
-            .ok()
-    };
-    let filter = EventFilter::all()
-        .names(names.unwrap_or_default())
-        .accounts(accounts.iter().map(|at| AccountId::new(at.value)))
-        .domains(domains.into_iter().filter_map(domain));
+    let filter = filter(section);
     let start = match section.flag("from_oldest") {
         Some(true) => StartAt::Oldest,
         _ => StartAt::Now,
@@ -308,4 +296,20 @@ fn webhook(
         roots,
         config,
     })
+}
+
+fn filter(section: &Section<'_, '_>) -> EventFilter {
+    let names = named_events(section, "events", Named::Optional);
+    let accounts = section.strings_or_string("accounts").unwrap_or_default();
+    let domains = section.strings_or_string("domains").unwrap_or_default();
+    let domain = |at: At<&str>| {
+        let parsed = Domain::parse(at.value);
+        parsed
+            .map_err(|error| section.problem(at.line, format!("domains: {error}")))
+            .ok()
+    };
+    EventFilter::all()
+        .names(names.unwrap_or_default())
+        .accounts(accounts.iter().map(|at| AccountId::new(at.value)))
+        .domains(domains.into_iter().filter_map(domain))
 }

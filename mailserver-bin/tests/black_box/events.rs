@@ -41,13 +41,13 @@ impl Web {
         let mut part = [0; 4_096];
         loop {
             let text = String::from_utf8_lossy(&request).into_owned();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                if body.len() >= field(head, "content-length").parse().unwrap() {
-                    break;
-                }
+            if let Some((head, body)) = text.split_once("\r\n\r\n")
+                && body.len() >= field(head, "content-length").parse().unwrap()
+            {
+                break;
             }
             match stream.read(&mut part) {
-                Ok(count @ 1..) => request.extend_from_slice(&part[..count]),
+                Ok(count @ 1..) => request.extend(part.iter().take(count)),
                 // The server was killed in the middle.
                 _ => return,
             }
