@@ -83,7 +83,8 @@ def kept(server, name):
 def test_hashes_of_other_servers(server):
     protocols = list(PORTS) * 3
     for (name, theirs), protocol in zip(hashes().items(), protocols):
-        server.command("account", "password", f"{name}@{DOMAIN}", "--hash", "--password-stdin", stdin=theirs)
+        what = "password" if name == "ssha" else "add"
+        server.command("account", what, f"{name}@{DOMAIN}", "--hash", "--password-stdin", stdin=theirs)
         before = kept(server, name)
         assert not before.startswith("$argon2id$"), before
         assert not gets_in(server, name, "wrong", protocol)
@@ -176,4 +177,4 @@ def test_closed_accounts(server):
 if __name__ == "__main__":
     if all([need(client) for client in CLIENTS.values()]):
         extra = '\n[auth]\nmechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"]\n' + EXEMPT
-        play(__doc__, globals(), DOMAIN, [*hashes(), "apps", "codes", "closed"], extra)
+        play(__doc__, globals(), DOMAIN, ["ssha", "apps", "codes", "closed"], extra)

@@ -55,6 +55,14 @@ impl<K: Keep> Administration for LocalDirectory<K> {
             .await
     }
 
+    async fn add_account_with_hash(
+        &self,
+        address: &Address,
+        hash: &str,
+    ) -> Result<AccountId, DirectoryError> {
+        self.add_with_hash(address, hash).await
+    }
+
     async fn set_password_hash(&self, address: &Address, hash: &str) -> Result<(), DirectoryError> {
         self.take_over_hash(address, hash).await
     }

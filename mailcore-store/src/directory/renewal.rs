@@ -10,14 +10,15 @@ use mailcore::address::Address;
 use mailcore::sasl::nt_hash;
 use mailcore::seams::{CramMd5Key, DirectoryError, Held, SharedSecret};
 
-use super::hashes::Stored;
+use super::hashes::{HashError, Stored};
 use super::keep::{Change, Keep};
 use super::local::LocalDirectory;
 use super::scram::{Parameters, Record};
 use super::seal::{EMPTY, Sealer};
 use super::second_factor;
 use super::secrets::no_key;
-use super::table::Account;
+use super::table::{Account, key};
+use super::write::add_account;
 
 /// What the names of encrypted secrets begin with that the directory keeps for
 /// itself.
@@ -220,15 +221,24 @@ impl<K: Keep> LocalDirectory<K> {
         others.unwrap_or_else(|| self.parameters(sealer, &account.row.record.address.to_string()))
     }
 
+    /// Makes an account with a hash that another server made.
+    pub(super) async fn add_with_hash(
+        &self,
+        address: &Address,
+        hash: &str,
+    ) -> Result<AccountId, DirectoryError> {
+        let (address, hash) = (key(address), taken_over(hash)?);
+        self.change(move |table| add_account(table, address, hash))
+            .await
+    }
+
     /// Keeps a hash that another server made.
     pub(super) async fn take_over_hash(
         &self,
         address: &Address,
         hash: &str,
     ) -> Result<(), DirectoryError> {
-        let invalid = |error: super::hashes::HashError| DirectoryError::Invalid(error.to_string());
-        Stored::parse(hash).map_err(invalid)?;
-        let (address, hash): (_, Arc<str>) = (address.clone(), hash.trim().into());
+        let (address, hash) = (address.clone(), taken_over(hash)?);
         let sealer = self.sealer();
         self.change(move |table| {
             let account = table.expect_account(&address)?;
@@ -321,6 +331,13 @@ impl<K: Keep> LocalDirectory<K> {
         })
         .await
     }
+}
+
+/// A hash of another server, where it is one that can be checked.
+fn taken_over(hash: &str) -> Result<Arc<str>, DirectoryError> {
+    let invalid = |error: HashError| DirectoryError::Invalid(error.to_string());
+    Stored::parse(hash).map_err(invalid)?;
+    Ok(hash.trim().into())
 }
 
 /// What the account's app passwords' keys share, when one has any.

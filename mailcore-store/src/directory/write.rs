@@ -187,7 +187,7 @@ fn remove_domain(table: &Table, domain: Domain) -> Result<Vec<Change>, Directory
     Ok(changes)
 }
 
-fn add_account(
+pub(super) fn add_account(
     table: &Table,
     address: Address,
     hash: Arc<str>,

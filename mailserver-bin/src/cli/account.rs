@@ -20,6 +20,9 @@ pub(super) enum Command {
         address: String,
         #[command(flatten)]
         input: Input,
+        /// Take the hash that another server kept of its password instead
+        #[arg(long)]
+        hash: bool,
     },
     /// Lists accounts
     List {
@@ -79,9 +82,21 @@ impl Command {
             Self::Masked(request) => Request::Masked { request },
             Self::Secrets(request) => Request::AccountSecrets { request },
             Self::Change(request) => Request::AccountChange { request },
-            Self::Add { address, input } => Request::AccountAdd {
+            Self::Add {
+                address,
+                input,
+                hash: false,
+            } => Request::AccountAdd {
                 address,
                 password: input.read()?,
+            },
+            Self::Add {
+                address,
+                input,
+                hash: true,
+            } => Request::AccountAddHash {
+                address,
+                hash: input.read()?,
             },
             Self::List { domain } => Request::AccountList { domain },
             Self::Remove { address } => Request::AccountRemove { address },

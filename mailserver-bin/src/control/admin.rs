@@ -246,6 +246,13 @@ impl Admin {
                 let added = self.directory.add_account(&address, &password).await;
                 said(added, format!("account {address} added"))
             }
+            Request::AccountAddHash { address, hash } => {
+                let address = parse_address(&address)?;
+                let added = self.directory.add_account_with_hash(&address, &hash.0);
+                let told =
+                    format!("account {address} added; its hash is replaced at its next login");
+                said(added.await, told)
+            }
             Request::AccountRemove { address } => {
                 let address = parse_address(&address)?;
                 let removed = self.directory.remove_account(&address).await;

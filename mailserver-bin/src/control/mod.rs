@@ -79,6 +79,11 @@ pub(crate) enum Request {
         address: String,
         password: Password,
     },
+    AccountAddHash {
+        address: String,
+        /// What another server kept of the password.
+        hash: Password,
+    },
     AccountList {
         domain: Option<String>,
     },

@@ -76,6 +76,21 @@ fn a_hash_of_another_server_logs_in() {
     for _ in 0..2 {
         assert!(pop3(&home, &server, "correct-horse"));
     }
+    let args = [
+        "account",
+        "add",
+        "new@example.test",
+        "--hash",
+        "--password-stdin",
+    ];
+    let bad = home.run_with(&args, "{PLAIN}word\n");
+    assert_eq!(bad.code, 1, "{bad:?}");
+    let done = home.run_with(&args, hash);
+    assert_eq!(done.code, 0, "{done:?}");
+    let mut imap = server.dial_tls(&home, "imap");
+    imap.line();
+    imap.send("a login new@example.test correct-horse");
+    assert!(imap.until("a ").last().unwrap().starts_with("a OK"));
     server.stop();
 }
 

@@ -43,6 +43,21 @@ pub trait Administration: Debug + Send + Sync {
         Err(DirectoryError::Unsupported("close an account"))
     }
 
+    /// Makes an account whose password is known by the hash that another server
+    /// kept of it, as [`set_password_hash`](Self::set_password_hash) takes it.
+    ///
+    /// # Errors
+    /// As there, and those of
+    /// [`DirectoryWrite::add_account`](super::DirectoryWrite::add_account).
+    async fn add_account_with_hash(
+        &self,
+        address: &Address,
+        hash: &str,
+    ) -> Result<AccountId, DirectoryError> {
+        let _ = (address, hash);
+        Err(DirectoryError::Unsupported("take over password hashes"))
+    }
+
     /// Sets a password by the hash that another server kept of it, which is
     /// replaced by the directory's own at the next login.
     ///
