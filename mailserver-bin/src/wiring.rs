@@ -68,7 +68,7 @@ pub(crate) fn open_directory(
     data: &DataDir,
     lock: &DataLock,
 ) -> Result<SqliteDirectory, WiringError> {
-    let directory = SqliteDirectory::open(&lock.directory(data), PasswordHashing::default())?;
+    let directory = SqliteDirectory::open(lock.directory(data), PasswordHashing::default())?;
     if lock.is_read_only() && !data.directory_key().exists() {
         // No secret was ever kept, and none can be.
         return Ok(directory);
