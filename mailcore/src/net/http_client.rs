@@ -265,7 +265,7 @@ impl HttpsClient {
         let host = match host.as_ip() {
             Some(ip @ IpAddr::V6(_)) => format!("[{ip}]"),
             Some(ip) => ip.to_string(),
-            None => host.to_string(),
+            None => ascii(host)?.to_string(),
         };
         let named = match (port, channel) {
             (PORT, Channel::Secure) | (80, Channel::Plain) => host,
@@ -335,7 +335,7 @@ impl HttpsClient {
     ) -> Result<tokio_rustls::client::TlsStream<BoxStream>, HttpError> {
         let name = match host.as_ip() {
             Some(ip) => Ok(ServerName::from(ip)),
-            None => ServerName::try_from(host.as_str().to_owned()),
+            None => ServerName::try_from(ascii(host)?.as_str().to_owned()),
         };
         let name = name.map_err(|error| HttpError::Certificate(error.to_string()))?;
         let connector = TlsConnector::from(Arc::clone(&self.tls));
@@ -349,6 +349,12 @@ impl HttpsClient {
             }
         })
     }
+}
+
+/// The name as certificates and requests have it (RFC 5890 section 2.3.2.1).
+fn ascii(host: &Domain) -> Result<Domain, HttpError> {
+    let ascii = host.to_ascii();
+    ascii.map_err(|error| HttpError::Protocol(error.to_string()))
 }
 
 /// A task that ends with its owner.
@@ -388,6 +394,8 @@ pub fn is_public(ip: IpAddr) -> bool {
                 || a >= 240
                 || (a, b & 0xc0) == (100, 64)
                 || (a, b, c) == (192, 0, 0)
+                // Leads into IPv6 by whoever announces it (RFC 7526).
+                || (a, b, c) == (192, 88, 99)
                 || (a, b & 0xfe) == (198, 18);
             !special
         }

@@ -21,6 +21,8 @@ use crate::seams::{BoxStream, DialError, Dialer, Resolver};
 
 /// Octets of the proxy's answer.
 const MAX_ANSWER: usize = 8 * 1024;
+/// Characters of it that are told.
+const MAX_SHOWN: usize = 80;
 /// Addresses of the proxy that are tried.
 const MAX_ADDRESSES: usize = 4;
 
@@ -163,7 +165,10 @@ impl ProxyDialer {
         match words.next() {
             Some(code) if is_http && code.len() == 3 && code.starts_with('2') => Ok(()),
             Some("407") => Err(io::Error::other("the proxy wants another login")),
-            _ => Err(io::Error::other(format!("the proxy refuses: {line:?}"))),
+            _ => {
+                let shown: String = line.chars().take(MAX_SHOWN).collect();
+                Err(io::Error::other(format!("the proxy refuses: {shown:?}")))
+            }
         }
     }
 }

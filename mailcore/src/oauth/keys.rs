@@ -1,6 +1,6 @@
 //! The keys that an authorization server publishes, kept for a while.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hyper::header::ACCEPT;
@@ -27,8 +27,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Keys {
     source: Source,
     algorithms: WebPkiSupportedAlgorithms,
+    held: Arc<std::sync::Mutex<Held>>,
     /// Held while keys are fetched, so that one fetch serves all who wait.
-    held: Arc<Mutex<Held>>,
+    turn: Arc<Mutex<()>>,
 }
 
 /// Where keys come from.
@@ -39,7 +40,7 @@ struct Source {
     clock: Arc<dyn Clock>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Held {
     keys: Arc<[Key]>,
     fetched: Option<Monotonic>,
@@ -57,6 +58,7 @@ impl Keys {
             source: Source { url, client, clock },
             algorithms,
             held: Arc::default(),
+            turn: Arc::default(),
         }
     }
 
@@ -74,20 +76,51 @@ impl Keys {
         }
     }
 
-    /// The keys to check this token with.
-    async fn keys(&self, token: &Unverified<'_>) -> Result<Arc<[Key]>, TokenError> {
-        let held = Arc::clone(&self.held).lock_owned().await;
+    fn held(&self) -> Held {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.clone()
+    }
+
+    /// The answer that needs no fetch, where there is one.
+    fn at_hand(&self, token: &Unverified<'_>) -> Option<Result<Arc<[Key]>, TokenError>> {
+        let held = self.held();
         let now = self.source.clock.monotonic();
         let is_known = held.keys.iter().any(|it| fits(it, token));
-        if is_known && within(held.fetched, FRESH, now) || within(held.tried, PAUSE, now) {
-            return match within(held.fetched, STALE, now) {
-                true => Ok(Arc::clone(&held.keys)),
+        let is_answered = is_known && within(held.fetched, FRESH, now);
+        (is_answered || within(held.tried, PAUSE, now)).then(|| {
+            match within(held.fetched, STALE, now) {
+                true => Ok(held.keys),
                 false => Err(TokenError::Odd("its keys could not be fetched just now")),
-            };
+            }
+        })
+    }
+
+    /// The keys to check this token with.
+    async fn keys(&self, token: &Unverified<'_>) -> Result<Arc<[Key]>, TokenError> {
+        if let Some(found) = self.at_hand(token) {
+            return found;
+        }
+        let turn = match Arc::clone(&self.turn).try_lock_owned() {
+            Ok(turn) => turn,
+            Err(_) => {
+                let held = self.held();
+                let is_usable = within(held.fetched, STALE, self.source.clock.monotonic());
+                // Others are fetching: a server that says nothing must hold up
+                // nobody who can do without.
+                if is_usable && held.keys.iter().any(|it| fits(it, token)) {
+                    return Ok(held.keys);
+                }
+                Arc::clone(&self.turn).lock_owned().await
+            }
+        };
+        // They may be there by now.
+        if let Some(found) = self.at_hand(token) {
+            return found;
         }
         // By a task of its own: clients that hang up early would else have keys
         // fetched time and again, and never got.
-        let fetched = tokio::spawn(self.source.clone().renew(held)).await;
+        let renewal = self.source.clone().renew(Arc::clone(&self.held), turn);
+        let fetched = tokio::spawn(renewal).await;
         fetched.map_err(|_| TokenError::Odd("its keys could not be fetched just now"))?
     }
 }
@@ -98,9 +131,14 @@ fn within(since: Option<Monotonic>, time: Duration, now: Monotonic) -> bool {
 }
 
 impl Source {
-    async fn renew(self, mut held: OwnedMutexGuard<Held>) -> Result<Arc<[Key]>, TokenError> {
+    async fn renew(
+        self,
+        held: Arc<std::sync::Mutex<Held>>,
+        _turn: OwnedMutexGuard<()>,
+    ) -> Result<Arc<[Key]>, TokenError> {
         let fetched = self.fetch().await;
         let now = self.clock.monotonic();
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
         held.tried = Some(now);
         match fetched {
             Ok(keys) => {

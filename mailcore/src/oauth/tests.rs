@@ -161,6 +161,9 @@ impl Authenticator for Nobody {
     }
 }
 
+/// The status of a server that says nothing.
+const SILENCE: u16 = 0;
+
 /// The authorization server: what it answers, and what it was asked.
 #[derive(Debug)]
 struct Web {
@@ -201,6 +204,9 @@ impl Dialer for Dial {
             }
             *web.asked.lock().unwrap() = String::from_utf8(request).unwrap();
             let (status, body) = web.answer.lock().unwrap().clone();
+            if status == SILENCE {
+                return std::future::pending().await;
+            }
             let answer = format!(
                 "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n\
                  Content-Length: {}\r\n\r\n{body}",
@@ -456,6 +462,32 @@ async fn a_new_key_is_fetched_at_most_once_a_minute() {
         matches!(refused, Err(AuthError::Unavailable(_))),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_holds_up_nobody_whose_key_is_at_hand() {
+    let world = Arc::new(signed_world());
+    let token = world.sign("k1", &world.claims());
+    world.log_in("", &token).await.unwrap();
+    world.answer(SILENCE, &json!({}));
+    world.clock.advance(Duration::from_secs(61));
+    let (stranger, other) = (Arc::clone(&world), world.sign("k9", &world.claims()));
+    let waits = tokio::spawn(async move { stranger.log_in("", &other).await });
+    while world.count() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut patience = 0;
+    let served = tokio::select! {
+        biased;
+        done = world.log_in("", &token) => done.is_ok(),
+        () = std::future::poll_fn(|context| {
+            patience += 1;
+            context.waker().wake_by_ref();
+            if patience > 100 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        }) => false,
+    };
+    assert!(served, "it waits for the stranger's key");
+    waits.abort();
 }
 
 #[tokio::test]

@@ -65,7 +65,9 @@ fn world(answer: Option<&str>, address: &str, name: &str) -> World {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let resolver = FixedResolver::new();
-    resolver.add_address("web.test", address.parse().unwrap());
+    for known in ["web.test", "b\u{fc}cher.test", "xn--bcher-kva.test"] {
+        resolver.add_address(known, address.parse().unwrap());
+    }
     let clock = VirtualClock::new();
     let web = Web {
         config: Arc::new(config),
@@ -94,6 +96,17 @@ async fn a_small_text_is_fetched() {
     let chunked = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\
                    Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     assert_eq!(get(chunked).await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn a_host_with_letters_of_other_alphabets_is_called_by_its_ascii_name() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+    let world = world(Some(answer), "93.184.215.14", "xn--bcher-kva.test");
+    for name in ["b\u{fc}cher.test", "xn--bcher-kva.test"] {
+        let host = name.parse().unwrap();
+        let fetched = world.client.get(&host, "/policy", "text/plain").await;
+        assert_eq!(fetched.unwrap(), b"hello", "{name}");
+    }
 }
 
 #[tokio::test]
@@ -163,6 +176,7 @@ fn special_addresses_are_not_public() {
         "169.254.1.1",
         "172.16.0.1",
         "192.0.0.8",
+        "192.88.99.1",
         "192.168.1.1",
         "198.18.0.1",
         "224.0.0.1",
