@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import auth_clients  # noqa: E402
 from auth_clients import PORTS, User  # noqa: E402
 from authority import KINDS, Authority, Key, b64, part  # noqa: E402
+from connect_proxy import ConnectProxy  # noqa: E402
 from peer import Peer  # noqa: E402
 from run import play  # noqa: E402
 from server import PASSWORD, Server, need  # noqa: E402
@@ -218,6 +219,21 @@ def test_by_introspection(binary):
                 assert reason is None and line.startswith(LATER), (reason, line)
         finally:
             AUTHORITY.open()
+
+
+def test_by_way_of_a_proxy(binary):
+    """Keys are fetched, and questions asked, through the one proxy of [outgoing]."""
+    for config, mechanism, token in ((AUTHORITY.config(), "OAUTHBEARER", AUTHORITY.token(MINE)),
+                                     (AUTHORITY.introspection(), "XOAUTH2", "good-token")):
+        AUTHORITY.opaque = {"good-token": {"email": MINE}}
+        proxy = ConnectProxy("Basic " + base64.b64encode(b"mail:word").decode())
+        outgoing = f'\n[outgoing]\nproxy = "http://mail:word@127.0.0.1:{proxy.port}"\n'
+        with Server(binary, "tokens.test", ["ann"], extra=config + EXEMPT + outgoing,
+                    dns=f"127.0.0.1:{AUTHORITY.dns}") as server:
+            for _, line in everywhere(server, token, MINE, mechanism):
+                assert line.startswith(IN), line
+            assert proxy.asked and not proxy.refused, proxy.asked
+            proxy.close()
 
 
 if __name__ == "__main__":
