@@ -9,8 +9,9 @@ use mailcore::abuse::{
     AbuseConfig, Ban, Consequence, Counted, Keeper, Keyed, Limiter, LimiterSeams, Rate, Rule,
     Sender, Welcome,
 };
+use mailcore::account::Secret;
 use mailcore::net::ShutdownSwitch;
-use mailcore::seams::{Clock, OsEntropy, State};
+use mailcore::seams::{Clock, DirectoryWrite, DomainKind, OsEntropy, State};
 use mailcore::server::{Builder, RunningServer, Server};
 use mailcore::testing::VirtualClock;
 use mailcore_imap::server::Imap;
@@ -187,6 +188,45 @@ async fn a_ban_ends_the_sessions_that_its_network_has() {
     limiter.ban(ban("127.0.0.0/8")).await.unwrap();
     assert_eq!(imap.line().await, "");
     assert_eq!(limiter.banned().len(), 2);
+}
+
+#[tokio::test]
+async fn a_closed_account_s_sessions_end_and_others_go_on() {
+    let house = House::new();
+    let domain = "a.test".parse().unwrap();
+    let directory = &house.directory;
+    directory
+        .add_domain(&domain, DomainKind::Local)
+        .await
+        .unwrap();
+    let mut ids = Vec::new();
+    for user in ["ann", "bob"] {
+        let address = format!("{user}@a.test").parse().unwrap();
+        let password = Secret::new("secret word");
+        ids.push(directory.add_account(&address, &password).await.unwrap());
+    }
+    let clear = mailcore_imap::session::PlaintextLogin::Anywhere;
+    let server = Server::builder("mx.a.test")
+        .stores(Arc::clone(&house.store))
+        .directory(Arc::clone(directory) as _)
+        .authenticator(Arc::clone(directory) as _)
+        .clock(Arc::new(house.clock.clone()))
+        .listen(ANY, Imap::new().plaintext_login(clear));
+    let server = server.start().await.unwrap();
+    let log_in = async |user: &str| {
+        let (mut imap, _) = Client::of(&house, &server, "imap").await;
+        let login = format!("a LOGIN {user}@a.test \"secret word\"");
+        let told = imap.ask(&login).await;
+        assert!(told.starts_with("a OK"), "{told}");
+        imap
+    };
+    let (mut ann, mut bob) = (log_in("ann").await, log_in("bob").await);
+    server.limiter().end_sessions(&ids[0]);
+    assert_eq!(ann.line().await, "");
+    assert!(bob.ask("b NOOP").await.starts_with("b OK"));
+    house.clock.advance(Duration::from_secs(1));
+    let mut ann = log_in("ann").await;
+    assert!(ann.ask("b NOOP").await.starts_with("b OK"), "opened again");
 }
 
 #[tokio::test]

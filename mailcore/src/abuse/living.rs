@@ -1,4 +1,5 @@
-//! The sessions that there are, by address, so that a ban ends them.
+//! The sessions that there are, by address, so that a ban ends them; and the
+//! accounts whose sessions are to end.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,11 +8,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::Limiter;
+use crate::account::AccountId;
 use crate::net::{Network, peer_group};
+use crate::time::Monotonic;
 
-/// Who is to be told of bans.
+/// Accounts that were closed and are remembered at a time.
+const MAX_CLOSED: usize = 10_000;
+
+/// Who is to be told of bans, and of what was closed.
 #[derive(Debug, Default)]
-pub(super) struct Living(Mutex<HashMap<IpAddr, Here>>);
+pub(super) struct Living {
+    sessions: Mutex<HashMap<IpAddr, Here>>,
+    /// When: who logs in later may.
+    closed: Mutex<HashMap<AccountId, Monotonic>>,
+}
 
 #[derive(Debug, Default)]
 struct Here {
@@ -35,8 +45,22 @@ impl Living {
         }
     }
 
+    /// Ends the sessions that began under this account before now.
+    fn close(&self, account: &AccountId, now: Monotonic) {
+        {
+            let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+            if closed.len() >= MAX_CLOSED {
+                // Those have been told.
+                closed.clear();
+            }
+            closed.insert(account.clone(), now);
+        }
+        let living = self.living();
+        living.values().for_each(|it| it.banned.notify_waiters());
+    }
+
     fn living(&self) -> MutexGuard<'_, HashMap<IpAddr, Here>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -49,12 +73,13 @@ pub(crate) struct LivingSession {
 }
 
 impl LivingSession {
-    /// Waits until nothing is taken from its peer any more.
-    pub(crate) async fn is_kept_out(&self) {
+    /// Waits until nothing is taken from its peer any more, or until `whose` says
+    /// that it goes on for an account which was closed meanwhile.
+    pub(crate) async fn is_kept_out(&self, whose: impl Fn() -> bool) {
         loop {
             let mut banned = std::pin::pin!(self.banned.notified());
             banned.as_mut().enable();
-            if self.limiter.keeps_out(self.peer) {
+            if self.limiter.keeps_out(self.peer) || whose() {
                 return;
             }
             banned.await;
@@ -63,6 +88,23 @@ impl LivingSession {
 }
 
 impl Limiter {
+    /// Ends the sessions that somebody has under this account, within a second or
+    /// two. Who logs in afterwards is let in, where the account is open.
+    pub fn end_sessions(&self, account: &AccountId) {
+        self.living.close(account, self.seams.clock.monotonic());
+    }
+
+    /// True when the sessions of this account that began by `since` are to end.
+    pub(crate) fn has_closed(&self, account: &AccountId, since: Monotonic) -> bool {
+        let closed = self.living.closed.lock();
+        let closed = closed.unwrap_or_else(PoisonError::into_inner);
+        closed.get(account).is_some_and(|at| since <= *at)
+    }
+
+    pub(crate) fn now(&self) -> Monotonic {
+        self.seams.clock.monotonic()
+    }
+
     /// A session of this peer begins.
     pub(crate) fn session(self: &Arc<Self>, peer: IpAddr) -> LivingSession {
         let mut living = self.living.living();

@@ -180,7 +180,10 @@ impl Limiter {
 
     async fn close_account(&self, account: &AccountId) {
         match self.try_close(account).await {
-            Ok(()) => tracing::warn!(%account, "the account is closed: it sent too much"),
+            Ok(()) => {
+                tracing::warn!(%account, "the account is closed: it sent too much");
+                self.end_sessions(account);
+            }
             Err(error) => tracing::error!(%account, %error, "can't close the account"),
         }
     }

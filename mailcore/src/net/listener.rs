@@ -250,9 +250,13 @@ impl ListenerParts {
 
     /// Serves a stream from within the process.
     pub(crate) async fn serve_local(self, stream: BoxStream) {
-        self.shared().serve(stream, None, None).await;
+        let ends = (None, None);
+        self.shared().serve(stream, ends, Meter::default()).await;
     }
 }
+
+/// The other end and this one; `None` within the process.
+type Ends = (Option<SocketAddr>, Option<SocketAddr>);
 
 /// Who has connected, and what is known of it before anything is read.
 enum Knock {
@@ -307,19 +311,21 @@ impl Shared {
             tracing::debug!(%peer, %error, "can't set TCP_NODELAY");
         }
         let session = self.limiter.session(peer.ip());
+        let meter = self.meter(peer.ip());
         tokio::select! {
             biased;
-            () = self.serve(Box::new(stream), Some(peer), local) => {}
-            () = self.is_banned(&session) => {
-                tracing::info!(%peer, protocol = self.service.protocol(), "ended by a ban");
+            () = self.serve(Box::new(stream), (Some(peer), local), meter.clone()) => {}
+            () = self.is_kept_out(&session, &meter) => {
+                let protocol = self.service.protocol();
+                tracing::info!(%peer, protocol, "ended: the peer is banned, or the account closed");
             }
         }
     }
 
-    /// Waits until the peer is banned and what it was told last may have reached
-    /// it.
-    async fn is_banned(&self, session: &LivingSession) {
-        session.is_kept_out().await;
+    /// Waits until the peer is banned or its account closed, and what it was told
+    /// last may have reached it.
+    async fn is_kept_out(&self, session: &LivingSession, meter: &Meter) {
+        session.is_kept_out(|| meter.is_of_closed_account()).await;
         let until = self.clock.monotonic().after(LAST_WORD);
         self.clock.sleep_until(until).await;
     }
@@ -362,8 +368,8 @@ impl Shared {
     }
 
     #[cfg(feature = "tls")]
-    async fn serve(&self, stream: BoxStream, peer: Option<SocketAddr>, local: Option<SocketAddr>) {
-        let mut connection = self.connection(stream, peer, local);
+    async fn serve(&self, stream: BoxStream, ends: Ends, meter: Meter) {
+        let mut connection = self.connection(stream, ends, meter);
         match &self.tls {
             ListenerTls::None => {}
             ListenerTls::Starttls(acceptor) => connection.starttls = Some(acceptor.clone()),
@@ -379,7 +385,7 @@ impl Shared {
                         (connection.stream, connection.tls) = (stream, Some(info))
                     }
                     Err(error) => {
-                        tracing::debug!(?peer, %error, protocol = self.service.protocol(), "TLS handshake failed");
+                        tracing::debug!(peer = ?ends.0, %error, protocol = self.service.protocol(), "TLS handshake failed");
                         return;
                     }
                 }
@@ -389,18 +395,13 @@ impl Shared {
     }
 
     #[cfg(not(feature = "tls"))]
-    async fn serve(&self, stream: BoxStream, peer: Option<SocketAddr>, local: Option<SocketAddr>) {
+    async fn serve(&self, stream: BoxStream, ends: Ends, meter: Meter) {
         self.service
-            .serve(self.connection(stream, peer, local))
+            .serve(self.connection(stream, ends, meter))
             .await;
     }
 
-    fn connection(
-        &self,
-        stream: BoxStream,
-        peer: Option<SocketAddr>,
-        local: Option<SocketAddr>,
-    ) -> Connection {
+    fn connection(&self, stream: BoxStream, (peer, local): Ends, meter: Meter) -> Connection {
         Connection {
             stream,
             peer,
@@ -411,10 +412,7 @@ impl Shared {
             shutdown: self.shutdown.clone(),
             clock: Arc::clone(&self.clock),
             write_timeout: self.limits.write_timeout,
-            meter: match peer {
-                Some(peer) => self.meter(peer.ip()),
-                None => Meter::default(),
-            },
+            meter,
         }
     }
 

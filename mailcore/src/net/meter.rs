@@ -75,6 +75,11 @@ impl Meter {
         self.0.toll.is_too_much(tally)
     }
 
+    /// True when whoever logged in has its account closed.
+    pub(super) fn is_of_closed_account(&self) -> bool {
+        self.0.toll.is_closed()
+    }
+
     fn belongs_to(&self, pace: Option<Arc<Pace>>) {
         let mut domain = self.domain();
         let paced = pace.is_some() || !self.0.paces.is_empty();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::abuse::{Limiter, Sender, Welcome};
 use crate::account::Identity;
+use crate::time::Monotonic;
 use crate::wire::Tally;
 
 /// Whom to tell, and as whom. By default nobody is told.
@@ -20,6 +21,8 @@ pub(super) struct Toll {
 struct Who {
     peer: Option<IpAddr>,
     identity: Option<Identity>,
+    /// When it logged in.
+    since: Monotonic,
 }
 
 impl Toll {
@@ -29,13 +32,24 @@ impl Toll {
             protocol,
             who: Mutex::new(Who {
                 peer: Some(peer),
-                identity: None,
+                ..Who::default()
             }),
         }
     }
 
     pub(super) fn logged_in(&self, identity: Option<&Identity>) {
-        self.who().identity = identity.cloned();
+        let mut who = self.who();
+        who.identity = identity.cloned();
+        who.since = self.limiter.as_ref().map_or(who.since, |it| it.now());
+    }
+
+    /// True when whoever logged in has its account closed.
+    pub(super) fn is_closed(&self) -> bool {
+        let who = self.who();
+        match (&self.limiter, &who.identity) {
+            (Some(limiter), Some(it)) => limiter.has_closed(&it.account, who.since),
+            _ => false,
+        }
     }
 
     pub(super) fn speaks_for(&self, peer: Option<IpAddr>) {

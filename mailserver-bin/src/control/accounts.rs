@@ -1,6 +1,7 @@
 //! Commands on accounts.
 
 use clap::{Args, Subcommand, ValueEnum};
+use mailcore::account::AccountId;
 use mailcore::address::Address;
 use mailcore::seams::{
     AccountChange, AccountRecord, Administration, DirectoryWrite, KeepCopy, Redirect, Role, Sending,
@@ -169,6 +170,9 @@ impl Admin {
                 let change = options.change()?;
                 let changed = self.directory.change_account(&address, &change).await;
                 changed.map_err(words)?;
+                if change.enabled == Some(false) {
+                    self.end_sessions(&self.account_id(&address).await?);
+                }
                 if !settings.is_empty() {
                     let id = self.account_id(&address).await?;
                     self.set_for_account(id, &settings).await?;
@@ -195,12 +199,20 @@ impl Admin {
                 let heir = aliases_to.as_deref().map(parse_address).transpose()?;
                 let closed = self.directory.close_account(&address, heir.as_ref());
                 let id = closed.await.map_err(words)?;
+                self.end_sessions(&id);
                 let mut lines = vec![format!(
                     "account {address} closed; its mail stays in the store under {id}"
                 )];
                 lines.extend(heir.map(|heir| format!("its addresses reach {heir}")));
                 Ok(lines)
             }
+        }
+    }
+
+    /// Ends the sessions of an account that is closed, where a server runs.
+    pub(super) fn end_sessions(&self, account: &AccountId) {
+        if let Some(limiter) = &self.limiter {
+            limiter.end_sessions(account);
         }
     }
 

@@ -255,7 +255,11 @@ impl Admin {
             }
             Request::AccountRemove { address } => {
                 let address = parse_address(&address)?;
+                let id = self.account_id(&address).await?;
                 let removed = self.directory.remove_account(&address).await;
+                if removed.is_ok() {
+                    self.end_sessions(&id);
+                }
                 said(
                     removed,
                     format!("account {address} removed; its mail stays in the store"),
