@@ -1,6 +1,7 @@
 //! [`VirtualClock`]: time that stands still until a test moves it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +17,12 @@ const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// How often [`VirtualClock::run_for`] lets other tasks run between two steps.
 const YIELDS: usize = 64;
 
-/// How many such rounds [`VirtualClock::rest`] waits at most.
-const MAX_ROUNDS: usize = 100_000;
+/// How often in a row [`VirtualClock::rest`] lets other tasks run and hears of
+/// none: more steps than a message takes from one task to the next.
+const QUIET_YIELDS: usize = 32;
+
+/// How often it lets them run at most.
+const MOST_YIELDS: usize = 10_000_000;
 
 /// A clock that only [`advance`](VirtualClock::advance) moves. Sleepers wake in
 /// the order of their deadlines. Clones are the same clock.
@@ -30,6 +35,8 @@ pub struct VirtualClock {
 struct Inner {
     state: Mutex<State>,
     slept: Notify,
+    /// How often the time was asked for: whoever works asks.
+    asked: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -38,8 +45,6 @@ struct State {
     steady: Monotonic,
     sleepers: BTreeMap<(Monotonic, u64), oneshot::Sender<()>>,
     last_sleeper: u64,
-    /// How often the time was asked for: whoever works asks.
-    asked: u64,
 }
 
 impl VirtualClock {
@@ -57,9 +62,9 @@ impl VirtualClock {
                     steady: Monotonic::default(),
                     sleepers: BTreeMap::new(),
                     last_sleeper: 0,
-                    asked: 0,
                 }),
                 slept: Notify::new(),
+                asked: AtomicU64::new(0),
             }),
         }
     }
@@ -146,16 +151,25 @@ impl VirtualClock {
 
     /// Waits, without moving time, until nobody asks for it any more.
     pub async fn rest(&self) {
+        let (mut before, mut quiet) = (self.asked(), 0);
         // Whoever asks on and on without sleeping would never rest.
-        for _ in 0..MAX_ROUNDS {
-            let before = self.state().asked;
-            for _ in 0..YIELDS {
-                tokio::task::yield_now().await;
-            }
-            if self.state().asked == before {
+        for _ in 0..MOST_YIELDS {
+            tokio::task::yield_now().await;
+            let asked = self.asked();
+            quiet = if asked == before { quiet + 1 } else { 0 };
+            before = asked;
+            if quiet == QUIET_YIELDS {
                 return;
             }
         }
+    }
+
+    fn asked(&self) -> u64 {
+        self.inner.asked.load(Ordering::Relaxed)
+    }
+
+    fn note_asked(&self) {
+        self.inner.asked.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Steady time, for who is not at work.
@@ -220,15 +234,13 @@ impl Default for VirtualClock {
 #[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        let mut state = self.state();
-        state.asked += 1;
-        state.wall
+        self.note_asked();
+        self.state().wall
     }
 
     fn monotonic(&self) -> Monotonic {
-        let mut state = self.state();
-        state.asked += 1;
-        state.steady
+        self.note_asked();
+        self.steady()
     }
 
     async fn sleep_until(&self, until: Monotonic) {

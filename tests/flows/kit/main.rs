@@ -8,6 +8,7 @@
 
 mod evidence;
 mod faults;
+mod foreign;
 mod mailboxes;
 mod outgoing;
 mod shared;

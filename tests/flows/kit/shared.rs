@@ -1,8 +1,10 @@
 //! One server for many tests at once, and as it was after a reset.
 
+use std::sync::LazyLock;
+
 use mailcore::address::Address;
-use mailcore::testing::Unknown;
 use mailcore::testing::matchers::{anything, subject, to};
+use mailcore::testing::{MemoryServer, Unknown};
 use mailcore_tests::Dialogue;
 
 use crate::server;
@@ -50,7 +52,7 @@ async fn refusals_are_told_to_the_scope_they_belong_to() {
     server.shutdown().await;
 }
 
-async fn login(server: &mailcore::testing::MemoryServer, password: &str) -> bool {
+async fn login(server: &MemoryServer, password: &str) -> bool {
     let mut imap = Dialogue::new(server.connect_imap().unwrap());
     imap.expect("* OK").await;
     imap.send(&format!("1 LOGIN ann@app.test {password}")).await;
@@ -108,4 +110,41 @@ async fn a_reset_server_is_as_it_was_at_the_start() {
         .unwrap();
     assert_eq!(server.expect_mail(to(&ann)).await.subject, "new");
     server.shutdown().await;
+}
+
+/// For the tests of this binary that care for their own mail alone.
+static SERVER: LazyLock<MemoryServer> = LazyLock::new(|| server().start_shared().unwrap());
+
+async fn one_of_many() {
+    let scope = SERVER.scope();
+    for name in ["ann", "bob"] {
+        scope.expect_none(to(scope.address(name))).await;
+        scope
+            .send("app", name, "Subject: hello\n\nx")
+            .await
+            .unwrap();
+        scope.expect_mail(to(scope.address(name))).await;
+    }
+    scope.expect_none(anything()).await;
+    assert_eq!(scope.mail().len(), 2);
+}
+
+#[tokio::test]
+async fn tests_on_runtimes_of_their_own_share_a_server() {
+    one_of_many().await;
+    // More of them at the same time, each on a thread and a runtime.
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        { runtime }
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(one_of_many());
+    };
+    let others: Vec<_> = (0..4).map(|_| std::thread::spawn(run)).collect();
+    for other in others {
+        other.join().unwrap();
+    }
+    // Those runtimes are gone, the server is not.
+    one_of_many().await;
 }

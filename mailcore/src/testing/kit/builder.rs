@@ -250,6 +250,31 @@ impl MemoryServerBuilder {
         Ok(MemoryServer::new(running, kit))
     }
 
+    /// Starts it on a thread and a runtime of its own, for a `static` that all
+    /// tests of a binary share, each in a [`Scope`](super::Scope) of its own: the
+    /// runtime of a single test ends with that test. Not for virtual time, which
+    /// tests can't share.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), and [`KitError::Broken`] when the system
+    /// gives no thread.
+    pub fn start_shared(self) -> Result<MemoryServer, KitError> {
+        let (sender, started) = std::sync::mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = std::thread::Builder::new().name("test server".to_owned());
+        thread.spawn(move || {
+            runtime.block_on(async {
+                // Whoever asked waits for it.
+                let _ = sender.send(self.start().await);
+                std::future::pending::<()>().await;
+            });
+        })?;
+        let gone = |_| std::io::Error::other("the test server's thread has ended");
+        started.recv().map_err(gone)?
+    }
+
     fn setup(&mut self) -> Result<Setup, KitError> {
         let mut setup = std::mem::take(&mut self.setup);
         for text in &self.domains {

@@ -96,3 +96,47 @@ fn of_kind(
         CredentialKind::Ntlm => Err(AuthError::Invalid),
     }
 }
+
+#[cfg(all(test, feature = "sasl"))]
+mod tests {
+    use super::super::accounts::Setup;
+    use super::*;
+    use crate::sasl::Mechanism;
+
+    fn accounts(password: Option<&str>) -> std::sync::Arc<Accounts> {
+        Accounts::new(Setup {
+            domains: vec!["app.test".parse().unwrap()],
+            password: password.map(Secret::new),
+            ..Setup::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn challenges_are_offered_once_everybody_has_a_password() {
+        let offers = |accounts: &Accounts, mechanism: Mechanism| {
+            accounts.proofs().contains(&mechanism.needs())
+        };
+        let (any, set) = (accounts(None), accounts(Some("geheim")));
+        for mechanism in [Mechanism::ScramSha256, Mechanism::CramMd5] {
+            assert!(!offers(&any, mechanism) && offers(&set, mechanism));
+        }
+        assert!(offers(&any, Mechanism::Plain));
+        let request = |kind| CredentialRequest {
+            login: "ann".to_owned(),
+            kind,
+            peer: None,
+            protocol: "imap",
+        };
+        let scram = set.credentials(&request(CredentialKind::ScramSha256)).await;
+        let Ok(Credentials::Scram(keys)) = scram else {
+            panic!("{scram:?}");
+        };
+        let kind = CredentialKind::ScramSha256;
+        let right = crate::seams::ScramPair::derive(kind, b"geheim", &keys.salt, keys.iterations);
+        assert_eq!(Some(&keys.pairs[0].value), right.as_ref());
+        let cram = set.credentials(&request(CredentialKind::CramMd5)).await;
+        assert!(
+            matches!(cram, Ok(Credentials::Passwords(all)) if all[0].value == Secret::new("geheim"))
+        );
+    }
+}
