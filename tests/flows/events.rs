@@ -8,7 +8,7 @@ use mailcore::event::send_mail::{Condition, MailRule, MailTo, RuleError, Sense, 
 use mailcore::event::{
     EventFilter, EventName, EventNameError, HostEvent, RaiseError, StartAt, SubscribeError,
 };
-use mailcore::seams::{Clock, DirectoryWrite, DomainKind, OsEntropy};
+use mailcore::seams::{Clock, DirectoryWrite, DomainKind, OsEntropy, SystemClock};
 use mailcore::server::{Builder, RunningServer, Server, StartError, Stores};
 use mailcore::testing::VirtualClock;
 use mailcore_imap::server::Imap;
@@ -461,4 +461,35 @@ async fn a_hosts_events_are_its_own_and_its_readers_have_their_names_alone() {
         nothing.raise(shipped(1)).await,
         Err(RaiseError::NoStore)
     ));
+}
+
+#[tokio::test]
+async fn a_reader_that_was_away_too_long_is_told_of_the_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = EmbeddedOptions::default();
+    options.retention.events = 10;
+    let store = Arc::new(EmbeddedStore::open(folder.path(), options).unwrap());
+    // The store goes by the computer's clock: the events must not be old to it.
+    let clock = VirtualClock::at(SystemClock::new().now());
+    let site = Site::with(Arc::clone(&store).into(), clock).await;
+    let server = site.builder().start().await.unwrap();
+    let subscribe = || server.subscribe("shop", EventFilter::all(), StartAt::Now);
+    drop(subscribe().await.unwrap());
+    for order in 0..50 {
+        server.raise(shipped(order)).await.unwrap();
+    }
+    store.tidy().await.unwrap();
+    let mut gaps = Vec::new();
+    for _ in 0..2 {
+        let mut reader = subscribe().await.unwrap();
+        let gap = reader.next().await.unwrap().unwrap();
+        assert_eq!(gap.event.name, EventName::Gap);
+        gaps.push(gap.event.id);
+        let next = reader.next().await.unwrap().unwrap();
+        assert_eq!(next.event.field("order"), Some("40"));
+    }
+    assert_eq!(
+        gaps[0], gaps[1],
+        "the same gap read twice is the same event"
+    );
 }

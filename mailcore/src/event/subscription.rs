@@ -266,6 +266,12 @@ impl Subscription {
         self.done = place.cursor;
     }
 
+    /// Everything given up to this cursor is done with, and would be again: its
+    /// place is kept at leisure.
+    pub(crate) fn done_at_leisure(&mut self, cursor: EventCursor) {
+        self.done = self.place_after(cursor).cursor;
+    }
+
     fn place_after(&self, cursor: EventCursor) -> Place {
         Place {
             cursor: cursor.min(self.given).max(self.done),

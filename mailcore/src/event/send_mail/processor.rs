@@ -197,8 +197,11 @@ impl<'a> Post<'a> {
         for stored in &batch {
             self.look(stored, waits).await?;
         }
-        if let Some(last) = batch.last() {
-            self.keep(last.cursor).await?;
+        match batch.last() {
+            // What sends nothing does not when it is looked at again either.
+            Some(last) if self.pending.is_empty() => self.reader.done_at_leisure(last.cursor),
+            Some(last) => self.keep(last.cursor).await?,
+            None => {}
         }
         // Under load one read then fetches many events, not one.
         Ok(batch.len() == PAGE || waits.wait(GATHER).await.is_ok())
