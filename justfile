@@ -25,6 +25,14 @@ lint:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
+# Every feature of every crate alone.
+features:
+    python3 .ci/check_features.py
+
+# A package of each crate, compiled from the packages of the others.
+packages:
+    cargo package --workspace --locked
+
 # A server on unprivileged ports of 127.0.0.1.
 run:
     cargo run --release

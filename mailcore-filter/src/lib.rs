@@ -37,6 +37,8 @@
 //! # Ok::<(), mailcore_filter::AccessListError>(())
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod lists;
 pub mod sender_auth;
 

@@ -37,6 +37,8 @@
 //! configuration; `docs/rfc.md` lists every extension with the transcript that
 //! shows it.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod client;
 pub mod codec;
 mod commands;

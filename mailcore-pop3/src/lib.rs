@@ -29,6 +29,7 @@
 //! # Ok::<(), mailcore::address::AddressError>(())
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
 mod arguments;

@@ -37,6 +37,8 @@
 //! (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152
 //! (8BITMIME), 6531 (SMTPUTF8).
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod client;
 pub mod command;
 pub mod data;

@@ -44,6 +44,8 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 #[cfg(feature = "directory")]
 pub mod directory;
 #[cfg(feature = "embedded")]

@@ -19,6 +19,7 @@
 //! assert_eq!(response.status(), Status::OK);
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
 mod body;

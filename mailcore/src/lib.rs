@@ -44,6 +44,8 @@
 //! (logins by access tokens),
 //! `testing` (the test kit).
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod abuse;
 pub mod access;
 pub mod account;

@@ -21,6 +21,7 @@ mod forwarding;
 mod idle;
 mod journal;
 mod kept;
+mod lifetimes;
 mod login_delay;
 mod odd_octets;
 mod quota;

@@ -98,7 +98,12 @@ impl Dialer for TcpDialer {
             stream.set_nodelay(true)?;
             io::Result::Ok(stream)
         };
-        match tokio::time::timeout(self.timeout, connect).await {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the network's own time; a test brings another dialer"
+        )]
+        let connected = tokio::time::timeout(self.timeout, connect).await;
+        match connected {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(source)) => Err(DialError::Io { address, source }),
             Err(_) => Err(DialError::TimedOut(address)),
