@@ -31,11 +31,12 @@ impl Dialer for Says {
 fuzz_target!(|octets: &[u8]| {
     if let Ok(text) = std::str::from_utf8(octets)
         && let Ok(proxy) = text.parse::<HttpProxy>()
-        && let Some((login, _)) = text.rsplit_once('@')
+        && let Some((login, place)) = text.rsplit_once('@')
     {
         let password = login.rsplit(':').next().unwrap_or_default();
         let shown = format!("{proxy:?}");
-        assert!(password.len() < 12 || !shown.contains(password), "a password is shown");
+        let is_word = password.len() >= 12 && !place.contains(password);
+        assert!(!is_word || !shown.contains(password), "a password is shown");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

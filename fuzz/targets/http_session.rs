@@ -14,7 +14,7 @@ fn talk(input: &[u8], piece: usize) -> (Vec<u8>, usize) {
     config.max_head = 2048;
     config.max_body = MAX_BODY;
     let mut session = Session::new(config, Transport::Plain);
-    let mut pieces = input.chunks(piece.max(1));
+    let mut rest = input;
     let (mut said, mut requests) = (Vec::new(), 0);
     loop {
         match session.step(Monotonic::default()) {
@@ -29,11 +29,16 @@ fn talk(input: &[u8], piece: usize) -> (Vec<u8>, usize) {
                     date: "now".to_owned(),
                 });
             }
-            Step::Read { .. } => match pieces.next() {
+            Step::Read { .. } => {
                 // What there is no room for, a driver does not read.
-                Some(octets) if session.input().room() >= octets.len() => session.receive(octets),
-                _ => return (said, requests),
-            },
+                let count = piece.min(session.input().room()).min(rest.len());
+                if count == 0 {
+                    return (said, requests);
+                }
+                let (now, later) = rest.split_at(count);
+                session.receive(now);
+                rest = later;
+            }
             _ => return (said, requests),
         }
     }

@@ -394,7 +394,7 @@ pub fn is_public(ip: IpAddr) -> bool {
                 || a >= 240
                 || (a, b & 0xc0) == (100, 64)
                 || (a, b, c) == (192, 0, 0)
-                // Leads into IPv6 by whoever announces it (RFC 7526).
+                // 6to4 relays: leads into IPv6 by whoever announces it.
                 || (a, b, c) == (192, 88, 99)
                 || (a, b & 0xfe) == (198, 18);
             !special
