@@ -1,7 +1,9 @@
 """Runs the mailserver binary for a test, on free ports of the loopback range."""
 
+import atexit
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -51,6 +53,7 @@ class Server:
         self.binary = str(pathlib.Path(binary).resolve())
         self.domain, self.host = domain, host
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailserver-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         self.ports = {name: free_port(host) for name, _, _ in LISTENERS}
         if smtp_port:
             self.ports["smtp"] = smtp_port
@@ -130,8 +133,7 @@ class Server:
 
 def need(tool):
     """True when a tool is there; in the gate its lack is a failure."""
-    from shutil import which
-    if which(tool):
+    if shutil.which(tool):
         return True
     if os.environ.get("MAILCORE_REQUIRE_TOOLS"):
         raise AssertionError(f"{tool} is not installed")

@@ -95,15 +95,16 @@ impl SessionHost {
             Ok(_) => Err(AuthError::Invalid),
             Err(error) => Err(error),
         };
+        let peer = inquiry.peer().map(tracing::field::display);
         // Names typed at a failed login may be passwords: they are not logged.
         match &identity {
             Ok(identity) => {
-                tracing::info!(login = %identity.login, peer = ?inquiry.peer(), "imap login");
+                tracing::info!(login = %identity.login, peer, "imap login");
                 self.events.logged_in(identity);
                 self.account = Some(identity.account.clone());
             }
             Err(error) => {
-                tracing::info!(peer = ?inquiry.peer(), %error, "imap login failed");
+                tracing::info!(peer, %error, "imap login failed");
                 self.events.refused(error);
             }
         }
