@@ -59,7 +59,10 @@ fuzz_target!(|octets: &[u8]| {
     let (said, requests) = talk(octets, 1);
     let heads = said.windows(9).filter(|it| it == b"HTTP/1.1 ").count();
     // Each has its answer, and leave to send more before that.
-    assert!(heads <= 2 * requests + 2 + said.len() / 64, "answers to nothing");
+    assert!(
+        heads <= 2 * requests + 2 + said.len() / 64,
+        "answers to nothing"
+    );
     for piece in [3, 64] {
         assert_eq!(talk(octets, piece).0, said, "in pieces of {piece}");
     }
