@@ -12,8 +12,7 @@ use crate::config::Config;
 use crate::tls::Keys;
 use crate::wiring::Wiring;
 
-/// Parts of the file that only a start reads. Of `[queue]` the smart host is
-/// not meant: see [`without_routing`].
+/// Tables that only a start reads, but for the keys of [`EXCEPTED`].
 const AT_START: [&str; 7] = [
     "events",
     "server",
@@ -23,6 +22,9 @@ const AT_START: [&str; 7] = [
     "retention",
     "journal",
 ];
+
+/// Keys that are read at another time than their tables.
+const EXCEPTED: [(&str, &str); 2] = [("queue", "smart_host"), ("notices", "crash_reports")];
 
 /// A wish to reload, and where the answer goes.
 pub(crate) type Wish = oneshot::Sender<Result<Vec<String>, String>>;
@@ -92,7 +94,7 @@ where
         let mut lines = listeners(&done);
         lines.extend(self.keys.apply(prepared));
         let (changed, at_start) = differences(&self.file, &file);
-        lines.extend(changed.iter().map(|name| format!("changed: [{name}]")));
+        lines.extend(changed.iter().map(|name| format!("changed: {name}")));
         let mut lines = or_nothing(lines);
         lines.extend(
             at_start
@@ -144,7 +146,7 @@ fn listeners(done: &Reloaded) -> Vec<String> {
     added.chain(removed).collect()
 }
 
-/// The tables that differ: those that are in force now, and those that only a
+/// What differs: tables and keys that are in force now, and those that only a
 /// start reads.
 fn differences(before: &Table, after: &Table) -> (Vec<String>, Vec<String>) {
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
@@ -153,33 +155,33 @@ fn differences(before: &Table, after: &Table) -> (Vec<String>, Vec<String>) {
     let (mut changed, mut at_start) = (Vec::new(), Vec::new());
     for name in names {
         let (old, new) = (before.get(name), after.get(name));
-        if old == new {
+        let excepted = EXCEPTED.iter().find(|(table, _)| table == name);
+        let (by_table, by_key) = match AT_START.contains(&name.as_str()) {
+            true => (&mut at_start, &mut changed),
+            false => (&mut changed, &mut at_start),
+        };
+        let Some((_, key)) = excepted else {
+            if old != new {
+                by_table.push(format!("[{name}]"));
+            }
             continue;
+        };
+        let value = |table: Option<&Value>| table.and_then(|it| it.get(key)).cloned();
+        if value(old) != value(new) {
+            by_key.push(format!("{name}.{key}"));
         }
-        if !AT_START.contains(&name.as_str()) {
-            changed.push(name.clone());
-            continue;
-        }
-        if name == "queue" && old.map(routing) != new.map(routing) {
-            changed.push("queue.smart_host".to_owned());
-        }
-        if name != "queue" || old.map(without_routing) != new.map(without_routing) {
-            at_start.push(format!("[{name}]"));
+        if without(old, key) != without(new, key) {
+            by_table.push(format!("[{name}]"));
         }
     }
     (changed, at_start)
 }
 
-fn routing(queue: &Value) -> Option<&Value> {
-    queue.get("smart_host")
-}
-
-fn without_routing(queue: &Value) -> Value {
-    let mut queue = queue.clone();
-    if let Some(table) = queue.as_table_mut() {
-        table.remove("smart_host");
-    }
-    queue
+/// A table without one of its keys; an empty one for none.
+fn without(table: Option<&Value>, key: &str) -> Table {
+    let mut table = table.and_then(Value::as_table).cloned().unwrap_or_default();
+    table.remove(key);
+    table
 }
 
 #[cfg(test)]
@@ -191,11 +193,11 @@ mod tests {
         let before = "[server]\nhostname = \"a\"\n[queue]\nexpire = \"1d\"\n[limits]\nhops = 1\n";
         let after = "[server]\nhostname = \"b\"\n[queue]\nexpire = \"1d\"\n\
                      [queue.smart_host]\nhost = \"c\"\n[imap]\nidle_timeout = \"1h\"\n\
-                     [limits]\nhops = 1\n";
+                     [limits]\nhops = 1\n[notices]\ncrash_reports = true\n";
         let (before, after) = (before.parse().unwrap(), after.parse().unwrap());
         let (changed, at_start) = differences(&before, &after);
-        assert_eq!(changed, ["imap", "queue.smart_host"]);
-        assert_eq!(at_start, ["[server]"]);
+        assert_eq!(changed, ["[imap]", "queue.smart_host"]);
+        assert_eq!(at_start, ["notices.crash_reports", "[server]"]);
         let (changed, at_start) = differences(&after, &after);
         assert!(changed.is_empty() && at_start.is_empty());
     }
