@@ -14,7 +14,7 @@ use mailcore::net::HickoryResolver;
 use mailcore::plan::{Edit, Plan};
 use mailcore::seams::{Filter, FilterSession, IncomingMail, SystemClock};
 use mailcore::server::{RunningServer, Server};
-use mailcore_smtp::client::{HostSettings, Outgoing, RouteSettings};
+use mailcore_smtp::client::{HostSettings, Outgoing};
 use mailcore_smtp::server::Smtp;
 use mailcore_store::embedded::{EmbeddedOptions, EmbeddedStore};
 
@@ -53,7 +53,6 @@ async fn start(
         Arc::new(SystemClock::new()),
     );
     let host = HostSettings::new(Domain::literal(host.ip()), host.port());
-    let outgoing = Outgoing::new().with(|agent| agent.every_route(RouteSettings::by([host])));
     let builder = Server::builder("relay.house.test")
         .stores(EmbeddedStore::open(
             folder.join("queue"),
@@ -61,7 +60,7 @@ async fn start(
         )?)
         .filter(Arc::new(Mark))
         .resolver(resolver)
-        .outgoing(outgoing)
+        .outgoing(Outgoing::new().smart_host(host))
         .listen(address, Smtp::mx().internal())
         .admitting(AccessRules::new().allow(house));
     Ok(builder.start().await?)

@@ -200,6 +200,24 @@ impl HostSettings {
             credentials: None,
         }
     }
+
+    /// Secured like this.
+    #[must_use]
+    pub fn tls(mut self, policy: TlsPolicy) -> Self {
+        self.tls = policy;
+        self
+    }
+
+    /// Logs in, within TLS alone.
+    #[must_use]
+    pub fn login(mut self, login: impl Into<String>, password: Secret) -> Self {
+        self.credentials = Some(Credentials {
+            login: login.into(),
+            password,
+            password_use: PasswordUse::WithinTls,
+        });
+        self
+    }
 }
 
 /// An address to call from.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mailcore::seams::DeliveryAgent;
 use mailcore::server::{AgentParts, IntoAgent, StartError};
 
+use super::config::{HostSettings, RouteSettings};
 use super::remote_agent::{RemoteAgent, RemoteAgentBuilder, RemoteSeams};
 
 type Step = Box<dyn FnOnce(RemoteAgentBuilder) -> RemoteAgentBuilder + Send>;
@@ -41,6 +42,28 @@ impl Outgoing {
     ) -> Self {
         self.steps.push(Box::new(step));
         self
+    }
+
+    /// Hands all mail to one host, that of a provider say, whatever the
+    /// recipients' domains are. [`TlsPolicy::Verified`](super::TlsPolicy) takes
+    /// the certificates to trust, by `RemoteAgentBuilder::verified_tls`.
+    ///
+    /// ```
+    /// use mailcore::account::Secret;
+    /// use mailcore_smtp::client::{HostSettings, Outgoing, TlsPolicy};
+    ///
+    /// # fn set_up() -> Result<Outgoing, Box<dyn std::error::Error>> {
+    /// let provider = HostSettings::new("smtp.provider.example".parse()?, 587)
+    ///     .tls(TlsPolicy::Verified)
+    ///     .login("shop", Secret::new("from the provider"));
+    /// # Ok(
+    /// Outgoing::new().smart_host(provider)
+    /// # )
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn smart_host(self, host: HostSettings) -> Self {
+        self.with(|agent| agent.every_route(RouteSettings::by([host])))
     }
 
     /// TLS with any certificate where a host offers it (RFC 7435), which is how

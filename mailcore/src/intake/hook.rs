@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::address::{Address, ReversePath};
 use crate::event::TraceId;
-use crate::message::Summary;
 use crate::message::decode::header_text;
+use crate::message::{Header, HeaderAddress, Readable, Summary};
 use crate::seams::{
     DeliveryAgent, DeliveryJob, Demands, NextHop, Route, RouteError, RouteQuery, Router,
 };
@@ -40,6 +40,34 @@ impl ReceivedMail {
     /// The subject, decoded.
     pub fn subject(&self) -> String {
         header_text(self.summary.envelope.subject.as_deref().unwrap_or_default())
+    }
+
+    /// The first address in From: who says to have written it, which anybody
+    /// can say. [`ReceivedMail::reverse_path`] is the envelope's sender.
+    pub fn from(&self) -> Option<Address> {
+        let mut mailboxes = (self.summary.envelope.from.iter()).filter_map(HeaderAddress::mailbox);
+        let octets = mailboxes.next()?.address();
+        Address::parse(&String::from_utf8_lossy(&octets)).ok()
+    }
+
+    /// The first header field of that name, unfolded and decoded.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let fields = Header::new(&self.message);
+        let text = fields
+            .all(name)
+            .next()
+            .map(|field| header_text(&field.value()));
+        text.map(|text| text.trim().to_owned())
+    }
+
+    /// Its plain text, decoded; empty without one, as in mail of HTML alone.
+    pub fn text(&self) -> String {
+        self.read().text
+    }
+
+    /// Its texts and attachments, decoded.
+    pub fn read(&self) -> Readable {
+        Readable::new(&self.message, &self.summary)
     }
 }
 
@@ -192,5 +220,39 @@ impl Router for HookRouter {
             Some(rest) => rest.forwarded_sender(sender).await,
             None => Ok(sender.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(message: &'static [u8]) -> ReceivedMail {
+        ReceivedMail {
+            trace: TraceId(1),
+            reverse_path: ReversePath::Null,
+            recipient: Address::parse("orders@a.test").unwrap(),
+            message: Bytes::from_static(message),
+            summary: Summary::scan(message),
+        }
+    }
+
+    #[test]
+    fn a_closure_reads_what_people_read() {
+        let mail = received(
+            b"From: \"Ann\" <ann@b.test>\r\nSubject: =?utf-8?q?Drei_=C3=84pfel?=\r\nX-Order: 17\r\n\
+              Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nU2Now7Zu\r\n",
+        );
+        assert_eq!(mail.subject(), "Drei \u{c4}pfel");
+        assert_eq!(mail.text(), "Sch\u{f6}n");
+        assert_eq!(mail.header("x-order").as_deref(), Some("17"));
+        assert_eq!(mail.from().unwrap().to_string(), "ann@b.test");
+    }
+
+    #[test]
+    fn mail_that_says_nothing_reads_as_empty() {
+        let mail = received(b"From: nobody\r\n\r\n");
+        assert_eq!((mail.from(), mail.text()), (None, String::new()));
+        assert_eq!(mail.header("Subject"), None);
     }
 }

@@ -3,7 +3,8 @@
 //! [`Message`] holds octets. [`Scanner`] reads them once as they arrive and
 //! gives a [`Summary`], which is stored beside the message and answers nearly
 //! all that IMAP asks. [`Header`] looks at a header section, [`date`] reads
-//! and writes dates, [`decode`] gives text for people.
+//! and writes dates, [`decode`] gives text for people and [`Readable`] the
+//! whole of a message as they see it.
 
 mod address_list;
 mod content;
@@ -15,6 +16,7 @@ mod header_envelope;
 mod header_writer;
 mod parameters;
 mod part;
+mod readable;
 mod skeleton;
 mod summary;
 mod summary_codec;
@@ -33,6 +35,7 @@ pub use header_envelope::{HeaderEnvelope, MAX_REFERENCES, message_ids};
 pub use header_writer::{HeaderWriter, LINE_LENGTH, MAX_LINE_LENGTH};
 pub use parameters::{MAX_PARAMETERS, MAX_VALUE, Parameter};
 pub use part::{ContentFields, Disposition, Part, PartKind};
+pub use readable::{Attachment, Readable};
 pub use skeleton::{Limits, MAX_BOUNDARY, Scanner};
 pub use summary::{Section, Summary};
 pub use surrogate::Surrogate;

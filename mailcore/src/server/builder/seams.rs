@@ -82,7 +82,22 @@ impl Builder {
     }
 
     /// Hands mail for `address` to a closure. The sender is told that it
-    /// arrived when the closure has returned `Ok`.
+    /// arrived when the closure has returned `Ok`. It is called for each message,
+    /// several at a time, so it clones what it shares with the host:
+    ///
+    /// ```
+    /// # use mailcore::server::Server;
+    /// let (orders, _receiver) = tokio::sync::mpsc::channel(16);
+    /// let builder = Server::builder("mx.example.com").deliver_to("orders@example.com", move |mail| {
+    ///     let orders = orders.clone();
+    ///     async move {
+    ///         let sent = orders.send((mail.from(), mail.text())).await;
+    ///         sent.map_err(|error| HookError::TryLater(error.to_string()))
+    ///     }
+    /// });
+    /// # use mailcore::intake::HookError;
+    /// # drop(builder);
+    /// ```
     pub fn deliver_to<F, T>(mut self, address: impl Into<String>, call: F) -> Self
     where
         F: Fn(ReceivedMail) -> T + Send + Sync + 'static,

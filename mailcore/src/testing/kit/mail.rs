@@ -8,12 +8,9 @@ use crate::account::AccountId;
 use crate::address::{Address, ReversePath};
 use crate::event::TraceId;
 use crate::mailbox::{MailboxName, Uid};
-use crate::message::decode::{body_text, header_text};
-use crate::message::{Header, Part, PartKind, Summary, TransferDecoder, TransferEncoding};
+use crate::message::decode::header_text;
+use crate::message::{Attachment, Header, Readable, Summary};
 use crate::time::Timestamp;
-
-/// Octets of decoded text kept of one message.
-const TEXT: usize = 4 * 1024 * 1024;
 
 /// A message that came into a mailbox, or that was sent to another host.
 #[derive(Clone)]
@@ -65,18 +62,6 @@ pub enum Place {
     Elsewhere,
 }
 
-/// A part that is a file, or has a file's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Attachment {
-    /// Its file name, decoded; empty without one.
-    pub name: String,
-    /// `application/pdf`, in lower case.
-    pub media_type: String,
-    /// Its octets, decoded.
-    pub octets: Vec<u8>,
-}
-
 /// What one filter said at one stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -115,42 +100,11 @@ impl CapturedMail {
         let summary = Summary::scan(&self.octets);
         let subject = summary.envelope.subject.as_deref().unwrap_or_default();
         self.subject = header_text(subject).trim().to_owned();
-        let octets = self.octets.clone();
-        let mut within = 0;
-        for (index, part) in summary.parts.iter().enumerate() {
-            match part.kind {
-                PartKind::Leaf if index >= within => self.take(part, body(&octets, part)),
-                // What an attached message says is not this message's text.
-                PartKind::Message(_) if index >= within => {
-                    within = part.end;
-                    self.attach(part, body(&octets, part));
-                }
-                _ => {}
-            }
-        }
+        let readable = Readable::new(&self.octets, &summary);
+        self.text = readable.text;
+        self.html = readable.html;
+        self.attachments = readable.attachments;
         self
-    }
-
-    fn take(&mut self, part: &Part, body: &[u8]) {
-        let content = &part.content;
-        let is_attached =
-            content.disposition.as_ref().map(|it| it.kind.as_str()) == Some("attachment");
-        let named = content.file_name().is_some();
-        let text = match (is_attached || named, content.media_type.as_str()) {
-            (false, "text") if content.subtype == "html" => &mut self.html,
-            (false, "text") if content.subtype == "plain" => &mut self.text,
-            _ => return self.attach(part, body),
-        };
-        text.push_str(&body_text(content, body, TEXT));
-    }
-
-    fn attach(&mut self, part: &Part, body: &[u8]) {
-        let content = &part.content;
-        self.attachments.push(Attachment {
-            name: content.file_name().map(header_text).unwrap_or_default(),
-            media_type: format!("{}/{}", content.media_type, content.subtype),
-            octets: decoded(&content.encoding, body),
-        });
     }
 }
 
@@ -183,25 +137,4 @@ impl fmt::Display for FilterVerdict {
             reason => write!(f, " ({reason})"),
         }
     }
-}
-
-fn body<'a>(octets: &'a [u8], part: &Part) -> &'a [u8] {
-    let range = part.body_range();
-    let at = |place: u64| {
-        usize::try_from(place)
-            .unwrap_or(usize::MAX)
-            .min(octets.len())
-    };
-    octets
-        .get(at(range.start)..at(range.end))
-        .unwrap_or_default()
-}
-
-fn decoded(encoding: &str, body: &[u8]) -> Vec<u8> {
-    let encoding = TransferEncoding::parse(encoding).unwrap_or(TransferEncoding::Identity);
-    let mut decoder = TransferDecoder::new(encoding);
-    let mut octets = Vec::with_capacity(body.len());
-    decoder.push(body, &mut octets);
-    decoder.finish(&mut octets);
-    octets
 }

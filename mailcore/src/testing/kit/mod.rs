@@ -20,6 +20,7 @@ mod server;
 mod talk;
 mod witness;
 
+pub use crate::message::Attachment;
 pub use accounts::Unknown;
 pub use builder::MemoryServerBuilder;
 pub use capture::Answer;
@@ -27,7 +28,7 @@ pub use error::KitError;
 pub use expect::{Exactly, Expectation, Goal, Nothing, One};
 pub use faults::Faults;
 pub use ledger::{Refused, RefusedWhat};
-pub use mail::{Attachment, CapturedMail, FilterVerdict, Place};
+pub use mail::{CapturedMail, FilterVerdict, Place};
 pub use mailbox::KitMailbox;
 pub use report::Unmet;
 pub use scope::Scope;
