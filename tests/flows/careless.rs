@@ -163,6 +163,13 @@ async fn a_start_that_failed_leaves_no_port_bound() {
     second.expect("the port is free").shutdown().await;
 }
 
+#[tokio::test]
+async fn an_address_without_a_port_is_told_what_it_lacks() {
+    let builder = server().deliver_to("ann@a.test", |_| async { Ok(()) });
+    let error = told(builder.listen("127.0.0.1", Smtp::mx())).await;
+    assert!(error.ends_with("; write it as address:port"), "{error}");
+}
+
 fn who_needs_no_hash() -> Arc<MemoryDirectory> {
     let hashing = mailcore_store::directory::PasswordHashing::fast_for_tests();
     Arc::new(MemoryDirectory::new(hashing).unwrap())

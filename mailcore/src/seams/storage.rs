@@ -4,7 +4,7 @@
 //! POP3, webmail and JMAP share it.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -165,6 +165,9 @@ pub trait Storage: Debug + Send + Sync {
 /// when the mailbox is deleted.
 pub type Watch = watch::Receiver<ModSeq>;
 
+/// Never sends and is never closed: nothing in it ever changes.
+static SILENT: LazyLock<watch::Sender<ModSeq>> = LazyLock::new(|| watch::Sender::new(ModSeq::MIN));
+
 /// See [`Storage::watch_account`].
 pub type AccountWatch = watch::Receiver<u64>;
 
@@ -172,7 +175,8 @@ pub type AccountWatch = watch::Receiver<u64>;
 /// answers [`StoreError::NoSuchMailbox`].
 ///
 /// One that only shows what it has implements `status`
-/// ([`MailboxStatus::of`] counts), `messages`, `message` and `watch`.
+/// ([`MailboxStatus::of`] counts), `messages` and `message`; one that changes,
+/// `watch` too.
 #[async_trait]
 pub trait Mailbox: Debug + Send + Sync {
     /// Its counters now.
@@ -347,8 +351,12 @@ pub trait Mailbox: Debug + Send + Sync {
         self.expunge(uids).await
     }
 
-    /// Changes by anyone from now on.
-    fn watch(&self) -> Watch;
+    /// Changes by anyone from now on. By default nothing is told
+    /// ([`Abilities::watch`]); a sender that is dropped says that the mailbox was
+    /// deleted.
+    fn watch(&self) -> Watch {
+        SILENT.subscribe()
+    }
 
     /// Takes the messages that no session was told of yet as this session's
     /// `\Recent` (RFC 3501 section 2.3.2): UIDs at or above the result. A
@@ -638,3 +646,6 @@ pub trait Metadata: Debug + Send + Sync {}
 
 /// Candidates for a text search; the octets decide.
 pub trait Search: Debug + Send + Sync {}
+
+#[cfg(test)]
+mod tests;

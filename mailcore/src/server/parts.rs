@@ -110,7 +110,7 @@ impl Parts {
             }),
             Receives::Nobody => Err(StartError::Missing {
                 seam: "somebody to receive mail for",
-                method: "directory, Builder::router or Builder::deliver_to",
+                method: "accounts, Builder::directory, Builder::router or Builder::deliver_to",
             }),
         }
     }
@@ -171,7 +171,7 @@ impl Parts {
     pub fn authenticator(&self) -> Result<Arc<dyn Authenticator>, StartError> {
         let missing = StartError::Missing {
             seam: "an authenticator",
-            method: "authenticator",
+            method: "accounts or Builder::authenticator",
         };
         self.authenticator.clone().ok_or(missing)
     }
@@ -195,7 +195,7 @@ impl Parts {
     pub fn directory(&self) -> Result<Arc<dyn Directory>, StartError> {
         self.directory.clone().ok_or(StartError::Missing {
             seam: "a directory",
-            method: "directory",
+            method: "accounts or Builder::directory",
         })
     }
 
@@ -302,7 +302,7 @@ pub enum StartError {
         address: String,
     },
     /// A listener can't be bound.
-    #[error("{service} can't listen on {address}: {source}")]
+    #[error("{service} can't listen on {address}: {source}{}", bind_advice(.source))]
     Bind {
         /// Which protocol.
         service: &'static str,
@@ -341,4 +341,14 @@ pub enum StartError {
         /// What is wrong and what would be right.
         reason: String,
     },
+}
+
+/// What to do about an address that the system refuses, where its own words do
+/// not say.
+fn bind_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::InvalidInput => "; write it as address:port",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE or root",
+        _ => "",
+    }
 }

@@ -308,7 +308,6 @@ fn explained(error: StartError) -> CliError {
             "; another program has it: `ss -ltnp` shows which, [[listener]] address or \
              --free-ports changes ours"
         }
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE or root",
         _ => "",
     };
     CliError::Failed(format!("{error}{hint}"))
