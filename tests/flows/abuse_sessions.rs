@@ -5,13 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use mailcore::abuse::{
     AbuseConfig, Ban, Consequence, Counted, Keeper, Keyed, Limiter, LimiterSeams, Rate, Rule,
     Sender, Welcome,
 };
 use mailcore::account::Secret;
+use mailcore::batch::StateChange;
 use mailcore::net::ShutdownSwitch;
-use mailcore::seams::{Clock, DirectoryWrite, DomainKind, OsEntropy, State};
+use mailcore::seams::{
+    Clock, DirectoryWrite, DomainKind, OsEntropy, State, StateKey, StateValue, StoreError,
+};
 use mailcore::server::{Builder, RunningServer, Server};
 use mailcore::testing::VirtualClock;
 use mailcore_imap::server::Imap;
@@ -229,12 +233,44 @@ async fn a_closed_account_s_sessions_end_and_others_go_on() {
     assert!(ann.ask("b NOOP").await.starts_with("b OK"), "opened again");
 }
 
+/// A state that other processes change, too.
+#[derive(Debug)]
+struct SharedState(Arc<MemoryStore>);
+
+#[async_trait]
+impl State for SharedState {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn read(&self, key: &StateKey) -> Result<Option<StateValue>, StoreError> {
+        State::read(&*self.0, key).await
+    }
+
+    async fn change(
+        &self,
+        changes: Vec<StateChange>,
+    ) -> Result<Vec<Option<StateValue>>, StoreError> {
+        self.0.change(changes).await
+    }
+
+    async fn scan(
+        &self,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(StateKey, StateValue)>, StoreError> {
+        self.0.scan(namespace, prefix, after, limit).await
+    }
+}
+
 #[tokio::test]
 async fn bans_that_another_node_makes_and_lifts_hold_here_too() {
     let house = House::new();
     let node = async || {
         let mut seams = LimiterSeams::new(Arc::new(house.clock.clone()), Arc::new(OsEntropy));
-        seams.state = Some(Arc::clone(&house.store) as Arc<dyn State>);
+        seams.state = Some(Arc::new(SharedState(Arc::clone(&house.store))));
         Limiter::open(AbuseConfig::default(), seams).await
     };
     let (here, there) = (node().await, node().await);
@@ -274,7 +310,7 @@ async fn a_ban_forgets_what_led_to_it_over_a_restart_too() {
     config.rules = vec![rule.unwrap()];
     let open = async || {
         let mut seams = LimiterSeams::new(Arc::new(house.clock.clone()), Arc::new(OsEntropy));
-        seams.state = Some(Arc::clone(&house.store) as Arc<dyn State>);
+        seams.state = Some(Arc::new(SharedState(Arc::clone(&house.store))));
         Limiter::open(config.clone(), seams).await
     };
     let limiter = open().await;

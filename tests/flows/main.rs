@@ -35,3 +35,4 @@ mod services;
 mod share_out;
 mod submission_duties;
 mod suppression;
+mod virtual_time;

@@ -24,8 +24,9 @@ pub struct AbuseConfig {
     /// Accounts that may send as much as they like: an address, or a local part
     /// alone for that one in every domain.
     pub exempt_senders: Vec<String>,
-    /// How often bans are looked for that others have made or lifted who share
-    /// the state; zero for never. With very many bans it is more seldom.
+    /// How often bans are looked for that others have made or lifted, where they
+    /// share the state ([`State::is_shared`](crate::seams::State::is_shared));
+    /// zero for never. With very many bans it is more seldom.
     pub reread: Duration,
     /// Addresses, accounts and domains that are remembered at a time, by each
     /// rule.

@@ -233,7 +233,7 @@ impl Keeper {
 
     async fn work(&self, state: &dyn State) {
         let clock = &self.0.seams.clock;
-        let mut due = self.next_reading(0);
+        let mut due = state.is_shared().then(|| self.next_reading(0)).flatten();
         loop {
             tokio::select! {
                 biased;

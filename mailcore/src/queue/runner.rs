@@ -42,14 +42,14 @@ use tokio::task::JoinSet;
 use crate::address::Domain;
 use crate::batch::{Batch, Precondition};
 use crate::queue::{QueueEntry, QueueId};
-use crate::seams::{CommitError, Lease, LeaseLimit, StoreError};
+use crate::seams::{COMPARED, CommitError, Lease, LeaseLimit, StoreError};
 use crate::time::Timestamp;
 
 use destinations::Destinations;
 use gather::Gathered;
 use held::{Active, LeaseCell, Load};
 use jolt::Pace;
-use pulse::Pulse;
+use pulse::{Ends, Pulse};
 use routing::Routing;
 use share::RetryShare;
 use slots::Slots;
@@ -61,8 +61,6 @@ pub use operate::{OperateError, Operated, Operation, Whose};
 
 /// Wait before the spool is asked again after it failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
-/// How often the wall clock is compared with the steady one.
-const COMPARED: Duration = Duration::from_secs(60);
 /// Wait before an entry is asked for again that is due and was not given.
 const DUE_PAUSE: Duration = Duration::from_secs(1);
 /// The same for retries that leave room to fresh mail.
@@ -154,12 +152,15 @@ impl QueueRunner {
     async fn work(self: &Arc<Self>, tasks: &mut Tasks) {
         let mut changes = self.seams.spool.watch();
         let clock = &self.seams.clock;
+        let mut settings = clock.settings();
+        let _felt_while_it_runs = Ends(&self.pulse, clock.as_ref());
         let mut pace = Pace::new(clock.now(), clock.monotonic());
         // The clock may have been set back while the server was down.
         let mut false_waits = true;
         let mut share = RetryShare::new(clock.monotonic());
         loop {
             changes.borrow_and_update();
+            self.pulse.wake(clock.monotonic());
             false_waits |= pace.went_back(clock.now(), clock.monotonic());
             if false_waits {
                 match self.end_false_waits().await {
@@ -167,10 +168,12 @@ impl QueueRunner {
                     Err(error) => tracing::error!(%error, "the queue can't be looked through"),
                 }
             }
-            let compare_at = clock.monotonic().after(COMPARED);
             let wake_at = match self.take_due(tasks, &mut share).await {
                 Ok(wake_at) => {
-                    self.pulse.beat(clock.monotonic());
+                    match settings {
+                        Some(_) => self.pulse.rest(),
+                        None => self.pulse.beat(clock.monotonic()),
+                    }
                     wake_at
                 }
                 Err(error) => {
@@ -194,7 +197,7 @@ impl QueueRunner {
                 }
                 () = self.sleep_until(wake_at), if !full => {}
                 () = self.lapsed.notified() => {}
-                () = clock.sleep_until(compare_at) => {}
+                () = self.set_anew(&mut settings) => {}
             }
         }
     }
@@ -283,6 +286,17 @@ impl QueueRunner {
             Some(at) => self.seams.clock.sleep_until_wall(at).await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Waits until wall time may have been set.
+    async fn set_anew(&self, settings: &mut Option<watch::Receiver<u64>>) {
+        let clock = &self.seams.clock;
+        if let Some(settings) = settings
+            && settings.changed().await.is_ok()
+        {
+            return;
+        }
+        clock.sleep_until(clock.monotonic().after(COMPARED)).await;
     }
 
     /// One attempt, from route to settled batch; the lease it was settled under.

@@ -5,8 +5,13 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::time::{Monotonic, Timestamp};
+
+/// How often wall time is compared with steady time where the clock itself
+/// does not tell when it was set.
+pub(crate) const COMPARED: Duration = Duration::from_secs(60);
 
 /// Wall time, steady time, and waiting.
 #[async_trait]
@@ -28,9 +33,15 @@ pub trait Clock: Debug + Send + Sync {
             if left.is_zero() {
                 return;
             }
-            self.sleep_until(self.monotonic().after(left.min(Duration::from_secs(60))))
+            self.sleep_until(self.monotonic().after(left.min(COMPARED)))
                 .await;
         }
+    }
+
+    /// Changes whenever wall time was set, from a clock that can tell; `None`
+    /// from the computer's, which has to be looked at once a minute.
+    fn settings(&self) -> Option<watch::Receiver<u64>> {
+        None
     }
 }
 

@@ -33,6 +33,7 @@ mod store_error;
 pub use authenticator::{AuthError, AuthRequest, Authenticator, Proof, ProofKind, Verified};
 #[cfg(feature = "tls")]
 pub use certificates::Certificates;
+pub(crate) use clock::COMPARED;
 pub use clock::{Clock, SystemClock};
 pub use commit::{Commit, CommitError, Stage};
 pub use credentials::{

@@ -16,6 +16,12 @@ use crate::time::Timestamp;
 /// value is never returned. *Cost*: a read is a lookup.
 #[async_trait]
 pub trait State: Debug + Send + Sync {
+    /// True when others change it, too, from processes of their own: who
+    /// remembers what it read then looks again now and then.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// The value of a key.
     async fn read(&self, key: &StateKey) -> Result<Option<StateValue>, StoreError>;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::seams::Clock;
 use crate::time::{Monotonic, Timestamp};
@@ -35,6 +35,8 @@ pub struct VirtualClock {
 struct Inner {
     state: Mutex<State>,
     slept: Notify,
+    /// How often wall time was set.
+    set: watch::Sender<u64>,
     /// How often the time was asked for: whoever works asks.
     asked: AtomicU64,
 }
@@ -64,6 +66,7 @@ impl VirtualClock {
                     last_sleeper: 0,
                 }),
                 slept: Notify::new(),
+                set: watch::Sender::new(0),
                 asked: AtomicU64::new(0),
             }),
         }
@@ -84,6 +87,7 @@ impl VirtualClock {
         state.wall = wall;
         // Dropping the senders wakes all; who waits for steady time sleeps on.
         state.sleepers.clear();
+        self.inner.set.send_modify(|times| *times += 1);
     }
 
     /// When the first sleeper wants to wake; `None` when nobody sleeps.
@@ -247,6 +251,10 @@ impl Clock for VirtualClock {
         while self.monotonic() < until {
             self.doze(until).await;
         }
+    }
+
+    fn settings(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.inner.set.subscribe())
     }
 
     async fn sleep_until_wall(&self, until: Timestamp) {

@@ -154,6 +154,15 @@ impl Bench {
     }
 
     fn with_agent(config: RunnerConfig, delivers: Arc<dyn DeliveryAgent>) -> Self {
+        Self::on(config, delivers, |clock| Arc::new(clock))
+    }
+
+    /// On what `seam` makes of a clock.
+    fn on(
+        config: RunnerConfig,
+        delivers: Arc<dyn DeliveryAgent>,
+        seam: impl FnOnce(VirtualClock) -> Arc<dyn Clock>,
+    ) -> Self {
         let clock = VirtualClock::new();
         let queue = FakeQueue::new(clock.clone());
         let names = ["smtp", "mailbox"];
@@ -161,7 +170,7 @@ impl Bench {
             spool: queue.clone(),
             commit: queue.clone(),
             router: Arc::new(ByDomain),
-            clock: Arc::new(clock.clone()),
+            clock: seam(clock.clone()),
             entropy: Arc::new(SeededEntropy::new(1)),
             agents: HashMap::from(names.map(|name| (name.into(), delivers.clone()))),
         };

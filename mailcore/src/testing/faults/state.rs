@@ -38,6 +38,10 @@ impl FaultyState {
 
 #[async_trait]
 impl State for FaultyState {
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     async fn read(&self, key: &StateKey) -> Result<Option<StateValue>, StoreError> {
         self.may_go_on(&key.namespace)?;
         self.inner.read(key).await
