@@ -75,6 +75,7 @@ pub enum Command {
 
 /// The arguments of MAIL.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mail {
     /// Where failure notices go.
     pub reverse_path: ReversePath,
@@ -104,6 +105,7 @@ impl Mail {
 
 /// The arguments of RCPT.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rcpt {
     /// For whom.
     pub forward_path: ForwardPath,
@@ -126,6 +128,7 @@ impl Rcpt {
 
 /// The arguments of AUTH.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Auth {
     /// The SASL mechanism's name in upper case.
     pub mechanism: String,

@@ -578,10 +578,8 @@ async fn compare(ops: Vec<Op>) {
     let clock = VirtualClock::new();
     let place = tempfile::tempdir().unwrap();
     let entropy = Arc::new(SeededEntropy::new(1));
-    let limits = MemoryLimits {
-        undelete_for: UNDELETE_FOR,
-        ..MemoryLimits::default()
-    };
+    let mut limits = MemoryLimits::default();
+    limits.undelete_for = UNDELETE_FOR;
     let memory = MemoryStore::with_limits(Arc::new(clock.clone()), entropy, limits);
     let mut memory = Side {
         stores: Stores::from(Arc::new(memory)),

@@ -400,11 +400,9 @@ async fn secrets_that_end_leave_the_disk() {
 async fn scripts_keep_within_their_limits() {
     let dir = tempfile::tempdir().unwrap();
     let directory = open(&dir.path().join("directory.db")).unwrap();
-    let directory = directory.with_script_limits(ScriptLimits {
-        count: 2,
-        size: 10,
-        total: 15,
-    });
+    let mut limits = ScriptLimits::default();
+    (limits.count, limits.size, limits.total) = (2, 10, 15);
+    let directory = directory.with_script_limits(limits);
     let put = async |name: &str, size: usize| {
         let text = "x".repeat(size);
         let (owner, kind) = (Scope::Global, ScriptKind::Rules);

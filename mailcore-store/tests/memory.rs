@@ -62,10 +62,9 @@ fn delivery(id: u128, octets: &'static [u8]) -> Batch {
 
 #[tokio::test]
 async fn an_outbox_that_dropped_events_says_so() {
-    let store = store(MemoryLimits {
-        events: 3,
-        ..MemoryLimits::default()
-    });
+    let mut limits = MemoryLimits::default();
+    limits.events = 3;
+    let store = store(limits);
     let event = |id| Event {
         id: EventId(id),
         at: Timestamp::EPOCH,
@@ -90,10 +89,9 @@ async fn an_outbox_that_dropped_events_says_so() {
 
 #[tokio::test]
 async fn old_tombstones_are_forgotten_and_that_is_told() {
-    let store = store(MemoryLimits {
-        tombstones: 1,
-        ..MemoryLimits::default()
-    });
+    let mut limits = MemoryLimits::default();
+    limits.tombstones = 1;
+    let store = store(limits);
     let mailbox = inbox(&store).await;
     mailbox
         .append(vec![message(b"a"), message(b"b")], QuotaLimit::NONE)
@@ -115,11 +113,10 @@ async fn old_tombstones_are_forgotten_and_that_is_told() {
 
 #[tokio::test]
 async fn a_full_store_refuses_until_room_is_made() {
-    let store = store(MemoryLimits {
-        octets: 10,
-        message: 8,
-        ..MemoryLimits::default()
-    });
+    let mut limits = MemoryLimits::default();
+    limits.octets = 10;
+    limits.message = 8;
+    let store = store(limits);
     let mailbox = inbox(&store).await;
     assert!(matches!(
         mailbox
@@ -152,10 +149,9 @@ async fn a_full_store_refuses_until_room_is_made() {
 
 #[tokio::test]
 async fn an_endless_stage_ends() {
-    let store = store(MemoryLimits {
-        message: 100,
-        ..MemoryLimits::default()
-    });
+    let mut limits = MemoryLimits::default();
+    limits.message = 100;
+    let store = store(limits);
     let mut stage = store.stage().await.unwrap();
     let chunk = Bytes::from_static(&[b'x'; 60]);
     stage.write(chunk.clone()).await.unwrap();
@@ -167,11 +163,10 @@ async fn an_endless_stage_ends() {
 
 #[tokio::test]
 async fn mailboxes_and_state_keys_are_counted() {
-    let store = store(MemoryLimits {
-        mailboxes: 3,
-        state: 2,
-        ..MemoryLimits::default()
-    });
+    let mut limits = MemoryLimits::default();
+    limits.mailboxes = 3;
+    limits.state = 2;
+    let store = store(limits);
     inbox(&store).await;
     let name = |text| MailboxName::parse(text).unwrap();
     assert!(matches!(

@@ -123,6 +123,7 @@ pub enum SessionKind {
 /// A no, with what the session should do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{status}")]
+#[non_exhaustive]
 pub struct Refusal {
     /// What to reply.
     pub status: Status,

@@ -8,6 +8,7 @@ use crate::status::Status;
 
 /// What is to become of one message.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// One for each recipient of the envelope, in its order.
     pub recipients: Vec<RecipientPlan>,
@@ -27,6 +28,7 @@ impl Plan {
 
 /// What is to become of one recipient's copy.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct RecipientPlan {
     /// Whether it is taken at all.
     pub disposition: Disposition,

@@ -32,6 +32,7 @@ impl Security {
 
 /// Over which connections a password or a token may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum PasswordUse {
     /// Within TLS alone.
     #[default]

@@ -51,6 +51,7 @@ pub struct Config {
 
 /// Where passwords may be sent (RFC 8314 section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum PlaintextLogin {
     /// Within TLS, and within the process.
     #[default]
@@ -61,6 +62,7 @@ pub enum PlaintextLogin {
 
 /// Which literals a client may send without waiting for leave (RFC 7888).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Literals {
     /// LITERAL+: of any size. A message comes a round trip sooner; one that is
     /// over a limit comes all the same, to be read over.
@@ -72,6 +74,7 @@ pub enum Literals {
 
 /// Whether a client may have the connection compressed (RFC 4978).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Compression {
     /// It may, where the crate was built with its `compress` feature.
     #[default]

@@ -266,6 +266,7 @@ pub struct Opened {
 
 /// What happened in a mailbox since a client knew it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Resync {
     /// Messages that are new or changed.
     pub changed: UidSet,

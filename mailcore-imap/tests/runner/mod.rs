@@ -554,10 +554,8 @@ impl Play {
                 self.config.message_limit = Some(messages.parse().unwrap());
             }
             ["tombstones", expunges] => {
-                let limits = MemoryLimits {
-                    tombstones: expunges.parse().unwrap(),
-                    ..MemoryLimits::default()
-                };
+                let mut limits = MemoryLimits::default();
+                limits.tombstones = expunges.parse().unwrap();
                 let (clock, entropy) = (Arc::new(self.clock.clone()), SeededEntropy::new(1));
                 self.store = MemoryStore::with_limits(clock, Arc::new(entropy), limits);
             }

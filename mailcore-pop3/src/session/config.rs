@@ -65,6 +65,7 @@ pub enum PlaintextLogin {
 /// How long messages stay in a maildrop, as clients are told (RFC 2449 section
 /// 6.7). Removing them is the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Expire {
     /// Until somebody deletes them.
     #[default]
@@ -76,6 +77,7 @@ pub enum Expire {
 /// What becomes of UTF-8 in a message's header when the client did not say that
 /// it takes it (RFC 6856 sections 2.1 and 5). Bodies go out as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Utf8Header {
     /// A header in ASCII takes its place (RFC 6858).
     #[default]

@@ -87,6 +87,7 @@ impl LoginRefusal {
 
 /// Why a message can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReadFailure {
     /// Expunged by another session.
     Gone,

@@ -56,6 +56,7 @@ pub enum SessionError {
 /// Why a handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text}")]
+#[non_exhaustive]
 pub struct TlsFault {
     /// What was wrong.
     pub kind: TlsFaultKind,

@@ -31,6 +31,7 @@ use super::tls_report::{PolicyKind, Session, SessionCount, TlsReport};
 
 /// Whether TLSA records are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Dane {
     /// Where DNS answers are validated: only then do they count.
     #[default]

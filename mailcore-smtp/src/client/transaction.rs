@@ -33,6 +33,7 @@ pub struct Transaction {
 
 /// What a message's octets need of the next host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ContentNeeds {
     /// Octets above 127 need 8BITMIME, anything that is no line BINARYMIME.
     pub body: BodyType,
@@ -57,6 +58,7 @@ pub type TransactionResult = Vec<Result<Reply, Unsent>>;
 
 /// Why a recipient's copy was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unsent {
     /// Status and words; the host is added by who knows it.
     pub failure: Failure,

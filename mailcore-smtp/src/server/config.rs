@@ -23,6 +23,7 @@ pub enum Kind {
 
 /// Whether secrets may cross the wire in clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum AuthOffer {
     /// AUTH is not offered.
     Never,
@@ -34,6 +35,7 @@ pub enum AuthOffer {
 
 /// Whether STARTTLS is offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum StartTls {
     /// There is no certificate, or TLS starts with the connection.
     Absent,
@@ -110,6 +112,7 @@ impl SmtpConfig {
 
 /// Who is told by VRFY and EXPN who is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Verify {
     /// Nobody: addresses are not to be gathered (RFC 5321 section 7.3).
     #[default]

@@ -62,6 +62,7 @@ pub enum Question {
 
 /// A transaction as MAIL opens it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NewTransaction {
     /// What is known of the session.
     pub session: Arc<FilterSession>,

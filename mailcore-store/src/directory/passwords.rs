@@ -27,6 +27,7 @@ const MAX_WAITING: usize = 512;
 
 /// How passwords are hashed, and how many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PasswordHashing {
     /// Memory for one hash, in KiB.
     pub memory_kib: u32,

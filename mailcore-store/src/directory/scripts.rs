@@ -14,6 +14,7 @@ use super::table::{Script, Table, not_found};
 
 /// What an owner may keep of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScriptLimits {
     /// Scripts.
     pub count: u64,

@@ -51,5 +51,5 @@ pub use check::CheckReport;
 pub use compact::{CompactReport, Compaction, CompactionHold};
 pub use format::{FormatError, Migration};
 pub use index::Retention;
-pub use log::{Damage, LogError, LogOptions, Loss, Lsn, SegmentId, StoreId};
+pub use log::{Damage, IndexFault, LogError, LogOptions, Loss, Lsn, SegmentId, StoreId};
 pub use store::{EmbeddedOptions, EmbeddedStore, OpenError, OpenReport};

@@ -47,7 +47,7 @@ pub(crate) fn open_index(
                     directory.clear(&others)?;
                     return Ok((index, replayed, false));
                 }
-                Err(LogError::Apply(error)) if is_damage(&error) => {}
+                Err(LogError::Apply(error)) if is_damage(&error.0) => {}
                 Err(error) => return Err(error.into()),
             }
         }

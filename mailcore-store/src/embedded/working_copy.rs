@@ -192,8 +192,8 @@ fn opened(path: &Path, directory: &LogDirectory) -> Result<Option<(Index, Replay
     let vouched = Lsn(index.applied.next.0.saturating_sub(1));
     match catch_up(&mut index, directory, Reach::all(vouched)) {
         Ok(replayed) => Ok(Some((index, replayed))),
-        Err(LogError::Apply(error)) if is_damage(&error) => Ok(None),
-        Err(LogError::Apply(error)) => Err(error.into()),
+        Err(LogError::Apply(error)) if is_damage(&error.0) => Ok(None),
+        Err(LogError::Apply(error)) => Err(error.0.into()),
         Err(error) => Err(Attempt::Log(error)),
     }
 }

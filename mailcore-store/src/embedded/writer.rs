@@ -535,7 +535,7 @@ pub(crate) fn log_error(error: &LogError) -> StoreError {
         LogError::Io { source, .. } if source.kind() == ReadOnlyFilesystem => {
             StoreError::ReadOnly(error.to_string())
         }
-        LogError::Apply(error) => index_error(error),
+        LogError::Apply(error) => index_error(&error.0),
         other => StoreError::Io {
             context: "writing the log".into(),
             source: Arc::new(LogFailure(other.to_string())),

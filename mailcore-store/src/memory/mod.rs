@@ -31,6 +31,7 @@ use self::tables::Core;
 
 /// How much a [`MemoryStore`] takes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryLimits {
     /// Octets of all messages in mailboxes and queue together; beyond it the
     /// store answers [`StoreError::DiskFull`](mailcore::seams::StoreError).

@@ -416,10 +416,8 @@ async fn expunge(mailbox: &dyn Mailbox, uids: &UidSet) {
 
 /// What of one of bob's mailboxes can be brought back.
 async fn removed(store: &EmbeddedStore, mailbox: &str) -> Vec<RemovedId> {
-    let query = RemovedQuery {
-        mailbox: Some(name(mailbox)),
-        ..RemovedQuery::default()
-    };
+    let mut query = RemovedQuery::default();
+    query.mailbox = Some(name(mailbox));
     let found = store.undelete().unwrap().removed(&bob(), &query).await;
     found.unwrap().into_iter().map(|it| it.id).collect()
 }

@@ -49,6 +49,7 @@ impl Default for AbuseConfig {
 
 /// Whether guesses are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Screening {
     /// They are.
     #[default]

@@ -13,6 +13,7 @@ use crate::time::Monotonic;
 
 /// What somebody is about to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Load {
     /// Messages.
     pub messages: u64,

@@ -35,6 +35,7 @@ const MAX_NAME: usize = 64;
 
 /// Where a reader begins that was never here before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum StartAt {
     /// With the next event.
     #[default]

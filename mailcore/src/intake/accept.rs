@@ -18,6 +18,7 @@ use crate::status::{Status, StatusClass};
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Accepted {
     /// The message's track.
     pub trace: TraceId,

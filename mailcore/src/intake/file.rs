@@ -64,6 +64,7 @@ impl Mail {
 
 /// Whose mailbox it goes to.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct MailboxTarget {
     /// The account.
     pub account: AccountId,
@@ -86,6 +87,7 @@ pub struct Filing<'a> {
 
 /// What filing one copy comes to.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Filed {
     /// To commit. Empty when the copy was discarded or only sent on.
     pub appends: Vec<Append>,

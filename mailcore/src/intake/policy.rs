@@ -58,6 +58,7 @@ impl IntakePolicy {
 /// What is done about submitted mail whose From field names an address that is
 /// not the sender's (RFC 6409 section 8.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ForeignFrom {
     /// It is refused.
     #[default]
@@ -68,6 +69,7 @@ pub enum ForeignFrom {
 
 /// Whether events tell what was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Transcripts {
     /// They do.
     #[default]

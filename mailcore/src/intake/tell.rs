@@ -31,6 +31,7 @@ const RECIPIENT_LINES: usize = 3;
 
 /// Whether events tell the subjects of messages, which belong to the users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Subjects {
     /// Told, shortened.
     #[default]

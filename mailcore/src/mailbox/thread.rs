@@ -48,6 +48,7 @@ impl MessageKey {
 
 /// What a message's header says of its thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ThreadKeys {
     /// Its own id.
     pub own: Option<MessageKey>,
@@ -57,6 +58,7 @@ pub struct ThreadKeys {
 
 /// A message's thread, and what the account's table has to remember for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Threaded {
     /// The thread.
     pub thread: ThreadId,

@@ -66,6 +66,7 @@ impl<'a> Header<'a> {
 
 /// One field, its continuation lines included.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Field<'a> {
     /// The name, without the colon and the white space before it (RFC 5322
     /// section 4.5.3). Empty when the line is no field; the line is then all

@@ -12,6 +12,7 @@ pub const MAX_VALUE: usize = 4096;
 
 /// One parameter, its RFC 2231 continuations joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Parameter {
     /// The name in lower case, without RFC 2231's `*` marks.
     pub name: String,

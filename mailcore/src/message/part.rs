@@ -70,6 +70,7 @@ pub enum PartKind {
 
 /// The Content-* fields of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ContentFields {
     /// Type in lower case: `text`.
     pub media_type: String,
@@ -95,6 +96,7 @@ pub struct ContentFields {
 
 /// Content-Disposition (RFC 2183).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Disposition {
     /// `inline`, `attachment`, in lower case.
     pub kind: String,

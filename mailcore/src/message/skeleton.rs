@@ -21,6 +21,7 @@ pub const MAX_BOUNDARY: usize = 994;
 
 /// Bounds on what a scan follows and keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Levels of nesting; what lies deeper is one opaque leaf.
     pub depth: usize,

@@ -12,6 +12,7 @@ use super::skeleton::{Limits, Scanner};
 
 /// A message's header envelope and parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// Octets in the message.
     pub size: u64,
@@ -27,6 +28,7 @@ pub struct Summary {
 
 /// What of a part IMAP fetches (RFC 9051 section 6.4.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Section {
     /// `BODY[]`, `BODY[1.2]`: the message, or a part's body.
     Body,

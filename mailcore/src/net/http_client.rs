@@ -53,6 +53,7 @@ impl Default for HttpLimits {
 
 /// Whether hosts of one's own network may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OwnNetwork {
     /// Loopback, private, link-local and other special addresses are not
     /// called: a stranger's name must not lead to what only this server

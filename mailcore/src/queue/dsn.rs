@@ -22,6 +22,7 @@ use text::{is_plain, push_field};
 
 /// What a sender is to be told about one message, in one notice.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Report<'a> {
     /// The message.
     pub entry: &'a QueueEntry,
@@ -41,6 +42,7 @@ pub struct Report<'a> {
 
 /// One field group of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReportedRecipient {
     /// Whom the message was for.
     pub recipient: Recipient,
@@ -95,6 +97,7 @@ pub enum ReportedAction {
 
 /// A notice, ready for the queue.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Notice {
     /// The octets.
     pub message: Message,

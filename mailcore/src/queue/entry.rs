@@ -41,6 +41,7 @@ impl std::str::FromStr for QueueId {
 
 /// Where queued mail came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// By SMTP or LMTP.
     Received,
@@ -156,6 +157,7 @@ impl fmt::Display for EntryStateKind {
 
 /// The changing part of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QueueProgress {
     /// The recipients not done with.
     pub recipients: Vec<QueueRecipient>,
@@ -273,6 +275,7 @@ impl Urgency {
 
 /// A recipient and what its last attempt said.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QueueRecipient {
     /// Who.
     pub recipient: Recipient,
@@ -292,6 +295,7 @@ impl QueueRecipient {
 
 /// A recipient that needs no further attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DoneRecipient {
     /// Who.
     pub recipient: Recipient,
@@ -309,6 +313,7 @@ pub struct DoneRecipient {
 
 /// How a recipient ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// In a mailbox here.
     Delivered,

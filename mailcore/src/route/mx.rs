@@ -16,6 +16,7 @@ pub const MAX_TARGETS: usize = 50;
 
 /// The hosts of a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MxHosts {
     /// In the order to try them; hosts of one preference stand together, in an
     /// order drawn anew each time.
@@ -29,6 +30,7 @@ pub struct MxHosts {
 
 /// One host.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MxHost {
     /// Lower is tried first.
     pub preference: u16,
@@ -39,6 +41,7 @@ pub struct MxHost {
 /// Under which names and addresses this server is known, so that it does not
 /// send mail to itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct OwnNames {
     /// Host names.
     pub names: Vec<Domain>,

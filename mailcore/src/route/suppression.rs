@@ -30,6 +30,7 @@ const VERSION: u8 = 1;
 /// another one by case alone exists hardly anywhere, and mail that goes out
 /// again for a letter's sake is what the list is to prevent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Suppressed {
     /// One address.
     Address(Address),

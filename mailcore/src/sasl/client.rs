@@ -159,6 +159,7 @@ impl Challenged {
 
 /// Whether CRAM-MD5 is good enough for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Legacy {
     /// Where nothing better shows no password.
     Allowed,

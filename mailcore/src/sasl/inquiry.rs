@@ -7,6 +7,7 @@ use crate::seams::{AuthError, AuthRequest, Authenticator, CredentialRequest, Cre
 
 /// A name and its proof, where nobody knows yet where they came from.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Claim {
     /// The user name as given.
     pub login: String,

@@ -36,6 +36,7 @@ pub struct Offer {
 
 /// What may be used on a connection that others can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum InClear {
     /// Nothing: who listens could at least try passwords against what is seen.
     #[default]
@@ -59,6 +60,7 @@ pub struct Surroundings<'a> {
 
 /// Whether others can read a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Privacy {
     /// Nobody can: TLS, or the process's own memory. Or the configuration says
     /// not to mind.

@@ -28,6 +28,7 @@ pub enum Attachments {
 /// Whether a relayed domain's host is asked for a recipient before mail for it
 /// is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum HostCheck {
     /// It is not.
     #[default]

@@ -55,6 +55,7 @@ pub trait Dialer: Debug + Send + Sync {
 
 /// Connects by TCP.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct TcpDialer {
     /// The address to call from, if not the system's choice.
     pub source: Option<IpAddr>,

@@ -69,6 +69,7 @@ pub trait Filter: Debug + Send + Sync {
 
 /// A message that has arrived and is not accepted yet.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct IncomingMail<'a> {
     /// From whom, to whom.
     pub envelope: &'a Envelope,

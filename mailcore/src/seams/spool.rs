@@ -83,6 +83,7 @@ pub trait Spool: Debug + Send + Sync {
 
 /// How many entries are leased at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeaseLimit {
     /// All together.
     pub all: usize,

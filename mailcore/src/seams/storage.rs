@@ -595,6 +595,7 @@ pub trait Undelete: Debug + Send + Sync {
 
 /// Which removed messages to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RemovedQuery {
     /// Only those that were in the mailbox of this name when they were removed.
     pub mailbox: Option<MailboxName>,

@@ -80,6 +80,7 @@ struct Waiting {
 
 /// What became of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Delivered {
     /// Who.
     pub recipient: String,

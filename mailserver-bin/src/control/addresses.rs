@@ -49,11 +49,9 @@ impl Admin {
         text: Option<String>,
         domain: Option<String>,
     ) -> Result<Vec<ServedAddress>, String> {
-        let query = AddressQuery {
-            domain: domain.as_deref().map(parse_domain).transpose()?,
-            contains: text,
-            ..AddressQuery::default()
-        };
+        let mut query = AddressQuery::default();
+        query.domain = domain.as_deref().map(parse_domain).transpose()?;
+        query.contains = text;
         self.directory.search(&query).await.map_err(words)
     }
 

@@ -207,11 +207,9 @@ impl Admin {
             let Some(address) = key.strip_prefix(MASKED) else {
                 continue;
             };
-            let query = mailcore::seams::AddressQuery {
-                contains: Some(address.to_owned()),
-                limit: Some(1),
-                ..Default::default()
-            };
+            let mut query = mailcore::seams::AddressQuery::default();
+            query.contains = Some(address.to_owned());
+            query.limit = Some(1);
             let served = self.directory.search(&query).await.map_err(words)?;
             let state = match served.first().map(|it| it.state) {
                 Some(mailcore::seams::AddressState::On) => "on",

@@ -43,10 +43,22 @@ pub enum LogError {
     Foreign(PathBuf),
     /// The index could not take what the log holds.
     #[error("applying the log: {0}")]
-    Apply(#[from] rusqlite::Error),
+    Apply(#[source] IndexFault),
     /// A record has the right checksum and no meaning.
     #[error("record {0} cannot be read; use the version that wrote this store, or a later one")]
     Record(Lsn),
+}
+
+/// What SQLite said of the index. It is opaque, so that another version of it is
+/// no matter for those who match on a [`LogError`].
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct IndexFault(pub(crate) rusqlite::Error);
+
+impl From<rusqlite::Error> for LogError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Apply(IndexFault(error))
+    }
 }
 
 impl LogError {

@@ -16,7 +16,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use directory::LogError;
+pub use directory::{IndexFault, LogError};
 pub(crate) use directory::{LogDirectory, Part, Place, Tail};
 pub(crate) use frame::{BLOCK, FrameHeader, FrameKind, HEADER_LEN, MAX_PAYLOAD, push, span};
 pub use frame::{Lsn, StoreId};

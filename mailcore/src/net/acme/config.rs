@@ -41,6 +41,7 @@ pub struct AcmeConfig {
 /// Which key a certificate is for when it is renewed. DANE's records name keys
 /// (RFC 7671 section 5.1), and have to be out before a key is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum KeyChoice {
     /// A new one each time.
     #[default]
@@ -117,7 +118,7 @@ pub struct AcmeSeams {
 pub enum AcmeError {
     /// The authority refused, or could not be talked to.
     #[error("the certificate authority: {0}")]
-    Authority(#[from] instant_acme::Error),
+    Authority(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The authority did not find the answer to its challenge.
     #[error("{name} was not shown to be ours: {reason}")]
     Challenge {
@@ -144,7 +145,7 @@ pub enum AcmeError {
     },
     /// A key or a request could not be made.
     #[error("making a key failed: {0}")]
-    Make(#[from] rcgen::Error),
+    Make(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What the authority gave is not usable.
     #[error("what the authority gave can't be used: {0}")]
     Unusable(String),
@@ -178,11 +179,28 @@ impl AcmeConfig {
 impl AcmeError {
     /// True when the authority does not know the account (RFC 8555 section 6.7).
     pub(super) fn is_unknown_account(&self) -> bool {
-        let Self::Authority(instant_acme::Error::Api(problem)) = self else {
+        let Self::Authority(error) = self else {
+            return false;
+        };
+        let Some(instant_acme::Error::Api(problem)) = error.downcast_ref() else {
             return false;
         };
         let kind = problem.r#type.as_deref();
         kind == Some("urn:ietf:params:acme:error:accountDoesNotExist")
+    }
+}
+
+// What these two crates call their errors is no part of ours: they are boxed, so
+// that another version of either changes no signature that a host matches on.
+impl From<instant_acme::Error> for AcmeError {
+    fn from(error: instant_acme::Error) -> Self {
+        Self::Authority(error.into())
+    }
+}
+
+impl From<rcgen::Error> for AcmeError {
+    fn from(error: rcgen::Error) -> Self {
+        Self::Make(error.into())
     }
 }
 

@@ -41,6 +41,7 @@ pub trait Addresses: Debug + Send + Sync {
 
 /// Which addresses to list; by default all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct AddressQuery {
     /// Of this domain.
     pub domain: Option<Domain>,
@@ -98,6 +99,7 @@ pub enum AddressState {
 /// # Ok::<(), mailcore::seams::AddressLineError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AddressLine {
     /// The address.
     pub address: Address,

@@ -57,6 +57,7 @@ pub enum SecondFactor {
 
 /// When a second factor is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Begins {
     /// From now on.
     AtOnce,

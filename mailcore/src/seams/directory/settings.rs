@@ -89,6 +89,7 @@ impl Scope {
 
 /// What holds, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Setting {
     /// The value.
     pub value: Arc<str>,

@@ -14,6 +14,7 @@ use crate::seams::{
 
 /// What becomes of addresses and logins that nobody set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Unknown {
     /// They are accounts from then on.
     #[default]

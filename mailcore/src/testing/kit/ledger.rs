@@ -31,6 +31,7 @@ pub struct Refused {
 
 /// What was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RefusedWhat {
     /// One recipient.
     Recipient,
