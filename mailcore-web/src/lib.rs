@@ -13,12 +13,30 @@
 //! bounded.
 //!
 //! ```
-//! use mailcore_web::{Response, Status};
+//! use mailcore::server::Server;
+//! use mailcore_web::{Hosts, Page, Request, Response, Status, Web};
 //!
-//! let response = Response::text(Status::OK, "all is well");
-//! assert_eq!(response.status(), Status::OK);
+//! #[derive(Debug)]
+//! struct Orders;
+//!
+//! #[async_trait::async_trait]
+//! impl Page for Orders {
+//!     async fn answer(&self, _request: &Request) -> Response {
+//!         Response::text(Status::OK, "three pears")
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder("mail.example.com")
+//!     .listen("127.0.0.1:0", Web::bare().page(Hosts::Own, "/orders", Orders))
+//!     .start()
+//!     .await?;
+//! println!("pages at {:?}", server.address("http"));
+//! server.shutdown().await;
+//! # Ok(())
+//! # }
 //! ```
-
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
