@@ -73,7 +73,8 @@ impl Builder {
         self
     }
 
-    /// Serves within the process only: [`RunningServer::connect`](crate::server::RunningServer::connect) reaches it.
+    /// Serves within the process only:
+    /// [`RunningServer::connect`](crate::server::RunningServer::connect) reaches it.
     pub fn serve(self, service: impl IntoService + 'static) -> Self {
         self.add(None, ListenerKind::Plain, service)
     }

@@ -155,8 +155,8 @@ impl Builder {
     }
 
     /// Work to be done at set times, as long as the server runs. With stores,
-    /// what ran when outlives a restart. [`RunningServer::scheduler`](crate::server::RunningServer::scheduler)
-    /// takes
+    /// what ran when outlives a restart.
+    /// [`RunningServer::scheduler`](crate::server::RunningServer::scheduler) takes
     /// more jobs: those that need the running server.
     pub fn job(mut self, job: Job) -> Self {
         self.jobs.push(job);
