@@ -43,6 +43,7 @@ pub(super) fn app_password_place(name: &str) -> String {
 
 /// True for a name of the directory's own under which nothing is kept: it was
 /// another before it was damaged.
+#[cfg(feature = "sqlite-directory")]
 pub(super) fn is_unknown(name: &str) -> bool {
     let mut known = [SCRAM, second_factor::NAME].into_iter();
     let is_known =

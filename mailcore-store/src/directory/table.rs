@@ -402,6 +402,7 @@ impl Table {
     }
 
     /// Notes that something of an account's encrypted secrets can't be read.
+    #[cfg(feature = "sqlite-directory")]
     pub(super) fn doubt_secrets(&mut self, account: &AccountId) {
         let address = self.by_id.get(account);
         if let Some(account) = address.and_then(|it| self.accounts.get_mut(it)) {
