@@ -15,6 +15,7 @@ use super::keep::{Change, Keep};
 use super::local::LocalDirectory;
 use super::scram::{Parameters, Record};
 use super::seal::{EMPTY, Sealer};
+#[cfg(feature = "sqlite-directory")]
 use super::second_factor;
 use super::secrets::no_key;
 use super::table::{Account, key};
