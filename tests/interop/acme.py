@@ -71,6 +71,10 @@ class Authority:
                 stdout=log, stderr=log, env=env)
         until(lambda: connects(self.port), "Pebble listens")
 
+    def accounts(self):
+        """How many were ever made. Requests say less: Pebble refuses some at random, to have them made again."""
+        return self.log().count("accounts in memory")
+
     def forget(self):
         """Pebble keeps everything in memory: another knows nobody."""
         self.pebble.kill()
@@ -160,12 +164,12 @@ def tls_alpn(authority, binary):
         assert "changed: [acme]" in told, told
         certified(server, names + ["pop.a.test"])
         assert b"OK" in session.imap(b"NOOP"), "the session went on"
-        made = authority.log().count("POST /sign-me-up")
+        made = authority.accounts()
         server.kill()
         server.start()
         time.sleep(1)
         certified(server, names + ["pop.a.test"], 1)
-        assert authority.log().count("POST /sign-me-up") == made == 1, "one account, kept over a restart"
+        assert authority.accounts() == made == 1, "one account, kept over a restart"
         key = next((server.folder / "data" / "acme").glob("certificate-*.pem"))
         assert key.stat().st_mode & 0o777 == 0o600
     finally:
@@ -224,7 +228,7 @@ def changed(authority, binary):
         server.config.write_text(plain + authority.config("tls-alpn-01", names))
         server.command("reload")
         certified(server, names)
-        assert authority.log().count("POST /sign-me-up") == 2
+        assert authority.accounts() == 2
         # What is damaged is got again, and keeps nothing else from being served.
         certificate = server.folder / "data" / "acme" / "certificate-mx.a.test.pem"
         certificate.write_bytes(certificate.read_bytes()[:200])
