@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailcore::address::Domain;
-use mailcore::message::{Field, Header, Message};
+use mailcore::message::{Field, Message};
 use mailcore::seams::{Clock, Resolver};
 
 use super::chain::{Seal, Set, message_signature, sealed, sets};
 use super::{ArcProblem, ArcReport, ArcResult};
 use crate::sender_auth::dkim::signature::key_name;
-use crate::sender_auth::dkim::verify::{BodyHash, feed, read_header, signed_header};
+use crate::sender_auth::dkim::verify::{BodyHash, feed, fields, read_header, signed_header};
 use crate::sender_auth::dkim::{DkimProblem, PublicKey, Signature};
 
 /// Octets of a header that are looked at.
@@ -71,7 +71,7 @@ impl ArcVerifier {
     ) -> Result<ArcResult, ArcProblem> {
         let header = read_header(message, HEADER).await;
         let header = header.map_err(ArcProblem::Header)?;
-        let fields: Vec<Field<'_>> = Header::new(&header).fields().collect();
+        let fields = fields(&header).map_err(ArcProblem::Header)?;
         let sets = sets(&fields)?;
         let Some(last) = sets.last() else {
             return Ok(ArcResult::None);

@@ -11,13 +11,13 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailcore::address::Domain;
-use mailcore::message::{Field, Header, Message};
+use mailcore::message::{Field, Message};
 use mailcore::time::Timestamp;
 use thiserror::Error;
 
 use super::canonical::Canonicalization;
 use super::tag_list::decode_base64;
-use super::verify::{BodyHash, feed, read_header, select};
+use super::verify::{BodyHash, feed, fields, read_header, select};
 use super::{Algorithm, DkimProblem};
 
 /// Octets of a header that is signed.
@@ -235,7 +235,7 @@ impl DkimSigner {
     pub async fn sign(&self, message: &Message, now: Timestamp) -> Result<Vec<u8>, SigningError> {
         let header = read_header(message, HEADER).await;
         let header = header.map_err(SigningError::Message)?;
-        let fields: Vec<Field<'_>> = Header::new(&header).fields().collect();
+        let fields = fields(&header).map_err(SigningError::Message)?;
         let names = names(&fields);
         if !fields.iter().any(|field| field.is("From")) {
             return Err(SigningError::Message(DkimProblem::FromNotSigned));

@@ -181,6 +181,11 @@ async fn signatures_that_prove_too_little_do_not_pass() {
         problems(&verify(&large, &dns).await),
         [Some(DkimProblem::LargeHeader)]
     );
+    let crowded = "A:\r\n".repeat(5_000) + &text;
+    assert_eq!(
+        problems(&verify(&crowded, &dns).await),
+        [Some(DkimProblem::LargeHeader)]
+    );
     assert!(verify(MAIL, &dns).await.is_empty());
 }
 

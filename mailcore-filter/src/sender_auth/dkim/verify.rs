@@ -19,6 +19,10 @@ const FIELD: &str = "DKIM-Signature";
 /// Octets of a body hashed until others get their turn.
 const TURN: u64 = 256 * 1024;
 
+/// Fields of a header that are looked at: each signed name is looked for among
+/// them.
+const MOST_FIELDS: usize = 4_096;
+
 /// How much is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -110,7 +114,10 @@ impl DkimVerifier {
             Ok(header) => header,
             Err(problem) => return vec![DkimVerdict::of(None, Err(problem))],
         };
-        let fields: Vec<Field<'_>> = Header::new(&header).fields().collect();
+        let fields = match fields(&header) {
+            Ok(fields) => fields,
+            Err(problem) => return vec![DkimVerdict::of(None, Err(problem))],
+        };
         let mut checks = self.read(&fields);
         if checks.iter().all(|check| check.outcome.is_err()) {
             return checks.into_iter().map(Check::verdict).collect();
@@ -373,6 +380,17 @@ pub(in crate::sender_auth) async fn read_header(
         return Err(DkimProblem::LargeHeader);
     }
     Ok(header.freeze())
+}
+
+/// A header's fields, when there are not too many.
+pub(in crate::sender_auth) fn fields(header: &[u8]) -> Result<Vec<Field<'_>>, DkimProblem> {
+    let fields: Vec<_> = (Header::new(header).fields())
+        .take(MOST_FIELDS + 1)
+        .collect();
+    if fields.len() > MOST_FIELDS {
+        return Err(DkimProblem::LargeHeader);
+    }
+    Ok(fields)
 }
 
 /// Hashes the body once for each form and length that a signature asks for.
