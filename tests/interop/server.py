@@ -1,8 +1,10 @@
 """Runs the mailserver binary for a test, on free ports of the loopback range."""
 
 import atexit
+import itertools
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -38,10 +40,25 @@ LISTENERS = [
 ]
 
 
+# Below the range the kernel draws the ports of outgoing connections from, so that none of
+# those, and no port of another test, takes one between the look at it and its listener.
+PORTS = range(12000, 32000)
+next_ports = itertools.cycle(PORTS)
+for _ in range(random.randrange(len(PORTS))):
+    next(next_ports)
+
+
 def free_port(host="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    """A port nobody listens on; no port is given twice."""
+    for port in itertools.islice(next_ports, len(PORTS)):
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            try:
+                stream.bind((host, port))
+                datagrams.bind((host, port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError(f"no port of {PORTS} is free")
 
 
 class Server:
