@@ -361,10 +361,10 @@ impl<'a> Evaluation<'a> {
         let text = std::str::from_utf8(text).ok()?;
         let words = MacroString::parse(text, Use::Explanation).ok()?;
         let validated = self.validated_name(&words, domain).await;
-        let words = words.expand(&self.values(domain, &validated));
+        let most = self.spf.limits.explanation;
+        let words = words.expand(&self.values(domain, &validated), most);
         // The sender's part of the words may be anything.
         let printable = words.chars().all(|c| matches!(c, ' '..='~'));
-        let most = self.spf.limits.explanation;
         printable.then(|| words.chars().take(most).collect())
     }
 

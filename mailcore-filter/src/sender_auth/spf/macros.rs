@@ -164,21 +164,36 @@ impl MacroString {
             .any(|part| matches!(part, Part::Macro(it) if it.letter == Letter::ValidatedName))
     }
 
-    /// The text with values in place of macros.
-    pub(super) fn expand(&self, values: &Values<'_>) -> String {
+    /// The text with values in place of macros, its first `most` octets and a
+    /// little more: a record of 64 kB may stand for megabytes.
+    pub(super) fn expand(&self, values: &Values<'_>, most: usize) -> String {
         let mut out = String::new();
         for part in &self.parts {
-            match part {
-                Part::Literal(text) => out.push_str(text),
-                Part::Macro(it) => it.expand(values, &mut out),
+            if out.len() >= most {
+                break;
             }
+            part.expand(values, &mut out);
         }
         out
     }
 
-    /// As [`MacroString::expand`], cut on the left to the length of a name.
+    /// The text with values in place of macros, cut on the left to the length of
+    /// a name. It grows from its end, and no further than a name does.
     pub(super) fn expand_name(&self, values: &Values<'_>) -> String {
-        let expanded = self.expand(values);
+        let mut pieces = Vec::new();
+        let mut length = 0;
+        for part in self.parts.iter().rev() {
+            // One more for the dot that a name may end with.
+            if length > MAX_DOMAIN + 1 {
+                break;
+            }
+            let mut piece = String::new();
+            part.expand(values, &mut piece);
+            length += piece.len();
+            pieces.push(piece);
+        }
+        pieces.reverse();
+        let expanded = pieces.concat();
         let mut name = expanded.strip_suffix('.').unwrap_or(&expanded);
         while name.len() > MAX_DOMAIN {
             match name.split_once('.') {
@@ -203,6 +218,15 @@ fn is_top_label(label: &str) -> bool {
         && !label.ends_with('-')
         && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         && label.chars().any(|c| !c.is_ascii_digit())
+}
+
+impl Part {
+    fn expand(&self, values: &Values<'_>, out: &mut String) {
+        match self {
+            Self::Literal(text) => out.push_str(text),
+            Self::Macro(it) => it.expand(values, out),
+        }
+    }
 }
 
 impl Macro {
@@ -234,7 +258,8 @@ impl Macro {
             escaped: c.is_ascii_uppercase(),
             keep,
             reversed,
-            delimiters: rest.chars().collect(),
+            // Each once, however often a record has it.
+            delimiters: ".-+,/_=".chars().filter(|it| rest.contains(*it)).collect(),
         })
     }
 
@@ -310,6 +335,7 @@ fn dotted(ip: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn expand(text: &str, ip: &str) -> String {
         let values = Values {
@@ -323,7 +349,7 @@ mod tests {
             time: 7,
         };
         let string = MacroString::parse(text, Use::Explanation).unwrap();
-        string.expand(&values)
+        string.expand(&values, usize::MAX)
     }
 
     /// RFC 7208 section 7.4.
@@ -424,6 +450,56 @@ mod tests {
             name.len() <= MAX_DOMAIN && name.len() > MAX_DOMAIN - 20,
             "{name}"
         );
-        assert!(string.expand(&values).ends_with(&format!(".{name}")));
+        assert!(
+            string
+                .expand(&values, usize::MAX)
+                .ends_with(&format!(".{name}"))
+        );
+    }
+
+    #[test]
+    fn a_record_that_stands_for_megabytes_makes_none() {
+        let values = Values {
+            local_part: &"a.".repeat(32),
+            sender_domain: "email.example.com",
+            domain: "email.example.com",
+            helo: "",
+            ip: IpAddr::from([192, 0, 2, 1]),
+            validated_name: "unknown",
+            receiver: "",
+            time: 0,
+        };
+        let string = MacroString::parse(&"%{S}.".repeat(13_000), Use::Explanation).unwrap();
+        assert!(string.expand(&values, 400).len() < 400 + 3 * 82);
+        let name = string.expand_name(&values);
+        assert!(name.len() <= MAX_DOMAIN && name.ends_with(".%40email.example.com"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_the_end_of_the_whole_text(
+            parts in proptest::collection::vec("[a-z]{1,90}|%\\{[dslSI]r?\\}|\\.", 1..40),
+        ) {
+            let values = Values {
+                local_part: "strong-bad",
+                sender_domain: "email.example.com",
+                domain: "example.com",
+                helo: "helo.example.org",
+                ip: IpAddr::from([192, 0, 2, 1]),
+                validated_name: "unknown",
+                receiver: "",
+                time: 0,
+            };
+            let string = MacroString::parse(&parts.concat(), Use::Explanation).unwrap();
+            let whole = string.expand(&values, usize::MAX);
+            let whole = whole.strip_suffix('.').unwrap_or(&whole);
+            let mut name = whole;
+            while let Some((_, rest)) = name.split_once('.').filter(|_| name.len() > MAX_DOMAIN) {
+                name = rest;
+            }
+            let found = string.expand_name(&values);
+            // Of a label that is too long for any name its end will do.
+            prop_assert!(found == name || (found.len() > MAX_DOMAIN && name.ends_with(&found)));
+        }
     }
 }
