@@ -53,10 +53,81 @@ pub enum Disposition {
     /// Taken and dropped without a word.
     Discard,
     /// Taken and kept apart.
-    Quarantine {
-        /// Why, for the one who looks at it.
-        reason: String,
-    },
+    Quarantine(Quarantine),
+}
+
+impl Disposition {
+    /// Taken and kept apart in the usual place.
+    pub fn quarantine(reason: impl Into<String>) -> Self {
+        Self::Quarantine(Quarantine::new(reason))
+    }
+}
+
+/// Where a copy is kept apart, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Quarantine {
+    /// Why, for the one who looks at it.
+    pub reason: String,
+    /// Where it is kept.
+    pub place: QuarantinePlace,
+    /// Whether anybody can have it out again.
+    pub release: Releasable,
+}
+
+impl Quarantine {
+    /// In the usual place, to be had by whoever sees it.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            place: QuarantinePlace::Usual,
+            release: Releasable::Yes,
+        }
+    }
+
+    /// The same in this place.
+    #[must_use]
+    pub fn kept_in(self, place: QuarantinePlace) -> Self {
+        Self { place, ..self }
+    }
+
+    /// For administrators alone, and nobody gets it out: what a test for viruses
+    /// found harmful.
+    #[must_use]
+    pub fn harmful(self) -> Self {
+        Self {
+            place: QuarantinePlace::Admin,
+            release: Releasable::Never,
+            ..self
+        }
+    }
+}
+
+/// Where a copy is kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[non_exhaustive]
+pub enum QuarantinePlace {
+    /// Where the operator says for mail that comes in; for what goes out
+    /// [`QuarantinePlace::Admin`].
+    #[default]
+    Usual,
+    /// The recipient's junk folder. Where there are no folders it is as
+    /// [`QuarantinePlace::User`].
+    Folder,
+    /// The quarantine, where the recipient sees it and may release it.
+    User,
+    /// The quarantine, where administrators alone see it.
+    Admin,
+}
+
+/// Whether what is kept apart may be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Releasable {
+    /// By whoever sees it.
+    #[default]
+    Yes,
+    /// By nobody: it can be deleted alone.
+    Never,
 }
 
 /// A change to one copy. Values hold no line ends; what does is dropped by the

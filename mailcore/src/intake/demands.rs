@@ -48,7 +48,7 @@ impl Transaction {
                 (demands.refuse_size(size)).or_else(|| demands.refuse_content(&mail.summary));
             let taken = matches!(
                 copy.disposition,
-                Disposition::Accept | Disposition::Quarantine { .. }
+                Disposition::Accept | Disposition::Quarantine(_)
             );
             if let (true, Some(status)) = (taken, refused) {
                 copy.disposition = Disposition::Reject(status);

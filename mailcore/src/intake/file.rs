@@ -131,7 +131,7 @@ impl Filing<'_> {
                 }
                 filed
             }
-            Disposition::Quarantine { .. } => {
+            Disposition::Quarantine(_) => {
                 // A junk folder is made when it is missing; its name is a
                 // constant that parses.
                 let junk = MailboxName::parse(JUNK).unwrap_or_else(|_| MailboxName::inbox());

@@ -184,14 +184,14 @@ impl<'a> Settlement<'a> {
                 self.aside("discarded", index, &[]);
                 return self.take(index);
             }
-            Disposition::Accept | Disposition::Quarantine { .. } => {}
+            Disposition::Accept | Disposition::Quarantine(_) => {}
         }
         let prefix = self.mail.edited(&plan.edits);
         let leg = |address: &Address| Leg {
             index,
             address: address.clone(),
             prefix: prefix.clone(),
-            held: matches!(plan.disposition, Disposition::Quarantine { .. }),
+            held: matches!(plan.disposition, Disposition::Quarantine(_)),
             sender: None,
         };
         if self.is_for_the_runner(index, plan) {
@@ -524,9 +524,7 @@ fn soften(plan: &mut Plan) {
     }
     for copy in &mut plan.recipients {
         if let Disposition::Reject(status) | Disposition::Defer(status) = &copy.disposition {
-            copy.disposition = Disposition::Quarantine {
-                reason: status.to_string(),
-            };
+            copy.disposition = Disposition::quarantine(status.to_string());
         }
     }
 }

@@ -237,7 +237,7 @@ fn change_of_copy(before: &RecipientPlan, after: &RecipientPlan) -> Option<(Stri
         Disposition::Reject(status) => ("Reject", status.to_string()),
         Disposition::Defer(status) => ("Defer", status.to_string()),
         Disposition::Discard => ("Discard", String::new()),
-        Disposition::Quarantine { reason } => ("Quarantine", reason.clone()),
+        Disposition::Quarantine(apart) => ("Quarantine", apart.reason.clone()),
     };
     Some((word.to_owned(), reason))
 }
