@@ -40,6 +40,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod lists;
+pub mod sender;
 pub mod sender_auth;
 
 pub use lists::{AccessList, AccessListError};

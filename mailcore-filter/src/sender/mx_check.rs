@@ -1,0 +1,194 @@
+//! Whether a sender's domain can be answered: mail that no notice could go back
+//! to is hardly anybody's.
+
+use std::net::IpAddr;
+
+use mailcore::address::{Domain, ReversePath};
+use mailcore::seams::{DnsError, Resolver};
+
+/// Hosts of one domain that are followed.
+const MAX_HOSTS: usize = 10;
+
+/// What is wrong with a sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SenderFault {
+    /// The reverse path is null: that of notices (RFC 5321 section 4.5.5).
+    Null,
+    /// The domain is an address literal.
+    Literal,
+    /// The domain has neither MX nor address records (RFC 5321 section 5.1).
+    NoHost,
+    /// The domain says that it takes no mail (RFC 7505 section 4.2).
+    NullMx,
+    /// All hosts of the domain are this one: 127.0.0.0/8, `::1`, 0.0.0.0.
+    Loopback,
+    /// All hosts of the domain are in networks that are nobody's in particular
+    /// (RFC 6890).
+    Private,
+}
+
+impl SenderFault {
+    /// As a finding's result.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Null => "null_sender",
+            Self::Literal => "literal",
+            Self::NoHost => "no_host",
+            Self::NullMx => "null_mx",
+            Self::Loopback => "loopback",
+            Self::Private => "private",
+        }
+    }
+}
+
+/// What is wrong with a reverse path; `None` when nothing is, or DNS does not
+/// say.
+pub async fn fault(resolver: &dyn Resolver, reverse_path: &ReversePath) -> Option<SenderFault> {
+    let Some(address) = reverse_path.address() else {
+        return Some(SenderFault::Null);
+    };
+    if address.domain().as_ip().is_some() {
+        return Some(SenderFault::Literal);
+    }
+    let domain = address.domain().to_ascii().ok()?;
+    let hosts = match resolver.mx(&domain).await {
+        Ok(answer) => {
+            let hosts: Vec<Domain> = answer
+                .records
+                .into_iter()
+                .filter_map(|mx| mx.host)
+                .collect();
+            if hosts.is_empty() {
+                return Some(SenderFault::NullMx);
+            }
+            hosts
+        }
+        // The address of the domain stands in for the MX that is not there.
+        Err(DnsError::NotFound { .. }) => vec![domain],
+        Err(_) => return None,
+    };
+    let mut addresses = Vec::new();
+    for host in hosts.iter().take(MAX_HOSTS) {
+        match resolver.addresses(host).await {
+            Ok(answer) => addresses.extend(answer.records),
+            Err(DnsError::NotFound { .. }) => {}
+            // The one host that could not be asked for may be the good one.
+            Err(_) => return None,
+        }
+        if addresses.iter().any(|ip| kind(*ip) == Kind::Public) {
+            return None;
+        }
+    }
+    // Nobody looked at the rest of a list that long.
+    if hosts.len() > MAX_HOSTS {
+        return None;
+    }
+    Some(match addresses.iter().map(|ip| kind(*ip)).max() {
+        None => SenderFault::NoHost,
+        Some(Kind::Loopback) => SenderFault::Loopback,
+        Some(_) => SenderFault::Private,
+    })
+}
+
+/// Whose an address may be, the best last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Loopback,
+    Private,
+    Public,
+}
+
+/// Where mail to an address would go. Networks for documentation and tests count
+/// as public: nobody sends from their names by mistake.
+fn kind(ip: IpAddr) -> Kind {
+    match ip.to_canonical() {
+        ip if ip.is_loopback() || ip.is_unspecified() => Kind::Loopback,
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            // 0.0.0.0/8, shared address space, reserved and broadcast.
+            let nobodys = a == 0 || (a, b & 0xc0) == (100, 64) || a >= 240;
+            let private = ip.is_private() || ip.is_link_local() || ip.is_multicast();
+            if nobodys || private {
+                Kind::Private
+            } else {
+                Kind::Public
+            }
+        }
+        IpAddr::V6(ip) => {
+            if ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_multicast() {
+                Kind::Private
+            } else {
+                Kind::Public
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailcore::testing::FixedResolver;
+
+    use super::*;
+
+    async fn look(dns: &FixedResolver, path: &str) -> Option<SenderFault> {
+        fault(dns, &ReversePath::parse(path).unwrap()).await
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_sender_needs_a_host_that_takes_its_notices() {
+        let dns = FixedResolver::new();
+        dns.add_mx("good.test", 10, "dead.good.test")
+            .add_mx("good.test", 20, "mx.good.test")
+            .add_address("mx.good.test", ip("192.0.2.1"))
+            .add_address("plain.test", ip("2001:db8::1"))
+            .add_null_mx("null.test")
+            .add_mx("loop.test", 10, "localhost.loop.test")
+            .add_address("localhost.loop.test", ip("127.0.0.1"))
+            .add_address("localhost.loop.test", ip("0.0.0.0"))
+            .add_mx("inside.test", 10, "mx.inside.test")
+            .add_address("mx.inside.test", ip("127.0.0.1"))
+            .add_address("mx.inside.test", ip("::ffff:10.1.2.3"))
+            .add_mx("gone.test", 10, "nowhere.test")
+            .add_address("xn--bcher-kva.test", ip("192.0.2.1"));
+        for (path, wanted) in [
+            ("<a@good.test>", None),
+            ("<a@plain.test>", None),
+            ("<a@bücher.test>", None),
+            ("<>", Some(SenderFault::Null)),
+            ("<a@[192.0.2.1]>", Some(SenderFault::Literal)),
+            ("<a@null.test>", Some(SenderFault::NullMx)),
+            ("<a@loop.test>", Some(SenderFault::Loopback)),
+            ("<a@inside.test>", Some(SenderFault::Private)),
+            ("<a@gone.test>", Some(SenderFault::NoHost)),
+            ("<a@nothing.test>", Some(SenderFault::NoHost)),
+        ] {
+            assert_eq!(look(&dns, path).await, wanted, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_dns_does_not_answer_is_nobodys_fault() {
+        let dns = FixedResolver::new();
+        dns.fail("a.test", DnsError::Temporary("timed out".into()))
+            .add_mx("b.test", 10, "mx1.b.test")
+            .add_mx("b.test", 20, "mx2.b.test")
+            .fail("mx2.b.test", DnsError::Bogus);
+        assert_eq!(look(&dns, "<x@a.test>").await, None);
+        assert_eq!(look(&dns, "<x@b.test>").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_thousand_hosts_are_not_asked_for() {
+        let dns = FixedResolver::new();
+        for number in 0..1_000 {
+            dns.add_mx("many.test", 10, &format!("mx{number}.many.test"));
+        }
+        assert_eq!(look(&dns, "<x@many.test>").await, None);
+        assert_eq!(dns.asked(), 1 + MAX_HOSTS as u64);
+    }
+}
