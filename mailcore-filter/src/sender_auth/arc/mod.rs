@@ -61,6 +61,9 @@ pub struct ArcReport {
     /// ARC-Authentication-Results, instance and all. To be believed of a chain
     /// that holds, and of sealers one trusts.
     pub said: Vec<String>,
+    /// Whether the last host signed the From field. It need not, and the chain
+    /// says nothing of whose mail it is then.
+    pub covers_from: bool,
 }
 
 /// Why a chain does not hold.

@@ -26,6 +26,7 @@ const TIME: Duration = Duration::from_secs(20);
 pub struct ArcVerifier {
     resolver: Arc<dyn Resolver>,
     clock: Arc<dyn Clock>,
+    time: Duration,
 }
 
 /// Keys, each fetched once.
@@ -35,9 +36,20 @@ struct Keys<'a> {
 }
 
 impl ArcVerifier {
-    /// Asks this resolver for keys.
+    /// Asks this resolver for keys, for 20 seconds at most.
     pub fn new(resolver: Arc<dyn Resolver>, clock: Arc<dyn Clock>) -> Self {
-        Self { resolver, clock }
+        Self {
+            resolver,
+            clock,
+            time: TIME,
+        }
+    }
+
+    /// With another time for a whole check.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.time = time;
+        self
     }
 
     /// Checks a message's chain. Never fails: what goes wrong is a result, too.
@@ -47,8 +59,9 @@ impl ArcVerifier {
             problem: None,
             sealers: Vec::new(),
             said: Vec::new(),
+            covers_from: false,
         };
-        let deadline = self.clock.monotonic().after(TIME);
+        let deadline = self.clock.monotonic().after(self.time);
         let outcome = tokio::select! {
             biased;
             outcome = self.check(message, &mut report) => outcome,
@@ -92,10 +105,12 @@ impl ArcVerifier {
             known: HashMap::new(),
         };
         let checked = check_message(message, &header, &fields, last.message, &mut keys).await;
-        checked.map_err(|problem| ArcProblem::Message {
+        let signature = checked.map_err(|problem| ArcProblem::Message {
             instance: last.instance,
             problem,
         })?;
+        let mut signed = signature.fields.iter();
+        report.covers_from = signed.any(|name| name.eq_ignore_ascii_case("from"));
         check_seals(&sets, &seals, &fields, &mut keys).await?;
         Ok(ArcResult::Pass)
     }
@@ -109,7 +124,7 @@ async fn check_message(
     fields: &[Field<'_>],
     place: usize,
     keys: &mut Keys<'_>,
-) -> Result<(), DkimProblem> {
+) -> Result<Signature, DkimProblem> {
     let field = fields.get(place).ok_or(DkimProblem::Unreadable)?;
     let signature: Signature = message_signature(field)?;
     let key = keys.get(signature.key_name()).await?;
@@ -121,7 +136,11 @@ async fn check_message(
         return Err(DkimProblem::BodyHash);
     }
     let octets = signed_header(&signature, header, fields, place);
-    key.verify(signature.algorithm, &octets, &signature.octets)
+    key.verify(signature.algorithm, &octets, &signature.octets)?;
+    if limit.is_some_and(|limit| limit < length) {
+        return Err(DkimProblem::PartialBody);
+    }
+    Ok(signature)
 }
 
 /// All seals, from the last to the first.

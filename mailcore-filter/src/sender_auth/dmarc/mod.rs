@@ -66,6 +66,10 @@ pub struct DmarcQuery<'a> {
     pub spf: Option<&'a Domain>,
     /// The domains whose signatures passed.
     pub dkim: &'a [Domain],
+    /// The domains of which DNS did not answer whether they signed, or whether the
+    /// host is theirs: mail that may be one of theirs has not failed (RFC 7489
+    /// section 6.6.2).
+    pub unanswered: &'a [Domain],
 }
 
 /// What made a message pass.
@@ -114,35 +118,46 @@ impl DmarcReport {
 pub struct Dmarc {
     resolver: Arc<dyn Resolver>,
     clock: Arc<dyn Clock>,
+    time: Duration,
 }
 
 impl Dmarc {
-    /// Asks this resolver for policies.
+    /// Asks this resolver for policies, for 20 seconds at most.
     pub fn new(resolver: Arc<dyn Resolver>, clock: Arc<dyn Clock>) -> Self {
-        Self { resolver, clock }
+        Self {
+            resolver,
+            clock,
+            time: TIME,
+        }
+    }
+
+    /// With another time for a whole check.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.time = time;
+        self
     }
 
     /// Checks a message. Never fails: what goes wrong is a result, too.
     ///
     /// Mail with several domains in From is not proven to be of any: its result
     /// is an error, its policy the strictest that any of them asks for (RFC 7489
-    /// section 6.6.1 leaves that to the receiver).
+    /// section 6.6.1 leaves that to the receiver). Mail with more domains than are
+    /// asked is to be refused: among those left out may be one that asks for it.
     pub async fn check(&self, query: &DmarcQuery<'_>) -> DmarcReport {
-        let deadline = self.clock.monotonic().after(TIME);
-        tokio::select! {
-            biased;
-            report = self.check_all(query) => report,
-            () = self.clock.sleep_until(deadline) => {
-                DmarcReport::of(DmarcResult::TempError, query.from.first())
-            }
-        }
-    }
-
-    async fn check_all(&self, query: &DmarcQuery<'_>) -> DmarcReport {
-        let mut walk = Walk::new(&*self.resolver);
         let mut reports = Vec::new();
-        for domain in query.from.iter().take(MOST_DOMAINS) {
-            let report = check_one(&mut walk, domain, query).await;
+        let asked = query.from.len().clamp(1, MOST_DOMAINS);
+        // To each its share: a forger's own domain, whose DNS is slow, must not take
+        // the time of the one that is forged.
+        let share = self.time / u32::try_from(asked).unwrap_or(u32::MAX);
+        for domain in query.from.iter().take(asked) {
+            let mut walk = Walk::new(&*self.resolver);
+            let deadline = self.clock.monotonic().after(share);
+            let report = tokio::select! {
+                biased;
+                report = check_one(&mut walk, domain, query) => report,
+                () = self.clock.sleep_until(deadline) => Err(Unanswered),
+            };
             reports.push(match report {
                 Ok(report) => report,
                 Err(Unanswered) => DmarcReport::of(DmarcResult::TempError, Some(domain)),
@@ -157,7 +172,10 @@ impl Dmarc {
         let Some(mut report) = strictest else {
             return DmarcReport::of(DmarcResult::PermError, None);
         };
-        report.policy = requested(&report);
+        report.policy = match query.from.len() > MOST_DOMAINS {
+            true => DmarcPolicy::Reject,
+            false => requested(&report),
+        };
         report.result = DmarcResult::PermError;
         report.aligned_by = None;
         report
@@ -201,9 +219,13 @@ async fn check_one(
     };
     report.published_at = Some(at);
     report.aligned_by = aligned(walk, domain, &record, query).await?;
+    let is_open = report.aligned_by.is_none() && may_be_aligned(walk, domain, query).await?;
     report.record = Some(record);
-    if report.aligned_by.is_some() {
-        report.result = DmarcResult::Pass;
+    if report.aligned_by.is_some() || is_open {
+        report.result = match is_open {
+            true => DmarcResult::TempError,
+            false => DmarcResult::Pass,
+        };
         return Ok(report);
     }
     report.result = DmarcResult::Fail;
@@ -251,6 +273,21 @@ async fn aligned(
     Ok(None)
 }
 
+/// Whether what DNS left open could have proven it. Any other domain may be silent
+/// as it likes: a forger may own it.
+async fn may_be_aligned(
+    walk: &mut Walk<'_>,
+    domain: &Domain,
+    query: &DmarcQuery<'_>,
+) -> Result<bool, Unanswered> {
+    for other in query.unanswered.iter().take(MOST_DOMAINS) {
+        if is_aligned(walk, domain, other, Alignment::Relaxed).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 async fn is_aligned(
     walk: &mut Walk<'_>,
     domain: &Domain,
@@ -260,14 +297,23 @@ async fn is_aligned(
     if domain == other {
         return Ok(true);
     }
-    // Names that share no top label are nobody's both.
-    let top = |domain: &Domain| domain.as_str().rsplit('.').next().map(str::to_owned);
-    if alignment == Alignment::Strict || top(domain) != top(other) {
+    if alignment == Alignment::Strict {
         return Ok(false);
     }
     let own = walk.organization(domain).await?;
+    // Nothing is asked of the DNS of others: a forger's would never answer, and mail
+    // of which that is not known could not be held against anybody.
+    if !is_within(other, &own.domain) {
+        return Ok(false);
+    }
     let its = walk.organization(other).await?;
     Ok(own.domain == its.domain)
+}
+
+/// Whether `name` is `domain` or below it.
+fn is_within(name: &Domain, domain: &Domain) -> bool {
+    let above = name.as_str().strip_suffix(domain.as_str());
+    above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
 
 #[cfg(test)]

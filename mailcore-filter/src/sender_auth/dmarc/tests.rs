@@ -8,8 +8,18 @@ fn domain(text: &str) -> Domain {
 }
 
 async fn check(dns: &Arc<FixedResolver>, from: &[&str], spf: &str, dkim: &[&str]) -> DmarcReport {
+    check_open(dns, from, (spf, dkim), &[]).await
+}
+
+async fn check_open(
+    dns: &Arc<FixedResolver>,
+    from: &[&str],
+    (spf, dkim): (&str, &[&str]),
+    unanswered: &[&str],
+) -> DmarcReport {
     let domains = |names: &[&str]| names.iter().map(|it| domain(it)).collect::<Vec<_>>();
     let (from, dkim) = (domains(from), domains(dkim));
+    let unanswered = domains(unanswered);
     let spf = (!spf.is_empty()).then(|| domain(spf));
     let dmarc = Dmarc::new(dns.clone(), Arc::new(VirtualClock::new()));
     dmarc
@@ -17,6 +27,7 @@ async fn check(dns: &Arc<FixedResolver>, from: &[&str], spf: &str, dkim: &[&str]
             from: &from,
             spf: spf.as_ref(),
             dkim: &dkim,
+            unanswered: &unanswered,
         })
         .await
 }
@@ -167,4 +178,42 @@ async fn errors_are_told_apart_from_nothing() {
     ] {
         assert_eq!(check(&dns, &[from], "", &[]).await.result, result, "{from}");
     }
+}
+
+#[tokio::test]
+async fn mail_has_not_failed_while_its_own_domain_does_not_answer() {
+    let dns = Arc::new(FixedResolver::new());
+    dns.add_txt("_dmarc.bank.test", "v=DMARC1; p=reject").fail(
+        "_dmarc.evil.test",
+        DnsError::Temporary("never answers".into()),
+    );
+    let open = check_open(&dns, &["bank.test"], ("", &[]), &["mail.bank.test"]).await;
+    assert_eq!(
+        (open.result, open.policy),
+        (DmarcResult::TempError, DmarcPolicy::None)
+    );
+    // What is silent, or slow, in a forger's own DNS changes nothing.
+    let others = ["evil.test", "xbank.test"];
+    let forged = check_open(&dns, &["bank.test"], ("evil.test", &others), &others).await;
+    assert_eq!(
+        (forged.result, forged.policy),
+        (DmarcResult::Fail, DmarcPolicy::Reject)
+    );
+}
+
+#[tokio::test]
+async fn more_authors_than_are_asked_are_refused() {
+    let dns = Arc::new(FixedResolver::new());
+    let names: Vec<String> = (0..11).map(|n| format!("d{n}.test")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let ten = check(&dns, &names[..10], "", &[]).await;
+    assert_eq!(
+        (ten.result, ten.policy),
+        (DmarcResult::PermError, DmarcPolicy::None)
+    );
+    let more = check(&dns, &names, "", &[]).await;
+    assert_eq!(
+        (more.result, more.policy),
+        (DmarcResult::PermError, DmarcPolicy::Reject)
+    );
 }
