@@ -40,6 +40,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod lists;
+pub mod pipeline;
 pub mod sender;
 pub mod sender_auth;
 

@@ -96,12 +96,10 @@ pub struct IntakeParts {
 /// What intake needs to know of a session.
 #[derive(Debug, Clone)]
 pub struct SessionInfo {
-    /// Peer, HELO, identity, TLS.
+    /// Peer, HELO, identity, TLS, door.
     pub filter: FilterSession,
     /// The `with` keyword of the Received field: `ESMTP`, `ESMTPSA` (RFC 3848).
     pub with: &'static str,
-    /// Which door it came through.
-    pub kind: SessionKind,
     /// What was said, where it is kept for the log of messages.
     pub transcript: Option<Transcript>,
 }

@@ -2,6 +2,9 @@
 //! one vocabulary of filters, message rules and Sieve; they decide, and only
 //! agents act.
 
+use std::fmt;
+use std::time::Duration;
+
 use crate::address::Address;
 use crate::mailbox::{Flags, MailboxName};
 use crate::status::Status;
@@ -171,17 +174,143 @@ pub enum Action {
     },
 }
 
+/// When a filter is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The peer has connected.
+    Connect,
+    /// It has greeted.
+    Helo,
+    /// It has authenticated.
+    Auth,
+    /// MAIL names the sender.
+    Mail,
+    /// RCPT names a recipient.
+    Rcpt,
+    /// DATA is asked for.
+    Data,
+    /// The message is here.
+    Content,
+}
+
+impl Stage {
+    /// All, in the order of a session.
+    pub const ALL: [Self; 7] = [
+        Self::Connect,
+        Self::Helo,
+        Self::Auth,
+        Self::Mail,
+        Self::Rcpt,
+        Self::Data,
+        Self::Content,
+    ];
+
+    /// `connect`, `helo`, ...
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Helo => "helo",
+            Self::Auth => "auth",
+            Self::Mail => "mail",
+            Self::Rcpt => "rcpt",
+            Self::Data => "data",
+            Self::Content => "content",
+        }
+    }
+
+    /// The stage of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == name)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// One test's result, as data.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Finding {
-    /// The stage: `connect`, `mail`, `rcpt`, `content`.
-    pub stage: &'static str,
+    /// When it was found.
+    pub stage: Stage,
     /// The test: `dnsbl`, `spf`.
     pub test: String,
     /// What it looked at.
     pub input: String,
     /// What it said.
     pub result: String,
+    /// More of it, in words.
+    pub detail: String,
     /// What it adds to the score; positive is worse.
     pub score: f32,
+    /// How long the test took.
+    pub took: Duration,
+}
+
+impl Finding {
+    /// What `test` said at `stage`; it scores nothing.
+    pub fn new(stage: Stage, test: impl Into<String>, result: impl Into<String>) -> Self {
+        Self {
+            stage,
+            test: test.into(),
+            input: String::new(),
+            result: result.into(),
+            detail: String::new(),
+            score: 0.0,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// What it looked at.
+    #[must_use]
+    pub fn on(mut self, input: impl Into<String>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// More of it, in words.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// What it adds to the score.
+    #[must_use]
+    pub fn score(mut self, score: f32) -> Self {
+        self.score = score;
+        self
+    }
+
+    /// How long the test took.
+    #[must_use]
+    pub fn took(mut self, took: Duration) -> Self {
+        self.took = took;
+        self
+    }
+}
+
+/// One line: stage, test, result, score, milliseconds; then, where there is any,
+/// input and words.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.took.as_secs_f64() * 1_000.0;
+        let Self {
+            stage,
+            test,
+            result,
+            score,
+            ..
+        } = self;
+        write!(f, "{stage} {test} {result} {score:+} {millis:.1}ms")?;
+        for text in [&self.input, &self.detail] {
+            if !text.is_empty() {
+                write!(f, " {text}")?;
+            }
+        }
+        Ok(())
+    }
 }

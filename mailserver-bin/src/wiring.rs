@@ -28,6 +28,7 @@ use crate::config::{
     Config, Dnssec, JournalMode, Listener, Peers, PlaintextLogin, Protocol, StoreKind, TlsMode,
 };
 use crate::data::{DataDir, DataLock};
+use crate::filters::{self, TestSeams};
 use crate::forwarding;
 use crate::housekeeping::Tools;
 use crate::tls::Keys;
@@ -59,6 +60,8 @@ pub(crate) enum WiringError {
     Webhook(#[from] mailcore::event::webhook::WebhookError),
     #[error("can't check access tokens: {0}")]
     OAuth(#[from] mailcore::oauth::OAuthError),
+    #[error("can't set filters up: {0}")]
+    Filter(String),
     #[error("can't open the list of accounts: {0}")]
     Directory(#[from] mailcore::seams::DirectoryError),
 }
@@ -232,6 +235,13 @@ impl Wiring<'_> {
             journal: kept(config, self.journal.as_ref()),
             keys: Some(Arc::clone(&self.keys)),
         };
+        let seams = TestSeams {
+            resolver: &resolver,
+            state,
+            directory: &directory,
+            clock: Arc::new(SystemClock::new()),
+        };
+        let pipeline = filters::pipeline(config, &seams).map_err(WiringError::Filter)?;
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
         let router = outgoing::routes(config, Arc::new(router));
         let router = forwarding::routes(config, &self.stores, Arc::clone(&directory), router);
@@ -269,8 +279,11 @@ impl Wiring<'_> {
         }
         builder = telling::rules(builder, config);
         builder = telling::webhooks(builder, config, &resolver)?;
-        if let Some(list) = &config.access_list {
+        if let Some(list) = &config.filter.access_list {
             builder = builder.filter(Arc::new(list.clone()));
+        }
+        if let Some(pipeline) = pipeline {
+            builder = builder.filter(Arc::new(pipeline));
         }
         doors(builder, config, &self.keys, &resolver)
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mailcore::event::SessionEvents;
-use mailcore::intake::{self, Intake, Refusal, SessionInfo, SessionKind};
+use mailcore::intake::{self, Intake, Refusal, SessionInfo};
 use mailcore::net::Host;
 use mailcore::sasl::{Finding, Inquiry};
 use mailcore::seams::{AuthError, Authenticator, Clock, FilterSession, Trust};
@@ -180,27 +180,16 @@ impl SessionHost {
                 Kind::Mx | Kind::Submission => "SMTP",
                 Kind::Lmtp => "LMTP",
             },
-            kind: self.session_kind(),
             transcript: self.transcript.clone(),
         })
     }
 
-    fn session_kind(&self) -> SessionKind {
-        match self.kind {
-            Kind::Mx => SessionKind::Mx,
-            Kind::Submission => SessionKind::Submission,
-            Kind::Lmtp => SessionKind::Lmtp,
-        }
-    }
-
     async fn mail(&mut self, new: NewTransaction) -> Result<(), Refusal> {
         self.transaction = None;
-        let kind = self.session_kind();
         let filter = FilterSession::clone(&new.session);
         let session = SessionInfo {
             filter,
             with: new.protocol,
-            kind,
             transcript: new.transcript,
         };
         let transaction = self

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::event::SessionEvents;
-use mailcore::intake::Intake;
+use mailcore::intake::{Intake, SessionKind};
 use mailcore::net::{Connection, Ending, Service, drive};
 use mailcore::sasl::Offer;
 use mailcore::seams::{Authenticator, FilterSession};
@@ -116,7 +116,12 @@ impl Service for SmtpServer {
 
     async fn serve(&self, connection: Connection) {
         let peer = connection.peer;
-        let facts = FilterSession::new(peer);
+        let door = match self.config.kind {
+            Kind::Mx => SessionKind::Mx,
+            Kind::Submission => SessionKind::Submission,
+            Kind::Lmtp => SessionKind::Lmtp,
+        };
+        let facts = FilterSession::new(peer).through(door);
         let mut session = Session::new(self.config_for(&connection), facts);
         let clock = &connection.clock;
         session.set_time(clock.now(), clock.monotonic());

@@ -123,7 +123,7 @@ impl Transaction {
     }
 
     fn added_fields(&self, summary: &Summary) -> Vec<u8> {
-        match self.session.kind {
+        match self.session.filter.door {
             SessionKind::Submission | SessionKind::Local => {
                 let hostname = &self.intake.parts.hostname;
                 missing_fields(summary, self.trace, hostname, self.received_at)
@@ -144,9 +144,8 @@ impl Intake {
         message: bytes::Bytes,
     ) -> Result<Accepted, Refusal> {
         let session = SessionInfo {
-            filter: FilterSession::new(None),
+            filter: FilterSession::new(None).through(SessionKind::Local),
             with: "local",
-            kind: SessionKind::Local,
             transcript: None,
         };
         let mut transaction = self

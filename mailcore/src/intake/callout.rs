@@ -230,7 +230,10 @@ impl Intake {
         address: &Address,
         (targets, demands): (&[Target], &Demands),
     ) -> Result<(), Refusal> {
-        let inside = matches!(session.kind, SessionKind::Submission | SessionKind::Local);
+        let inside = matches!(
+            session.filter.door,
+            SessionKind::Submission | SessionKind::Local
+        );
         if demands.host_check == HostCheck::NotAsked || inside {
             return Ok(());
         }

@@ -16,7 +16,7 @@ impl SessionInfo {
     /// As the limiter counts it.
     fn sender(&self) -> Sender<'_> {
         let peer = self.filter.peer.map(|peer| peer.ip());
-        let protocol = match self.kind {
+        let protocol = match self.filter.door {
             SessionKind::Mx => "smtp",
             SessionKind::Submission => "submission",
             SessionKind::Lmtp => "lmtp",
@@ -49,7 +49,7 @@ impl Intake {
     /// Whether so much may come. Mail from inside the process is not counted.
     pub(super) fn may_come(&self, session: &SessionInfo, load: Load) -> Result<(), Refusal> {
         match &self.limiter {
-            Some(limiter) if session.kind != SessionKind::Local => limiter
+            Some(limiter) if session.filter.door != SessionKind::Local => limiter
                 .may_send(&session.sender(), load)
                 .map_err(|excess| refusal(&excess)),
             _ => Ok(()),
@@ -59,7 +59,7 @@ impl Intake {
     /// So much comes, if it may; counted whatever becomes of it.
     pub(super) fn begins(&self, session: &SessionInfo, load: Load) -> Result<(), Refusal> {
         match &self.limiter {
-            Some(limiter) if session.kind != SessionKind::Local => limiter
+            Some(limiter) if session.filter.door != SessionKind::Local => limiter
                 .begin_to_send(&session.sender(), load)
                 .map_err(|excess| refusal(&excess)),
             _ => Ok(()),

@@ -150,7 +150,7 @@ impl Transaction {
     pub(super) async fn admit_header(&mut self, octets: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
         let header = Header::new(octets);
         let mut edits = Edits::default();
-        let kind = self.session.kind;
+        let kind = self.session.filter.door;
         // Binary content may hold any octets, its header not (RFC 3030 section
         // 3): others could read other fields in it.
         if kind != SessionKind::Local && !is_of_lines(octets) {

@@ -149,7 +149,7 @@ impl Intake {
     /// server may not.
     pub(super) async fn relay(&self, session: &SessionInfo) -> Result<Relay, Refusal> {
         let filter = &session.filter;
-        let allowed = match (&filter.identity, session.kind) {
+        let allowed = match (&filter.identity, session.filter.door) {
             (_, SessionKind::Local) => true,
             (_, _) if filter.trust == Trust::Trusted => true,
             (Some(identity), SessionKind::Mx) => self.policy.login_may_relay(&identity.login),

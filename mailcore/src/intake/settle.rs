@@ -152,7 +152,7 @@ impl<'a> Settlement<'a> {
     ) -> Result<Accepted, Refusal> {
         plan.recipients
             .resize_with(self.envelope.recipients.len(), RecipientPlan::default);
-        if self.session.kind != SessionKind::Lmtp {
+        if self.session.filter.door != SessionKind::Lmtp {
             soften(&mut plan);
         }
         self.files_at_once = targets.iter().map(Vec::len).sum::<usize>() <= FILED_AT_ONCE;
@@ -449,7 +449,7 @@ impl<'a> Settlement<'a> {
         self.correct_copy();
         let any_taken = self.shares.iter().any(|share| share.taken);
         for (leg, status) in std::mem::take(&mut self.refused) {
-            let taken = match self.session.kind {
+            let taken = match self.session.filter.door {
                 SessionKind::Lmtp => self.shares.get(leg.index).is_some_and(|own| own.taken),
                 _ => any_taken,
             };

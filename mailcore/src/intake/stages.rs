@@ -95,6 +95,11 @@ impl Intake {
             for filter in &self.parts.filters {
                 filter.message(session, &mail, &mut plan).await;
             }
+            for finding in plan.findings.drain(..) {
+                session.memory.note(finding);
+            }
+            // Those of the stages before, too.
+            plan.findings = session.memory.findings();
             plan
         };
         self.within_deadline(ask).await.unwrap_or_else(|| {

@@ -10,6 +10,7 @@ use crate::address::{Address, ReversePath};
 use crate::envelope::Recipient;
 use crate::event::{Event, EventName, Recorder, TraceId};
 use crate::message::decode::header_text;
+use crate::plan::Stage;
 use crate::status::{Status, StatusClass};
 use crate::transcript::Transcript;
 
@@ -22,11 +23,15 @@ const MESSAGE_ID: usize = 250;
 /// Characters of what a peer called itself that are told.
 const HELO: usize = 100;
 
+/// Findings that an event holds, and characters of each.
+const FINDINGS: usize = 40;
+const FINDING: usize = 200;
+
 /// Octets of a session's transcript that an event holds.
 const TRANSCRIPT: usize = 3 * 1_024;
 
-/// Lines of it that a refused recipient's event holds: the message's own event
-/// has the others.
+/// Lines of it, and findings, that a refused recipient's event holds: the
+/// message's own event has the others.
 const RECIPIENT_LINES: usize = 3;
 
 /// Whether events tell the subjects of messages, which belong to the users.
@@ -83,11 +88,19 @@ pub(crate) fn named(recipients: &[Recipient]) -> String {
 impl SessionInfo {
     /// An event with who brought the message, and what was said.
     pub(super) fn describe(&self, event: Event) -> Event {
-        let event = self.name(event);
+        let event = self.findings(self.name(event));
         match &self.transcript {
             Some(transcript) => event.with("transcript", transcript.text()),
             None => event,
         }
+    }
+
+    /// An event with what the filters found.
+    fn findings(&self, event: Event) -> Event {
+        let found = self.filter.memory.findings();
+        (found.iter().take(FINDINGS)).fold(event, |event, finding| {
+            event.with("finding", shortened(&finding.to_string(), FINDING))
+        })
     }
 
     /// An event with who brought the message: protocol, peer, login.
@@ -207,6 +220,11 @@ impl Transaction {
             .name(event.with("from", &self.envelope.reverse_path))
             .with("to", to)
             .with("status", status);
+        let found = self.session.filter.memory.findings();
+        let asked = found.iter().rev().filter(|it| it.stage == Stage::Rcpt);
+        for finding in asked.take(RECIPIENT_LINES) {
+            event = event.with("finding", shortened(&finding.to_string(), FINDING));
+        }
         if let Some(transcript) = &self.session.transcript {
             event = event.with("transcript", transcript.last(RECIPIENT_LINES));
         }
@@ -245,7 +263,7 @@ impl Transaction {
             }
         };
         let overall = accepted.overall();
-        if self.session.kind != SessionKind::Lmtp || !accepted.outcomes.iter().any(taken) {
+        if self.session.filter.door != SessionKind::Lmtp || !accepted.outcomes.iter().any(taken) {
             if !taken(&overall) {
                 self.tell_refused(RefusedAt::Content, &overall, Some(mail));
             }

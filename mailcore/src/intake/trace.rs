@@ -115,7 +115,6 @@ pub(super) fn hops(head: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::SessionKind;
     use crate::seams::FilterSession;
 
     #[test]
@@ -125,7 +124,6 @@ mod tests {
         let session = SessionInfo {
             filter,
             with: "ESMTP",
-            kind: SessionKind::Mx,
             transcript: None,
         };
         let reception = Reception {

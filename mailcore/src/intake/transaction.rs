@@ -75,6 +75,8 @@ impl Intake {
         reverse_path: ReversePath,
         params: MailParams,
     ) -> Result<Transaction, Refusal> {
+        let mut session = session;
+        session.filter.memory = session.filter.memory.for_message();
         let allowed = self.may_send(&session, &reverse_path, &params).await;
         if let Err(refusal) = allowed {
             self.tell_sender_refused(&session, &reverse_path, &refusal);

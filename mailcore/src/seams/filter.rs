@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::SessionMemory;
 use crate::account::Identity;
 use crate::address::{Address, ReversePath};
 use crate::envelope::Envelope;
+use crate::intake::SessionKind;
 use crate::message::{Message, Summary};
 use crate::plan::Plan;
 use crate::status::Status;
@@ -79,6 +81,17 @@ pub struct IncomingMail<'a> {
     pub summary: &'a Summary,
 }
 
+impl<'a> IncomingMail<'a> {
+    /// A message as intake shows it.
+    pub fn new(envelope: &'a Envelope, message: &'a Message, summary: &'a Summary) -> Self {
+        Self {
+            envelope,
+            message,
+            summary,
+        }
+    }
+}
+
 /// What is known of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -93,6 +106,10 @@ pub struct FilterSession {
     pub tls: Option<TlsInfo>,
     /// Whether it is a host of the house.
     pub trust: Trust,
+    /// Which door it came through.
+    pub door: SessionKind,
+    /// What filters remember of it.
+    pub memory: SessionMemory,
 }
 
 /// Whether a peer may do without a login what others may not: relay, ask the
@@ -108,7 +125,8 @@ pub enum Trust {
 }
 
 impl FilterSession {
-    /// A session of which only the peer is known.
+    /// A session of which only the peer is known, at the door for mail from any
+    /// server.
     pub fn new(peer: Option<SocketAddr>) -> Self {
         Self {
             peer,
@@ -116,7 +134,16 @@ impl FilterSession {
             identity: None,
             tls: None,
             trust: Trust::Stranger,
+            door: SessionKind::Mx,
+            memory: SessionMemory::default(),
         }
+    }
+
+    /// Through another door.
+    #[must_use]
+    pub fn through(mut self, door: SessionKind) -> Self {
+        self.door = door;
+        self
     }
 
     /// True when it proved who it is, or is trusted.

@@ -25,6 +25,7 @@ mod recipient_check;
 mod resolver;
 mod router;
 mod rules;
+mod session_memory;
 mod spool;
 mod state;
 mod storage;
@@ -64,6 +65,7 @@ pub use recipient_check::{RecipientCheck, RecipientQuery, Standing};
 pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};
+pub use session_memory::SessionMemory;
 pub use spool::{Lease, LeaseLimit, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary};
 pub use state::{State, StateKey, StateValue};
 pub use storage::{

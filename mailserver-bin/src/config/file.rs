@@ -305,6 +305,31 @@ impl<'a, 'f> Section<'a, 'f> {
         found.map(|(_, value)| *value)
     }
 
+    /// Every string of the table, by its key: for tables whose keys are names of
+    /// the operator's own. Keys of tables within are joined by dots.
+    pub(crate) fn pairs(self) -> Vec<(String, At<&'f str>)> {
+        let mut pairs = Vec::new();
+        let mut tables: Vec<_> = (self.table.into_iter())
+            .map(|table| (String::new(), table))
+            .collect();
+        while let Some((prefix, table)) = tables.pop() {
+            for (key, value) in table.iter() {
+                let key = format!("{prefix}{}", key.get_ref());
+                match value.get_ref() {
+                    DeValue::String(text) => {
+                        let line = self.file.line(value);
+                        let value = text.as_ref();
+                        pairs.push((key, At { value, line }));
+                    }
+                    DeValue::Table(table) => tables.push((format!("{key}."), table)),
+                    _ => self.mismatch(&key, value, "a string"),
+                }
+            }
+        }
+        pairs.sort_by_key(|(_, value)| value.line);
+        pairs
+    }
+
     /// Reports the keys that nobody asked for.
     pub(crate) fn finish(self) {
         let known: Vec<&str> = self.known.borrow().iter().copied().collect();

@@ -11,6 +11,7 @@ mod destinations;
 mod dns;
 mod events;
 mod file;
+mod filter;
 mod forwarding;
 mod imap;
 mod journal;
@@ -38,7 +39,6 @@ use mailcore::address::Domain;
 use mailcore::intake::CalloutConfig;
 use mailcore::limits::Limits;
 use mailcore::queue::{RetrySchedule, RunnerConfig};
-use mailcore_filter::AccessList;
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
 use mailcore_smtp::client::TlsPolicy;
@@ -52,6 +52,7 @@ pub(crate) use auth::AuthConfig;
 pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use events::{EventsConfig, NOTICE, WebhookSettings};
 pub(crate) use file::{parse_duration, parse_size};
+pub(crate) use filter::FilterConfig;
 pub(crate) use forwarding::{ForwardedSender, ForwardingConfig};
 pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use notices::{CrashReports, NoticesConfig};
@@ -114,8 +115,8 @@ pub(crate) struct Config {
     pub(crate) web: WebConfig,
     /// How hosts are asked for recipients, where a domain's rules say so.
     pub(crate) callout: CalloutConfig,
-    /// Who is let in and who is not, before anything else is asked.
-    pub(crate) access_list: Option<AccessList>,
+    /// What is asked of mail on its way in.
+    pub(crate) filter: FilterConfig,
     /// When the server's own work is done.
     pub(crate) housekeeping: Schedule,
     /// What of it removes mail.

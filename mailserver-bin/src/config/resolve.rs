@@ -9,7 +9,6 @@ use mailcore::address::Domain;
 use mailcore::intake::CalloutConfig;
 use mailcore::limits::Limits;
 use mailcore::queue::{RetrySchedule, RunnerConfig};
-use mailcore_filter::AccessList;
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
 use mailcore_smtp::client::TlsPolicy;
@@ -18,13 +17,13 @@ use mailcore_store::embedded::Migration;
 use super::file::{At, File, Section};
 use super::problems::Problems;
 use super::{
-    AuthConfig, ClientCertificateUse, Config, DnsConfig, EventsConfig, ForwardingConfig,
-    JournalConfig, Listener, NameCheck, NoticesConfig, OutgoingConfig, OutgoingTls, Peers,
-    PlaintextLogin, Ports, Protocol, Retention, SmartHost, SmtpSettings, StoreKind, TlsMode,
-    TlsSettings, WebConfig,
+    AuthConfig, ClientCertificateUse, Config, DnsConfig, EventsConfig, FilterConfig,
+    ForwardingConfig, JournalConfig, Listener, NameCheck, NoticesConfig, OutgoingConfig,
+    OutgoingTls, Peers, PlaintextLogin, Ports, Protocol, Retention, SmartHost, SmtpSettings,
+    StoreKind, TlsMode, TlsSettings, WebConfig,
 };
 use super::{
-    abuse, acme, auth, callout, dns, events, forwarding, imap, journal, notices, outgoing,
+    abuse, acme, auth, callout, dns, events, filter, forwarding, imap, journal, notices, outgoing,
     outgoing_tls, pop3, queue, schedule, shield, smtp, tls, web,
 };
 
@@ -105,7 +104,7 @@ pub(super) fn defaults() -> Config {
         pop3: Pop3::default(),
         web: WebConfig::default(),
         callout: CalloutConfig::default(),
-        access_list: None,
+        filter: FilterConfig::default(),
         housekeeping: schedule::defaults(),
         retention: Retention::default(),
         journal: JournalConfig::default(),
@@ -159,7 +158,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     outgoing_tls::outgoing_tls(&root, folder, &mut config.outgoing_tls);
     limits(&root, &mut config.limits);
     abuse::abuse(&root, &mut config.abuse);
-    filter(&root, folder, &mut config);
+    filter::filter(&root, folder, &mut config.filter);
     schedule::schedule(&root, &mut config.housekeeping);
     schedule::retention(&root, &mut config.retention);
     auth::auth(&root, folder, &mut config.auth);
@@ -409,24 +408,6 @@ fn limits(root: &Section<'_, '_>, limits: &mut Limits) {
     }
     if let Some(time) = section.duration("drain") {
         limits.drain = time.value;
-    }
-    section.finish();
-}
-
-fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
-    let section = root.section("filter", "[filter]");
-    if let Some(file) = section.string("access_list") {
-        let path = folder.join(file.value);
-        let list = std::fs::read_to_string(&path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| AccessList::parse(&text).map_err(|error| error.to_string()));
-        match list {
-            Ok(list) => config.access_list = Some(list),
-            Err(error) => section.problem(
-                file.line,
-                format!("access_list {}: {error}", path.display()),
-            ),
-        }
     }
     section.finish();
 }

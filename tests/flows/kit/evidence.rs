@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::address::{Address, ReversePath};
-use mailcore::plan::{Finding, Plan};
+use mailcore::plan::{Finding, Plan, Stage};
 use mailcore::seams::{Filter, FilterSession, IncomingMail, Verdict};
 use mailcore::status::Status;
 use mailcore::testing::matchers::{
@@ -120,13 +120,8 @@ impl Filter for Opinions {
     }
 
     async fn message(&self, _: &FilterSession, _: &IncomingMail<'_>, plan: &mut Plan) {
-        plan.findings.push(Finding {
-            stage: "content",
-            test: "words".to_owned(),
-            input: "body".to_owned(),
-            result: "cheap".to_owned(),
-            score: 1.5,
-        });
+        let finding = Finding::new(Stage::Content, "words", "cheap");
+        plan.findings.push(finding.on("body").score(1.5));
     }
 }
 

@@ -318,9 +318,8 @@ impl<'a> Post<'a> {
 
     async fn submit(&self, mail: &Mail, mut changes: Vec<StateChange>) -> Result<(), Status> {
         let session = SessionInfo {
-            filter: FilterSession::new(None),
+            filter: FilterSession::new(None).through(SessionKind::Local),
             with: "local",
-            kind: SessionKind::Local,
             transcript: None,
         };
         let Mail {

@@ -133,7 +133,7 @@ impl Settlement<'_> {
             trace: self.mail.trace,
             reverse_path: self.mail.reverse_path.clone(),
             params: self.envelope.params.clone(),
-            origin: match self.session.kind {
+            origin: match self.session.filter.door {
                 SessionKind::Local => Origin::Host,
                 _ => Origin::Received,
             },

@@ -1,0 +1,314 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mailcore::account::{AccountId, Identity};
+use mailcore::envelope::{Envelope, Recipient};
+use mailcore::message::{Message, Summary};
+use mailcore::plan::{Disposition, Edit};
+use mailcore::testing::VirtualClock;
+
+use super::*;
+
+/// Says at one stage what it is told to say.
+#[derive(Debug)]
+struct Says {
+    name: &'static str,
+    stage: Stage,
+    class: TestClass,
+    after: &'static [&'static str],
+    shipped: Reaction,
+    never: bool,
+    asked: AtomicUsize,
+}
+
+fn says(name: &'static str, stage: Stage, shipped: Reaction) -> Says {
+    Says {
+        name,
+        stage,
+        class: TestClass::Spam,
+        after: &[],
+        shipped,
+        never: false,
+        asked: AtomicUsize::new(0),
+    }
+}
+
+#[async_trait]
+impl Test for Says {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        self.after
+    }
+
+    fn class(&self) -> TestClass {
+        self.class
+    }
+
+    fn results(&self) -> &'static [&'static str] {
+        &["bad"]
+    }
+
+    fn reaction(&self, _: &str) -> Reaction {
+        self.shipped
+    }
+
+    async fn look(&self, at: &Look<'_>) -> Vec<Said> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.never {
+            std::future::pending::<()>().await;
+        }
+        let found = at.session.memory.findings();
+        let before: Vec<_> = found.iter().map(|it| it.test.as_str()).collect();
+        vec![Said::new("bad", before.join(" ")).detail("x\r\ny")]
+    }
+}
+
+fn pipeline(tests: Vec<Says>) -> Pipeline {
+    let clock = Arc::new(VirtualClock::new());
+    (tests.into_iter()).fold(Pipeline::new(clock), |it, test| it.test(Arc::new(test)))
+}
+
+fn stranger() -> FilterSession {
+    FilterSession::new(Some("192.0.2.9:25".parse().unwrap()))
+}
+
+fn user() -> FilterSession {
+    let mut session = stranger();
+    session.identity = Some(Identity {
+        account: AccountId::new("ann"),
+        login: "ann".into(),
+    });
+    session
+}
+
+fn to(addresses: &[&str]) -> Envelope {
+    let mut envelope = Envelope::from_sender(ReversePath::parse("<s@far.test>").unwrap());
+    let recipients = addresses.iter().map(|it| it.parse().unwrap());
+    envelope.recipients = recipients.map(Recipient::new).collect();
+    envelope
+}
+
+/// Plays a whole message through the pipeline; the plan, or what was said
+/// before.
+async fn play(
+    pipeline: &Pipeline,
+    session: &FilterSession,
+    envelope: &Envelope,
+) -> Result<Plan, Verdict> {
+    let pass = |verdict| match verdict {
+        Verdict::Continue | Verdict::Delay(_) => Ok(()),
+        no => Err(no),
+    };
+    let mut session = session.clone();
+    pass(pipeline.connect(&session).await)?;
+    pass(pipeline.helo(&session).await)?;
+    session.memory = session.memory.for_message();
+    pass(pipeline.mail(&session, &envelope.reverse_path).await)?;
+    for recipient in &envelope.recipients {
+        let from = &envelope.reverse_path;
+        pass(pipeline.rcpt(&session, from, &recipient.address).await)?;
+    }
+    pass(pipeline.data(&session, envelope).await)?;
+    let octets = b"Subject: x\r\n\r\nx\r\n".as_slice();
+    let message = Message::from_bytes(octets);
+    let summary = Summary::scan(octets);
+    let mail = IncomingMail::new(envelope, &message, &summary);
+    let mut plan = Plan::accept(envelope.recipients.len());
+    pipeline.message(&session, &mail, &mut plan).await;
+    Ok(plan)
+}
+
+fn score(name: &'static str, score: f32) -> Says {
+    says(name, Stage::Mail, Reaction::score(score))
+}
+
+#[tokio::test]
+async fn scores_of_all_stages_add_up_to_what_becomes_of_the_mail() {
+    let envelope = to(&["u@our.test"]);
+    for (second, spam) in [(1.9, "No"), (2.0, "Yes"), (9.0, "")] {
+        let tests = vec![
+            says("a", Stage::Connect, Reaction::score(3.0)),
+            says("b", Stage::Content, Reaction::score(second)),
+        ];
+        let plan = play(&pipeline(tests), &stranger(), &envelope)
+            .await
+            .unwrap();
+        let copy = &plan.recipients[0];
+        match (&copy.disposition, spam) {
+            (Disposition::Accept, "No") => {}
+            (Disposition::Quarantine(kept), "Yes") => {
+                assert_eq!(kept.reason, "score 5.0: a.bad=3.0,b.bad=2.0");
+            }
+            (Disposition::Reject(_), "") => continue,
+            other => panic!("{other:?}"),
+        }
+        let Edit::AddHeader { name, value } = &copy.edits[0] else {
+            panic!("{:?}", copy.edits);
+        };
+        assert_eq!(name, "X-Spam-Status");
+        assert!(value.starts_with(spam), "{value}");
+        assert!(
+            value.contains("required=5.0 tests=a.bad=3.0,b.bad="),
+            "{value}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn users_and_hosts_of_the_house_are_no_strangers() {
+    let envelope = to(&["u@our.test"]);
+    let tests = || pipeline(vec![score("a", 20.0)]);
+    let refused = |plan: Plan| matches!(plan.recipients[0].disposition, Disposition::Reject(_));
+    assert!(refused(
+        play(&tests(), &stranger(), &envelope).await.unwrap()
+    ));
+    assert!(!refused(play(&tests(), &user(), &envelope).await.unwrap()));
+    let submission = stranger().through(SessionKind::Submission);
+    assert!(!refused(
+        play(&tests(), &submission, &envelope).await.unwrap()
+    ));
+    let exempt = tests().exempt(["192.0.2.0/24".parse().unwrap()]);
+    assert!(!refused(
+        play(&exempt, &stranger(), &envelope).await.unwrap()
+    ));
+}
+
+#[tokio::test]
+async fn whom_a_list_lets_through_is_asked_about_harm_alone() {
+    let mut list = says("list", Stage::Connect, Reaction::accept());
+    list.class = TestClass::List;
+    let spam = says("spam", Stage::Content, Reaction::reject());
+    let mut virus = says("virus", Stage::Content, Reaction::reject());
+    virus.class = TestClass::Virus;
+    let pipeline = pipeline(vec![spam, list]);
+    let envelope = to(&["u@our.test"]);
+    let plan = play(&pipeline, &stranger(), &envelope).await.unwrap();
+    assert_eq!(plan.recipients[0].disposition, Disposition::Accept);
+    assert_eq!(plan.findings.len(), 0);
+    let pipeline = pipeline.test(Arc::new(virus));
+    let plan = play(&pipeline, &stranger(), &envelope).await.unwrap();
+    assert!(matches!(
+        plan.recipients[0].disposition,
+        Disposition::Reject(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_reaction_can_wait_for_a_later_stage() {
+    let connect = || says("list", Stage::Connect, Reaction::disconnect());
+    let envelope = to(&["u@our.test"]);
+    let at_once = pipeline(vec![connect()]);
+    let Verdict::Disconnect(status) = at_once.connect(&stranger()).await else {
+        panic!("connected");
+    };
+    assert_eq!(status.to_string(), "5.7.1 xy");
+    let later = "reject at rcpt".parse().unwrap();
+    let settings = FilterSettings::default().reaction("list", "bad", later);
+    let later = pipeline(vec![connect()]).settings(settings);
+    let session = stranger();
+    assert_eq!(later.connect(&session).await, Verdict::Continue);
+    let said = play(&later, &session, &envelope).await;
+    assert!(matches!(said, Err(Verdict::Reject(_))), "{said:?}");
+}
+
+#[tokio::test]
+async fn tests_wait_for_those_whose_findings_they_read() {
+    let mut first = says("first", Stage::Mail, Reaction::none());
+    first.after = &["second", "not there"];
+    let second = says("second", Stage::Mail, Reaction::none());
+    let pipeline = pipeline(vec![first, second]);
+    let session = stranger();
+    pipeline.mail(&session, &ReversePath::Null).await;
+    let inputs: Vec<_> = session
+        .memory
+        .findings()
+        .into_iter()
+        .map(|it| it.input)
+        .collect();
+    assert_eq!(inputs, ["", "second"]);
+}
+
+#[tokio::test]
+async fn a_test_that_never_answers_keeps_no_mail() {
+    let mut never = says("never", Stage::Mail, Reaction::reject());
+    never.never = true;
+    let clock = Arc::new(VirtualClock::new());
+    let pipeline = Pipeline::new(Arc::clone(&clock) as _).test(Arc::new(never));
+    let session = stranger();
+    let sender = ReversePath::Null;
+    let mail = pipeline.mail(&session, &sender);
+    let time = async {
+        while clock.next_wake().is_none() {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(DEADLINE);
+    };
+    let (verdict, ()) = tokio::join!(mail, time);
+    assert_eq!(verdict, Verdict::Continue);
+    assert_eq!(session.memory.findings(), []);
+}
+
+#[tokio::test]
+async fn complaints_come_through() {
+    let envelope = to(&["Postmaster@our.test", "abuse@our.test", "u@our.test"]);
+    let plan = play(&pipeline(vec![score("a", 20.0)]), &stranger(), &envelope).await;
+    let plan = plan.unwrap();
+    let accepted: Vec<_> = (plan.recipients.iter())
+        .map(|copy| copy.disposition == Disposition::Accept)
+        .collect();
+    assert_eq!(accepted, [true, true, false]);
+}
+
+#[tokio::test]
+async fn each_message_of_a_session_is_judged_by_itself() {
+    let envelope = to(&["u@our.test"]);
+    let pipeline = pipeline(vec![
+        says("a", Stage::Connect, Reaction::score(2.0)),
+        says("b", Stage::Mail, Reaction::score(2.0)),
+    ]);
+    let session = stranger();
+    for _ in 0..3 {
+        let mut message = session.clone();
+        message.memory = session.memory.for_message();
+        if session.memory.findings().is_empty() {
+            pipeline.connect(&session).await;
+        }
+        pipeline.mail(&message, &envelope.reverse_path).await;
+        let scores: Vec<_> = (message.memory.findings().iter())
+            .map(|it| it.score)
+            .collect();
+        assert_eq!(scores, [2.0, 2.0]);
+    }
+}
+
+#[test]
+fn settings_name_what_is_there() {
+    let pipeline = pipeline(vec![score("spf", 1.0)]);
+    let check = |key: &str| FilterSettings::check_key(key, &pipeline);
+    assert_eq!(check("spf"), Ok(()));
+    assert_eq!(check("spf.bad"), Ok(()));
+    assert_eq!(check("score.reject"), Ok(()));
+    assert!(matches!(check("score.spf"), Err(SettingError::Key { .. })));
+    assert!(matches!(check("dkim"), Err(SettingError::Test { .. })));
+    assert!(matches!(
+        check("spf.good"),
+        Err(SettingError::Result { .. })
+    ));
+    let mut settings = FilterSettings::default();
+    for (key, value) in [
+        ("spf", "maybe"),
+        ("score.reject", "much"),
+        ("spf.bad", "kill"),
+        ("", "on"),
+    ] {
+        assert!(settings.set(key, value).is_err(), "{key} {value}");
+    }
+    settings.set("score.reject", "never").unwrap();
+    assert!(!settings.is_empty());
+}

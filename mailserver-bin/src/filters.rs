@@ -1,0 +1,54 @@
+//! The tests of mail, put into one pipeline.
+
+use std::sync::Arc;
+
+use mailcore::seams::{Clock, Directory, Resolver, State};
+use mailcore_filter::pipeline::{FilterSettings, Pipeline, Test};
+
+use crate::config::Config;
+
+/// What tests are made from.
+pub(crate) struct TestSeams<'a> {
+    pub(crate) resolver: &'a Arc<dyn Resolver>,
+    pub(crate) state: &'a Arc<dyn State>,
+    pub(crate) directory: &'a Arc<dyn Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The tests that the configuration asks for; `None` when it asks for none.
+///
+/// # Errors
+/// Settings about tests that are not there.
+pub(crate) fn pipeline(config: &Config, seams: &TestSeams<'_>) -> Result<Option<Pipeline>, String> {
+    let filter = &config.filter;
+    if !filter.on {
+        return Ok(None);
+    }
+    let tests = tests(config, seams);
+    let mut pipeline = Pipeline::new(Arc::clone(&seams.clock));
+    for test in tests {
+        pipeline = pipeline.test(test);
+    }
+    let reactions = filter.settings.keys().map(|key| (key, "filter.reactions"));
+    for (key, table) in reactions {
+        FilterSettings::check_key(&key, &pipeline).map_err(|error| format!("[{table}] {error}"))?;
+    }
+    for name in &filter.order {
+        FilterSettings::check_key(name, &pipeline)
+            .map_err(|error| format!("[filter] order: {error}"))?;
+    }
+    if let Some(deadline) = filter.deadline {
+        pipeline = pipeline.deadline(deadline);
+    }
+    let pipeline = pipeline
+        .settings(filter.settings.clone())
+        .directory(Arc::clone(seams.directory))
+        .exempt(filter.exempt.iter().copied())
+        .order(filter.order.iter().map(String::as_str));
+    Ok(Some(pipeline))
+}
+
+/// Every test, in the order in which they are asked.
+fn tests(_config: &Config, _seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
+    Vec::new()
+}
