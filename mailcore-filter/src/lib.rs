@@ -12,7 +12,8 @@
 //! may send for a domain; `sender_auth::dkim` (feature `dkim`), which checks and
 //! makes signatures of domains; [`sender_auth::dmarc`], which says what the domain
 //! of a From field asks for; `sender_auth::arc` (feature `dkim`), which checks
-//! chains of seals.
+//! chains of seals; `content` (feature `content`), which says what text a message
+//! shows and where it leads.
 //!
 //! | RFC | what of it |
 //! |---|---|
@@ -39,6 +40,8 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+#[cfg(feature = "content")]
+pub mod content;
 pub mod lists;
 pub mod pipeline;
 pub mod sender;
