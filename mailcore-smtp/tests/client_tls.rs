@@ -17,6 +17,7 @@ use mailcore::address::ReversePath;
 use mailcore::envelope::{MailParams, Recipient};
 use mailcore::event::TraceId;
 use mailcore::message::Message;
+use mailcore::queue::Origin;
 use mailcore::seams::{
     BoxStream, DeliveryAgent, DeliveryJob, DialError, Dialer, NextHop, OsEntropy, SystemClock,
 };
@@ -169,6 +170,7 @@ impl World {
             trace: TraceId(1),
             reverse_path: ReversePath::Null,
             params: MailParams::default(),
+            origin: Origin::Received,
             recipients: vec![Recipient::new("a@mx.test".parse().unwrap())],
             next_hop: NextHop::Host {
                 host: "mx.test".parse().unwrap(),

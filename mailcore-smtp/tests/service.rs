@@ -12,6 +12,7 @@ use mailcore::envelope::{MailParams, Recipient};
 use mailcore::event::TraceId;
 use mailcore::intake::HookError;
 use mailcore::message::Message;
+use mailcore::queue::Origin;
 use mailcore::seams::{
     AuthError, AuthRequest, Authenticator, DeliveryAgent, DeliveryJob, NextHop, Proof,
 };
@@ -196,6 +197,7 @@ async fn hand_over(agent: &RemoteAgent, to: [&str; 2]) -> Vec<Outcome> {
         trace: TraceId(1),
         reverse_path: ReversePath::Null,
         params: MailParams::default(),
+        origin: Origin::Received,
         recipients: to.map(|to| Recipient::new(to.parse().unwrap())).into(),
         next_hop: NextHop::Local,
         message: Message::from_bytes("Subject: four\r\n\r\n.\r\nhi\r\n"),

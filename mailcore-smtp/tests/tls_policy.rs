@@ -18,6 +18,7 @@ use mailcore::batch::StateChange;
 use mailcore::envelope::{MailParams, Recipient};
 use mailcore::event::TraceId;
 use mailcore::message::Message;
+use mailcore::queue::Origin;
 use mailcore::seams::{
     BoxStream, Clock, DeliveryAgent, DeliveryJob, DialError, Dialer, DnsError, NextHop, OsEntropy,
     State, StateKey, StateValue, StoreError, SystemClock, Tlsa,
@@ -353,6 +354,7 @@ impl World {
             trace: TraceId(1),
             reverse_path: ReversePath::parse(self.from).unwrap(),
             params,
+            origin: Origin::Received,
             recipients: vec![Recipient::new("a@x.test".parse().unwrap())],
             next_hop: NextHop::Mx("x.test".parse().unwrap()),
             message: Message::from_bytes(self.content),

@@ -6,6 +6,7 @@ use mailcore::address::{Domain, ReversePath};
 use mailcore::envelope::{MailParams, Recipient};
 use mailcore::event::TraceId;
 use mailcore::message::Message;
+use mailcore::queue::Origin;
 use mailcore::seams::{DeliveryJob, RecipientCheck, RecipientQuery, Standing};
 use mailcore::status::{EnhancedStatusCode, Status};
 use mailcore::transcript::Transcript;
@@ -66,6 +67,7 @@ impl RemoteAgent {
             trace: TraceId(self.seams.entropy.id(now)),
             reverse_path: ReversePath::Null,
             params: MailParams::default(),
+            origin: Origin::Server,
             recipients: vec![Recipient::new(query.recipient.clone())],
             next_hop: query.next_hop.clone(),
             message: Message::from_bytes(""),

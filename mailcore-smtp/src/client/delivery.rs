@@ -1,7 +1,9 @@
 //! [`Delivery`]: one job on its way through hosts, connections and replies.
 
+use bytes::Bytes;
 use mailcore::address::Domain;
-use mailcore::seams::{BoxStream, DeliveryJob};
+use mailcore::message::{Conversion, Goal};
+use mailcore::seams::{BoxStream, DeliveryJob, LeavingMail};
 use mailcore::status::{Failure, Outcome, Status};
 use mailcore::wire::TlsInfo;
 
@@ -11,7 +13,7 @@ use super::downgrade::{Content, Form};
 use super::error::SessionError;
 use super::remote_agent::{RemoteAgent, Way, in_clear};
 use super::secured;
-use super::source::Source;
+use super::source::{self, Source};
 use super::targets::Target;
 use super::transaction::{OptionalParams, Stage, Transaction, TransactionResult, Unsent};
 use crate::command::By;
@@ -258,12 +260,38 @@ impl<'a> Delivery<'a> {
                 transaction.needs = needs;
                 if conversion.is_some() {
                     self.job.transcript.note("the content is converted");
-                    transaction.size = None;
                 }
+                let lead = match self.sign(conversion.as_ref()).await {
+                    Ok(lead) => lead,
+                    Err(status) => return transaction.all_unsent(&status),
+                };
+                let as_it_is = transaction.size.filter(|_| conversion.is_none());
+                transaction.size = as_it_is.map(|size| size + lead.len() as u64);
+                let conversion = conversion.map(|(_, conversion)| conversion);
                 let source = Source::new(self.content.message(), conversion);
-                connection.transact(transaction, source).await
+                connection.transact(transaction, source.after(lead)).await
             }
         }
+    }
+
+    /// What goes before the message in the form in which it is about to be sent:
+    /// nothing later may touch what is signed.
+    async fn sign(&self, conversion: Option<&(Goal, Conversion)>) -> Result<Bytes, Status> {
+        let Some(signer) = &self.agent.signer else {
+            return Ok(Bytes::new());
+        };
+        let job = self.job;
+        let mut mail = LeavingMail::new(job.trace, job.origin, &job.message);
+        mail.reverse_path = &job.reverse_path;
+        mail.conversion = conversion.map(|(goal, _)| *goal);
+        let conversion = conversion.map(|(_, conversion)| conversion.clone());
+        let source = Source::new(&job.message, conversion);
+        let signed = signer.sign(&mail, &mut source::Unsent(Some(source))).await;
+        signed.map_err(|error| {
+            tracing::error!(%error, trace = %job.trace, "can't sign, tried again later");
+            job.transcript.note("the message can't be signed now");
+            Status::transient(7, 0, "the message can't be signed now")
+        })
     }
 
     fn transaction(&self, batch: &[usize], optional: OptionalParams) -> Transaction {

@@ -16,7 +16,7 @@ use crate::extension::{Extension, Extensions};
 pub(super) struct Form {
     pub(super) needs: ContentNeeds,
     /// `None` for as it is.
-    pub(super) conversion: Option<Conversion>,
+    pub(super) conversion: Option<(Goal, Conversion)>,
 }
 
 /// A message's content, looked at once for all hosts.
@@ -70,7 +70,7 @@ impl<'a> Content<'a> {
         };
         match self.convert(goal).await? {
             Ok(conversion) => Ok(Form {
-                conversion: Some(conversion),
+                conversion: Some((goal, conversion)),
                 ..as_it_is(match goal {
                     Goal::SevenBit => BodyType::SevenBit,
                     Goal::EightBit => body,

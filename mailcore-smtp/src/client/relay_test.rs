@@ -4,6 +4,7 @@ use mailcore::address::{Address, ReversePath};
 use mailcore::envelope::{MailParams, Recipient};
 use mailcore::event::TraceId;
 use mailcore::message::{DateTime, HeaderWriter, Message};
+use mailcore::queue::Origin;
 use mailcore::seams::{DeliveryAgent, DeliveryJob, NextHop};
 use mailcore::status::{Failure, Outcome, Status};
 use mailcore::transcript::Transcript;
@@ -51,6 +52,7 @@ impl RemoteAgent {
             trace: TraceId(id),
             reverse_path: ReversePath::Address(test.from),
             params: MailParams::default(),
+            origin: Origin::Server,
             recipients: vec![Recipient::new(test.to)],
             next_hop: test.next_hop,
             message: Message::from_bytes(octets),

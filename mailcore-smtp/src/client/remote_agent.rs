@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use mailcore::address::Domain;
 use mailcore::seams::{
-    Clock, DeliveryAgent, DeliveryJob, Dialer, Entropy, NextHop, OsEntropy, Resolver, SystemClock,
-    TcpDialer,
+    Clock, DeliveryAgent, DeliveryJob, Dialer, Entropy, NextHop, OsEntropy, Resolver, Signer,
+    SystemClock, TcpDialer,
 };
 use mailcore::status::{Failure, Outcome};
 use mailcore::time::Monotonic;
@@ -64,6 +64,7 @@ pub struct RemoteAgent {
     routes: HashMap<Arc<str>, Route>,
     every_route: Option<Route>,
     pub(super) tls: TlsConfigs,
+    pub(super) signer: Option<Arc<dyn Signer>>,
     pub(super) pool: Arc<Pool>,
     memory: Mutex<HashMap<Way, Memory>>,
 }
@@ -110,6 +111,7 @@ pub struct RemoteAgentBuilder {
     routes: HashMap<Arc<str>, Route>,
     every_route: Option<Route>,
     pub(super) tls: TlsConfigs,
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl From<RouteSettings> for Route {
@@ -133,6 +135,7 @@ impl RemoteAgent {
             routes: HashMap::new(),
             every_route: None,
             tls: TlsConfigs::default(),
+            signer: None,
         }
     }
 
@@ -305,6 +308,13 @@ impl RemoteAgentBuilder {
         self
     }
 
+    /// Has every message signed as it is sent. Without, mail leaves unsigned.
+    #[must_use]
+    pub fn signer(mut self, signer: Arc<dyn Signer>) -> Self {
+        self.signer = Some(signer);
+        self
+    }
+
     /// The agent.
     pub fn build(self) -> Arc<RemoteAgent> {
         Arc::new(RemoteAgent {
@@ -316,6 +326,7 @@ impl RemoteAgentBuilder {
             routes: self.routes,
             every_route: self.every_route,
             tls: self.tls,
+            signer: self.signer,
             memory: Mutex::default(),
         })
     }

@@ -15,7 +15,7 @@ use crate::intake::trace::delivered_to;
 use crate::intake::{Filed, Filing, Mail, MailboxTarget};
 use crate::message::{Limits, Message, READ_CHUNK, Scanner, Summary};
 use crate::plan::RecipientPlan;
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress, RetrySchedule};
+use crate::queue::{QueueEntry, QueueId, QueueProgress, RetrySchedule};
 use crate::route::onward;
 use crate::seams::{
     Clock, Commit, DeliveryAgent, DeliveryJob, Entropy, Route, RouteQuery, Router, Rules,
@@ -182,7 +182,7 @@ impl MailboxAgent {
             trace: job.trace,
             reverse_path: sender,
             params: job.params.clone(),
-            origin: Origin::Server,
+            origin: job.origin,
             received_at: job.received_at,
             message,
             progress: QueueProgress::new(

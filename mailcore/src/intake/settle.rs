@@ -363,6 +363,7 @@ impl<'a> Settlement<'a> {
             trace: self.mail.trace,
             reverse_path: self.mail.reverse_path.clone(),
             params: self.envelope.params.clone(),
+            origin: self.origin(),
             recipients: vec![Recipient::new(leg.address.clone())],
             next_hop: NextHop::Local,
             message: self.mail.message.with_prefix(leg.prefix.clone()),

@@ -39,15 +39,19 @@ impl std::str::FromStr for QueueId {
     }
 }
 
-/// Where queued mail came from.
+/// Where queued mail came from. A copy that goes on to others came from where its
+/// original did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// By SMTP or LMTP.
+    /// By SMTP or LMTP, from whoever it is.
     Received,
+    /// By SMTP from somebody who logged in, or from a host of the house: mail
+    /// that this server vouches for.
+    Submitted,
     /// From the host application.
     Host,
-    /// Written by this server: a notice, an autoreply, a forwarded copy.
+    /// Written by this server: a notice, an autoreply.
     Server,
 }
 

@@ -10,6 +10,7 @@ use crate::address::ReversePath;
 use crate::envelope::{MailParams, Recipient};
 use crate::event::TraceId;
 use crate::message::Message;
+use crate::queue::Origin;
 use crate::status::Outcome;
 use crate::time::Timestamp;
 use crate::transcript::Transcript;
@@ -35,6 +36,8 @@ pub struct DeliveryJob {
     pub reverse_path: ReversePath,
     /// What MAIL asked for.
     pub params: MailParams,
+    /// Where it came from.
+    pub origin: Origin,
     /// For whom.
     pub recipients: Vec<Recipient>,
     /// Where to.

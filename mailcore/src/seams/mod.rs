@@ -26,6 +26,7 @@ mod resolver;
 mod router;
 mod rules;
 mod session_memory;
+mod signer;
 mod spool;
 mod state;
 mod storage;
@@ -66,6 +67,7 @@ pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};
 pub use session_memory::SessionMemory;
+pub use signer::{LeavingMail, SentOctets, SignError, Signer};
 pub use spool::{Lease, LeaseLimit, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary};
 pub use state::{State, StateKey, StateValue};
 pub use storage::{

@@ -8,6 +8,7 @@ use mailcore::address::ReversePath;
 use mailcore::envelope::{MailParams, Recipient};
 use mailcore::event::TraceId;
 use mailcore::message::Message;
+use mailcore::queue::Origin;
 use mailcore::seams::{DeliveryAgent, DeliveryJob, NextHop};
 use mailcore::status::Outcome;
 use mailcore::testing::{FixedResolver, SeededEntropy, VirtualClock};
@@ -94,6 +95,7 @@ fn job() -> DeliveryJob {
         trace: TraceId(0),
         reverse_path: ReversePath::Address("s@me.test".parse().unwrap()),
         params: MailParams::default(),
+        origin: Origin::Received,
         recipients: Vec::new(),
         next_hop: NextHop::Mx("x.test".parse().unwrap()),
         message: Message::from_bytes(""),

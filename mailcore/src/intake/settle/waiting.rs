@@ -133,10 +133,7 @@ impl Settlement<'_> {
             trace: self.mail.trace,
             reverse_path: self.mail.reverse_path.clone(),
             params: self.envelope.params.clone(),
-            origin: match self.session.filter.door {
-                SessionKind::Local => Origin::Host,
-                _ => Origin::Received,
-            },
+            origin: self.origin(),
             received_at: self.mail.received_at,
             message: self.mail.message.with_prefix(prefix),
             progress: QueueProgress::new(
@@ -144,6 +141,16 @@ impl Settlement<'_> {
                 begins.max(now),
                 parts.schedule.expires_at(begins),
             ),
+        }
+    }
+
+    /// Where the message came from.
+    pub(super) fn origin(&self) -> Origin {
+        match self.session.filter.door {
+            SessionKind::Local => Origin::Host,
+            SessionKind::Submission => Origin::Submitted,
+            SessionKind::Mx if self.session.filter.is_known() => Origin::Submitted,
+            _ => Origin::Received,
         }
     }
 }

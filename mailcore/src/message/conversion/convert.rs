@@ -9,7 +9,7 @@ const NAME: usize = 25;
 const MULTIPART: &[u8] = b"multipart/";
 
 /// Writes a message anew, in pieces of any size.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Conversion {
     /// What is left to do, each with the offset where it ends.
     work: VecDeque<(u64, Work)>,
@@ -68,7 +68,7 @@ impl Conversion {
 
 /// A header without its Content-Transfer-Encoding and with other fields at its
 /// end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct HeaderEdit {
     /// `None` once written.
     fields: Option<String>,

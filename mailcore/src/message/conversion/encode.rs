@@ -10,7 +10,7 @@ const LINE: usize = 76;
 const BASE64_LINE: usize = LINE / 4 * 3;
 
 /// What is done with the octets of one stretch of a message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Encoder {
     /// Nothing.
     Copy,
@@ -63,7 +63,7 @@ impl Encoder {
 }
 
 /// Lines of base64; no line end after the last.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Base64 {
     /// Octets of the line to come.
     held: Vec<u8>,
@@ -101,7 +101,7 @@ impl Base64 {
 }
 
 /// Quoted-printable whose line ends are those of the text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Quoted {
     column: usize,
     /// White space or CR, whose form hangs on what follows.
@@ -194,7 +194,7 @@ impl Quoted {
 }
 
 /// Text without NUL, whose lines end with CRLF.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Plain {
     /// What octets above 127 become.
     pub(super) eight_bit: Option<u8>,

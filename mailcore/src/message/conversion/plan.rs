@@ -224,7 +224,7 @@ impl<'a> PartInspector<'a> {
 }
 
 /// What is done with one stretch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Work {
     Octets(Encoder),
     Header(HeaderEdit),

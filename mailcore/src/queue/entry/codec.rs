@@ -13,8 +13,8 @@ use crate::pack::{PackError, Packer, Unpacker};
 use crate::status::{EnhancedStatusCode, Failure, Status};
 use crate::time::Timestamp;
 
-/// 2: `hold_until`, `deliver_by`, `priority`.
-const ENTRY_VERSION: u8 = 2;
+/// 2: `hold_until`, `deliver_by`, `priority`. 3: mail that was submitted.
+const ENTRY_VERSION: u8 = 3;
 /// 2: `state` in place of a mark, `done`. 3: `broken`, when bad ones go, reply
 /// codes of those done with. 4: failures with the whole reply and their time.
 const PROGRESS_VERSION: u8 = 4;
@@ -34,6 +34,7 @@ impl QueueEntry {
             Origin::Received => 0,
             Origin::Host => 1,
             Origin::Server => 2,
+            Origin::Submitted => 3,
         });
         out.i64(self.received_at.millis());
         out.octets(self.message.prefix());
@@ -85,6 +86,7 @@ pub fn decode_entry(
             0 => Origin::Received,
             1 => Origin::Host,
             2 => Origin::Server,
+            3 => Origin::Submitted,
             _ => return Err(PackError::Damaged),
         },
         received_at: Timestamp::from_millis(from.i64()?),

@@ -293,6 +293,7 @@ impl QueueRunner {
             trace: entry.trace,
             reverse_path: entry.reverse_path.clone(),
             params: entry.params.clone(),
+            origin: entry.origin,
             recipients: recipients.clone(),
             next_hop: key.1.clone(),
             message: entry.message.clone(),

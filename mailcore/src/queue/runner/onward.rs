@@ -8,7 +8,7 @@ use super::attempt::Round;
 use crate::batch::{Batch, SpoolChange};
 use crate::event::EventName;
 use crate::intake::tell::named;
-use crate::queue::{Origin, QueueEntry, QueueId, QueueProgress};
+use crate::queue::{QueueEntry, QueueId, QueueProgress};
 
 /// Recipients of one entry: each attempt writes down all that are left.
 const RECIPIENTS: usize = 500;
@@ -31,7 +31,6 @@ impl QueueRunner {
                 let onward = QueueEntry {
                     id,
                     reverse_path: reverse_path.clone(),
-                    origin: Origin::Server,
                     progress: QueueProgress::new(
                         recipients.iter().cloned(),
                         now,
