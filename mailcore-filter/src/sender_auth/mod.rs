@@ -5,4 +5,6 @@ pub mod arc;
 #[cfg(feature = "dkim")]
 pub mod dkim;
 pub mod dmarc;
+#[cfg(feature = "dkim")]
+pub mod signing;
 pub mod spf;

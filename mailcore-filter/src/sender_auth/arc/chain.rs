@@ -9,7 +9,7 @@ use crate::sender_auth::dkim::verify::without_signature;
 use crate::sender_auth::dkim::{Algorithm, Canonicalization, DkimProblem, Signature, signature};
 
 /// RFC 8617 section 4.2.1.
-const MOST_SETS: u8 = 50;
+pub(super) const MOST_SETS: u8 = 50;
 
 const RESULTS: &str = "ARC-Authentication-Results";
 const MESSAGE: &str = "ARC-Message-Signature";
@@ -51,11 +51,8 @@ struct Places([Option<usize>; 3]);
 pub(super) fn sets(fields: &[Field<'_>]) -> Result<Vec<Set>, ArcProblem> {
     let mut found: Vec<Places> = Vec::new();
     for (at, field) in fields.iter().enumerate() {
-        let kind = [RESULTS, MESSAGE, SEAL]
-            .iter()
-            .position(|name| field.is(name));
-        let Some(kind) = kind else { continue };
-        let instance = instance(field, kind == 0)?;
+        let Some(kind) = kind(field) else { continue };
+        let instance = instance(field)?;
         let index = usize::from(instance).saturating_sub(1);
         if found.len() <= index {
             found.resize(index + 1, Places::default());
@@ -79,9 +76,20 @@ pub(super) fn sets(fields: &[Field<'_>]) -> Result<Vec<Set>, ArcProblem> {
     whole.collect()
 }
 
+/// Which of the three fields it is.
+fn kind(field: &Field<'_>) -> Option<usize> {
+    let names = [RESULTS, MESSAGE, SEAL];
+    names.iter().position(|name| field.is(name))
+}
+
+/// True for a field of a chain, whole or not.
+pub(super) fn is_of_chain(field: &Field<'_>) -> bool {
+    kind(field).is_some()
+}
+
 /// The tag `i`, which is the first of what a host says.
-fn instance(field: &Field<'_>, is_results: bool) -> Result<u8, ArcProblem> {
-    let number = if is_results {
+pub(super) fn instance(field: &Field<'_>) -> Result<u8, ArcProblem> {
+    let number = if field.is(RESULTS) {
         // Only this tag is one: what follows are results.
         let end = field.raw.iter().position(|octet| *octet == b';');
         let first = field.raw.get(..end.unwrap_or(0)).unwrap_or_default();

@@ -5,6 +5,8 @@
 //! trusts about mail whose own signatures the way has broken.
 
 mod chain;
+mod results;
+mod seal;
 mod verify;
 
 use std::fmt;
@@ -14,6 +16,7 @@ use thiserror::Error;
 
 use super::dkim::{DkimProblem, SyntaxError};
 
+pub use seal::ArcSealer;
 pub use verify::ArcVerifier;
 
 /// What a chain is worth (RFC 8617 section 4.4).

@@ -65,6 +65,12 @@ impl PublicKey {
         })
     }
 
+    /// Whether it is the same key, and checks the same signatures.
+    pub(in crate::sender_auth) fn is_same_key(&self, other: &Self) -> bool {
+        (self.kind, &self.octets) == (other.kind, &other.octets)
+            && self.takes_sha256 == other.takes_sha256
+    }
+
     /// Gets a key: the first record that is one, since several are not foreseen
     /// (RFC 6376 section 3.6.2.2).
     pub(in crate::sender_auth) async fn fetch(

@@ -6,7 +6,7 @@
 
 pub mod canonical;
 pub mod key;
-mod sign;
+pub(in crate::sender_auth) mod sign;
 pub mod signature;
 pub mod tag_list;
 pub(in crate::sender_auth) mod verify;

@@ -1,6 +1,7 @@
 //! [`DkimSigner`]: signs messages for a domain, and says what to publish.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -17,14 +18,16 @@ use thiserror::Error;
 
 use super::canonical::Canonicalization;
 use super::tag_list::decode_base64;
-use super::verify::{BodyHash, feed, fields, read_header, select};
+use super::verify::{fields, select};
 use super::{Algorithm, DkimProblem};
-
-/// Octets of a header that is signed.
-const HEADER: u64 = 1 << 20;
+use crate::sender_auth::signing::{Digested, Octets};
 
 /// Columns of a line of the field.
 const COLUMNS: usize = 76;
+
+/// How long a signature holds: longer than any queue keeps mail, and no longer
+/// than somebody else's replay should be believed.
+pub(in crate::sender_auth) const LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// RFC 8301 section 3.2: at least so many bits to sign with.
 const LEAST_BITS: usize = 2_048;
@@ -204,19 +207,21 @@ impl SigningKey {
 pub struct DkimSigner {
     domain: Domain,
     selector: Domain,
-    key: SigningKey,
+    key: Arc<SigningKey>,
     lifetime: Option<Duration>,
 }
 
 impl DkimSigner {
     /// Signs for `domain` with the key published under `selector`. Signatures
     /// hold for 14 days, longer than any queue keeps mail.
-    pub fn new(domain: Domain, selector: Domain, key: SigningKey) -> Self {
+    pub fn new(domain: Domain, selector: Domain, key: impl Into<Arc<SigningKey>>) -> Self {
+        // RFC 6376 section 3.5: names are in their ASCII form there.
+        let ascii = |name: Domain| name.to_ascii().unwrap_or(name);
         Self {
-            domain,
-            selector,
-            key,
-            lifetime: Some(Duration::from_secs(14 * 24 * 3600)),
+            domain: ascii(domain),
+            selector: ascii(selector),
+            key: key.into(),
+            lifetime: Some(LIFETIME),
         }
     }
 
@@ -233,32 +238,24 @@ impl DkimSigner {
     /// # Errors
     /// [`SigningError`]: the message can't be read or the key not be used.
     pub async fn sign(&self, message: &Message, now: Timestamp) -> Result<Vec<u8>, SigningError> {
-        let header = read_header(message, HEADER).await;
-        let header = header.map_err(SigningError::Message)?;
-        let fields = fields(&header).map_err(SigningError::Message)?;
+        let digested = Digested::of(&mut Octets::of(message)).await;
+        let digested = digested.map_err(|error| SigningError::Message(error.problem()))?;
+        self.sign_digested(&digested, now)
+    }
+
+    /// The same for a message that was read before.
+    pub(in crate::sender_auth) fn sign_digested(
+        &self,
+        digested: &Digested,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, SigningError> {
+        let fields = fields(&digested.header).map_err(SigningError::Message)?;
         let names = names(&fields);
         if !fields.iter().any(|field| field.is("From")) {
             return Err(SigningError::Message(DkimProblem::FromNotSigned));
         }
-        let mut hashes = [BodyHash::new(Canonicalization::Relaxed, None)];
-        let read = feed(message, header.len() as u64, &mut hashes).await;
-        read.map_err(SigningError::Message)?;
-        let [hash] = hashes;
-        let (_, _, hash, _) = hash.finish();
-        let unsigned = self.field(&names, &hash, now);
-        let mut octets = Vec::with_capacity(header.len());
-        let form = Canonicalization::Relaxed;
-        select(&names, &fields, |field| {
-            form.field(field.name, b"", field.raw, &mut octets);
-        });
-        let value = unsigned.split_once(':').map_or("", |(_, value)| value);
-        form.field(b"dkim-signature", b"", value.as_bytes(), &mut octets);
-        octets.truncate(octets.len().saturating_sub(2));
-        let signature = STANDARD.encode(self.key.sign(&octets)?);
-        let mut field = unsigned;
-        fold_into(&mut field, &signature);
-        field.push_str("\r\n");
-        Ok(field.into_bytes())
+        let unsigned = self.field(&names, &digested.body_hash, now);
+        signed_field(&self.key, unsigned, &names, &fields)
     }
 
     /// The field up to the signature.
@@ -274,28 +271,63 @@ impl DkimSigner {
             let expires = now.after(lifetime).secs();
             field.push_str(&format!(" x={expires};"));
         }
-        field.push_str("\r\n\th=");
-        let mut column = 3;
-        for (place, name) in names.iter().enumerate() {
-            if place > 0 {
-                field.push(':');
-                column += 1;
-            }
-            if column + name.len() > COLUMNS {
-                field.push_str("\r\n\t ");
-                column = 2;
-            }
-            field.push_str(name);
-            column += name.len();
-        }
-        field.push_str(&format!(";\r\n\tbh={};\r\n\tb=", STANDARD.encode(hash)));
+        end_of_field(&mut field, names, hash);
         field
     }
 }
 
+/// The tags `h`, `bh` and the beginning of `b`, each on lines of its own.
+pub(in crate::sender_auth) fn end_of_field(field: &mut String, names: &[String], hash: &[u8]) {
+    field.push_str("\r\n\th=");
+    let mut column = 3;
+    for (place, name) in names.iter().enumerate() {
+        if place > 0 {
+            field.push(':');
+            column += 1;
+        }
+        if column + name.len() > COLUMNS {
+            field.push_str("\r\n\t ");
+            column = 2;
+        }
+        field.push_str(name);
+        column += name.len();
+    }
+    field.push_str(&format!(";\r\n\tbh={};\r\n\tb=", STANDARD.encode(hash)));
+}
+
+/// A field that ends in `b=`, completed by the signature of the fields that it
+/// names and of itself.
+pub(in crate::sender_auth) fn signed_field(
+    key: &SigningKey,
+    unsigned: String,
+    names: &[String],
+    fields: &[Field<'_>],
+) -> Result<Vec<u8>, SigningError> {
+    let mut octets = Vec::new();
+    let form = Canonicalization::Relaxed;
+    select(names, fields, |field| {
+        form.field(field.name, b"", field.raw, &mut octets);
+    });
+    let (name, value) = unsigned.split_once(':').unwrap_or_default();
+    form.field(name.as_bytes(), b"", value.as_bytes(), &mut octets);
+    // The field's own line end is not signed.
+    octets.truncate(octets.len().saturating_sub(2));
+    completed(unsigned, &key.sign(&octets)?)
+}
+
+/// The field with its signature and its line end.
+pub(in crate::sender_auth) fn completed(
+    mut field: String,
+    signature: &[u8],
+) -> Result<Vec<u8>, SigningError> {
+    fold_into(&mut field, &STANDARD.encode(signature));
+    field.push_str("\r\n");
+    Ok(field.into_bytes())
+}
+
 /// The names to sign: of the fields that are there, each once for each, and
 /// those to be guarded once more.
-fn names(fields: &[Field<'_>]) -> Vec<String> {
+pub(in crate::sender_auth) fn names(fields: &[Field<'_>]) -> Vec<String> {
     let mut names = Vec::new();
     let count = |name: &str| fields.iter().filter(|field| field.is(name)).count();
     let guarded = OVERSIGNED.iter().map(|name| (name, 1));

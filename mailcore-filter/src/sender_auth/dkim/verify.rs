@@ -17,7 +17,7 @@ use super::{DkimProblem, DkimResult, PublicKey, Signature};
 const FIELD: &str = "DKIM-Signature";
 
 /// Octets of a body hashed until others get their turn.
-const TURN: u64 = 256 * 1024;
+pub(in crate::sender_auth) const TURN: u64 = 256 * 1024;
 
 /// Fields of a header that are looked at: each signed name is looked for among
 /// them.
@@ -479,7 +479,7 @@ impl BodyHash {
         (self.form, self.limit) == (form, limit)
     }
 
-    fn write(&mut self, octets: &[u8]) {
+    pub(in crate::sender_auth) fn write(&mut self, octets: &[u8]) {
         let (digest, length, limit) = (&mut self.digest, &mut self.length, self.limit);
         self.body
             .write(octets, &mut |octets| update(digest, length, limit, octets));
