@@ -5,5 +5,6 @@ mod callout;
 mod faults;
 mod forms;
 mod host;
+mod signing;
 mod soup;
 mod transcript;
