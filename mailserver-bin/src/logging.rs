@@ -45,8 +45,10 @@ pub(crate) async fn follow(server: &RunningServer, begin: EventCursor) {
                 | EventName::WebhookGaveUp => {
                     tracing::warn!("{}", line(&stored.event, Ids::Short));
                 }
-                // Logins were logged by the services already.
-                EventName::FlagsSet
+                // Logins were logged by the services already, lists by who asks them.
+                EventName::DnsListOff
+                | EventName::DnsListOn
+                | EventName::FlagsSet
                 | EventName::FlagsClear
                 | EventName::Login
                 | EventName::LoginFailed

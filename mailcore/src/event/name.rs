@@ -90,6 +90,10 @@ pub enum EventName {
     CrashReported,
     /// A web hook was given up for the events that waited longest.
     WebhookGaveUp,
+    /// A list in DNS works no longer, and does not count.
+    DnsListOff,
+    /// It works again.
+    DnsListOn,
     /// A job went well.
     JobDone,
     /// A job failed.
@@ -102,7 +106,7 @@ type Row = (EventName, &'static str, &'static [&'static str]);
 
 /// Each name as written, and the fields that an event of that name may have.
 #[rustfmt::skip]
-const NAMES: [Row; 39] = [
+const NAMES: [Row; 41] = [
     (EventName::MessageNew, "MessageNew", &["mailbox", "uid_validity", "uid", "size", "to"]),
     (EventName::MessageAppend, "MessageAppend", &["mailbox", "uid_validity", "uid", "size"]),
     (EventName::MessageExpunge, "MessageExpunge", &["mailbox", "uid_validity", "uids"]),
@@ -140,6 +144,8 @@ const NAMES: [Row; 39] = [
     (EventName::QueueStuck, "QueueStuck", &["since", "seconds"]),
     (EventName::CrashReported, "CrashReported", &["path"]),
     (EventName::WebhookGaveUp, "WebhookGaveUp", &["webhook", "events", "error"]),
+    (EventName::DnsListOff, "DnsListOff", &["zone", "kind", "fault"]),
+    (EventName::DnsListOn, "DnsListOn", &["zone", "kind"]),
     (EventName::JobDone, "JobDone", &["job", "result", "took_ms"]),
     (EventName::JobFailed, "JobFailed", &["job", "error", "took_ms"]),
 ];

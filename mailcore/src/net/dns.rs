@@ -11,7 +11,7 @@ mod negative;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -303,6 +303,14 @@ impl Resolver for HickoryResolver {
             (Err(DnsError::NotFound { .. }), Err(error)) => Err(error),
             (Err(error), Err(_)) => Err(error),
         }
+    }
+
+    async fn ipv4_addresses(&self, name: &Domain) -> Result<Lookup<Ipv4Addr>, DnsError> {
+        let pick = |data: &RData| match data {
+            RData::A(a) => Some(a.0),
+            _ => None,
+        };
+        self.records(absolute(name)?, RecordType::A, pick).await
     }
 
     async fn txt(&self, name: &Domain) -> Result<Lookup<Vec<u8>>, DnsError> {

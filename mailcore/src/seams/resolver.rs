@@ -1,7 +1,7 @@
 //! DNS, as a mail server asks it.
 
 use std::fmt::Debug;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +21,27 @@ pub trait Resolver: Debug + Send + Sync {
 
     /// A and AAAA records.
     async fn addresses(&self, host: &Domain) -> Result<Lookup<IpAddr>, DnsError>;
+
+    /// A records alone: what lists in DNS answer with (RFC 5782 section 2.1).
+    /// Unless told otherwise, those among [`Resolver::addresses`].
+    async fn ipv4_addresses(&self, name: &Domain) -> Result<Lookup<Ipv4Addr>, DnsError> {
+        let found = self.addresses(name).await?;
+        let v4 = |ip: IpAddr| match ip {
+            IpAddr::V4(v4) => Some(v4),
+            IpAddr::V6(_) => None,
+        };
+        let records: Vec<_> = found.records.into_iter().filter_map(v4).collect();
+        if records.is_empty() {
+            let dnssec = found.dnssec;
+            return Err(DnsError::NotFound { dnssec });
+        }
+        Ok(Lookup {
+            records,
+            dnssec: found.dnssec,
+            ttl: found.ttl,
+            alias: found.alias,
+        })
+    }
 
     /// TXT records, each with its strings joined.
     async fn txt(&self, name: &Domain) -> Result<Lookup<Vec<u8>>, DnsError>;
