@@ -20,6 +20,7 @@
 //! | 3463 section 3.8 | `X.7.1` for what a list denies |
 //! | 4632 section 3.1 | networks as `address/prefix` |
 //! | 5321 section 3.1 | 554 in place of a greeting |
+//! | 5782 | lists in DNS of addresses and of names, and their test entries |
 //! | 6376, 8301, 8463 | DKIM with RSA and Ed25519, as a check to be asked and a signer |
 //! | 7208 | SPF, as a check to be asked |
 //! | 8617 | ARC, as a check to be asked |
@@ -42,9 +43,14 @@
 
 #[cfg(feature = "content")]
 pub mod content;
+pub mod dns;
 pub mod lists;
 pub mod pipeline;
+#[cfg(feature = "psl")]
+mod registered;
 pub mod sender;
 pub mod sender_auth;
 
 pub use lists::{AccessList, AccessListError};
+#[cfg(feature = "psl")]
+pub use registered::registered_domain;
