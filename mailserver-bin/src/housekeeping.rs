@@ -14,6 +14,7 @@ use mailcore_store::embedded::EmbeddedStore;
 
 use crate::config::Retention;
 use crate::control::check;
+use crate::signing::Tending;
 use crate::telling;
 use crate::tls::{Keys, Wish};
 
@@ -43,6 +44,7 @@ pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "tidy", default: "50 3 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(tidy(tools, run)) },
     Chore { name: "compact", default: "10 4 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(compact(tools, run)) },
     Chore { name: "certificates", default: "17 * * * *", applies: |tools| tools.keys.is_some(), run: |tools, run| Box::pin(certificates(tools, run)) },
+    Chore { name: "dkim", default: "47 * * * *", applies: |tools| tools.signing.is_some(), run: |tools, run| Box::pin(dkim(tools, run)) },
     Chore { name: "watch", default: "23 * * * *", applies: |tools| tools.keys.is_some(), run: |tools, run| Box::pin(watch(tools, run)) },
     Chore { name: "check", default: NEVER, applies: |_| true, run: |tools, run| Box::pin(check(tools, run)) },
 ];
@@ -67,6 +69,8 @@ pub(crate) struct Tools {
     pub(crate) journal: Option<(Arc<dyn Journal>, JournalRetention)>,
     /// `None` where no server runs to show them.
     pub(crate) keys: Option<Arc<Keys>>,
+    /// `None` where nothing is signed.
+    pub(crate) signing: Option<Tending>,
 }
 
 impl Schedule {
@@ -148,6 +152,17 @@ async fn certificates(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError
         None => Wish::Operator,
     };
     keys.tend(wish).await.map_err(JobError::new)
+}
+
+/// Takes the keys that sign mail through their life.
+async fn dkim(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
+    let Some(signing) = &tools.signing else {
+        return Ok("nothing is signed here".to_owned());
+    };
+    tokio::select! {
+        done = signing.tend(&tools.stores) => Ok(done?),
+        () = run.shutdown.begun() => Err(JobError::new("the server goes down")),
+    }
 }
 
 /// Removes what is old from the journal.

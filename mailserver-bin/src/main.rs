@@ -20,6 +20,7 @@ mod outgoing_tls;
 mod own_name;
 mod password;
 mod reload;
+mod signing;
 mod telling;
 mod tls;
 mod when;

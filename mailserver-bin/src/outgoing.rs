@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailcore::route::{SmartHost as RuleHost, SmartHostRules, SmartHosts};
-use mailcore::seams::{NextHop, Resolver, RouteQuery, Router, State};
+use mailcore::seams::{NextHop, Resolver, RouteQuery, Router, Signer, State};
 use mailcore_smtp::client::{
     Credentials, HostSettings, LmtpPlace, PasswordUse, Protocol, RemoteAgent, RemoteConfig,
     RemoteSeams, RouteSettings, TlsPolicy, TlsReport, opportunistic_config, verified_config,
@@ -24,8 +24,9 @@ pub(crate) fn agents(
     resolver: Arc<dyn Resolver>,
     state: &Arc<dyn State>,
     report: Arc<TlsReport>,
+    signer: Option<Arc<dyn Signer>>,
 ) -> Result<Vec<(String, Arc<RemoteAgent>)>, TlsError> {
-    let agent = agent(config, Arc::clone(&resolver), state, report)?;
+    let agent = agent(config, Arc::clone(&resolver), state, report, signer)?;
     let mut agents = vec![(AGENT.to_owned(), Arc::clone(&agent))];
     for route in &config.outgoing.routes {
         let agent = match &route.place {
@@ -47,6 +48,7 @@ fn agent(
     resolver: Arc<dyn Resolver>,
     state: &Arc<dyn State>,
     report: Arc<TlsReport>,
+    signer: Option<Arc<dyn Signer>>,
 ) -> Result<Arc<RemoteAgent>, TlsError> {
     let policies = outgoing_tls::policies(config, &resolver, state, report)?;
     let seams = RemoteSeams::system(resolver);
@@ -65,6 +67,9 @@ fn agent(
         .tls(opportunistic_config(provider())?)
         .verified_tls(verified_config(provider(), outgoing_tls::roots(config)?)?)
         .tls_policies(policies);
+    if let Some(signer) = signer {
+        builder = builder.signer(signer);
+    }
     if let Some(host) = &config.smart_host {
         builder = builder.host(settings(host, Protocol::Smtp));
     }

@@ -40,7 +40,7 @@ pub(crate) struct Notice {
 
 /// Every notice.
 #[rustfmt::skip]
-pub(crate) const NOTICES: [Notice; 9] = [
+pub(crate) const NOTICES: [Notice; 10] = [
     Notice { key: "disk", on: true, events: &[EventName::DiskLow, EventName::DiskOk], per: "event",
         subject: "{event}: {available} octets left on {hostname}",
         text: "At {time} the disk of {hostname} had {available} octets left.\nWhile there are fewer than {limit} no new mail is taken: senders are told to try again.\n" },
@@ -59,6 +59,9 @@ pub(crate) const NOTICES: [Notice; 9] = [
     Notice { key: "jobs", on: true, events: &[EventName::JobFailed], per: "job",
         subject: "The job {job} failed on {hostname}",
         text: "At {time} the job {job} failed:\n\n{error}\n\nIt is tried again at its next time.\n" },
+    Notice { key: "dkim", on: true, events: &[EventName::SigningKey], per: "name",
+        subject: "The signing key {selector} of {domain}: {step}",
+        text: "{advice}\n\n{name}. TXT {record}\n\n\"mailserver dkim list {domain}\" on {hostname} shows all keys of the domain.\n" },
     Notice { key: "webhooks", on: true, events: &[EventName::WebhookGaveUp], per: "webhook",
         subject: "The web hook {webhook} can't be reached from {hostname}",
         text: "At {time} {events} events were given up for the web hook {webhook}, which can't be told of them:\n\n{error}\n" },

@@ -14,6 +14,7 @@ use mailcore::seams::{
     Directory, Journal, JournalRetention, OsEntropy, Resolver, State, SystemClock, Trust,
 };
 use mailcore::server::{Builder, Server, Stores};
+use mailcore_filter::sender_auth::signing::KeyRing;
 use mailcore_smtp::client::TlsReport;
 use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
 use mailcore_store::MemoryStore;
@@ -32,7 +33,7 @@ use crate::filters::{self, TestSeams};
 use crate::forwarding;
 use crate::housekeeping::Tools;
 use crate::tls::Keys;
-use crate::{oauth, outgoing, telling};
+use crate::{oauth, outgoing, signing, telling};
 
 /// Asked when the system names no resolver.
 const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
@@ -212,6 +213,7 @@ pub(crate) struct Wiring<'a> {
     pub(crate) keys: Arc<Keys>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) tls_report: Arc<TlsReport>,
+    pub(crate) ring: Option<Arc<KeyRing>>,
 }
 
 impl Wiring<'_> {
@@ -226,7 +228,8 @@ impl Wiring<'_> {
         }
         let resolver = self.resolver;
         let (state, report) = (&self.stores.state, self.tls_report);
-        let agents = outgoing::agents(config, Arc::clone(&resolver), state, report)?;
+        let signer = signing::signer(config, self.ring.as_ref(), &directory, &resolver);
+        let agents = outgoing::agents(config, Arc::clone(&resolver), state, report, signer)?;
         let tools = Tools {
             stores: self.stores.clone(),
             embedded: self.embedded,
@@ -234,6 +237,7 @@ impl Wiring<'_> {
             retention: config.retention,
             journal: kept(config, self.journal.as_ref()),
             keys: Some(Arc::clone(&self.keys)),
+            signing: signing::Tending::new(config, self.ring, Some(Arc::clone(&resolver))),
         };
         let seams = TestSeams {
             resolver: &resolver,

@@ -117,6 +117,34 @@ impl StoreKey {
         })
     }
 
+    /// Encrypts a secret that is no account's; it opens at this place alone.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Invalid`] when it is too long.
+    pub fn seal_at(
+        &self,
+        place: &str,
+        secret: &Secret,
+        entropy: &dyn Entropy,
+    ) -> Result<Arc<[u8]>, DirectoryError> {
+        self.seal(entropy, (&AccountId::new(""), place), secret)
+    }
+
+    /// Undoes [`StoreKey::seal_at`].
+    ///
+    /// # Errors
+    /// [`DirectoryError::Unavailable`]: sealed with another key, at another
+    /// place, or damaged.
+    pub fn unseal_at(&self, place: &str, sealed: &[u8]) -> Result<Secret, DirectoryError> {
+        self.unseal((&AccountId::new(""), place), sealed)
+            .map_err(|_| {
+                DirectoryError::Unavailable(format!(
+                    "{place} does not open with this store's key; restore the key that it was kept \
+                     with, or keep it anew"
+                ))
+            })
+    }
+
     fn cipher(&self) -> Option<XChaCha20Poly1305> {
         let key: [u8; KEY] = self.0.expose().try_into().ok()?;
         Some(XChaCha20Poly1305::new(&Key::from(key)))

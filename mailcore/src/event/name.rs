@@ -94,6 +94,9 @@ pub enum EventName {
     DnsListOff,
     /// It works again.
     DnsListOn,
+    /// A key that signs mail went a step further: it waits for its record, signs,
+    /// signs no more, or is gone.
+    SigningKey,
     /// A job went well.
     JobDone,
     /// A job failed.
@@ -106,7 +109,7 @@ type Row = (EventName, &'static str, &'static [&'static str]);
 
 /// Each name as written, and the fields that an event of that name may have.
 #[rustfmt::skip]
-const NAMES: [Row; 41] = [
+const NAMES: [Row; 42] = [
     (EventName::MessageNew, "MessageNew", &["mailbox", "uid_validity", "uid", "size", "to"]),
     (EventName::MessageAppend, "MessageAppend", &["mailbox", "uid_validity", "uid", "size"]),
     (EventName::MessageExpunge, "MessageExpunge", &["mailbox", "uid_validity", "uids"]),
@@ -146,6 +149,7 @@ const NAMES: [Row; 41] = [
     (EventName::WebhookGaveUp, "WebhookGaveUp", &["webhook", "events", "error"]),
     (EventName::DnsListOff, "DnsListOff", &["zone", "kind", "fault"]),
     (EventName::DnsListOn, "DnsListOn", &["zone", "kind"]),
+    (EventName::SigningKey, "SigningKey", &["domain", "selector", "algorithm", "step", "name", "record", "advice"]),
     (EventName::JobDone, "JobDone", &["job", "result", "took_ms"]),
     (EventName::JobFailed, "JobFailed", &["job", "error", "took_ms"]),
 ];

@@ -6,6 +6,7 @@ mod account;
 mod address;
 mod alias;
 mod check;
+mod dkim;
 mod dns;
 mod domain;
 mod init;
@@ -18,8 +19,10 @@ mod suppress;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use mailcore::seams::Resolver;
 use thiserror::Error;
 
 use crate::config::{Config, ConfigError};
@@ -27,7 +30,7 @@ use crate::control::ban::BanRequest;
 use crate::control::queue as control_queue;
 use crate::control::{Request, Response, client, groups, lists, offline};
 use crate::data::DataDir;
-use crate::out;
+use crate::{out, wiring};
 
 /// A complete mail server. Without a configuration it serves on unprivileged
 /// ports of 127.0.0.1 and keeps its data in ./mailserver-data.
@@ -102,6 +105,9 @@ enum Command {
         #[arg(long, value_name = "DAY")]
         day: Option<String>,
     },
+    /// The keys that sign what leaves (DKIM, ARC)
+    #[command(subcommand)]
+    Dkim(dkim::Command),
     /// The DNS records to publish: MX, SPF, DMARC, MTA-STS, TLS reports, SRV,
     /// TLSA
     Dns(dns::Args),
@@ -169,10 +175,26 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),
+        Some(Command::Dkim(command)) => dkim::run(&place, command),
         Some(Command::Dns(args)) => dns::run(&place, &args),
         Some(Command::Log(args)) => log::run(&place.config()?, &args),
         Some(Command::Check) => place.ask(Request::Check),
     }
+}
+
+/// Does something with the configured resolver.
+fn with_resolver<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(Arc<dyn Resolver>) -> T,
+) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::failed)?;
+    runtime.block_on(async {
+        let resolver = wiring::resolver(config).map_err(CliError::failed)?;
+        Ok(work(resolver).await)
+    })
 }
 
 impl Place {

@@ -130,7 +130,8 @@ async fn send(config: &Config, test: RelayTest) -> Result<Outcome, CliError> {
     // What is remembered of TLS policies is the server's; this run asks anew.
     let state: Arc<dyn State> = Arc::new(MemoryStore::new());
     let report = wiring::tls_report(&state);
-    let agents = outgoing::agents(config, resolver, &state, report).map_err(CliError::failed)?;
+    let agents =
+        outgoing::agents(config, resolver, &state, report, None).map_err(CliError::failed)?;
     let mut agents = agents.into_iter();
     let Some((_, agent)) = agents.find(|(name, _)| *name == test.agent) else {
         return Err(CliError::Failed("the route has no agent".to_owned()));

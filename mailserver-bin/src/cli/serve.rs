@@ -8,6 +8,7 @@ use mailcore::net::{Shutdown, ShutdownSwitch};
 use mailcore::schedule::Scheduler;
 use mailcore::seams::{Directory, OsEntropy, Resolver};
 use mailcore::server::{RunningServer, StartError, Stores};
+use mailcore_filter::sender_auth::signing::KeyRing;
 use mailcore_smtp::client::TlsReport;
 use mailcore_store::directory::SqliteDirectory;
 use mailcore_store::embedded::EmbeddedStore;
@@ -26,7 +27,7 @@ use crate::data::{DataDir, DataLock};
 use crate::reload::{ReloadHandle, Reloader, Wish};
 use crate::tls::Keys;
 use crate::wiring::{self, Wiring};
-use crate::{crash, logging, out, own_name, telling};
+use crate::{crash, logging, out, own_name, signing, telling};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
@@ -163,6 +164,7 @@ struct Fixed {
     directory: Arc<SqliteDirectory>,
     keys: Arc<Keys>,
     tls_report: Arc<TlsReport>,
+    ring: Option<Arc<KeyRing>>,
 }
 
 impl Fixed {
@@ -185,6 +187,7 @@ impl Fixed {
         }
         let fixed = Self {
             tls_report: wiring::tls_report(&store.stores.state),
+            ring: signing::ring(data, lock, &store.stores.state).map_err(CliError::Failed)?,
             stores: store.stores,
             embedded: store.embedded,
             journal: wiring::open_journal(config, data),
@@ -219,6 +222,7 @@ impl Fixed {
             keys: Arc::clone(&self.keys),
             resolver,
             tls_report: Arc::clone(&self.tls_report),
+            ring: self.ring.clone(),
         }
     }
 
@@ -232,6 +236,7 @@ impl Fixed {
             queue: running.queue().cloned(),
             scheduler: Some(Arc::clone(running.scheduler())),
             tls_report: Some((config.hostname.clone(), Arc::clone(&self.tls_report))),
+            ring: self.ring.clone(),
         }
     }
 }

@@ -12,6 +12,7 @@ use mailcore::route::HostRoute;
 use mailcore::schedule::Scheduler;
 use mailcore::seams::{AccountTemplate, Administration, Directory, DirectoryWrite, DomainKind};
 use mailcore::server::Stores;
+use mailcore_filter::sender_auth::signing::KeyRing;
 use mailcore_smtp::client::TlsReport;
 use mailcore_store::directory::SqliteDirectory;
 use mailcore_store::embedded::EmbeddedStore;
@@ -42,6 +43,8 @@ pub(crate) struct Admin {
     pub(crate) queue: Option<Arc<QueueRunner>>,
     /// The server's own jobs; `None` where there are no stores.
     pub(crate) scheduler: Option<Arc<Scheduler>>,
+    /// The keys that sign mail; `None` where there are no stores.
+    pub(crate) ring: Option<Arc<KeyRing>>,
     /// Who reports, and what was counted; `None` where there are no stores.
     pub(crate) tls_report: Option<(Domain, Arc<TlsReport>)>,
 }
@@ -53,6 +56,7 @@ impl Request {
             self,
             Self::Queue { .. }
                 | Self::Suppress { .. }
+                | Self::Dkim { .. }
                 | Self::Ban { .. }
                 | Self::ScheduleList
                 | Self::ScheduleRun { .. }
@@ -101,6 +105,7 @@ impl Admin {
             Request::AliasAdd { .. } | Request::AliasList | Request::AliasRemove { .. } => {
                 self.alias(request).await
             }
+            Request::Dkim { request } => self.dkim(request).await,
             Request::Suppress { request } => suppress::run(self.stores()?, request).await,
             Request::Ban { request } => {
                 let limiter = self.limiter.as_deref();

@@ -14,6 +14,7 @@ pub(crate) mod admin;
 pub(crate) mod ban;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod dkim;
 pub(crate) mod groups;
 pub(crate) mod handlers;
 pub(crate) mod lists;
@@ -124,6 +125,9 @@ pub(crate) enum Request {
     },
     Queue {
         request: queue::QueueRequest,
+    },
+    Dkim {
+        request: dkim::DkimRequest,
     },
     Suppress {
         request: suppress::SuppressRequest,

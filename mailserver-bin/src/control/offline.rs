@@ -5,16 +5,13 @@ use std::sync::Arc;
 
 use mailcore::net::ShutdownSwitch;
 use mailcore::schedule::Scheduler;
-use mailcore::server::Stores;
-use mailcore_store::directory::SqliteDirectory;
-use mailcore_store::embedded::EmbeddedStore;
 
 use super::admin::Admin;
 use super::{Request, Response, schedule};
 use crate::config::Config;
 use crate::data::DataDir;
 use crate::housekeeping::Tools;
-use crate::wiring;
+use crate::{signing, wiring};
 
 /// Carries one command out on the data of `config`.
 pub(crate) fn run(config: &Config, request: Request) -> Response {
@@ -40,10 +37,23 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         let directory = Arc::new(directory);
         let embedded = store.as_ref().and_then(|store| store.embedded.clone());
         let stores = store.map(|store| store.stores);
+        let ring = match &stores {
+            Some(stores) => signing::ring(&data, &lock, &stores.state)?,
+            None => None,
+        };
         let scheduler = match &stores {
-            Some(stores) => Some(idle_scheduler(
-                config, &data, stores, &directory, &embedded,
-            )?),
+            Some(stores) => {
+                let tools = Tools {
+                    stores: stores.clone(),
+                    embedded: embedded.clone(),
+                    directory: Arc::clone(&directory) as _,
+                    retention: config.retention,
+                    journal: wiring::kept(config, wiring::open_journal(config, &data).as_ref()),
+                    keys: None,
+                    signing: signing::Tending::new(config, ring.clone(), None),
+                };
+                Some(idle_scheduler(config, tools)?)
+            }
             None => None,
         };
         let tls_report = stores
@@ -65,6 +75,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             embedded,
             reload: None,
             tls_report,
+            ring,
         };
         Ok(admin.run(request).await)
     })
@@ -72,23 +83,12 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
 
 fn idle_scheduler(
     config: &Config,
-    data: &DataDir,
-    stores: &Stores,
-    directory: &Arc<SqliteDirectory>,
-    embedded: &Option<Arc<EmbeddedStore>>,
+    tools: Tools,
 ) -> Result<(Arc<Scheduler>, ShutdownSwitch), String> {
-    let tools = Tools {
-        stores: stores.clone(),
-        embedded: embedded.clone(),
-        directory: Arc::clone(directory) as _,
-        retention: config.retention,
-        journal: wiring::kept(config, wiring::open_journal(config, data).as_ref()),
-        keys: None,
-    };
-    schedule::idle(
-        stores,
+    let stores = tools.stores.clone();
+    let (settings, jobs) = (
         config.housekeeping.settings(),
         config.housekeeping.jobs(tools),
-    )
-    .map_err(|error| error.to_string())
+    );
+    schedule::idle(&stores, settings, jobs).map_err(|error| error.to_string())
 }

@@ -214,6 +214,28 @@ impl KeyRing {
         Ok(entry)
     }
 
+    /// Has a key sign from now on, in place of those of its kind that signed
+    /// before: it comes first, and they, retired, after it.
+    ///
+    /// # Errors
+    /// [`KeyRingError`].
+    pub async fn activate(
+        &self,
+        (domain, selector): (&Domain, &Domain),
+    ) -> Result<Vec<KeyEntry>, KeyRingError> {
+        let mut changed = vec![self.set_stage((domain, selector), KeyStage::Active).await?];
+        for before in self.list(Some(domain)).await? {
+            let others = changed.first().is_some_and(|it| {
+                it.algorithm == before.algorithm && it.selector != before.selector
+            });
+            if others && before.stage == KeyStage::Active {
+                let name = (&before.domain, &before.selector);
+                changed.push(self.set_stage(name, KeyStage::Retired).await?);
+            }
+        }
+        Ok(changed)
+    }
+
     /// Removes a key for good.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! What DNS has of a key, and a key's record as zone files have it.
 
+use mailcore::address::Domain;
 use mailcore::seams::{DnsError, Resolver};
 
-use super::entry::KeyEntry;
-use crate::sender_auth::dkim::PublicKey;
+use crate::sender_auth::dkim::{DkimProblem, PublicKey};
 
 /// Octets of one string of a TXT record (RFC 1035 section 3.3.14).
 const STRING: usize = 255;
@@ -22,9 +22,9 @@ pub enum Published {
     Unknown(DnsError),
 }
 
-/// Looks for a key's record in DNS.
-pub async fn key_published(resolver: &dyn Resolver, entry: &KeyEntry) -> Published {
-    let Ok(name) = mailcore::address::Domain::for_lookup(&entry.name()) else {
+/// Looks for a key's record in DNS: `record` under `name`.
+pub async fn key_published(resolver: &dyn Resolver, name: &str, record: &str) -> Published {
+    let Ok(name) = Domain::for_lookup(name) else {
         return Published::Missing;
     };
     let found = match resolver.txt(&name).await {
@@ -32,7 +32,7 @@ pub async fn key_published(resolver: &dyn Resolver, entry: &KeyEntry) -> Publish
         Err(DnsError::NotFound { .. }) => return Published::Missing,
         Err(error) => return Published::Unknown(error),
     };
-    let wanted = PublicKey::parse(entry.record.as_bytes());
+    let wanted = PublicKey::parse(record.as_bytes());
     // Of several, receivers take any (RFC 6376 section 3.6.2.2): all must be
     // right.
     let other = found.iter().find(|txt| !is_same(txt, &wanted));
@@ -44,7 +44,7 @@ pub async fn key_published(resolver: &dyn Resolver, entry: &KeyEntry) -> Publish
 }
 
 /// However it is written, it must be the same key, usable for mail.
-fn is_same(txt: &[u8], wanted: &Result<PublicKey, crate::sender_auth::dkim::DkimProblem>) -> bool {
+fn is_same(txt: &[u8], wanted: &Result<PublicKey, DkimProblem>) -> bool {
     let found = PublicKey::parse(txt);
     matches!((found, wanted), (Ok(found), Ok(wanted)) if found.is_same_key(wanted))
 }

@@ -80,31 +80,22 @@ impl Line<'_> {
         keys.cloned().collect()
     }
 
-    async fn set(&mut self, key: &KeyEntry, stage: KeyStage) -> Result<KeyEntry, KeyRingError> {
-        let changed = self.ring.set_stage((&key.domain, &key.selector), stage);
-        let changed = changed.await?;
-        for kept in self
-            .keys
-            .iter_mut()
-            .filter(|it| it.selector == key.selector)
-        {
-            kept.clone_from(&changed);
-        }
-        Ok(changed)
-    }
-
     async fn activate(&mut self, resolver: &dyn Resolver) -> Result<(), KeyRingError> {
         for waiting in self.at(KeyStage::Waiting) {
-            if key_published(resolver, &waiting).await != Published::Right {
+            let published = key_published(resolver, &waiting.name(), &waiting.record).await;
+            if published != Published::Right {
                 continue;
             }
-            let before = self.at(KeyStage::Active);
-            let active = self.set(&waiting, KeyStage::Active).await?;
-            self.steps.push(RotationStep::Activated(active));
-            for old in before {
-                let retired = self.set(&old, KeyStage::Retired).await?;
-                self.steps.push(RotationStep::Retired(retired));
-            }
+            let name = (&waiting.domain, &waiting.selector);
+            let mut changed = self.ring.activate(name).await?.into_iter();
+            self.steps
+                .extend(changed.next().map(RotationStep::Activated));
+            self.steps.extend(changed.map(RotationStep::Retired));
+            let keys = self.ring.list(Some(&waiting.domain)).await?;
+            self.keys = keys
+                .into_iter()
+                .filter(|key| key.algorithm == waiting.algorithm)
+                .collect();
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! `[filter]`: what is asked of mail on its way in, and what is done about the
 //! answers. One file for each of its tables.
 
+mod signing;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use mailcore_filter::lists::Network;
 use mailcore_filter::pipeline::FilterSettings;
 
 use super::file::Section;
+
+pub(crate) use signing::SigningConfig;
 
 /// Filters.
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ pub(crate) struct FilterConfig {
     pub(crate) deadline: Option<Duration>,
     /// What is done about what tests say.
     pub(crate) settings: FilterSettings,
+    /// Signatures on what leaves.
+    pub(crate) signing: SigningConfig,
 }
 
 impl Default for FilterConfig {
@@ -37,6 +43,7 @@ impl Default for FilterConfig {
             order: Vec::new(),
             deadline: None,
             settings: FilterSettings::default(),
+            signing: SigningConfig::default(),
         }
     }
 }
@@ -60,6 +67,7 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     }
     config.deadline = section.duration("deadline").map(|time| time.value);
     reactions(&section, &mut config.settings);
+    signing::signing(&section, &mut config.signing);
     section.finish();
 }
 
