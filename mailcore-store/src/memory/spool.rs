@@ -109,7 +109,7 @@ impl SpoolTable {
                 due.insert(place);
             }
             EntryStateKind::Kept | EntryStateKind::Bad => drop(self.kept.insert(place)),
-            EntryStateKind::Held => {}
+            EntryStateKind::Held | EntryStateKind::Quarantined => {}
         }
         self.entries.insert(entry.id, Held { entry, charge });
     }
@@ -126,7 +126,7 @@ impl SpoolTable {
                 }
             }
             EntryStateKind::Kept | EntryStateKind::Bad => drop(self.kept.remove(&place)),
-            EntryStateKind::Held => {}
+            EntryStateKind::Held | EntryStateKind::Quarantined => {}
         }
         Some(held)
     }

@@ -96,16 +96,20 @@ pub enum EntryState {
         /// When the copy goes.
         until: Timestamp,
     },
+    /// Kept apart for its recipients or an administrator to look at:
+    /// [`Quarantine`](crate::quarantine::Quarantine) alone changes it.
+    Quarantined,
 }
 
 impl EntryState {
-    /// Which of the four.
+    /// Which of them.
     pub const fn kind(&self) -> EntryStateKind {
         match self {
             Self::Waiting => EntryStateKind::Waiting,
             Self::Held => EntryStateKind::Held,
             Self::Bad { .. } => EntryStateKind::Bad,
             Self::Kept { .. } => EntryStateKind::Kept,
+            Self::Quarantined => EntryStateKind::Quarantined,
         }
     }
 }
@@ -121,19 +125,28 @@ pub enum EntryStateKind {
     Bad,
     /// [`EntryState::Kept`].
     Kept,
+    /// [`EntryState::Quarantined`].
+    Quarantined,
 }
 
 impl EntryStateKind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Waiting, Self::Held, Self::Bad, Self::Kept];
+    pub const ALL: [Self; 5] = [
+        Self::Waiting,
+        Self::Held,
+        Self::Bad,
+        Self::Kept,
+        Self::Quarantined,
+    ];
 
-    /// Its word: `waiting`, `held`, `bad`, `kept`.
+    /// Its word: `waiting`, `held`, `bad`, `kept`, `quarantined`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Held => "held",
             Self::Bad => "bad",
             Self::Kept => "kept",
+            Self::Quarantined => "quarantined",
         }
     }
 
@@ -144,7 +157,14 @@ impl EntryStateKind {
             Self::Held => 1,
             Self::Bad => 2,
             Self::Kept => 3,
+            Self::Quarantined => 4,
         }
+    }
+
+    /// True for what is on its way, or may be again by an operator's word on the
+    /// queue; not for copies, nor for what is in quarantine.
+    pub const fn is_queued(self) -> bool {
+        matches!(self, Self::Waiting | Self::Held | Self::Bad)
     }
 
     /// Undoes [`EntryStateKind::number`].

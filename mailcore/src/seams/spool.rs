@@ -77,7 +77,8 @@ pub trait Spool: Debug + Send + Sync {
     /// How many entries there are in each state.
     async fn counts(&self) -> Result<SpoolCounts, StoreError>;
 
-    /// Changes value whenever an entry was added or changed, kept copies aside.
+    /// Changes value whenever an entry was added or changed; new copies, and what
+    /// is put in quarantine, aside.
     fn watch(&self) -> watch::Receiver<u64>;
 }
 
@@ -137,10 +138,12 @@ pub struct SpoolCounts {
     pub bad: u64,
     /// Copies of what was delivered.
     pub kept: u64,
+    /// Kept apart.
+    pub quarantined: u64,
 }
 
 impl SpoolCounts {
-    /// What is in the queue: all but the kept copies.
+    /// What is in the queue: neither kept copies nor what is in quarantine.
     pub const fn queued(&self) -> u64 {
         self.waiting + self.held + self.bad
     }
@@ -152,6 +155,7 @@ impl SpoolCounts {
             EntryStateKind::Held => &mut self.held,
             EntryStateKind::Bad => &mut self.bad,
             EntryStateKind::Kept => &mut self.kept,
+            EntryStateKind::Quarantined => &mut self.quarantined,
         }
     }
 }
@@ -162,8 +166,8 @@ impl SpoolCounts {
 pub struct SpoolQuery {
     /// Only those after this one, in the order asked for.
     pub after: Option<QueueId>,
-    /// Only those in this state. Kept copies are listed only when asked for:
-    /// `None` is all others.
+    /// Only those in this state. Kept copies and what is in quarantine are listed
+    /// only when asked for: `None` is all others.
     pub state: Option<EntryStateKind>,
     /// Only those with this sender.
     pub sender: Option<ReversePath>,
@@ -200,7 +204,7 @@ impl SpoolQuery {
     pub fn takes_state(&self, state: EntryStateKind) -> bool {
         match self.state {
             Some(wanted) => state == wanted,
-            None => state != EntryStateKind::Kept,
+            None => state.is_queued(),
         }
     }
 

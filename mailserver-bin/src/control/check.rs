@@ -58,7 +58,11 @@ pub(crate) async fn all(
             tally.found(format!("{name}: {error}"));
         }
     }
-    for state in [None, Some(EntryStateKind::Kept)] {
+    for state in [
+        None,
+        Some(EntryStateKind::Kept),
+        Some(EntryStateKind::Quarantined),
+    ] {
         if let Err(error) = queued(stores, state, &mut tally).await {
             tally.found(format!("queue: {error}"));
         }

@@ -160,10 +160,10 @@ pub(crate) fn page(
 fn page_question(query: &SpoolQuery) -> (String, Option<u8>, Vec<u8>) {
     // The sign keeps SQLite from the index by state, which would sort all copies
     // for each page (sqlite.org/optoverview.html, "Manual Control").
-    const KEPT: &str = "WHERE +state = 3";
+    const APART: &str = "WHERE +state >= 3";
     const QUEUED: &str = "INDEXED BY spool_queued WHERE state < 3";
     let (from, state) = match query.state {
-        Some(EntryStateKind::Kept) => (KEPT, None),
+        Some(state) if !state.is_queued() => (APART, Some(state.number())),
         Some(state) => (QUEUED, Some(state.number())),
         None => (QUEUED, None),
     };

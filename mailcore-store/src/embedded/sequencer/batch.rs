@@ -8,7 +8,7 @@ use mailcore::address::Address;
 use mailcore::batch::{AfterUpdate, DeliveryId, IfMissing, Precondition, Receipt, StateChange};
 use mailcore::event::{Event, TraceId};
 use mailcore::mailbox::{MailboxId, MailboxName, ModSeq, Uid};
-use mailcore::queue::{EntryStateKind, QueueEntry, QueueId, QueueProgress};
+use mailcore::queue::{QueueEntry, QueueId, QueueProgress};
 use mailcore::seams::{Appended, QuotaLimit, QuotaUsage, StateKey, StateValue, StoreError};
 use mailcore::time::Timestamp;
 
@@ -220,9 +220,8 @@ impl Sequencer<'_> {
     fn spool(&mut self, change: &SpoolInput, known: &mut Known<'_>) -> Result<(), Refusal> {
         match change {
             SpoolInput::Enqueue { entry, body } => {
-                // Nobody waits for a copy.
-                let state = entry.progress.state.kind();
-                self.notes.spool |= state != EntryStateKind::Kept;
+                // Nobody waits for a copy, nor for what is kept apart.
+                self.notes.spool |= entry.progress.state.kind().is_queued();
                 let body = self.known(*body, known)?.id;
                 let (fixed, progress) = (entry.encode_fixed(), entry.progress.encode());
                 self.emit(Effect::Enqueue {

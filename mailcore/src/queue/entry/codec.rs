@@ -16,8 +16,10 @@ use crate::time::Timestamp;
 /// 2: `hold_until`, `deliver_by`, `priority`. 3: mail that was submitted.
 const ENTRY_VERSION: u8 = 3;
 /// 2: `state` in place of a mark, `done`. 3: `broken`, when bad ones go, reply
-/// codes of those done with. 4: failures with the whole reply and their time.
-const PROGRESS_VERSION: u8 = 4;
+/// codes of those done with. 4: failures with the whole reply and their time. 5:
+/// what is in quarantine, and that alone: all else is written as 4, which programs
+/// from before read.
+const PROGRESS_VERSION: u8 = 5;
 
 /// The end of the year 9999.
 const FAR: Timestamp = Timestamp::from_secs(253_402_300_799);
@@ -45,7 +47,10 @@ impl QueueEntry {
 impl QueueProgress {
     /// The form in which stores keep it.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Packer::new(PROGRESS_VERSION);
+        let mut out = Packer::new(match self.state {
+            EntryState::Quarantined => PROGRESS_VERSION,
+            _ => 4,
+        });
         out.i64(self.next_attempt.millis());
         out.i64(self.expires_at.millis());
         out.u64(u64::from(self.attempts));
@@ -53,7 +58,7 @@ impl QueueProgress {
         out.list(&self.recipients, encode_recipient);
         out.u64(u64::from(self.state.kind().number()));
         match &self.state {
-            EntryState::Waiting | EntryState::Held => {}
+            EntryState::Waiting | EntryState::Held | EntryState::Quarantined => {}
             EntryState::Bad { reason, until } => {
                 out.text(reason);
                 out.i64(until.millis());
@@ -159,6 +164,7 @@ fn decode_state(from: &mut Unpacker<'_>, version: u8) -> Result<EntryState, Pack
         3 => EntryState::Kept {
             until: Timestamp::from_millis(from.i64()?),
         },
+        4 => EntryState::Quarantined,
         _ => return Err(PackError::Damaged),
     })
 }

@@ -92,6 +92,7 @@ fn an_entry_reads_back_as_it_was_written() {
         EntryState::Held,
         bad,
         EntryState::Kept { until: at(-7) },
+        EntryState::Quarantined,
     ] {
         let progress = progress.clone().in_state(state);
         assert_eq!(decode_progress(&progress.encode()).unwrap(), progress);

@@ -253,19 +253,23 @@ async fn only_waiting_entries_are_leased(subject: &Subject) {
     let spool = &subject.stores.spool;
     assert_eq!(spool.next_due().await.expect("next due"), None);
     assert_eq!(subject.counts().await, (1, 1, 1, 1));
+    let counts = spool.counts().await.expect("counts");
+    assert_eq!((counts.quarantined, counts.queued()), (1, 3));
     for (id, state) in (1..).zip(&states) {
         let found = spool.entry(QueueId(id)).await.expect("entry");
         assert_eq!(found.expect("it is there").progress.state, *state);
         let waiting = in_state(id, now, &EntryState::Waiting).progress;
         subject.update(id, waiting, AfterUpdate::EndLease).await;
     }
-    assert_eq!(subject.leased_ids(10).await, [1, 2, 3, 4]);
+    assert_eq!(subject.leased_ids(10).await, [1, 2, 3, 4, 5]);
     for (id, state) in (1..).zip(&states) {
         let progress = in_state(id, now, state).progress;
         subject.update(id, progress, AfterUpdate::EndLease).await;
     }
     assert_eq!(subject.leased_ids(10).await, [1]);
     assert_eq!(subject.counts().await, (1, 1, 1, 1));
+    let counts = spool.counts().await.expect("counts");
+    assert_eq!((counts.quarantined, counts.queued()), (1, 3));
 }
 
 async fn the_urgent_are_leased_first(subject: &Subject) {
@@ -369,13 +373,14 @@ async fn copies_are_kept_until_their_time_is_over(subject: &Subject) {
 }
 
 /// One of each.
-fn states(until: Timestamp) -> [EntryState; 4] {
+fn states(until: Timestamp) -> [EntryState; 5] {
     let reason = "a loop".to_owned();
     [
         EntryState::Waiting,
         EntryState::Held,
         EntryState::Bad { reason, until },
         EntryState::Kept { until },
+        EntryState::Quarantined,
     ]
 }
 
@@ -436,15 +441,15 @@ async fn listing_pages_and_filters(subject: &Subject) {
 async fn listing_takes_one_state_and_either_order(subject: &Subject) {
     let now = subject.now();
     let states = states(now.after(Duration::from_secs(60)));
-    let mut entries: Vec<_> = (1..=8u128)
+    let mut entries: Vec<_> = (1..=10u128)
         .zip(states.iter().cycle())
         .map(|(id, state)| in_state(id, now, state))
         .collect();
-    entries[4].reverse_path = ReversePath::Null;
-    entries[5].received_at = now.after(Duration::from_secs(1));
+    entries[5].reverse_path = ReversePath::Null;
+    entries[6].received_at = now.after(Duration::from_secs(1));
     let recipient = Recipient::new("served@y.test".parse().expect("an address"));
     let done = DoneRecipient::of(recipient.clone(), &Outcome::Delivered, now);
-    entries[7].progress.done.extend(done.clone());
+    entries[8].progress.done.extend(done.clone());
     entries[0].progress.done.extend(done);
     subject.enqueue(entries).await;
     let list = async |query: SpoolQuery| {
@@ -452,7 +457,7 @@ async fn listing_takes_one_state_and_either_order(subject: &Subject) {
         found.iter().map(|it| it.entry.id.0).collect::<Vec<_>>()
     };
     let all = SpoolQuery::default;
-    assert_eq!(list(all()).await, [1, 2, 3, 5, 6, 7], "copies aside");
+    assert_eq!(list(all()).await, [1, 2, 3, 6, 7, 8], "copies aside");
     for (state, expected) in EntryStateKind::ALL.into_iter().zip(1..) {
         let state = Some(state);
         let newest_first = SpoolQuery {
@@ -460,8 +465,8 @@ async fn listing_takes_one_state_and_either_order(subject: &Subject) {
             order: SpoolOrder::NewestFirst,
             ..all()
         };
-        assert_eq!(list(newest_first.clone()).await, [expected + 4, expected]);
-        let after = Some(QueueId(expected + 4));
+        assert_eq!(list(newest_first.clone()).await, [expected + 5, expected]);
+        let after = Some(QueueId(expected + 5));
         let next_page = SpoolQuery {
             after,
             ..newest_first
@@ -469,23 +474,23 @@ async fn listing_takes_one_state_and_either_order(subject: &Subject) {
         assert_eq!(list(next_page).await, [expected]);
         assert_eq!(
             list(SpoolQuery { state, ..all() }).await,
-            [expected, expected + 4]
+            [expected, expected + 5]
         );
     }
     let sender = Some(ReversePath::Null);
-    assert_eq!(list(SpoolQuery { sender, ..all() }).await, [5]);
+    assert_eq!(list(SpoolQuery { sender, ..all() }).await, [6]);
     let received_before = Some(now.after(Duration::from_secs(1)));
     let earlier = SpoolQuery {
         received_before,
         ..all()
     };
-    assert_eq!(list(earlier).await, [1, 2, 3, 5, 7]);
+    assert_eq!(list(earlier).await, [1, 2, 3, 6, 8]);
     let served = SpoolQuery {
         state: Some(EntryStateKind::Kept),
         recipient: Some(recipient.address),
         ..all()
     };
-    assert_eq!(list(served.clone()).await, [8]);
+    assert_eq!(list(served.clone()).await, [9]);
     let on_its_way = SpoolQuery {
         state: None,
         ..served

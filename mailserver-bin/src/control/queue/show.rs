@@ -36,6 +36,7 @@ fn state(summary: &SpoolSummary) -> String {
         EntryState::Held => "on hold".to_owned(),
         EntryState::Bad { .. } => "bad".to_owned(),
         EntryState::Kept { until } => format!("until {}", when::shown(*until)),
+        EntryState::Quarantined => "in quarantine".to_owned(),
     }
 }
 
@@ -47,7 +48,7 @@ pub(super) fn lines(entry: &QueueEntry) -> Vec<String> {
     lines.put("trace", entry.trace);
     lines.put("state", progress.state.kind());
     match &progress.state {
-        EntryState::Waiting | EntryState::Held => {}
+        EntryState::Waiting | EntryState::Held | EntryState::Quarantined => {}
         EntryState::Bad { reason, until } => {
             lines.put("reason", reason);
             lines.put("kept until", when::shown(*until));
@@ -160,7 +161,7 @@ pub(super) fn entry_json(entry: &QueueEntry) -> Value {
     let (reason, until) = match &progress.state {
         EntryState::Bad { reason, until } => (Some(reason), Some(at(*until))),
         EntryState::Kept { until } => (None, Some(at(*until))),
-        EntryState::Waiting | EntryState::Held => (None, None),
+        EntryState::Waiting | EntryState::Held | EntryState::Quarantined => (None, None),
     };
     json!({
         "id": entry.id.to_string(),

@@ -107,7 +107,7 @@ fn count(destinations: &mut HashMap<String, Destination>, entry: &QueueEntry) {
             }
             EntryState::Held => destination.held += 1,
             EntryState::Bad { .. } => destination.bad += 1,
-            EntryState::Kept { .. } => {}
+            EntryState::Kept { .. } | EntryState::Quarantined => {}
         }
         let failure = failed.and_then(|to| to.last_failure.as_ref());
         if let Some(failure) = failure {

@@ -10,17 +10,15 @@ use crate::event::EventName;
 use crate::intake::tell::{NAMED_RECIPIENTS, named};
 use crate::queue::dsn::{ReportedAction, ReportedRecipient};
 use crate::queue::runner::QueueRunner;
-use crate::queue::{
-    DoneRecipient, EntryState, EntryStateKind, QueueEntry, QueueProgress, QueueRecipient,
-};
+use crate::queue::{DoneRecipient, EntryState, QueueEntry, QueueProgress, QueueRecipient};
 use crate::status::{Failure, Outcome, Status};
 
 impl Order<'_> {
-    /// True when the entry is on its way, which a kept copy is not, and has
-    /// somebody who is meant.
+    /// True when the entry is on its way, which neither a kept copy is nor what is
+    /// in quarantine, and has somebody who is meant.
     pub(super) fn is_for(&self, entry: &QueueEntry) -> bool {
         let mut waiting = entry.progress.recipients.iter();
-        entry.progress.state.kind() != EntryStateKind::Kept
+        entry.progress.state.kind().is_queued()
             && (*self.whose == super::Whose::Everybody || waiting.any(|it| self.takes(it)))
     }
 
