@@ -157,6 +157,7 @@ pub mod net;
 pub mod oauth;
 pub mod pack;
 pub mod plan;
+pub mod quarantine;
 pub mod queue;
 pub mod route;
 pub mod sasl;

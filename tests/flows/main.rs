@@ -24,6 +24,7 @@ mod kept;
 mod lifetimes;
 mod login_delay;
 mod odd_octets;
+mod quarantine;
 mod quota;
 mod read_only;
 mod receive_and_read;

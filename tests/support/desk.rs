@@ -100,6 +100,11 @@ impl Desk {
         &self.store
     }
 
+    /// The same, to be shared.
+    pub fn shared_store(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.store)
+    }
+
     /// The address of a user here.
     pub fn address(user: &str) -> Address {
         format!("{user}@a.test").parse().expect("an address")
@@ -161,7 +166,8 @@ impl Desk {
         texts
     }
 
-    async fn account(&self, user: &str) -> AccountId {
+    /// The account of a user here.
+    pub async fn account(&self, user: &str) -> AccountId {
         use mailcore::seams::{Directory, Resolution};
         match self.directory.resolve(&Self::address(user)).await {
             Ok(Resolution::Account(id)) => id,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use mailcore::address::Address;
-use mailcore::plan::{Disposition, Edit, Plan, Stage};
+use mailcore::plan::{Disposition, Edit, Plan, Quarantine, Stage};
 use mailcore::seams::Verdict;
 use mailcore::status::Status;
 
@@ -155,6 +155,8 @@ struct Ruling<'a> {
     /// The most severe action, and what asks for it.
     act: Act,
     why: Option<&'a Judged>,
+    /// A virus is why it is kept apart: nobody is to have it out again.
+    harmful: bool,
     score: f32,
     required: Option<f32>,
     /// What scored, for the header field.
@@ -173,6 +175,7 @@ impl<'a> Ruling<'a> {
         let mut ruling = Self {
             act: Act::None,
             why: None,
+            harmful: false,
             score: 0.0,
             required: None,
             scored: Vec::new(),
@@ -197,6 +200,7 @@ impl<'a> Ruling<'a> {
             };
             let harmful = matches!(judged.class, TestClass::Virus | TestClass::Policy);
             let act = if unbending && !harmful { Act::Tag } else { act };
+            ruling.harmful |= act == Act::Quarantine && judged.class == TestClass::Virus;
             if act > ruling.act {
                 (ruling.act, ruling.why) = (act, Some(judged));
             }
@@ -249,7 +253,11 @@ impl<'a> Ruling<'a> {
         }
         match self.act {
             Act::Quarantine => {
-                *disposition = Disposition::quarantine(self.reason());
+                let apart = Quarantine::new(self.reason());
+                *disposition = Disposition::Quarantine(match self.harmful {
+                    true => apart.harmful(),
+                    false => apart,
+                });
             }
             Act::Discard => *disposition = Disposition::Discard,
             Act::Defer => *disposition = Disposition::Defer(self.status(later)),

@@ -95,7 +95,10 @@ impl Appending<'_> {
                 self.count(event, "", "refused", (1, 0));
                 self.recipient(event, trace, "refused", Over::Accepted)
             }
-            EventName::MessageQueued => self.queued(event, trace),
+            EventName::MessageQueued | EventName::MessageQuarantined => self.queued(event, trace),
+            EventName::QuarantineReleased | EventName::QuarantineDeleted => {
+                self.quarantine_left(event, trace)
+            }
             EventName::MessageNew => {
                 self.delivered(event, trace, "delivered")?;
                 self.known(event, trace, "unknown")?;
@@ -247,6 +250,7 @@ impl Appending<'_> {
         self.known(event, trace, "unknown")?;
         let status = match event.field("held") {
             Some(_) => "held",
+            None if event.name == EventName::MessageQuarantined => "quarantined",
             None => "queued",
         };
         for address in addresses(event.field("to").unwrap_or_default()) {
@@ -281,6 +285,23 @@ impl Appending<'_> {
                 status,
                 event.at.millis()
             ])?;
+        }
+        Ok(())
+    }
+
+    /// Recipients' copies left the quarantine.
+    fn quarantine_left(&mut self, event: &Event, trace: &str) -> rusqlite::Result<()> {
+        let status = match event.name {
+            EventName::QuarantineReleased => "queued",
+            _ => "deleted",
+        };
+        for address in addresses(event.field("to").unwrap_or_default()) {
+            self.batch
+                .prepare_cached(
+                    "UPDATE recipients SET status = ?3, changed_at = ?4 \
+                     WHERE trace = ?1 AND address = ?2 AND status = 'quarantined'",
+                )?
+                .execute(params![trace, address, status, event.at.millis()])?;
         }
         Ok(())
     }

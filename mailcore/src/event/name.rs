@@ -53,6 +53,12 @@ pub enum EventName {
     MessageRefused,
     /// A recipient was refused at RCPT, or for LMTP after the content was read.
     RecipientRefused,
+    /// A message was put in quarantine.
+    MessageQuarantined,
+    /// A message was released from quarantine, or a copy of it sent on.
+    QuarantineReleased,
+    /// A message was deleted from quarantine.
+    QuarantineDeleted,
     /// A message entered the queue.
     MessageQueued,
     /// A delivery agent was given a message for some recipients, and ended.
@@ -109,7 +115,7 @@ type Row = (EventName, &'static str, &'static [&'static str]);
 
 /// Each name as written, and the fields that an event of that name may have.
 #[rustfmt::skip]
-const NAMES: [Row; 42] = [
+const NAMES: [Row; 45] = [
     (EventName::MessageNew, "MessageNew", &["mailbox", "uid_validity", "uid", "size", "to"]),
     (EventName::MessageAppend, "MessageAppend", &["mailbox", "uid_validity", "uid", "size"]),
     (EventName::MessageExpunge, "MessageExpunge", &["mailbox", "uid_validity", "uids"]),
@@ -129,6 +135,9 @@ const NAMES: [Row; 42] = [
     (EventName::MessageReceived, "MessageReceived", &["from", "to", "recipients", "with", "peer", "helo", "login", "transcript", "size", "message-id", "subject", "discarded", "expanded"]),
     (EventName::MessageRefused, "MessageRefused", &["from", "to", "recipients", "with", "peer", "helo", "login", "transcript", "size", "message-id", "subject", "stage", "status"]),
     (EventName::RecipientRefused, "RecipientRefused", &["from", "with", "peer", "helo", "login", "to", "status", "transcript"]),
+    (EventName::MessageQuarantined, "MessageQuarantined", &["from", "queue", "to", "recipients", "place", "reason", "score"]),
+    (EventName::QuarantineReleased, "QuarantineReleased", &["from", "to", "recipients", "queue", "by", "into"]),
+    (EventName::QuarantineDeleted, "QuarantineDeleted", &["from", "to", "recipients", "queue", "by"]),
     (EventName::MessageQueued, "MessageQueued", &["from", "queue", "to", "recipients", "held", "resent"]),
     (EventName::DeliveryAttempt, "DeliveryAttempt", &["queue", "attempt", "agent", "hop", "took_ms", "delivered", "deferred", "failed", "transcript"]),
     (EventName::MessageExpired, "MessageExpired", &["queue", "recipients", "attempts"]),

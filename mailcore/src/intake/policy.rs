@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::abuse::Tarpit;
 use crate::access::{Shield, TrustedHosts};
+use crate::plan::QuarantinePlace;
 
 /// Octets of a header unless another limit is set.
 const HEADER: u64 = 256 * 1_024;
@@ -29,6 +30,9 @@ pub struct IntakePolicy {
     pub header_size: u64,
     /// Whether events of messages hold what was said in their sessions.
     pub transcripts: Transcripts,
+    /// The usual place for mail that comes in and is kept apart; by default the
+    /// junk folder.
+    pub quarantine: QuarantinePlace,
 }
 
 impl Default for IntakePolicy {
@@ -41,6 +45,7 @@ impl Default for IntakePolicy {
             from: ForeignFrom::default(),
             header_size: HEADER,
             transcripts: Transcripts::default(),
+            quarantine: QuarantinePlace::Folder,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! sender in a notice. That costs a second batch, before the reply like the
 //! first.
 
+mod apart;
 mod forward;
 mod kept;
 mod waiting;
@@ -19,11 +20,12 @@ use super::recipients::Target;
 use super::tell::{NAMED_RECIPIENTS, named};
 use super::transaction::{refusal, status};
 use super::{Accepted, Filing, Intake, Mail, MailboxTarget, Refusal, SessionInfo, SessionKind};
+use crate::account::AccountId;
 use crate::address::{Address, ReversePath};
 use crate::batch::{Batch, StateChange};
 use crate::envelope::{Envelope, Recipient};
 use crate::event::{Event, EventId, EventName};
-use crate::plan::{Action, Disposition, Plan, RecipientPlan};
+use crate::plan::{Action, Disposition, Finding, Plan, Quarantine, QuarantinePlace, RecipientPlan};
 use crate::queue::QueueEntry;
 use crate::seams::{Appended, CommitError, DeliveryJob, NextHop, StoreError};
 use crate::status::{EnhancedStatusCode, Failure, Status};
@@ -62,6 +64,10 @@ pub(super) struct Settlement<'a> {
     asides: Vec<(&'static str, String)>,
     /// Changed with the first batch.
     state: Vec<StateChange>,
+    /// What the tests found.
+    findings: Vec<Finding>,
+    /// Whose mailboxes addresses are, of which copies are kept apart.
+    owners: HashMap<Address, AccountId>,
 }
 
 /// What the copies of one queue entry have in common.
@@ -69,10 +75,19 @@ pub(super) struct Settlement<'a> {
 struct Entry {
     /// What stands before the message.
     prefix: Bytes,
-    /// An operator is to look at it first.
-    held: bool,
+    /// Whether somebody is to look at it first.
+    apart: Option<Apart>,
     /// From whom, where that is not the message's sender.
     sender: Option<ReversePath>,
+}
+
+/// How a copy is kept from being delivered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Apart {
+    /// An operator is to look at it.
+    Held,
+    /// As the filters want it.
+    Quarantined(Quarantine),
 }
 
 /// One recipient's copy on one of its ways.
@@ -83,8 +98,8 @@ struct Leg {
     address: Address,
     /// What stands before the message in this copy.
     prefix: Bytes,
-    /// Kept apart.
-    held: bool,
+    /// Whether it is kept apart.
+    apart: Option<Apart>,
     /// From whom, where an address of ours sends it on to another host.
     sender: Option<ReversePath>,
 }
@@ -135,6 +150,8 @@ impl<'a> Settlement<'a> {
             shares: vec![Share::default(); envelope.recipients.len()],
             asides: Vec::new(),
             state: Vec::new(),
+            findings: Vec::new(),
+            owners: HashMap::new(),
         }
     }
 
@@ -155,6 +172,7 @@ impl<'a> Settlement<'a> {
         if self.session.filter.door != SessionKind::Lmtp {
             soften(&mut plan);
         }
+        self.findings = std::mem::take(&mut plan.findings);
         self.files_at_once = targets.iter().map(Vec::len).sum::<usize>() <= FILED_AT_ONCE;
         for (index, (targets, plan)) in targets.iter().zip(&plan.recipients).enumerate() {
             self.charge(index, targets, plan).await;
@@ -166,7 +184,7 @@ impl<'a> Settlement<'a> {
             // told after it.
             let event = self.received();
             self.batch.events.insert(0, event);
-            self.batch.state = std::mem::take(&mut self.state);
+            self.batch.state.append(&mut self.state);
         }
         let filed = self.commit().await?;
         self.note_filed(filed);
@@ -187,11 +205,14 @@ impl<'a> Settlement<'a> {
             Disposition::Accept | Disposition::Quarantine(_) => {}
         }
         let prefix = self.mail.edited(&plan.edits);
+        let apart = self.apart(&plan.disposition);
+        let in_folder =
+            |it: &Quarantine| matches!(it.place, QuarantinePlace::Folder | QuarantinePlace::Usual);
         let leg = |address: &Address| Leg {
             index,
             address: address.clone(),
             prefix: prefix.clone(),
-            held: matches!(plan.disposition, Disposition::Quarantine(_)),
+            apart: apart.clone().map(Apart::Quarantined),
             sender: None,
         };
         if self.is_for_the_runner(index, plan) {
@@ -201,7 +222,14 @@ impl<'a> Settlement<'a> {
         for target in targets {
             let leg = leg(target.address());
             match target {
-                Target::Mailbox(mailbox) if self.files_at_once || leg.held => {
+                Target::Mailbox(mailbox) if apart.is_some() => {
+                    self.note_owner(&mailbox.address, &mailbox.account);
+                    match apart.as_ref().is_some_and(in_folder) {
+                        true => self.file(leg, mailbox, plan),
+                        false => self.queue(&leg),
+                    }
+                }
+                Target::Mailbox(mailbox) if self.files_at_once => {
                     self.file(leg, mailbox, plan);
                 }
                 Target::Mailbox(_) if plan.actions.is_empty() => self.queue(&leg),
@@ -268,8 +296,11 @@ impl<'a> Settlement<'a> {
         if let Some(status) = filed.refused {
             // The recipient's rules are asked again by the queue, the filters
             // are not: what they refused must not slip in that way.
-            let held = leg.held || !plan.actions.is_empty();
-            self.refused.push((Leg { held, ..leg }, status));
+            let apart = match plan.actions.is_empty() {
+                true => leg.apart.clone(),
+                false => Self::held_unless_quarantined(leg.apart.clone()),
+            };
+            self.refused.push((Leg { apart, ..leg }, status));
             return;
         }
         let forwarded = filed
@@ -295,7 +326,7 @@ impl<'a> Settlement<'a> {
         });
         if let Some(status) = rejected {
             let held = Leg {
-                held: true,
+                apart: Self::held_unless_quarantined(leg.apart.clone()),
                 ..leg.clone()
             };
             self.refused.push((held, status));
@@ -321,7 +352,7 @@ impl<'a> Settlement<'a> {
 
     /// Gives a copy to the host's code, before the reply.
     async fn hand_over(&mut self, agent: &Arc<str>, leg: Leg) {
-        if leg.held {
+        if leg.apart.is_some() {
             // Kept apart means that the host does not get it before somebody
             // has looked at it.
             if self.has_store() {
@@ -512,7 +543,7 @@ impl<'a> Settlement<'a> {
 /// SMTP has one reply for all. When some recipients refuse and others do not,
 /// the refused copies are kept apart instead of bounced: a notice to a sender
 /// that is often forged would be worse (RFC 5321 section 6.2). Kept apart means
-/// in the junk folder, or on hold in the queue when the copy goes elsewhere.
+/// in the junk folder, or in quarantine when the copy goes elsewhere.
 fn soften(plan: &mut Plan) {
     let refuses = |copy: &RecipientPlan| {
         matches!(
@@ -525,7 +556,8 @@ fn soften(plan: &mut Plan) {
     }
     for copy in &mut plan.recipients {
         if let Disposition::Reject(status) | Disposition::Defer(status) = &copy.disposition {
-            copy.disposition = Disposition::quarantine(status.to_string());
+            let apart = Quarantine::new(status.to_string()).kept_in(QuarantinePlace::Folder);
+            copy.disposition = Disposition::Quarantine(apart);
         }
     }
 }

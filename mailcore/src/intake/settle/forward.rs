@@ -13,7 +13,7 @@ impl Settlement<'_> {
             for to in to {
                 let entry = Entry {
                     prefix: prefix.clone(),
-                    held: false,
+                    apart: None,
                     sender: self.sender_to(&to).await,
                 };
                 let queued = self.queued.entry(entry).or_default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Entry, Leg, Settlement};
+use super::{Apart, Entry, Leg, Settlement};
 use crate::batch::SpoolChange;
 use crate::envelope::Recipient;
 use crate::event::EventName;
@@ -26,7 +26,7 @@ impl Settlement<'_> {
         self.queue_copies(index, targets, &prefix);
         let entry = Entry {
             prefix,
-            held: false,
+            apart: None,
             sender: None,
         };
         let queued = self.queued.entry(entry).or_default();
@@ -59,7 +59,7 @@ impl Settlement<'_> {
             };
             let entry = Entry {
                 prefix: prefix.clone(),
-                held: false,
+                apart: None,
                 sender,
             };
             let copy = Recipient {
@@ -82,7 +82,7 @@ impl Settlement<'_> {
         };
         let entry = Entry {
             prefix: leg.prefix.clone(),
-            held: leg.held,
+            apart: leg.apart.clone(),
             sender: leg.sender.clone(),
         };
         self.queued.entry(entry).or_default().push(recipient);
@@ -100,26 +100,28 @@ impl Settlement<'_> {
                 let sender = common.sender.clone();
                 let entry = QueueEntry {
                     reverse_path: sender.unwrap_or_else(|| entry.reverse_path.clone()),
-                    progress: match common.held {
-                        true => entry.progress.in_state(EntryState::Held),
-                        false => entry.progress,
-                    },
                     ..entry
                 };
-                let event = self
-                    .event(EventName::MessageQueued)
-                    .with("queue", entry.id)
-                    .with("to", named(recipients))
-                    .with("recipients", recipients.len());
-                let event = if common.held {
-                    event.with("held", "yes")
-                } else {
-                    event
-                };
-                self.batch.events.push(event);
-                self.batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
+                match &common.apart {
+                    Some(Apart::Quarantined(apart)) => self.quarantine(entry, apart),
+                    apart => self.wait(entry, recipients, apart.as_ref()),
+                }
             }
         }
+    }
+
+    fn wait(&mut self, mut entry: QueueEntry, recipients: &[Recipient], apart: Option<&Apart>) {
+        let mut event = self
+            .event(EventName::MessageQueued)
+            .with("queue", entry.id)
+            .with("to", named(recipients))
+            .with("recipients", recipients.len());
+        if apart.is_some() {
+            entry.progress = entry.progress.in_state(EntryState::Held);
+            event = event.with("held", "yes");
+        }
+        self.batch.events.push(event);
+        self.batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
     }
 
     pub(super) fn entry(&self, prefix: Bytes, recipients: &[Recipient]) -> QueueEntry {

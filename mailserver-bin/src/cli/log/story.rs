@@ -67,6 +67,8 @@ fn told(events: &[StoredEvent], transcripts: Transcripts) -> Vec<String> {
         let to = event.field("to").unwrap_or_default();
         let end = match event.name {
             EventName::MessageQueued => "in the queue",
+            EventName::MessageQuarantined => "in quarantine",
+            EventName::QuarantineDeleted => "deleted from quarantine",
             EventName::MessageNew => "delivered",
             EventName::RecipientDelivered => match event.field("remote") {
                 Some(_) => "relayed",
@@ -130,6 +132,18 @@ fn sentence(event: &Event) -> String {
             format!("notice sent to {to}, with an id of its own: {notice}")
         }
         EventName::QueueChange => changed(event, to),
+        EventName::MessageQuarantined => {
+            let reason = field("reason").unwrap_or("no reason");
+            let id = field("queue").unwrap_or("unknown");
+            match field("place") {
+                Some("admin") => {
+                    format!("in quarantine as {id} for {to}, for administrators alone: {reason}")
+                }
+                _ => format!("in quarantine as {id} for {to}: {reason}"),
+            }
+        }
+        EventName::QuarantineReleased => format!("released from quarantine for {to}{}", by(event)),
+        EventName::QuarantineDeleted => format!("deleted from quarantine for {to}{}", by(event)),
         EventName::MessageExpunge | EventName::MessageRestore => {
             logging::line(event, logging::Ids::Whole)
         }
@@ -184,6 +198,17 @@ fn queued(event: &Event) -> String {
         ));
     }
     text
+}
+
+/// Who did something to mail in quarantine.
+fn by(event: &Event) -> &'static str {
+    match event.field("by") {
+        Some("recipient") => " by its recipient",
+        Some("admin") => " by an administrator",
+        Some("age") => ", since it was there for its time",
+        Some("limit") => ", since there was too much",
+        _ => "",
+    }
 }
 
 /// What an operator did.
