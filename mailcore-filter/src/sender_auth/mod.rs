@@ -7,4 +7,6 @@ pub mod dkim;
 pub mod dmarc;
 #[cfg(feature = "dkim")]
 pub mod signing;
+#[cfg(feature = "dmarc-reports")]
+pub mod reports;
 pub mod spf;

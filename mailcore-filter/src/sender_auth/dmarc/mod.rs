@@ -14,7 +14,7 @@ use std::time::Duration;
 use mailcore::address::Domain;
 use mailcore::seams::{Clock, Resolver};
 
-pub use record::{Alignment, DmarcPolicy, DmarcRecord};
+pub use record::{Alignment, DmarcPolicy, DmarcRecord, FailureOption};
 use walk::{Found, Unanswered, Walk};
 
 /// Domains of one kind that are compared: a message may bring any number.
@@ -179,6 +179,20 @@ impl Dmarc {
         report.result = DmarcResult::PermError;
         report.aligned_by = None;
         report
+    }
+}
+
+impl Dmarc {
+    /// The domain of the organization that `domain` belongs to; `None` when DNS
+    /// does not answer.
+    pub async fn organization(&self, domain: &Domain) -> Option<Domain> {
+        let mut walk = Walk::new(&*self.resolver);
+        let deadline = self.clock.monotonic().after(self.time);
+        tokio::select! {
+            biased;
+            found = walk.organization(domain) => found.ok().map(|found| found.domain),
+            () = self.clock.sleep_until(deadline) => None,
+        }
     }
 }
 

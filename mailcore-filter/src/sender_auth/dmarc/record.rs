@@ -28,6 +28,39 @@ pub struct DmarcRecord {
     pub aggregate_reports: Vec<String>,
     /// Where failure reports go, as URIs.
     pub failure_reports: Vec<String>,
+    /// Which failures they are about (`fo`).
+    pub failure_options: Vec<FailureOption>,
+}
+
+/// Which failures a domain wants to hear of one by one (RFC 7489 section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureOption {
+    /// `0`: nothing proves the mail to be its own.
+    Nothing,
+    /// `1`: something does not.
+    Something,
+    /// `d`: a signature does not hold, whosever it is.
+    Signature,
+    /// `s`: SPF does not pass, for whatever domain.
+    Host,
+}
+
+impl FailureOption {
+    /// The letter.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "0",
+            Self::Something => "1",
+            Self::Signature => "d",
+            Self::Host => "s",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Nothing, Self::Something, Self::Signature, Self::Host]
+            .into_iter()
+            .find(|option| text.trim().eq_ignore_ascii_case(option.as_str()))
+    }
 }
 
 /// What a domain asks for mail that is not its own.
@@ -155,8 +188,24 @@ impl DmarcRecord {
             is_testing: matches!(value("t"), Some("y" | "Y")),
             aggregate_reports,
             failure_reports: reports("ruf"),
+            failure_options: failure_options(value("fo")),
         })
     }
+}
+
+/// Each once; `0` where none is known.
+fn failure_options(value: Option<&str>) -> Vec<FailureOption> {
+    let mut options = Vec::new();
+    let words = value.into_iter().flat_map(|it| it.split(':'));
+    for option in words.filter_map(FailureOption::parse) {
+        if !options.contains(&option) {
+            options.push(option);
+        }
+    }
+    if options.is_empty() {
+        options.push(FailureOption::Nothing);
+    }
+    options
 }
 
 #[cfg(test)]
@@ -179,6 +228,14 @@ mod tests {
             record.aggregate_reports,
             ["mailto:a@x.test", "https://x.test/r!10m"]
         );
+        assert_eq!(record.failure_options, [FailureOption::Nothing]);
+        let record = DmarcRecord::parse(b"v=DMARC1; p=none; fo=1:d:x: S:1").unwrap();
+        let options: Vec<_> = record
+            .failure_options
+            .iter()
+            .map(|it| it.as_str())
+            .collect();
+        assert_eq!(options, ["1", "d", "s"]);
         let asks_for_reports = DmarcRecord::parse(b"v=DMARC1; p=odd; rua=mailto:a@x.test").unwrap();
         assert_eq!(asks_for_reports.policy, DmarcPolicy::None);
         assert_eq!(
