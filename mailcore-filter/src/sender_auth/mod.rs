@@ -5,8 +5,8 @@ pub mod arc;
 #[cfg(feature = "dkim")]
 pub mod dkim;
 pub mod dmarc;
-#[cfg(feature = "dkim")]
-pub mod signing;
 #[cfg(feature = "dmarc-reports")]
 pub mod reports;
+#[cfg(feature = "dkim")]
+pub mod signing;
 pub mod spf;
