@@ -9,6 +9,7 @@
 mod directory_router;
 mod handler;
 mod host;
+mod key_ring;
 mod masked;
 pub mod mx;
 mod onward;
@@ -23,6 +24,7 @@ mod suppression_router;
 pub use directory_router::DirectoryRouter;
 pub use handler::{AddressHandler, Delivery, HandlerError};
 pub use host::{HostError, HostRoute, Protocol};
+pub use key_ring::{KeyRing, KeyRingError, KeyRingSeams, MarkKey, MarkMac};
 pub use masked::masked_local_part;
 pub(crate) use onward::onward;
 pub use rules::{DomainRules, Recipients, RuleError, SubAddresses, handler_key, keys};

@@ -15,6 +15,7 @@
 
 use thiserror::Error;
 
+use super::key_ring::{MarkKey, MarkMac};
 use crate::address::{Address, AddressError, Domain};
 use crate::time::Timestamp;
 
@@ -32,10 +33,10 @@ const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const DAY_MILLIS: i64 = 24 * 3_600 * 1_000;
 
 /// A key that addresses are made with.
-pub type SrsKey = [u8; 32];
+pub type SrsKey = MarkKey;
 
-/// Authenticates octets with a key: HMAC, keyed BLAKE3, any of that kind.
-pub type SrsMac = fn(&SrsKey, &[u8]) -> [u8; 32];
+/// Authenticates octets with a key.
+pub type SrsMac = MarkMac;
 
 /// Why an address stands for nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
