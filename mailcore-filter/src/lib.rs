@@ -13,7 +13,8 @@
 //! makes signatures of domains; [`sender_auth::dmarc`], which says what the domain
 //! of a From field asks for; `sender_auth::arc` (feature `dkim`), which checks
 //! chains of seals; `content` (feature `content`), which says what text a message
-//! shows and where it leads.
+//! shows and where it leads; [`sender`], which asks DNS about clients and senders;
+//! [`greylist`], which puts unknown senders off once.
 //!
 //! | RFC | what of it |
 //! |---|---|
@@ -22,7 +23,9 @@
 //! | 5321 section 3.1 | 554 in place of a greeting |
 //! | 5782 | lists in DNS of addresses and of names, and their test entries |
 //! | 6376, 8301, 8463 | DKIM with RSA and Ed25519, as a check to be asked and a signer |
+//! | 6647 | greylisting |
 //! | 7208 | SPF, as a check to be asked |
+//! | 7505 | a null MX as a sender's |
 //! | 8617 | ARC, as a check to be asked |
 //! | 7489, 9989 | DMARC, as a check to be asked; no reports |
 //!
@@ -44,6 +47,7 @@
 #[cfg(feature = "content")]
 pub mod content;
 pub mod dns;
+pub mod greylist;
 pub mod lists;
 pub mod pipeline;
 #[cfg(feature = "psl")]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use mailcore::seams::{Clock, Directory, Resolver, State};
+use mailcore_filter::greylist::Greylist;
 use mailcore_filter::pipeline::{FilterSettings, Pipeline, Test};
+use mailcore_filter::sender::{HeloName, Iprev, SenderDomain};
 
 use crate::config::Config;
 
@@ -49,6 +51,28 @@ pub(crate) fn pipeline(config: &Config, seams: &TestSeams<'_>) -> Result<Option<
 }
 
 /// Every test, in the order in which they are asked.
-fn tests(_config: &Config, _seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
-    Vec::new()
+fn tests(config: &Config, seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
+    let mut tests = Vec::new();
+    of_senders(config, seams, &mut tests);
+    tests
+}
+
+/// Tests of the sending host and the sender's address.
+fn of_senders(config: &Config, seams: &TestSeams<'_>, tests: &mut Vec<Arc<dyn Test>>) {
+    let filter = &config.filter;
+    let resolver = || Arc::clone(seams.resolver);
+    if filter.sender.iprev {
+        tests.push(Arc::new(Iprev::new(resolver())));
+    }
+    if filter.sender.helo {
+        tests.push(Arc::new(HeloName::new(resolver(), config.hostname.clone())));
+    }
+    if filter.sender.mx_check {
+        let test = SenderDomain::new(resolver()).directory(Arc::clone(seams.directory));
+        tests.push(Arc::new(test));
+    }
+    if let Some(greylist) = &filter.greylist {
+        let (state, clock) = (Arc::clone(seams.state), Arc::clone(&seams.clock));
+        tests.push(Arc::new(Greylist::new(state, clock, greylist.clone())));
+    }
 }

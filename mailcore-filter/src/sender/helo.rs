@@ -4,11 +4,15 @@
 //! client, so that these findings score.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use mailcore::address::Domain;
+use mailcore::plan::Stage;
 use mailcore::seams::{DnsError, Resolver};
 
 use super::reverse::{IprevResult, ReverseNames};
+use crate::pipeline::{Look, Reaction, Said, Test};
 
 /// What is wrong with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +83,75 @@ pub async fn fault(
     let reverse = reverse?;
     let named = reverse.names.contains(&name) || reverse.result == IprevResult::TempError;
     (!named).then_some(HeloFault::Mismatch)
+}
+
+/// The test `helo`, asked when a client has greeted.
+#[derive(Debug)]
+pub struct HeloName {
+    resolver: Arc<dyn Resolver>,
+    own_name: Domain,
+}
+
+impl HeloName {
+    /// Asks this resolver; `own_name` is this server's, which is nobody else's.
+    pub fn new(resolver: Arc<dyn Resolver>, own_name: Domain) -> Self {
+        Self { resolver, own_name }
+    }
+}
+
+#[async_trait]
+impl Test for HeloName {
+    fn name(&self) -> &'static str {
+        "helo"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Helo
+    }
+
+    fn results(&self) -> &'static [&'static str] {
+        &[
+            "syntax",
+            "unqualified",
+            "foreign_literal",
+            "ours",
+            "no_address",
+            "mismatch",
+        ]
+    }
+
+    fn reaction(&self, result: &str) -> Reaction {
+        match result {
+            "ours" => Reaction::score(3.0),
+            "syntax" | "foreign_literal" => Reaction::score(2.0),
+            "unqualified" => Reaction::score(1.5),
+            "no_address" => Reaction::score(1.0),
+            // Many a good host is called otherwise than its address.
+            _ => Reaction::score(0.5),
+        }
+    }
+
+    async fn look(&self, at: &Look<'_>) -> Vec<Said> {
+        let (Some(peer), Some(helo)) = (at.session.peer, at.session.helo.as_deref()) else {
+            return Vec::new();
+        };
+        let reverse = at.session.memory.get::<ReverseNames>();
+        let names = (helo, &self.own_name);
+        let resolver = self.resolver.as_ref();
+        let found = fault(resolver, names, peer.ip(), reverse.as_deref()).await;
+        let said = |fault: HeloFault| {
+            let words = match fault {
+                HeloFault::Syntax => "the name given in HELO is none",
+                HeloFault::Unqualified => "the name given in HELO has no domain",
+                HeloFault::ForeignLiteral => "the address given in HELO is another's",
+                HeloFault::Ours => "the name given in HELO is this server's",
+                HeloFault::NoAddress => "the name given in HELO has no address",
+                HeloFault::Mismatch => "the name given in HELO is not the client's",
+            };
+            Said::new(fault.as_str(), helo).detail(words)
+        };
+        found.map(said).into_iter().collect()
+    }
 }
 
 #[cfg(test)]

@@ -12,3 +12,7 @@
 pub mod helo;
 pub mod mx_check;
 pub mod reverse;
+
+pub use helo::HeloName;
+pub use mx_check::SenderDomain;
+pub use reverse::{Iprev, IprevResult, ReverseNames};

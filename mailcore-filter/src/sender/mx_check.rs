@@ -2,9 +2,14 @@
 //! to is hardly anybody's.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use mailcore::address::{Domain, ReversePath};
-use mailcore::seams::{DnsError, Resolver};
+use mailcore::plan::Stage;
+use mailcore::seams::{Directory, DnsError, Resolver};
+
+use crate::pipeline::{Look, Reaction, Said, Test};
 
 /// Hosts of one domain that are followed.
 const MAX_HOSTS: usize = 10;
@@ -26,6 +31,8 @@ pub enum SenderFault {
     /// All hosts of the domain are in networks that are nobody's in particular
     /// (RFC 6890).
     Private,
+    /// The domain is served here, and the client is a stranger.
+    Spoofed,
 }
 
 impl SenderFault {
@@ -38,6 +45,7 @@ impl SenderFault {
             Self::NullMx => "null_mx",
             Self::Loopback => "loopback",
             Self::Private => "private",
+            Self::Spoofed => "spoofed",
         }
     }
 }
@@ -122,6 +130,109 @@ fn kind(ip: IpAddr) -> Kind {
                 Kind::Public
             }
         }
+    }
+}
+
+/// The test `sender`, asked at MAIL.
+#[derive(Debug)]
+pub struct SenderDomain {
+    resolver: Arc<dyn Resolver>,
+    directory: Option<Arc<dyn Directory>>,
+}
+
+impl SenderDomain {
+    /// Asks this resolver.
+    pub fn new(resolver: Arc<dyn Resolver>) -> Self {
+        Self {
+            resolver,
+            directory: None,
+        }
+    }
+
+    /// Knows by this directory which domains are ours.
+    #[must_use]
+    pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    async fn is_ours(&self, reverse_path: &ReversePath) -> bool {
+        let (Some(directory), Some(address)) = (&self.directory, reverse_path.address()) else {
+            return false;
+        };
+        match directory.domain(address.domain()).await {
+            Ok(record) => record.is_some(),
+            Err(error) => {
+                tracing::warn!(%error, "can't look up whether a sender is one of ours");
+                false
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Test for SenderDomain {
+    fn name(&self) -> &'static str {
+        "sender"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Mail
+    }
+
+    fn results(&self) -> &'static [&'static str] {
+        &[
+            "null_sender",
+            "literal",
+            "no_host",
+            "null_mx",
+            "loopback",
+            "private",
+            "spoofed",
+        ]
+    }
+
+    fn reaction(&self, result: &str) -> Reaction {
+        match result {
+            "no_host" | "null_mx" | "loopback" => Reaction::reject(),
+            "private" => Reaction::score(4.0),
+            "literal" => Reaction::score(2.0),
+            // Forwarders and lists send our users' mail back to us under their
+            // senders: alone it is no proof.
+            "spoofed" => Reaction::score(1.0),
+            _ => Reaction::none(),
+        }
+    }
+
+    async fn look(&self, at: &Look<'_>) -> Vec<Said> {
+        let Some(reverse_path) = at.reverse_path else {
+            return Vec::new();
+        };
+        let found = if self.is_ours(reverse_path).await {
+            Some(SenderFault::Spoofed)
+        } else {
+            fault(self.resolver.as_ref(), reverse_path).await
+        };
+        let domain = reverse_path.address().map(|it| it.domain().to_string());
+        let domain = domain.unwrap_or_default();
+        let said = |fault: SenderFault| {
+            let words = match fault {
+                SenderFault::Null => "mail from nobody".to_owned(),
+                SenderFault::Literal => format!("the sender's domain is an address: {domain}"),
+                SenderFault::NoHost => {
+                    format!("the sender's domain {domain} has no host for mail (no MX, no address)")
+                }
+                SenderFault::NullMx => {
+                    format!("the sender's domain {domain} takes no mail (its MX record is null)")
+                }
+                SenderFault::Loopback | SenderFault::Private => {
+                    format!("no host of the sender's domain {domain} can be reached")
+                }
+                SenderFault::Spoofed => format!("{domain} is served here"),
+            };
+            Said::new(fault.as_str(), domain.as_str()).detail(words)
+        };
+        found.map(said).into_iter().collect()
     }
 }
 

@@ -7,9 +7,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use mailcore::address::Domain;
+use mailcore::plan::Stage;
 use mailcore::seams::{DnsError, Resolver};
+
+use crate::pipeline::{Look, Reaction, Said, Test, TestClass};
 
 /// Names of one address that are followed: whoever owns the address says how many
 /// there are (RFC 8601 section 3, RFC 7208 section 4.6.4).
@@ -101,6 +106,64 @@ impl ReverseNames {
     }
 }
 
+/// The test `iprev`, asked when a client connects. It keeps [`ReverseNames`] for
+/// the session.
+#[derive(Debug)]
+pub struct Iprev {
+    resolver: Arc<dyn Resolver>,
+}
+
+impl Iprev {
+    /// Asks this resolver.
+    pub fn new(resolver: Arc<dyn Resolver>) -> Self {
+        Self { resolver }
+    }
+}
+
+#[async_trait]
+impl Test for Iprev {
+    fn name(&self) -> &'static str {
+        "iprev"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Connect
+    }
+
+    fn class(&self) -> TestClass {
+        TestClass::Identity
+    }
+
+    fn results(&self) -> &'static [&'static str] {
+        &["pass", "fail", "permerror", "temperror"]
+    }
+
+    /// Only scores: RFC 8601 section 3 tells of networks where nobody can have a
+    /// name that leads back.
+    fn reaction(&self, result: &str) -> Reaction {
+        match result {
+            "fail" | "permerror" => Reaction::score(1.0),
+            _ => Reaction::none(),
+        }
+    }
+
+    async fn look(&self, at: &Look<'_>) -> Vec<Said> {
+        let Some(peer) = at.session.peer else {
+            return Vec::new();
+        };
+        let found = ReverseNames::look_up(self.resolver.as_ref(), peer.ip()).await;
+        let words = match (found.result, found.confirmed.first(), found.names.first()) {
+            (_, Some(name), _) => format!("it is {name}"),
+            (IprevResult::Fail, _, Some(name)) => format!("{name} does not lead back to it"),
+            (IprevResult::PermError, ..) => "it has no name".to_owned(),
+            _ => "DNS does not say".to_owned(),
+        };
+        let said = Said::new(found.result.as_str(), found.ip.to_string()).detail(words);
+        at.session.memory.keep_for_session(found);
+        vec![said]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use mailcore::testing::FixedResolver;
@@ -151,5 +214,17 @@ mod tests {
         }
         assert_eq!(look_up(&dns, IP).await.result, IprevResult::Fail);
         assert_eq!(dns.asked(), 1 + MAX_NAMES as u64);
+    }
+
+    #[tokio::test]
+    async fn what_was_found_is_kept_for_the_session() {
+        use mailcore::seams::FilterSession;
+
+        let test = Iprev::new(Arc::new(FixedResolver::new()));
+        let session = FilterSession::new(Some("[::ffff:192.0.2.7]:25".parse().unwrap()));
+        let said = test.look(&Look::at(&session)).await;
+        assert_eq!((said[0].result, said[0].input.as_str()), ("permerror", IP));
+        let kept = session.memory.get::<ReverseNames>().unwrap();
+        assert_eq!((kept.result, kept.ip), (IprevResult::PermError, ip(IP)));
     }
 }

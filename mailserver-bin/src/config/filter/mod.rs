@@ -1,16 +1,20 @@
 //! `[filter]`: what is asked of mail on its way in, and what is done about the
 //! answers. One file for each of its tables.
 
+mod greylist;
+mod sender;
 mod signing;
 
 use std::path::Path;
 use std::time::Duration;
 
 use mailcore_filter::AccessList;
+use mailcore_filter::greylist::GreylistConfig;
 use mailcore_filter::lists::Network;
 use mailcore_filter::pipeline::FilterSettings;
 
 use super::file::Section;
+pub(crate) use sender::SenderConfig;
 
 pub(crate) use signing::SigningConfig;
 
@@ -31,6 +35,10 @@ pub(crate) struct FilterConfig {
     pub(crate) settings: FilterSettings,
     /// Signatures on what leaves.
     pub(crate) signing: SigningConfig,
+    /// What DNS is asked of clients and senders.
+    pub(crate) sender: SenderConfig,
+    /// How unknown senders are put off.
+    pub(crate) greylist: Option<GreylistConfig>,
 }
 
 impl Default for FilterConfig {
@@ -44,6 +52,8 @@ impl Default for FilterConfig {
             deadline: None,
             settings: FilterSettings::default(),
             signing: SigningConfig::default(),
+            sender: SenderConfig::default(),
+            greylist: None,
         }
     }
 }
@@ -68,6 +78,8 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     config.deadline = section.duration("deadline").map(|time| time.value);
     reactions(&section, &mut config.settings);
     signing::signing(&section, &mut config.signing);
+    sender::sender(&section, &mut config.sender);
+    config.greylist = greylist::greylist(&section);
     section.finish();
 }
 
