@@ -6,8 +6,12 @@ use mailcore::seams::{Clock, Directory, Resolver, State};
 use mailcore_filter::greylist::Greylist;
 use mailcore_filter::pipeline::{FilterSettings, Pipeline, Test};
 use mailcore_filter::sender::{HeloName, Iprev, SenderDomain};
+use mailcore_filter::sender_auth::ask::{
+    ArcTest, AuthenticationFields, DkimTest, DmarcTest, SpfTest,
+};
+use mailcore_filter::sender_auth::bimi::BimiTest;
 
-use crate::config::Config;
+use crate::config::{Bimi, Config, Fields};
 
 /// What tests are made from.
 pub(crate) struct TestSeams<'a> {
@@ -54,6 +58,7 @@ pub(crate) fn pipeline(config: &Config, seams: &TestSeams<'_>) -> Result<Option<
 fn tests(config: &Config, seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
     let mut tests = Vec::new();
     of_senders(config, seams, &mut tests);
+    tests.extend(sender_auth(config, seams));
     tests
 }
 
@@ -75,4 +80,33 @@ fn of_senders(config: &Config, seams: &TestSeams<'_>, tests: &mut Vec<Arc<dyn Te
         let (state, clock) = (Arc::clone(seams.state), Arc::clone(&seams.clock));
         tests.push(Arc::new(Greylist::new(state, clock, greylist.clone())));
     }
+}
+
+/// What is written on mail of what the tests found of its sender.
+pub(crate) fn fields(config: &Config) -> Option<AuthenticationFields> {
+    let sender_auth = &config.filter.sender_auth;
+    let written = config.filter.on && sender_auth.fields == Fields::Written;
+    written.then(|| {
+        AuthenticationFields::new(config.hostname.clone())
+            .received_spf(sender_auth.received_spf)
+            .logins(sender_auth.logins)
+    })
+}
+
+/// Tests of who sent a message.
+fn sender_auth(config: &Config, seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
+    let sender_auth = &config.filter.sender_auth;
+    let dns = || (Arc::clone(seams.resolver), Arc::clone(&seams.clock));
+    let (spf, dkim, arc, dmarc, bimi) = (dns(), dns(), dns(), dns(), dns());
+    let sealers = sender_auth.trusted_sealers.iter().cloned();
+    let mut tests: Vec<Arc<dyn Test>> = vec![
+        Arc::new(SpfTest::new(spf.0, spf.1, config.hostname.clone())),
+        Arc::new(DkimTest::new(dkim.0, dkim.1)),
+        Arc::new(ArcTest::new(arc.0, arc.1)),
+        Arc::new(DmarcTest::new(dmarc.0, dmarc.1).trusted_sealers(sealers)),
+    ];
+    if sender_auth.bimi == Bimi::Asked {
+        tests.push(Arc::new(BimiTest::new(bimi.0, bimi.1)));
+    }
+    tests
 }

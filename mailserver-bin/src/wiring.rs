@@ -289,6 +289,9 @@ impl Wiring<'_> {
         if let Some(pipeline) = pipeline {
             builder = builder.filter(Arc::new(pipeline));
         }
+        if let Some(fields) = filters::fields(config) {
+            builder = builder.filter(Arc::new(fields));
+        }
         doors(builder, config, &self.keys, &resolver)
     }
 }

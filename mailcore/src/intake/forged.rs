@@ -5,14 +5,19 @@ use crate::address::Domain;
 use crate::message::Field;
 
 /// Return-Path, put on top at final delivery (RFC 5321 section 4.4); results
-/// under this server's name (RFC 8601 section 5).
+/// under this server's name (RFC 8601 section 5); where the picture of a sender is,
+/// which the receiver alone says (draft-brand-indicators-for-message-identification).
 pub(super) fn is_forged(field: &Field<'_>, kind: SessionKind, hostname: &Domain) -> bool {
     if field.is("Return-Path") {
         return true;
     }
-    kind != SessionKind::Local
-        && field.is("Authentication-Results")
-        && authserv_id(&field.value()).eq_ignore_ascii_case(hostname.as_str().as_bytes())
+    if kind == SessionKind::Local {
+        return false;
+    }
+    let ours = || authserv_id(&field.value()).eq_ignore_ascii_case(hostname.as_str().as_bytes());
+    field.is("BIMI-Location")
+        || field.is("BIMI-Indicator")
+        || (field.is("Authentication-Results") && ours())
 }
 
 /// `authserv-id = value` (RFC 8601 section 2.2) as readers understand it:
@@ -71,5 +76,8 @@ mod tests {
             assert_eq!(is_forged(&field, SessionKind::Mx, &ours), forged, "{value}");
             assert!(!is_forged(&field, SessionKind::Local, &ours));
         }
+        let picture = Header::new(b"bimi-location: v=BIMI1; l=https://x.test/l.svg\r\n");
+        let field = picture.fields().next().unwrap();
+        assert!(is_forged(&field, SessionKind::Mx, &ours));
     }
 }

@@ -113,6 +113,20 @@ impl DmarcReport {
     }
 }
 
+impl DmarcReport {
+    /// The policy that its record has for the domain, tried or not.
+    pub fn published_policy(&self) -> DmarcPolicy {
+        let (Some(record), Some(domain)) = (&self.record, &self.domain) else {
+            return DmarcPolicy::None;
+        };
+        if self.published_at.as_ref() == Some(domain) {
+            record.policy
+        } else {
+            record.subdomains.unwrap_or(record.policy)
+        }
+    }
+}
+
 /// Checks messages. Keeps nothing between two: caching is the resolver's.
 #[derive(Debug, Clone)]
 pub struct Dmarc {
@@ -198,16 +212,8 @@ impl Dmarc {
 
 /// What a domain asks for, whether its mail passed or not.
 fn requested(report: &DmarcReport) -> DmarcPolicy {
-    let (Some(record), Some(domain)) = (&report.record, &report.domain) else {
-        return DmarcPolicy::None;
-    };
-    let own = report.published_at.as_ref() == Some(domain);
-    let policy = if own {
-        record.policy
-    } else {
-        record.subdomains.unwrap_or(record.policy)
-    };
-    if record.is_testing {
+    let policy = report.published_policy();
+    if report.record.as_ref().is_some_and(|it| it.is_testing) {
         policy.milder()
     } else {
         policy

@@ -3,6 +3,7 @@
 
 mod greylist;
 mod sender;
+mod sender_auth;
 mod signing;
 
 use std::path::Path;
@@ -16,6 +17,8 @@ use mailcore_filter::pipeline::FilterSettings;
 use super::file::Section;
 pub(crate) use sender::SenderConfig;
 
+use sender_auth::SenderAuthConfig;
+pub(crate) use sender_auth::{Bimi, Fields};
 pub(crate) use signing::SigningConfig;
 
 /// Filters.
@@ -33,6 +36,8 @@ pub(crate) struct FilterConfig {
     pub(crate) deadline: Option<Duration>,
     /// What is done about what tests say.
     pub(crate) settings: FilterSettings,
+    /// Who sent it.
+    pub(crate) sender_auth: SenderAuthConfig,
     /// Signatures on what leaves.
     pub(crate) signing: SigningConfig,
     /// What DNS is asked of clients and senders.
@@ -51,6 +56,7 @@ impl Default for FilterConfig {
             order: Vec::new(),
             deadline: None,
             settings: FilterSettings::default(),
+            sender_auth: SenderAuthConfig::default(),
             signing: SigningConfig::default(),
             sender: SenderConfig::default(),
             greylist: None,
@@ -77,6 +83,7 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     }
     config.deadline = section.duration("deadline").map(|time| time.value);
     reactions(&section, &mut config.settings);
+    sender_auth::sender_auth(&section, &mut config.sender_auth);
     signing::signing(&section, &mut config.signing);
     sender::sender(&section, &mut config.sender);
     config.greylist = greylist::greylist(&section);
