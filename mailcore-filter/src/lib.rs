@@ -54,6 +54,8 @@ pub mod pipeline;
 mod registered;
 pub mod sender;
 pub mod sender_auth;
+#[cfg(test)]
+mod testing;
 
 pub use lists::{AccessList, AccessListError};
 #[cfg(feature = "psl")]

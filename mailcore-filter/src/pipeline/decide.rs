@@ -1,59 +1,63 @@
 //! From what tests said to a verdict now, or to the plan at the end.
 
-use std::fmt::Write;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use mailcore::address::Address;
-use mailcore::plan::{Disposition, Edit, Plan, Quarantine, Stage};
+use mailcore::plan::{Plan, Stage};
 use mailcore::seams::Verdict;
 use mailcore::status::Status;
 
+use super::effective::Effective;
 use super::judged::{self, Judged};
-use super::settings::Effective;
-use super::{Act, Look, Pipeline, TestClass};
+use super::reaction::LONGEST_DELAY;
+use super::ruling::{Ruling, Weighed};
+use super::{Act, Look, Pipeline, Reaction, TestClass};
 
-/// All delays of one stage together.
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
-/// Results that a header field names.
-const MOST_NAMED: usize = 20;
+/// Recipients after which other connections have their turn.
+const IN_ONE_TURN: usize = 64;
 
-/// Somebody was let through: the session, or the message.
-#[derive(Debug)]
-struct SessionAllowed;
-#[derive(Debug)]
-struct MessageAllowed;
-/// Let through to these recipients.
-#[derive(Debug)]
-struct RecipientAllowed(Vec<Address>);
+/// One stage before the content, and what holds at it.
+struct Asking<'a> {
+    stage: Stage,
+    look: Look<'a>,
+    /// For the recipient, where there is one.
+    effective: Effective,
+    /// For everybody, where there is a recipient.
+    global: Option<Effective>,
+}
 
 impl Pipeline {
     /// Asks the tests of a stage before the content.
     pub(super) async fn ask(&self, stage: Stage, look: Look<'_>) -> Verdict {
         let memory = &look.session.memory;
-        if stage < Stage::Mail {
-            judged::forget(memory, stage);
-        }
-        let effective = match look.recipient {
-            Some(recipient) => self.settings.of_recipient(recipient).await,
-            None => self.settings.global().await,
+        judged::forget(memory, stage, look.recipient);
+        judged::disallow(memory, stage);
+        let global = self.settings.global().await;
+        let (effective, global) = match look.recipient {
+            Some(recipient) => (self.settings.of_recipient(recipient).await, Some(global)),
+            None => (global, None),
+        };
+        let asking = Asking {
+            stage,
+            look,
+            effective,
+            global,
         };
         let mut pause = Duration::ZERO;
-        // What earlier stages left for this one.
-        let waiting = judged::all(memory).into_iter().filter(|judged| {
-            let reaction = effective.reaction(judged.test, judged.result, judged.shipped);
-            judged.stage < stage && reaction.at == Some(stage)
-        });
-        let waiting: Vec<_> = waiting.collect();
-        if let Some(verdict) = self.act(stage, &look, &effective, &waiting, &mut pause) {
+        let waiting = judged::said(memory, |judged| asking.is_due(judged));
+        if let Some(verdict) = asking.act(&waiting, &mut pause) {
             return verdict;
         }
+        let until = self.stage_ends();
         for wave in self.waves(stage, &look) {
-            let allowed = is_allowed(&look);
+            let allowed = judged::is_allowed(memory, look.recipient);
             let wave = wave.into_iter().filter(|test| {
-                !effective.is_off(test.name()) && !(allowed && test.class() == TestClass::Spam)
+                !asking.effective.is_off(test.name())
+                    && !(allowed && test.class() == TestClass::Spam)
             });
-            let said = self.ask_wave(stage, &look, wave).await;
-            let verdict = self.act(stage, &look, &effective, &said, &mut pause);
+            let said = self.ask_wave((stage, until), &look, wave).await;
+            let verdict = asking.act(&said, &mut pause);
             judged::keep(memory, stage, said);
             if let Some(verdict) = verdict {
                 return verdict;
@@ -65,26 +69,156 @@ impl Pipeline {
         }
     }
 
-    /// Does at once what can be done at once.
-    fn act(
-        &self,
-        stage: Stage,
-        look: &Look<'_>,
-        effective: &Effective,
-        said: &[Judged],
-        pause: &mut Duration,
-    ) -> Option<Verdict> {
+    /// Asks the tests of the content, and changes the plan by all that was said.
+    pub(super) async fn judge(&self, look: Look<'_>, plan: &mut Plan) {
+        let Some(mail) = look.mail else {
+            return;
+        };
+        let memory = &look.session.memory;
+        judged::forget(memory, Stage::Content, None);
+        let global = self.settings.global().await;
+        let copies = self.copies(&mail.envelope.recipients).await;
+        let until = self.stage_ends();
+        for wave in self.waves(Stage::Content, &look) {
+            let allowed = judged::is_allowed(memory, None);
+            let wave = wave.into_iter().filter(|test| {
+                // One recipient that wants it is enough.
+                let off = match copies.distinct.as_slice() {
+                    [] => global.is_off(test.name()),
+                    each => each.iter().all(|it| it.is_off(test.name())),
+                };
+                !off && !(allowed && test.class() == TestClass::Spam)
+            });
+            let said = self.ask_wave((Stage::Content, until), &look, wave).await;
+            for judged in &said {
+                let reaction = global.reaction(judged.test, judged.result, judged.shipped);
+                if reaction.act == Act::Accept && counts(judged, allowed) {
+                    judged::allow(memory, Stage::Content, judged.recipient.as_ref());
+                }
+            }
+            judged::keep(memory, Stage::Content, said);
+        }
+        let known = plan.findings.len();
+        for finding in memory.findings() {
+            if finding.stage == Stage::Content
+                && !plan.findings.iter().take(known).any(|it| *it == finding)
+            {
+                plan.findings.push(finding);
+            }
+        }
+        let said = judged::said(memory, |_| true);
+        if !said.is_empty() {
+            self.rule(&look, &copies, &said, plan).await;
+        }
+    }
+
+    /// What was said comes to something for each recipient.
+    async fn rule(&self, look: &Look<'_>, copies: &Copies, said: &[Judged], plan: &mut Plan) {
+        let Some(mail) = look.mail else {
+            return;
+        };
+        let stranger = self.is_stranger(look.session);
+        let mut own: HashMap<&Address, Vec<&Judged>> = HashMap::new();
         for judged in said {
-            let reaction = effective.reaction(judged.test, judged.result, judged.shipped);
-            let now = reaction.at.is_none_or(|at| at <= stage);
-            if !now || !counts(judged, is_allowed(look)) {
+            if let Some(recipient) = &judged.recipient {
+                own.entry(recipient).or_default().push(judged);
+            }
+        }
+        // What is said of all is weighed once for all to whom the same applies.
+        let weigh = |effective: &Effective| -> Vec<Weighed<'_>> {
+            let common = said.iter().filter(|it| it.recipient.is_none());
+            common.map(|it| Weighed::new(it, effective)).collect()
+        };
+        let common: Vec<_> = copies.distinct.iter().map(weigh).collect();
+        let recipients = mail.envelope.recipients.iter().zip(&mut plan.recipients);
+        for (place, (recipient, copy)) in recipients.enumerate() {
+            if place % IN_ONE_TURN == IN_ONE_TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            let of = copies.of.get(place).copied().unwrap_or_default();
+            let (Some(effective), Some(common)) = (copies.distinct.get(of), common.get(of)) else {
+                continue;
+            };
+            let to = &recipient.address;
+            let allowed = judged::is_allowed(&look.session.memory, Some(to));
+            let own = own.get(to).map(Vec::as_slice).unwrap_or_default();
+            let own = own.iter().map(|it| Weighed::new(it, effective));
+            let weighed = common.iter().copied().chain(own);
+            let ruling = Ruling::new(weighed, allowed, is_role(to));
+            let ruling = ruling.score(effective, stranger && !allowed);
+            ruling.apply(effective, copy);
+        }
+    }
+
+    /// What holds for each recipient.
+    async fn copies(&self, recipients: &[mailcore::envelope::Recipient]) -> Copies {
+        let mut copies = Copies::default();
+        for (place, recipient) in recipients.iter().enumerate() {
+            if place % IN_ONE_TURN == IN_ONE_TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            let effective = self.settings.of_recipient(&recipient.address).await;
+            let same = |it: &Effective| it.is_same(&effective);
+            let known = copies.distinct.iter().position(same);
+            copies.of.push(known.unwrap_or(copies.distinct.len()));
+            if known.is_none() {
+                copies.distinct.push(effective);
+            }
+        }
+        copies
+    }
+}
+
+/// What holds for the recipients of a message.
+#[derive(Default)]
+struct Copies {
+    distinct: Vec<Effective>,
+    /// For each recipient, which of them.
+    of: Vec<usize>,
+}
+
+impl Asking<'_> {
+    /// Whether what an earlier stage said is to be acted on at this one: because
+    /// it was to wait, or because the recipient has it otherwise than all.
+    fn is_due(&self, judged: &Judged) -> bool {
+        if judged.stage >= self.stage || judged.recipient.is_some() {
+            return false;
+        }
+        let reaction = self.reaction(&self.effective, judged);
+        if reaction.at == Some(self.stage) {
+            return true;
+        }
+        let Some(global) = &self.global else {
+            return false;
+        };
+        let late = reaction.at.is_some_and(|at| at > self.stage);
+        !late && reaction.act != self.reaction(global, judged).act
+    }
+
+    fn reaction(&self, effective: &Effective, judged: &Judged) -> Reaction {
+        effective.reaction(judged.test, judged.result, judged.shipped)
+    }
+
+    /// Does at once what can be done at once.
+    fn act(&self, said: &[Judged], pause: &mut Duration) -> Option<Verdict> {
+        let memory = &self.look.session.memory;
+        let recipient = self.look.recipient;
+        for judged in said.iter().filter(|it| it.concerns(recipient)) {
+            let reaction = self.reaction(&self.effective, judged);
+            let now = reaction.at.is_none_or(|at| at <= self.stage);
+            if !now || !counts(judged, judged::is_allowed(memory, recipient)) {
                 continue;
             }
+            let unbending = recipient.is_some_and(is_role) && !is_firm(judged.class);
             match reaction.act {
-                Act::Accept => allow(stage, look),
+                Act::Accept => judged::allow(memory, self.stage, recipient),
                 Act::Delay(more) => *pause = pause.saturating_add(more),
                 Act::Defer => return Some(Verdict::Defer(later(judged))),
+                Act::Reject | Act::Disconnect if unbending => {}
                 Act::Reject => return Some(Verdict::Reject(refusal(judged))),
+                Act::Disconnect if self.is_of_one(judged) => {
+                    return Some(Verdict::Reject(refusal(judged)));
+                }
                 Act::Disconnect => return Some(Verdict::Disconnect(refusal(judged))),
                 // These need a message.
                 Act::None | Act::Tag | Act::Quarantine | Act::Discard => {}
@@ -93,249 +227,25 @@ impl Pipeline {
         None
     }
 
-    /// Asks the tests of the content, and changes the plan by all that was said.
-    pub(super) async fn judge(&self, look: Look<'_>, plan: &mut Plan) {
-        let Some(mail) = look.mail else {
-            return;
+    /// What one recipient has said of it, or has set for itself, must not end the
+    /// session for the others.
+    fn is_of_one(&self, judged: &Judged) -> bool {
+        let Some(global) = &self.global else {
+            return false;
         };
-        let global = self.settings.global().await;
-        for wave in self.waves(Stage::Content, &look) {
-            let allowed = is_allowed(&look);
-            let wave = wave.into_iter().filter(|test| {
-                !global.is_off(test.name()) && !(allowed && test.class() == TestClass::Spam)
-            });
-            let said = self.ask_wave(Stage::Content, &look, wave).await;
-            let mut pause = Duration::ZERO;
-            self.act_on_accepts(&look, &global, &said, &mut pause);
-            judged::keep(&look.session.memory, Stage::Content, said);
-        }
-        let known = plan.findings.len();
-        for finding in look.session.memory.findings() {
-            if finding.stage == Stage::Content
-                && !plan.findings.iter().take(known).any(|it| *it == finding)
-            {
-                plan.findings.push(finding);
-            }
-        }
-        let said = judged::all(&look.session.memory);
-        if said.is_empty() {
-            return;
-        }
-        let stranger = self.is_stranger(look.session);
-        let recipients = mail.envelope.recipients.iter().zip(&mut plan.recipients);
-        for (recipient, copy) in recipients {
-            let effective = self.settings.of_recipient(&recipient.address).await;
-            let ruling = Ruling::new(&look, &effective, &said, &recipient.address, stranger);
-            ruling.apply(&mut copy.disposition, &mut copy.edits);
-        }
-    }
-
-    fn act_on_accepts(
-        &self,
-        look: &Look<'_>,
-        global: &Effective,
-        said: &[Judged],
-        pause: &mut Duration,
-    ) {
-        let accepts = said.iter().filter(|judged| {
-            global
-                .reaction(judged.test, judged.result, judged.shipped)
-                .act
-                == Act::Accept
-        });
-        for judged in accepts {
-            let one = std::slice::from_ref(judged);
-            let _ = self.act(Stage::Content, look, global, one, pause);
-        }
-    }
-}
-
-/// What all that was said comes to for one recipient.
-struct Ruling<'a> {
-    /// The most severe action, and what asks for it.
-    act: Act,
-    why: Option<&'a Judged>,
-    /// A virus is why it is kept apart: nobody is to have it out again.
-    harmful: bool,
-    score: f32,
-    required: Option<f32>,
-    /// What scored, for the header field.
-    scored: Vec<(&'a Judged, f32)>,
-}
-
-impl<'a> Ruling<'a> {
-    fn new(
-        look: &Look<'_>,
-        effective: &Effective,
-        said: &'a [Judged],
-        recipient: &Address,
-        stranger: bool,
-    ) -> Self {
-        let allowed = is_allowed(look) || is_allowed_to(look, recipient);
-        let mut ruling = Self {
-            act: Act::None,
-            why: None,
-            harmful: false,
-            score: 0.0,
-            required: None,
-            scored: Vec::new(),
-        };
-        let unbending = is_role(recipient);
-        for judged in said.iter().filter(|judged| judged.concerns(recipient)) {
-            if !counts(judged, allowed) {
-                continue;
-            }
-            let reaction = effective.reaction(judged.test, judged.result, judged.shipped);
-            let key = (judged.test, judged.result);
-            let score = effective.score(key, judged.score, judged.shipped);
-            if score != 0.0 {
-                ruling.score += score;
-                ruling.scored.push((judged, score));
-            }
-            let late = reaction.at == Some(Stage::Content) || judged.stage == Stage::Content;
-            let act = match reaction.act {
-                Act::Tag | Act::Quarantine | Act::Discard => reaction.act,
-                Act::Defer | Act::Reject | Act::Disconnect if late => reaction.act,
-                _ => continue,
-            };
-            let harmful = matches!(judged.class, TestClass::Virus | TestClass::Policy);
-            let act = if unbending && !harmful { Act::Tag } else { act };
-            ruling.harmful |= act == Act::Quarantine && judged.class == TestClass::Virus;
-            if act > ruling.act {
-                (ruling.act, ruling.why) = (act, Some(judged));
-            }
-        }
-        if stranger && !allowed {
-            ruling.weigh(effective, unbending);
-        }
-        ruling
-    }
-
-    /// What the score alone asks for.
-    fn weigh(&mut self, effective: &Effective, unbending: bool) {
-        let scoring = effective.scoring();
-        self.required = scoring.quarantine.or(scoring.tag).or(scoring.reject);
-        let thresholds = [
-            (scoring.reject, Act::Reject),
-            (scoring.quarantine, Act::Quarantine),
-            (scoring.tag, Act::Tag),
-        ];
-        let reached = |(from, act): (Option<f32>, Act)| {
-            from.is_some_and(|from| self.score >= from).then_some(act)
-        };
-        let Some(mut act) = thresholds.into_iter().find_map(reached) else {
-            return;
-        };
-        if unbending {
-            act = Act::Tag;
-        }
-        if act > self.act {
-            (self.act, self.why) = (act, None);
-        }
-    }
-
-    fn apply(&self, disposition: &mut Disposition, edits: &mut Vec<Edit>) {
-        if !self.scored.is_empty() {
-            edits.push(Edit::AddHeader {
-                name: "X-Spam-Status".into(),
-                value: self.summary(),
-            });
-        }
-        if self.act >= Act::Tag {
-            edits.push(Edit::AddHeader {
-                name: "X-Spam-Flag".into(),
-                value: "YES".into(),
-            });
-        }
-        // What a filter before this one decided against the mail stands.
-        if *disposition != Disposition::Accept {
-            return;
-        }
-        match self.act {
-            Act::Quarantine => {
-                let apart = Quarantine::new(self.reason());
-                *disposition = Disposition::Quarantine(match self.harmful {
-                    true => apart.harmful(),
-                    false => apart,
-                });
-            }
-            Act::Discard => *disposition = Disposition::Discard,
-            Act::Defer => *disposition = Disposition::Defer(self.status(later)),
-            Act::Reject | Act::Disconnect => {
-                *disposition = Disposition::Reject(self.status(refusal));
-            }
-            Act::None | Act::Accept | Act::Delay(_) | Act::Tag => {}
-        }
-    }
-
-    fn status(&self, of: fn(&Judged) -> Status) -> Status {
-        match self.why {
-            Some(judged) => of(judged),
-            // Which tests did it is not told: it would teach how to pass them.
-            None => Status::permanent(7, 1, "the message looks like spam"),
-        }
-    }
-
-    fn reason(&self) -> String {
-        match self.why {
-            Some(judged) if judged.detail.is_empty() => {
-                format!("{} {}", judged.test, judged.result)
-            }
-            Some(judged) => format!("{} {}: {}", judged.test, judged.result, judged.detail),
-            None => format!("score {:.1}: {}", self.score, self.names()),
-        }
-    }
-
-    /// `Yes, score=7.0 required=5.0 tests=spf.fail=3.0,...`
-    fn summary(&self) -> String {
-        let spam = if self.act >= Act::Tag { "Yes" } else { "No" };
-        let mut text = format!("{spam}, score={:.1}", self.score);
-        if let Some(required) = self.required {
-            let _ = write!(text, " required={required:.1}");
-        }
-        let _ = write!(text, " tests={}", self.names());
-        text
-    }
-
-    fn names(&self) -> String {
-        let mut names: Vec<String> = Vec::new();
-        for (judged, score) in self.scored.iter().take(MOST_NAMED) {
-            names.push(format!("{}.{}={score:.1}", judged.test, judged.result));
-        }
-        names.join(",")
+        judged.recipient.is_some() || self.reaction(global, judged).act != Act::Disconnect
     }
 }
 
 /// Whether a result is held against mail that somebody lets through.
-fn counts(judged: &Judged, allowed: bool) -> bool {
+pub(super) fn counts(judged: &Judged, allowed: bool) -> bool {
     !allowed || !matches!(judged.class, TestClass::Spam | TestClass::Identity)
 }
 
-fn allow(stage: Stage, look: &Look<'_>) {
-    let memory = &look.session.memory;
-    match (stage, look.recipient) {
-        (Stage::Connect | Stage::Helo | Stage::Auth, _) => memory.keep_for_session(SessionAllowed),
-        (_, Some(recipient)) => {
-            let known = memory.get::<RecipientAllowed>();
-            let mut to = known.map(|it| it.0.clone()).unwrap_or_default();
-            to.push(recipient.clone());
-            memory.keep_for_message(RecipientAllowed(to));
-        }
-        _ => memory.keep_for_message(MessageAllowed),
-    }
-}
-
-fn is_allowed(look: &Look<'_>) -> bool {
-    let memory = &look.session.memory;
-    let to = look.recipient;
-    memory.get::<SessionAllowed>().is_some()
-        || memory.get::<MessageAllowed>().is_some()
-        || to.is_some_and(|to| is_allowed_to(look, to))
-}
-
-fn is_allowed_to(look: &Look<'_>, recipient: &Address) -> bool {
-    let allowed = look.session.memory.get::<RecipientAllowed>();
-    allowed.is_some_and(|it| it.0.contains(recipient))
+/// Whether a result of this class is held against mail to those who must hear
+/// complaints: it is about no likeness to spam.
+pub(super) fn is_firm(class: TestClass) -> bool {
+    !matches!(class, TestClass::Spam | TestClass::Identity)
 }
 
 /// Addresses that must hear complaints, which quote what they are about.
@@ -346,11 +256,11 @@ fn is_role(recipient: &Address) -> bool {
 }
 
 /// Delivery not authorized (RFC 3463 section 3.8).
-fn refusal(judged: &Judged) -> Status {
+pub(super) fn refusal(judged: &Judged) -> Status {
     Status::permanent(7, 1, words(judged))
 }
 
-fn later(judged: &Judged) -> Status {
+pub(super) fn later(judged: &Judged) -> Status {
     Status::transient(7, 1, words(judged))
 }
 

@@ -15,14 +15,17 @@
 //! - Who logged in, is trusted, or is in an exempt network is asked nothing that
 //!   is for strangers. Whom a list lets through is not asked about spam, and who
 //!   it says it is is not held against it; harm is.
-//! - The stages before a recipient is named know only what holds for all; to let
-//!   domains decide, a reaction waits: `reject at rcpt`.
+//! - The stages before a recipient is named know only what holds for all. What a
+//!   recipient or its domain sets otherwise is done at RCPT and at the end; what
+//!   all set as `reject at rcpt` waits until then and can be lifted by them.
 //! - Mail to `postmaster` and `abuse` is never refused or kept apart for looking
 //!   like spam (RFC 5321 section 4.5.1): complaints quote it.
 
 mod decide;
+mod effective;
 mod judged;
 mod reaction;
+mod ruling;
 mod run;
 mod scoped;
 mod settings;
@@ -39,13 +42,14 @@ use mailcore::address::{Address, ReversePath};
 use mailcore::envelope::Envelope;
 use mailcore::intake::SessionKind;
 use mailcore::plan::{Plan, Stage};
-use mailcore::seams::{Clock, Directory, Filter, FilterSession, IncomingMail, Verdict};
+use mailcore::seams::{Clock, Directory, Filter, FilterSession, IncomingMail, Scope, Verdict};
 
 use crate::lists::Network;
 
 pub use reaction::{Act, Reaction, ReactionError};
 pub use scoped::ScopedSettings;
-pub use settings::{FilterSettings, SETTING_PREFIX, Scoring, SettingError};
+pub(crate) use scoped::scopes_of;
+pub use settings::{FilterSettings, SETTING_PREFIX, Scoring, SettingError, SpamPlace};
 pub use test::{Audience, Look, Said, Test, TestClass};
 
 /// How long one test may take unless set otherwise.
@@ -57,6 +61,8 @@ pub struct Pipeline {
     tests: Vec<Arc<dyn Test>>,
     settings: ScopedSettings,
     exempt: Vec<Network>,
+    /// Tests that are asked later than they ask to be.
+    stages: Vec<(String, Stage)>,
     deadline: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -79,6 +85,7 @@ impl Pipeline {
             tests: Vec::new(),
             settings: ScopedSettings::new(FilterSettings::default()),
             exempt: Vec::new(),
+            stages: Vec::new(),
             deadline: DEADLINE,
             clock,
         }
@@ -120,6 +127,46 @@ impl Pipeline {
         self
     }
 
+    /// Asks a test at a later stage than its own.
+    ///
+    /// # Errors
+    /// There is no such test, or it can't be asked then.
+    pub fn ask_at(mut self, test: &str, stage: Stage) -> Result<Self, SettingError> {
+        FilterSettings::check_key(test, &self)?;
+        let wrong = |reason| SettingError::Stage {
+            test: test.into(),
+            stage,
+            reason,
+        };
+        let Some(known) = self.find(test) else {
+            return Ok(self);
+        };
+        if !known.also_at().is_empty() {
+            return Err(wrong("it is asked at several stages"));
+        }
+        if known.stage() == Stage::Rcpt || stage == Stage::Rcpt {
+            return Err(wrong(
+                "at rcpt a test is asked of each recipient, elsewhere once",
+            ));
+        }
+        if stage < known.stage() {
+            return Err(wrong("what it looks at is not known yet"));
+        }
+        self.stages.push((test.into(), stage));
+        Ok(self)
+    }
+
+    /// When a test is asked first.
+    pub fn stage_of(&self, test: &Arc<dyn Test>) -> Stage {
+        let set = self.stages.iter().rev();
+        let mut set = set.filter(|(name, _)| name == test.name());
+        set.next().map_or(test.stage(), |(_, stage)| *stage)
+    }
+
+    fn is_asked(&self, test: &Arc<dyn Test>, stage: Stage) -> bool {
+        self.stage_of(test) == stage || test.also_at().contains(&stage)
+    }
+
     /// These tests first, in this order; the rest as they were given.
     #[must_use]
     pub fn order<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
@@ -130,6 +177,27 @@ impl Pipeline {
         };
         self.tests.sort_by_key(place);
         self
+    }
+
+    /// The tests, in order.
+    pub fn tests(&self) -> &[Arc<dyn Test>] {
+        &self.tests
+    }
+
+    /// What is done at a scope about what a test says.
+    pub async fn reactions(&self, scope: &Scope, test: &dyn Test) -> Vec<(&'static str, Reaction)> {
+        let effective = self.settings.of_scope(scope).await;
+        let results = test.results().iter();
+        let reaction = |result: &&'static str| {
+            let shipped = test.reaction(result);
+            (*result, effective.reaction(test.name(), result, shipped))
+        };
+        results.map(reaction).collect()
+    }
+
+    /// The scores that count at a scope.
+    pub async fn scoring(&self, scope: &Scope) -> Scoring {
+        self.settings.of_scope(scope).await.scoring()
     }
 
     /// The tests' names, in order.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use mailcore::plan::Stage;
 use thiserror::Error;
 
-/// The longest pause that a reaction may ask for: beyond it peers hang up.
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
+/// The longest pause that a reaction may ask for: beyond it peers hang up, and
+/// intake waits for a filter no longer than a minute.
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// What is done about a result: an action or none, a score or none. As text:
 /// `reject`, `score 3.5`, `quarantine score 5`, `reject at rcpt`, `none`.
@@ -67,7 +68,7 @@ pub enum ReactionError {
     #[error("a score is a number between -100 and 100, such as score 2.5")]
     Score,
     /// `delay` without a time.
-    #[error("a delay is a number of seconds up to 60, such as delay 5s")]
+    #[error("a delay is a number of seconds up to 30, such as delay 5s")]
     Delay,
     /// `at` without a stage.
     #[error("write at connect, helo, mail, rcpt, data or content")]

@@ -5,24 +5,36 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use mailcore::plan::{Finding, Stage};
+use mailcore::time::Monotonic;
 
 use super::judged::Judged;
 use super::{Audience, Look, Pipeline, Said, Test, TestClass};
 
-/// Findings of one test at one stage; what it says beyond is left out.
-const MOST_SAID: usize = 64;
+/// Findings of one test at one stage, which may speak of each recipient; what it
+/// says beyond is left out.
+const MOST_SAID: usize = 256;
 /// Octets of a finding's words.
 const MOST_WORDS: usize = 300;
 
+/// How long all tests of one stage together may take, however many wait for
+/// others: less, by the longest delay, than intake waits for all filters.
+const STAGE: Duration = Duration::from_secs(25);
+
 impl Pipeline {
+    /// When the stage that begins now is over.
+    pub(super) fn stage_ends(&self) -> Monotonic {
+        self.clock.monotonic().after(STAGE)
+    }
+
     /// The tests of `stage` that are to be asked, in waves: those of one are
     /// asked together.
     pub(super) fn waves(&self, stage: Stage, look: &Look<'_>) -> Vec<Vec<&Arc<dyn Test>>> {
         let stranger = self.is_stranger(look.session);
         let mut waiting: Vec<_> = (self.tests.iter())
-            .filter(|test| test.stage() == stage)
+            .filter(|test| self.is_asked(test, stage))
             .filter(|test| test.audience() == Audience::Everybody || stranger)
             .collect();
         let mut waves = Vec::new();
@@ -53,24 +65,30 @@ impl Pipeline {
     /// session's findings, too.
     pub(super) async fn ask_wave(
         &self,
-        stage: Stage,
+        (stage, until): (Stage, Monotonic),
         look: &Look<'_>,
         tests: impl IntoIterator<Item = &Arc<dyn Test>>,
     ) -> Vec<Judged> {
         let asked = tests.into_iter().map(|test| -> Asked<'_> {
             let test = Arc::clone(test);
-            Box::pin(async move { self.ask_one(stage, look, test).await })
+            Box::pin(async move { self.ask_one((stage, until), look, test).await })
         });
         let said = all(asked.collect()).await;
         said.into_iter().flatten().collect()
     }
 
-    async fn ask_one(&self, stage: Stage, look: &Look<'_>, test: Arc<dyn Test>) -> Vec<Judged> {
+    async fn ask_one(
+        &self,
+        (stage, until): (Stage, Monotonic),
+        look: &Look<'_>,
+        test: Arc<dyn Test>,
+    ) -> Vec<Judged> {
         let begun = self.clock.monotonic();
+        let until = until.min(begun.after(self.deadline));
         let said = tokio::select! {
             biased;
             said = test.look(look) => said,
-            () = self.clock.sleep_until(begun.after(self.deadline)) => {
+            () = self.clock.sleep_until(until) => {
                 tracing::debug!(test = test.name(), %stage, "no answer in time");
                 Vec::new()
             }
@@ -93,7 +111,7 @@ impl Pipeline {
                 detail: clean(&said.detail),
                 score: said.score.filter(|score| score.is_finite()),
                 shipped,
-                recipient: look.recipient.cloned(),
+                recipient: said.recipient.or_else(|| look.recipient.cloned()),
             }
         };
         said.into_iter().take(MOST_SAID).map(judged).collect()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mailcore::address::Address;
 use mailcore::seams::{Directory, Resolution, Scope, Settings};
 
-use super::settings::Effective;
+use super::effective::Effective;
 use super::{FilterSettings, Reaction, SETTING_PREFIX, Said};
 
 /// Scopes remembered: beyond it they are forgotten and read anew.
@@ -71,26 +71,32 @@ impl ScopedSettings {
 
     /// What holds for everybody.
     pub(super) async fn global(&self) -> Effective {
-        let mut sets = Vec::new();
-        if let Some(settings) = self.settings() {
-            sets.extend(self.of(settings, Scope::Global).await);
-        }
-        sets.push(Arc::clone(&self.base));
-        Effective(sets)
+        self.of_scope(&Scope::Global).await
     }
 
     /// What holds for mail to `recipient`.
     pub(super) async fn of_recipient(&self, recipient: &Address) -> Effective {
         let mut sets = Vec::new();
         if let (Some(directory), Some(settings)) = (&self.directory, self.settings()) {
-            // An alias is its domain's; what an account set is for mail that
-            // names it.
-            if let Ok(Resolution::Account(account)) = directory.resolve(recipient).await {
-                sets.extend(self.of(settings, Scope::Account(account)).await);
+            for scope in scopes_of(directory.as_ref(), settings, recipient).await {
+                sets.extend(self.of(settings, scope).await);
             }
-            let domain = Scope::Domain(recipient.domain().clone());
-            sets.extend(self.of(settings, domain).await);
-            sets.extend(self.of(settings, Scope::Global).await);
+        }
+        sets.push(Arc::clone(&self.base));
+        Effective(sets)
+    }
+
+    /// What holds at a scope.
+    pub(super) async fn of_scope(&self, scope: &Scope) -> Effective {
+        let mut sets = Vec::new();
+        if let Some(settings) = self.settings() {
+            let domain = match scope {
+                Scope::Account(account) => settings.domain_of(account).await.ok().flatten(),
+                _ => None,
+            };
+            for scope in scope.path(domain) {
+                sets.extend(self.of(settings, scope).await);
+            }
         }
         sets.push(Arc::clone(&self.base));
         Effective(sets)
@@ -114,7 +120,7 @@ impl ScopedSettings {
                 return Some(Arc::clone(set)).filter(|set| !set.is_empty());
             }
         }
-        let values = match settings.values(&scope).await {
+        let values = match settings.values_below(&scope, SETTING_PREFIX).await {
             Ok(values) => values,
             Err(error) => {
                 tracing::warn!(%error, ?scope, "can't read the settings of filters");
@@ -139,4 +145,27 @@ impl ScopedSettings {
         }
         Some(set).filter(|set| !set.is_empty())
     }
+}
+
+/// The scopes that may say what holds for mail to `recipient`, nearest first. An
+/// alias is its domain's; what an account set is for mail that names it, under
+/// whatever name its domain is served.
+pub(crate) async fn scopes_of(
+    directory: &dyn Directory,
+    settings: &dyn Settings,
+    recipient: &Address,
+) -> Vec<Scope> {
+    let domain = Scope::Domain(recipient.domain().clone());
+    let mut scopes = Vec::new();
+    if let Ok(Resolution::Account(account)) = directory.resolve(recipient).await {
+        let own = settings.domain_of(&account).await.ok().flatten();
+        scopes.push(Scope::Account(account));
+        scopes.push(domain);
+        let own = own.map(Scope::Domain);
+        scopes.extend(own.filter(|own| !scopes.contains(own)));
+    } else {
+        scopes.push(domain);
+    }
+    scopes.push(Scope::Global);
+    scopes
 }

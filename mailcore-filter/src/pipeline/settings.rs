@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use mailcore::plan::Stage;
 use thiserror::Error;
 
-use super::{Pipeline, Reaction, ReactionError, Said};
+use super::{Pipeline, Reaction, ReactionError};
 
 /// What a setting of filters begins with in the directory.
 pub const SETTING_PREFIX: &str = "filter.";
@@ -34,14 +35,54 @@ impl Default for Scoring {
 /// What is set at one scope; what is not holds as the next wider scope says.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FilterSettings {
-    /// By `test.result`.
-    reactions: BTreeMap<String, Reaction>,
+    /// By test, by result.
+    reactions: BTreeMap<String, BTreeMap<String, Reaction>>,
     /// By test.
     switches: BTreeMap<String, Switch>,
     /// `Some(None)`: never.
-    reject: Option<Option<f32>>,
-    quarantine: Option<Option<f32>>,
-    tag: Option<Option<f32>>,
+    pub(super) reject: Option<Option<f32>>,
+    pub(super) quarantine: Option<Option<f32>>,
+    pub(super) tag: Option<Option<f32>>,
+    pub(super) place: Option<SpamPlace>,
+}
+
+/// Where mail goes that is kept apart for looking like spam.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SpamPlace {
+    /// Where the operator says for all quarantined mail.
+    #[default]
+    Usual,
+    /// The recipient's junk folder.
+    Folder,
+    /// The quarantine, where the recipient sees it.
+    Quarantine,
+    /// The quarantine, where administrators alone see it.
+    Admin,
+    /// The inbox: it is marked, and delivered.
+    Inbox,
+}
+
+impl SpamPlace {
+    const WORDS: [(&'static str, Self); 5] = [
+        ("usual", Self::Usual),
+        ("folder", Self::Folder),
+        ("quarantine", Self::Quarantine),
+        ("admin", Self::Admin),
+        ("inbox", Self::Inbox),
+    ];
+
+    /// The place of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let known = Self::WORDS.iter().find(|(word, _)| *word == name);
+        known.map(|(_, place)| *place)
+    }
+
+    /// `usual`, `folder`, ...
+    pub fn as_str(self) -> &'static str {
+        let known = Self::WORDS.iter().find(|(_, place)| *place == self);
+        known.map_or("usual", |(word, _)| word)
+    }
 }
 
 /// Whether a test has a say.
@@ -58,7 +99,7 @@ pub enum SettingError {
     /// A key that is none.
     #[error(
         "{key:?} is no setting of filters; write score.reject, score.quarantine, score.tag, \
-         TEST, or TEST.RESULT"
+         spam.place, TEST, or TEST.RESULT"
     )]
     Key {
         /// Which.
@@ -88,6 +129,22 @@ pub enum SettingError {
         /// Which.
         value: String,
     },
+    /// A place that is none.
+    #[error("{value:?} is no place; write usual, folder, quarantine, admin or inbox")]
+    Place {
+        /// Which.
+        value: String,
+    },
+    /// A test that can't be asked at another stage.
+    #[error("{test} can't be asked at {stage}: {reason}")]
+    Stage {
+        /// The test.
+        test: String,
+        /// When it was to be asked.
+        stage: Stage,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A switch that is none.
     #[error("{value:?} is neither on nor off")]
     Switch {
@@ -109,6 +166,12 @@ impl FilterSettings {
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), SettingError> {
         let value = value.trim();
         match key.split_once('.') {
+            Some(("spam", "place")) => {
+                let wrong = || SettingError::Place {
+                    value: value.into(),
+                };
+                self.place = Some(SpamPlace::parse(value).ok_or_else(wrong)?);
+            }
             Some(("score", which)) => {
                 let score = threshold(value)?;
                 match which {
@@ -119,7 +182,9 @@ impl FilterSettings {
                 }
             }
             Some((test, result)) if !test.is_empty() && !result.is_empty() => {
-                self.reactions.insert(key.into(), value.parse()?);
+                let reaction = value.parse()?;
+                let of_test = self.reactions.entry(test.into()).or_default();
+                of_test.insert(result.into(), reaction);
             }
             None if !key.is_empty() => {
                 let switch = match value {
@@ -144,8 +209,10 @@ impl FilterSettings {
     /// What it names that is not there.
     pub fn check_key(key: &str, pipeline: &Pipeline) -> Result<(), SettingError> {
         let (test, result) = match key.split_once('.') {
-            Some(("score", "reject" | "quarantine" | "tag")) => return Ok(()),
-            Some(("score", _)) => return Err(SettingError::Key { key: key.into() }),
+            Some(("score", "reject" | "quarantine" | "tag")) | Some(("spam", "place")) => {
+                return Ok(());
+            }
+            Some(("score" | "spam", _)) => return Err(SettingError::Key { key: key.into() }),
             Some((test, result)) => (test, Some(result)),
             None => (key, None),
         };
@@ -168,7 +235,8 @@ impl FilterSettings {
     /// With another reaction to a result.
     #[must_use]
     pub fn reaction(mut self, test: &str, result: &str, reaction: Reaction) -> Self {
-        self.reactions.insert(format!("{test}.{result}"), reaction);
+        let of_test = self.reactions.entry(test.into()).or_default();
+        of_test.insert(result.into(), reaction);
         self
     }
 
@@ -181,9 +249,20 @@ impl FilterSettings {
         self
     }
 
-    /// The keys that are set, but for the scores that count.
+    /// With another place for what looks like spam.
+    #[must_use]
+    pub fn place(mut self, place: SpamPlace) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// The tests and results that are set.
     pub fn keys(&self) -> impl Iterator<Item = String> {
-        self.reactions.keys().chain(self.switches.keys()).cloned()
+        let reactions = self.reactions.iter().flat_map(|(test, results)| {
+            let key = move |result| format!("{test}.{result}");
+            results.keys().map(key)
+        });
+        reactions.chain(self.switches.keys().cloned())
     }
 
     /// True when nothing is set.
@@ -192,10 +271,7 @@ impl FilterSettings {
     }
 
     pub(super) fn reaction_to(&self, test: &str, result: &str) -> Option<Reaction> {
-        if self.reactions.is_empty() {
-            return None;
-        }
-        self.reactions.get(&format!("{test}.{result}")).copied()
+        self.reactions.get(test)?.get(result).copied()
     }
 
     pub(super) fn switch(&self, test: &str) -> Option<Switch> {
@@ -212,60 +288,4 @@ fn threshold(value: &str) -> Result<Option<f32>, SettingError> {
     score.map(Some).ok_or_else(|| SettingError::Score {
         value: value.into(),
     })
-}
-
-/// What holds at a scope: the settings of it and of those around it, nearest
-/// first.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Effective(pub(super) Vec<std::sync::Arc<FilterSettings>>);
-
-impl Effective {
-    pub(super) fn reaction(&self, test: &str, result: &str, shipped: Reaction) -> Reaction {
-        let off = self.0.iter().find_map(|set| set.switch(test)) == Some(Switch::Off);
-        if off {
-            return Reaction::none();
-        }
-        let set = self.0.iter().find_map(|set| set.reaction_to(test, result));
-        set.unwrap_or(shipped)
-    }
-
-    pub(super) fn is_off(&self, test: &str) -> bool {
-        self.0.iter().find_map(|set| set.switch(test)) == Some(Switch::Off)
-    }
-
-    /// A result's score: a setting for it, else the result's own, else what is
-    /// shipped for it.
-    pub(super) fn score(
-        &self,
-        (test, result): (&str, &str),
-        own: Option<f32>,
-        shipped: Reaction,
-    ) -> f32 {
-        if self.is_off(test) {
-            return 0.0;
-        }
-        let set = self.0.iter().find_map(|set| set.reaction_to(test, result));
-        match set {
-            Some(reaction) => reaction.score,
-            None => own.unwrap_or(shipped.score),
-        }
-    }
-
-    pub(super) fn scoring(&self) -> Scoring {
-        let shipped = Scoring::default();
-        let first = |of: fn(&FilterSettings) -> Option<Option<f32>>, or: Option<f32>| {
-            self.0.iter().find_map(|set| of(set)).unwrap_or(or)
-        };
-        Scoring {
-            reject: first(|set| set.reject, shipped.reject),
-            quarantine: first(|set| set.quarantine, shipped.quarantine),
-            tag: first(|set| set.tag, shipped.tag),
-        }
-    }
-
-    /// As [`Effective::score`], of what was just said.
-    pub(super) fn score_of(&self, test: &str, said: &Said, shipped: Reaction) -> f32 {
-        let own = said.score.filter(|score| score.is_finite());
-        self.score((test, said.result), own, shipped)
-    }
 }

@@ -24,6 +24,11 @@ pub trait Test: Debug + Send + Sync {
     /// When it is asked.
     fn stage(&self) -> Stage;
 
+    /// Later stages at which it is asked once more.
+    fn also_at(&self) -> &'static [Stage] {
+        &[]
+    }
+
     /// The tests whose findings it reads, where they are there: asked before it.
     fn after(&self) -> &'static [&'static str] {
         &[]
@@ -145,6 +150,8 @@ pub struct Said {
     pub detail: String,
     /// What it scores, where that is not the reaction's to say.
     pub score: Option<f32>,
+    /// The one recipient it is about; at [`Stage::Rcpt`] that is known.
+    pub recipient: Option<Address>,
 }
 
 impl Said {
@@ -155,6 +162,7 @@ impl Said {
             input: input.into(),
             detail: String::new(),
             score: None,
+            recipient: None,
         }
     }
 
@@ -169,6 +177,12 @@ impl Said {
     #[must_use]
     pub fn score(mut self, score: f32) -> Self {
         self.score = Some(score);
+        self
+    }
+    /// About one recipient alone.
+    #[must_use]
+    pub fn to(mut self, recipient: &Address) -> Self {
+        self.recipient = Some(recipient.clone());
         self
     }
 }

@@ -1,12 +1,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mailcore::account::{AccountId, Identity};
+use mailcore::address::Domain;
 use mailcore::envelope::{Envelope, Recipient};
 use mailcore::message::{Message, Summary};
-use mailcore::plan::{Disposition, Edit};
+use mailcore::plan::{Disposition, Edit, QuarantinePlace, RecipientPlan};
 use mailcore::testing::VirtualClock;
 
 use super::*;
+use crate::testing::SettingsOnly;
 
 /// Says at one stage what it is told to say.
 #[derive(Debug)]
@@ -311,4 +313,133 @@ fn settings_name_what_is_there() {
     }
     settings.set("score.reject", "never").unwrap();
     assert!(!settings.is_empty());
+}
+
+fn domains(set: &[(&str, &str, &str)]) -> Arc<SettingsOnly> {
+    let directory = SettingsOnly::default();
+    for (domain, key, value) in set {
+        let scope = Scope::Domain(Domain::parse(domain).unwrap());
+        directory.put(&scope, &format!("{SETTING_PREFIX}{key}"), value);
+    }
+    Arc::new(directory)
+}
+
+#[tokio::test]
+async fn each_domain_has_its_own_scores_and_its_own_place_for_spam() {
+    let set = [
+        ("b.test", "score.quarantine", "never"),
+        ("c.test", "spam.place", "folder"),
+        ("d.test", "spam.place", "inbox"),
+        ("e.test", "a", "off"),
+        ("f.test", "a.bad", "score 20"),
+    ];
+    let pipeline = pipeline(vec![score("a", 6.0)]).directory(domains(&set));
+    let envelope = to(&[
+        "u@a.test", "u@b.test", "u@c.test", "u@d.test", "u@e.test", "u@f.test",
+    ]);
+    let plan = play(&pipeline, &stranger(), &envelope).await.unwrap();
+    let found: Vec<_> = (plan.recipients.iter())
+        .map(|copy| match &copy.disposition {
+            Disposition::Accept => ("accept", copy.edits.len()),
+            Disposition::Reject(_) => ("reject", copy.edits.len()),
+            Disposition::Quarantine(kept) => match kept.place {
+                QuarantinePlace::Folder => ("folder", copy.edits.len()),
+                _ => ("quarantine", copy.edits.len()),
+            },
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let want = [
+        ("quarantine", 2),
+        ("accept", 1),
+        ("folder", 2),
+        ("accept", 2),
+        ("accept", 0),
+        ("reject", 2),
+    ];
+    assert_eq!(found, want);
+}
+
+#[tokio::test]
+async fn a_domain_refuses_and_lets_through_for_itself_what_was_found_before() {
+    let set = [
+        ("a.test", "sender.bad", "reject"),
+        ("b.test", "host.bad", "disconnect"),
+        ("c.test", "host.bad", "accept"),
+        ("d.test", "sender.bad", "defer at content"),
+    ];
+    let tests = vec![
+        says("host", Stage::Connect, Reaction::score(20.0)),
+        says("sender", Stage::Mail, Reaction::none()),
+    ];
+    let pipeline = pipeline(tests).directory(domains(&set));
+    let session = stranger();
+    let from = ReversePath::parse("<s@far.test>").unwrap();
+    assert_eq!(pipeline.connect(&session).await, Verdict::Continue);
+    assert_eq!(pipeline.mail(&session, &from).await, Verdict::Continue);
+    for (recipient, refused) in [
+        ("u@a.test", true),
+        // One domain's wish does not end the session for the others.
+        ("u@b.test", true),
+        ("postmaster@a.test", false),
+        ("u@c.test", false),
+        ("u@d.test", false),
+    ] {
+        let verdict = pipeline
+            .rcpt(&session, &from, &recipient.parse().unwrap())
+            .await;
+        let is_refused = matches!(verdict, Verdict::Reject(_));
+        assert!(is_refused == refused, "{recipient}: {verdict:?}");
+    }
+    let envelope = to(&["u@c.test", "u@d.test", "u@e.test"]);
+    let plan = play(&pipeline, &session, &envelope).await.unwrap();
+    let dispositions: Vec<_> = plan.recipients.iter().map(|it| &it.disposition).collect();
+    assert!(
+        matches!(
+            dispositions.as_slice(),
+            [
+                Disposition::Accept,
+                Disposition::Reject(_),
+                Disposition::Reject(_)
+            ]
+        ),
+        "{dispositions:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_recipient_named_twice_is_judged_once() {
+    let pipeline = pipeline(vec![says("a", Stage::Rcpt, Reaction::score(3.0))]);
+    let envelope = to(&["u@our.test", "u@our.test", "v@our.test"]);
+    let plan = play(&pipeline, &stranger(), &envelope).await.unwrap();
+    for copy in &plan.recipients {
+        assert_eq!(copy.disposition, Disposition::Accept);
+    }
+}
+
+#[tokio::test]
+async fn many_recipients_crowd_out_nothing_that_is_found_in_the_content() {
+    let mut virus = says("virus", Stage::Content, Reaction::reject());
+    virus.class = TestClass::Virus;
+    let chatter = says("chatter", Stage::Rcpt, Reaction::none());
+    let pipeline = pipeline(vec![chatter, virus]);
+    let many: Vec<String> = (0..1_200).map(|it| format!("u{it}@our.test")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let plan = play(&pipeline, &stranger(), &to(&many)).await.unwrap();
+    let refused = |copy: &RecipientPlan| matches!(copy.disposition, Disposition::Reject(_));
+    assert!(plan.recipients.iter().all(refused));
+}
+
+#[tokio::test]
+async fn a_test_can_be_asked_later_than_it_asks_to_be() {
+    let spf = || says("spf", Stage::Mail, Reaction::reject());
+    let wrong = |stage| pipeline(vec![spf()]).ask_at("spf", stage).unwrap_err();
+    assert!(matches!(wrong(Stage::Connect), SettingError::Stage { .. }));
+    assert!(matches!(wrong(Stage::Rcpt), SettingError::Stage { .. }));
+    let later = pipeline(vec![spf()]).ask_at("spf", Stage::Data).unwrap();
+    let session = stranger();
+    let from = ReversePath::Null;
+    assert_eq!(later.mail(&session, &from).await, Verdict::Continue);
+    let verdict = later.data(&session, &to(&["u@our.test"])).await;
+    assert!(matches!(verdict, Verdict::Reject(_)), "{verdict:?}");
 }

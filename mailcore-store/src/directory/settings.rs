@@ -1,5 +1,6 @@
 //! [`Settings`] of a local directory.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -49,6 +50,23 @@ impl<K: Keep> Settings for LocalDirectory<K> {
             let values = table.settings.get(&table.scope(scope));
             let pairs = values.into_iter().flatten();
             pairs
+                .map(|(key, value)| (Arc::clone(key), Arc::clone(value)))
+                .collect()
+        })
+        .await
+    }
+
+    async fn values_below(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+    ) -> Result<Vec<(Arc<str>, Arc<str>)>, DirectoryError> {
+        self.read(|table| {
+            let values = table.settings.get(&table.scope(scope));
+            let from = (Bound::Included(prefix), Bound::Unbounded);
+            let below = values.into_iter().flat_map(|it| it.range::<str, _>(from));
+            below
+                .take_while(|(key, _)| key.starts_with(prefix))
                 .map(|(key, value)| (Arc::clone(key), Arc::clone(value)))
                 .collect()
         })

@@ -28,6 +28,18 @@ pub trait Settings: Debug + Send + Sync {
     /// Keys and values set at this scope itself, in key order.
     async fn values(&self, scope: &Scope) -> Result<Vec<(Arc<str>, Arc<str>)>, DirectoryError>;
 
+    /// Of these, the ones whose key begins with `prefix`: a domain may have many
+    /// others.
+    async fn values_below(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+    ) -> Result<Vec<(Arc<str>, Arc<str>)>, DirectoryError> {
+        let mut values = self.values(scope).await?;
+        values.retain(|(key, _)| key.starts_with(prefix));
+        Ok(values)
+    }
+
     /// Sets a value, durable on return; `None` takes it away. The settings of
     /// a domain or account go with it.
     async fn set(

@@ -6,7 +6,7 @@ use super::{Accounts, add_account, add_local, address, domain, leaves_out, log_i
 use crate::account::{AccountId, Secret};
 use crate::seams::{
     AppPasswordScope, AuthRequest, CertificateName, DirectoryError, Proof, Scope, ScriptKind,
-    Scripts, Secrets,
+    Scripts, Secrets, Settings,
 };
 use crate::wire::ClientCertificate;
 
@@ -58,6 +58,7 @@ async fn the_nearest_setting_holds(directory: &Arc<dyn Accounts>) {
     assert_eq!(holds(&account).await.0, "domain");
     let values = settings.values(&of_domain).await.expect("read");
     assert_eq!(values, [("k".into(), "domain".into())]);
+    below_a_prefix(settings, &of_domain).await;
     let none = settings.setting(&account, "other").await.expect("read");
     assert_eq!(none, None);
     for (scope, key) in [
@@ -76,6 +77,18 @@ async fn the_nearest_setting_holds(directory: &Arc<dyn Accounts>) {
         None,
         "an account's settings go with it"
     );
+}
+
+async fn below_a_prefix(settings: &dyn Settings, scope: &Scope) {
+    for key in ["j.z", "k.a", "k.b", "l"] {
+        settings.set(scope, key, Some(key)).await.expect("set");
+    }
+    let below = settings.values_below(scope, "k.").await.expect("read");
+    let of = |key: &str| (key.into(), key.into());
+    assert_eq!(below, [of("k.a"), of("k.b")]);
+    for key in ["j.z", "k.a", "k.b", "l"] {
+        settings.set(scope, key, None).await.expect("unset");
+    }
 }
 
 async fn a_change_of_settings_is_told(directory: &Arc<dyn Accounts>) {
