@@ -40,9 +40,9 @@ impl AccessList {
     /// A list without rules.
     pub fn new() -> Self {
         Self {
-            clients: NetworkMap::new(),
-            senders: PatternMap::new(),
-            recipients: PatternMap::new(),
+            clients: NetworkMap::default(),
+            senders: PatternMap::default(),
+            recipients: PatternMap::default(),
             rules: 0,
         }
     }

@@ -13,18 +13,30 @@ pub(super) struct NetworkMap<T> {
     prefixes: BTreeSet<u8>,
 }
 
-impl<T: Copy> NetworkMap<T> {
-    pub(super) fn new() -> Self {
+impl<T> Default for NetworkMap<T> {
+    fn default() -> Self {
         Self {
             values: HashMap::new(),
             prefixes: BTreeSet::new(),
         }
     }
+}
 
+impl<T: Copy> NetworkMap<T> {
     /// The old value, when there was one.
     pub(super) fn insert(&mut self, network: Network, value: T) -> Option<T> {
         self.prefixes.insert(network.prefix());
         self.values.insert(network, value)
+    }
+
+    /// The value of this very network.
+    pub(super) fn exactly(&self, network: Network) -> Option<T> {
+        self.values.get(&network).copied()
+    }
+
+    /// Changes every value.
+    pub(super) fn each(&mut self, change: impl FnMut(&mut T)) {
+        self.values.values_mut().for_each(change);
     }
 
     /// The value of the narrowest network that `address` is in.
@@ -51,7 +63,7 @@ mod tests {
             networks: Vec<(u32, u8)>,
             address: u32,
         ) {
-            let mut map = NetworkMap::new();
+            let mut map = NetworkMap::default();
             let mut all = Vec::new();
             for (place, (bits, prefix)) in networks.into_iter().enumerate() {
                 // Near the address, so that many contain it.

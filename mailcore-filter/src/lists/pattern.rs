@@ -2,6 +2,7 @@
 //! finds the narrowest one.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::str::FromStr;
 
 use mailcore::address::{Address, AddressError, Domain};
@@ -15,9 +16,10 @@ pub enum Pattern {
     Null,
     /// `user@example.com`: this one.
     Address(Address),
-    /// `example.com` or `@example.com`: all of this domain.
+    /// `example.com`, `@example.com` or `*@example.com`: all of this domain.
     Domain(Domain),
-    /// `.example.com`: all of this domain and of those below it.
+    /// `.example.com` or `*.example.com`: all of this domain and of those below
+    /// it.
     Below(Domain),
 }
 
@@ -43,6 +45,11 @@ impl FromStr for Pattern {
         if text == "<>" {
             return Ok(Self::Null);
         }
+        let text = text.strip_prefix("*@").unwrap_or(text);
+        let text = match text.strip_prefix('*') {
+            Some(below) if below.starts_with('.') => below,
+            _ => text,
+        };
         if let Some(domain) = text.strip_prefix('.') {
             return Ok(Self::Below(domain_key(&Domain::parse(domain)?)));
         }
@@ -54,19 +61,33 @@ impl FromStr for Pattern {
     }
 }
 
+/// As [`FromStr`] reads it.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("<>"),
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Domain(domain) => write!(f, "{domain}"),
+            Self::Below(domain) => write!(f, ".{domain}"),
+        }
+    }
+}
+
 /// A value for each of many patterns.
 #[derive(Debug, Clone)]
 pub(super) struct PatternMap<T> {
     values: HashMap<Pattern, T>,
 }
 
-impl<T: Copy> PatternMap<T> {
-    pub(super) fn new() -> Self {
+impl<T> Default for PatternMap<T> {
+    fn default() -> Self {
         Self {
             values: HashMap::new(),
         }
     }
+}
 
+impl<T: Copy> PatternMap<T> {
     /// The old value, when there was one.
     pub(super) fn insert(&mut self, pattern: Pattern, value: T) -> Option<T> {
         self.values.insert(pattern, value)
@@ -82,14 +103,33 @@ impl<T: Copy> PatternMap<T> {
             return self.values.get(&Pattern::Null).copied();
         };
         let domain = address.domain().clone();
-        let own = [Pattern::Address(address), Pattern::Domain(domain.clone())];
-        let above = std::iter::successors(Some(domain), |domain| {
+        let own = self.values.get(&Pattern::Address(address)).copied();
+        own.or_else(|| self.narrowest_of(domain))
+    }
+
+    /// The same of a name: itself, else the nearest above.
+    pub(super) fn narrowest_of(&self, name: Domain) -> Option<T> {
+        if self.values.is_empty() {
+            return None;
+        }
+        let name = domain_key(&name);
+        let own = [Pattern::Domain(name.clone())];
+        let above = std::iter::successors(Some(name), |domain| {
             let (_, above) = domain.as_str().split_once('.')?;
             Domain::parse(above).ok()
         });
         own.into_iter()
             .chain(above.map(Pattern::Below))
             .find_map(|pattern| self.values.get(&pattern).copied())
+    }
+
+    /// Changes every value.
+    pub(super) fn each(&mut self, change: impl FnMut(&mut T)) {
+        self.values.values_mut().for_each(change);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty()
     }
 }
 
@@ -99,14 +139,14 @@ mod tests {
 
     #[test]
     fn the_narrowest_pattern_decides() {
-        let mut map = PatternMap::new();
+        let mut map = PatternMap::default();
         for (value, pattern) in [
             ".example.com",
             "example.com",
             "User@Example.com",
             ".deep.example.com",
             "<>",
-            "@bücher.example",
+            "*@bücher.example",
         ]
         .into_iter()
         .enumerate()

@@ -3,16 +3,7 @@
 use thiserror::Error;
 
 use super::access::AccessList;
-use super::{NetworkError, PatternError};
-
-/// What a rule says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// Let through, without asking the filters after this one.
-    Allow,
-    /// Refuse.
-    Deny,
-}
+use super::{About, NetworkError, PatternError, Rule, RuleError};
 
 /// Why a list can't be read; lines count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -42,12 +33,37 @@ pub enum AccessListError {
         /// What is wrong.
         source: PatternError,
     },
+    /// Another rule that can't be read.
+    #[error("line {line}: {source}")]
+    Rule {
+        /// Which line.
+        line: usize,
+        /// What is wrong.
+        source: RuleError,
+    },
+    /// A rule that needs DNS.
+    #[error("line {line}: this list looks no names up; write addresses of clients")]
+    NeedsDns {
+        /// Which line.
+        line: usize,
+    },
     /// The same client, sender or recipient as before, decided otherwise.
     #[error("line {line}: an earlier line decides the opposite; remove one of the two")]
     Contradiction {
         /// Which line.
         line: usize,
     },
+}
+
+impl AccessListError {
+    pub(super) fn of(source: RuleError, line: usize) -> Self {
+        match source {
+            RuleError::Syntax => Self::Syntax { line },
+            RuleError::Network(source) => Self::Network { line, source },
+            RuleError::Pattern(source) => Self::Pattern { line, source },
+            source => Self::Rule { line, source },
+        }
+    }
 }
 
 impl AccessList {
@@ -64,26 +80,19 @@ impl AccessList {
     /// The first line that can't be read.
     pub fn parse(text: &str) -> Result<Self, AccessListError> {
         let mut list = Self::new();
-        for (line, rule) in (1..).zip(text.lines()) {
-            let rule = rule.split('#').next().unwrap_or_default();
-            let mut words = rule.split_whitespace();
-            let Some(decision) = words.next() else {
+        for (line, text) in (1..).zip(text.lines()) {
+            let rule = Rule::of_line(text).map_err(|error| AccessListError::of(error, line))?;
+            let Some(Rule {
+                decision, about, ..
+            }) = rule
+            else {
                 continue;
             };
-            let (Some(subject), Some(value), None) = (words.next(), words.next(), words.next())
-            else {
-                return Err(AccessListError::Syntax { line });
-            };
-            let decision = match decision {
-                "allow" => Decision::Allow,
-                "deny" => Decision::Deny,
-                _ => return Err(AccessListError::Syntax { line }),
-            };
-            let old = match subject {
-                "client" => list.insert_client(network(value, line)?, decision),
-                "sender" => list.insert_sender(pattern(value, line)?, decision),
-                "recipient" => list.insert_recipient(pattern(value, line)?, decision),
-                _ => return Err(AccessListError::Syntax { line }),
+            let old = match about {
+                About::Client(network) => list.insert_client(network, decision),
+                About::Sender(pattern) => list.insert_sender(pattern, decision),
+                About::Recipient(pattern) => list.insert_recipient(pattern, decision),
+                About::Host(_) | About::Mx(_) => return Err(AccessListError::NeedsDns { line }),
             };
             if old.is_some_and(|old| old != decision) {
                 return Err(AccessListError::Contradiction { line });
@@ -91,18 +100,6 @@ impl AccessList {
         }
         Ok(list)
     }
-}
-
-fn network(value: &str, line: usize) -> Result<super::Network, AccessListError> {
-    value
-        .parse()
-        .map_err(|source| AccessListError::Network { line, source })
-}
-
-fn pattern(value: &str, line: usize) -> Result<super::Pattern, AccessListError> {
-    value
-        .parse()
-        .map_err(|source| AccessListError::Pattern { line, source })
 }
 
 #[cfg(test)]
@@ -115,6 +112,8 @@ mod tests {
             AccessListError::Syntax { line }
             | AccessListError::Network { line, .. }
             | AccessListError::Pattern { line, .. }
+            | AccessListError::Rule { line, .. }
+            | AccessListError::NeedsDns { line }
             | AccessListError::Contradiction { line } => line,
         };
         assert_eq!(line_of("refuse client 192.0.2.1"), 1);
@@ -122,6 +121,7 @@ mod tests {
         assert_eq!(line_of("deny host 192.0.2.1"), 1);
         assert_eq!(line_of("deny client 192.0.2.1 and more"), 1);
         assert_eq!(line_of("deny client a.example\n"), 1);
+        assert_eq!(line_of("\ndeny client host:a.example\n"), 2);
         assert_eq!(line_of("deny sender a@x.test\ndeny sender a b\n"), 2);
         assert_eq!(line_of("deny sender a@x.test\nallow sender A@X.test\n"), 2);
     }

@@ -53,8 +53,8 @@ impl Pipeline {
         for wave in self.waves(stage, &look) {
             let allowed = judged::is_allowed(memory, look.recipient);
             let wave = wave.into_iter().filter(|test| {
-                !asking.effective.is_off(test.name())
-                    && !(allowed && test.class() == TestClass::Spam)
+                let needless = allowed && test.class() == TestClass::Spam;
+                !needless && !asking.effective.is_off(test.name())
             });
             let said = self.ask_wave((stage, until), &look, wave).await;
             let verdict = asking.act(&said, &mut pause);
@@ -87,7 +87,8 @@ impl Pipeline {
                     [] => global.is_off(test.name()),
                     each => each.iter().all(|it| it.is_off(test.name())),
                 };
-                !off && !(allowed && test.class() == TestClass::Spam)
+                let needless = allowed && test.class() == TestClass::Spam;
+                !needless && !off
             });
             let said = self.ask_wave((Stage::Content, until), &look, wave).await;
             for judged in &said {

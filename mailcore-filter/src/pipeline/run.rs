@@ -45,7 +45,7 @@ impl Pipeline {
                     other.name() != test.name() && test.after().contains(&other.name())
                 };
                 let barred = wave.iter().any(|it| it.class() == TestClass::List);
-                if barred || waiting.iter().any(|other| reads(&other)) {
+                if barred || waiting.iter().any(reads) {
                     later.push(*test);
                 } else {
                     wave.push(test);
