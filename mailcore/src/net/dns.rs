@@ -29,7 +29,7 @@ use thiserror::Error;
 pub use self::anchors::{AnchorError, TrustAnchors};
 use self::negative::Denials;
 use crate::address::Domain;
-use crate::seams::{Clock, DnsError, DnssecStatus, Lookup, Mx, Resolver, SystemClock, Tlsa};
+use crate::seams::{Clock, DnsError, DnssecStatus, Lookup, Mx, Resolver, Srv, SystemClock, Tlsa};
 
 /// How long one server has for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -342,5 +342,17 @@ impl Resolver for HickoryResolver {
             _ => None,
         };
         self.records(absolute(name)?, RecordType::TLSA, pick).await
+    }
+
+    async fn srv(&self, name: &Domain) -> Result<Lookup<Srv>, DnsError> {
+        let pick = |data: &RData| match data {
+            RData::SRV(srv) => Some(Srv::new(
+                (srv.priority, srv.weight),
+                srv.port,
+                host(&srv.target).filter(|_| !srv.target.is_root()),
+            )),
+            _ => None,
+        };
+        self.records(absolute(name)?, RecordType::SRV, pick).await
     }
 }

@@ -63,7 +63,7 @@ pub use journal::{
 pub use outbox::Outbox;
 pub use queue_start::QueueStart;
 pub use recipient_check::{RecipientCheck, RecipientQuery, Standing};
-pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Tlsa};
+pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Srv, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
 pub use rules::{Rules, RulesInput};
 pub use session_memory::SessionMemory;

@@ -51,6 +51,14 @@ pub trait Resolver: Debug + Send + Sync {
 
     /// TLSA records of a name such as `_25._tcp.mx.example.com`.
     async fn tlsa(&self, name: &Domain) -> Result<Lookup<Tlsa>, DnsError>;
+
+    /// SRV records of a name such as `_imaps._tcp.example.com` (RFC 2782). A
+    /// resolver need not know them: no mail hangs on them.
+    async fn srv(&self, name: &Domain) -> Result<Lookup<Srv>, DnsError> {
+        let _ = name;
+        let why = "this resolver does not look for SRV records";
+        Err(DnsError::Temporary(why.to_owned()))
+    }
 }
 
 /// An answer.
@@ -123,6 +131,32 @@ pub struct Mx {
     pub preference: u16,
     /// The host; `None` for the null MX.
     pub host: Option<Domain>,
+}
+
+/// An SRV record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Srv {
+    /// Lower is preferred.
+    pub priority: u16,
+    /// Share among those of one priority.
+    pub weight: u16,
+    /// Port of the service.
+    pub port: u16,
+    /// The host; `None` when the service is not offered.
+    pub host: Option<Domain>,
+}
+
+impl Srv {
+    /// A record.
+    pub fn new((priority, weight): (u16, u16), port: u16, host: Option<Domain>) -> Self {
+        Self {
+            priority,
+            weight,
+            port,
+            host,
+        }
+    }
 }
 
 /// A TLSA record (RFC 6698 section 2.1).

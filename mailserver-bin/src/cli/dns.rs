@@ -1,13 +1,18 @@
 //! `mailserver dns`: the records to publish for the domains served, as lines of
-//! a zone file.
+//! a zone file, and whether those that are published are right.
 
+mod check;
+mod records;
 mod tlsa;
 
 use mailcore::address::Domain;
 
-use super::{CliError, Place};
-use crate::config::{Config, Protocol, TlsMode};
-use crate::control::{Request, Response};
+use self::check::{Checker, Finding};
+use self::records::Record;
+use super::{CliError, Place, dkim};
+use crate::config::Config;
+use crate::control::dkim::{DkimRequest, Key};
+use crate::control::{Request, Response, aligned};
 use crate::out;
 
 /// How long resolvers may keep a record.
@@ -21,6 +26,13 @@ pub(super) struct Args {
     /// before its certificate is in
     #[arg(long, value_name = "FILE")]
     next_key: Option<std::path::PathBuf>,
+    /// Compare with what DNS has, and say what is to be done; the exit status is
+    /// 0 when nothing is
+    #[arg(long)]
+    check: bool,
+    /// With --check: one JSON object a line
+    #[arg(long, requires = "check")]
+    json: bool,
 }
 
 pub(super) fn run(place: &Place, args: &Args) -> Result<(), CliError> {
@@ -32,16 +44,69 @@ pub(super) fn run(place: &Place, args: &Args) -> Result<(), CliError> {
             _ => Vec::new(),
         },
     };
-    let mut lines = Vec::new();
+    let mut domains = Vec::new();
     for name in names {
         let domain = Domain::parse(&name)
             .map_err(|error| CliError::Usage(format!("{name:?} is no domain: {error}")))?;
-        lines.extend(domain_records(&config, &domain));
+        let records = records::of_domain(&config, &domain, &keys(place, &config, &domain)?);
+        domains.push((domain, records));
+    }
+    let tlsa = tlsa::records(&config, args.next_key.as_deref())?;
+    if args.check {
+        return compare(&config, args, &domains, &tlsa);
+    }
+    let mut lines = Vec::new();
+    for (domain, records) in &domains {
+        lines.push(format!("; {domain}"));
+        lines.extend(records.iter().map(|record| record.line.clone()));
         lines.push(String::new());
     }
-    lines.extend(tlsa::records(&config, args.next_key.as_deref())?);
+    if config.acme.is_some() {
+        lines.push("; CAA, where there is one, must allow the authority of [acme]".to_owned());
+    }
+    lines.extend(tlsa);
     out::lines(&lines);
     Ok(())
+}
+
+/// The keys of a domain; none where no server's data is.
+fn keys(place: &Place, config: &Config, domain: &Domain) -> Result<Vec<Key>, CliError> {
+    if !crate::data::DataDir::new(&config.data).exists() {
+        return Ok(Vec::new());
+    }
+    let request = DkimRequest::List {
+        domain: Some(domain.to_string()),
+    };
+    dkim::keys(place, config, request)
+}
+
+fn compare(
+    config: &Config,
+    args: &Args,
+    domains: &[(Domain, Vec<Record>)],
+    tlsa: &[String],
+) -> Result<(), CliError> {
+    let findings: Vec<Finding> = super::with_resolver(config, async |resolver| {
+        let (mut checker, mut findings) = Checker::new(config, resolver).await;
+        for (domain, records) in domains {
+            findings.extend(checker.domain(domain, records).await);
+        }
+        findings.extend(checker.keys(tlsa).await);
+        findings
+    })?;
+    let lines = match args.json {
+        true => findings.iter().map(Finding::json).collect(),
+        false => aligned(&findings.iter().map(Finding::row).collect::<Vec<_>>()),
+    };
+    out::lines(&lines);
+    let wrong = findings.iter().filter(|finding| !finding.is_ok()).count();
+    match wrong {
+        0 => Ok(()),
+        _ => Err(CliError::Failed(format!(
+            "{wrong} of {} are not as they should be",
+            findings.len()
+        ))),
+    }
 }
 
 /// A name as a zone file has it.
@@ -52,64 +117,4 @@ fn zone_name(name: &Domain) -> String {
 
 fn record(owner: &str, kind: &str, data: &str) -> String {
     format!("{owner} {TTL} IN {kind} {data}")
-}
-
-/// What a domain publishes.
-fn domain_records(config: &Config, domain: &Domain) -> Vec<String> {
-    let (host, name) = (zone_name(&config.hostname), zone_name(domain));
-    let reports = format!("mailto:postmaster@{}", name.trim_end_matches('.'));
-    let text = |owner: &str, text: &str| record(owner, "TXT", &format!("\"{text}\""));
-    let mut lines = vec![
-        format!("; {domain}"),
-        record(&name, "MX", &format!("10 {host}")),
-        // Mail of the domain comes from its MX hosts and nobody else (RFC 7208
-        // section 5.4).
-        text(&name, "v=spf1 mx -all"),
-        text(
-            &format!("_dmarc.{name}"),
-            &format!("v=DMARC1; p=none; rua={reports}"),
-        ),
-        text(
-            &format!("_smtp._tls.{name}"),
-            &format!("v=TLSRPTv1; rua={reports}"),
-        ),
-    ];
-    if let Some((_, policy)) = config.web.policies.iter().find(|(it, _)| it == domain) {
-        let id = policy.id();
-        lines.push(text(
-            &format!("_mta-sts.{name}"),
-            &format!("v=STSv1; id={id};"),
-        ));
-        lines.push(record(&format!("mta-sts.{name}"), "CNAME", &host));
-    }
-    lines.extend(services(config, &name, &host));
-    lines
-}
-
-/// Where clients find the services (RFC 6186, RFC 8314 section 5.1).
-fn services(config: &Config, name: &str, host: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for listener in &config.listeners {
-        let service = match (listener.protocol, listener.tls) {
-            (Protocol::Submission, TlsMode::Implicit) => "submissions",
-            (Protocol::Submission, TlsMode::Starttls) => "submission",
-            (Protocol::Imap, TlsMode::Implicit) => "imaps",
-            (Protocol::Imap, TlsMode::Starttls) => "imap",
-            (Protocol::Pop3, TlsMode::Implicit) => "pop3s",
-            (Protocol::Pop3, TlsMode::Starttls) => "pop3",
-            _ => continue,
-        };
-        // What is within TLS from the start is to be preferred.
-        let priority = if listener.tls == TlsMode::Implicit {
-            0
-        } else {
-            10
-        };
-        let data = format!("{priority} 1 {} {host}", listener.address.port());
-        let line = record(&format!("_{service}._tcp.{name}"), "SRV", &data);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines
 }
