@@ -22,11 +22,11 @@
 //! | 4632 section 3.1 | networks as `address/prefix` |
 //! | 5321 section 3.1 | 554 in place of a greeting |
 //! | 5782 | lists in DNS of addresses and of names, and their test entries |
-//! | 6376, 8301, 8463 | DKIM with RSA and Ed25519, as a check to be asked and a signer |
+//! | 6376, 8301, 8463 | DKIM with RSA and Ed25519: checks, and signatures with keys that rotate |
 //! | 6647 | greylisting |
 //! | 7208 | SPF, as a check to be asked |
 //! | 7505 | a null MX as a sender's |
-//! | 8617 | ARC, as a check to be asked |
+//! | 8617 | ARC: checks and seals |
 //! | 7489, 9989 | DMARC, as a check to be asked; no reports |
 //!
 //! ```

@@ -98,42 +98,36 @@ impl<'a> Checker<'a> {
         config: &'a Config,
         resolver: Arc<dyn Resolver>,
     ) -> (Self, Vec<Finding>) {
-        let mut addresses: Vec<IpAddr> = config
-            .outgoing
-            .sources
-            .iter()
-            .map(|source| source.ip)
-            .collect();
-        if addresses.is_empty()
-            && let Ok(found) = resolver.addresses(&config.hostname).await
-        {
-            addresses = found.records;
+        let own = resolver.addresses(&config.hostname).await;
+        let subject = format!("name {}", config.hostname);
+        let (mut silent, mut findings) = (0, Vec::new());
+        match &own {
+            // A resolver that says nothing now is asked no more.
+            Err(error) if !matches!(error, DnsError::NotFound { .. }) => {
+                silent = MOST_SILENT;
+                findings.push(Finding::new(&subject, State::Unknown, error.to_string()));
+            }
+            _ => {
+                for finding in check_own_name(&*resolver, &config.hostname, &[]).await {
+                    let state = match finding {
+                        NameFinding::Unknown { .. } => State::Unknown,
+                        NameFinding::NoAddress { .. } | NameFinding::NoPtr { .. } => State::Missing,
+                        _ => State::Different,
+                    };
+                    silent += usize::from(state == State::Unknown);
+                    findings.push(Finding::new(&subject, state, finding.to_string()));
+                }
+            }
         }
-        addresses.truncate(MOST_ADDRESSES);
-        let name = check_own_name(&*resolver, &config.hostname, &[]).await;
-        let mut silent = 0;
-        let mut findings: Vec<Finding> = name
-            .iter()
-            .map(|finding| {
-                let state = match finding {
-                    NameFinding::Unknown { .. } => {
-                        silent += 1;
-                        State::Unknown
-                    }
-                    NameFinding::NoAddress { .. } | NameFinding::NoPtr { .. } => State::Missing,
-                    _ => State::Different,
-                };
-                Finding::new(
-                    format!("name {}", config.hostname),
-                    state,
-                    finding.to_string(),
-                )
-            })
-            .collect();
         if findings.is_empty() {
-            let subject = format!("name {}", config.hostname);
             findings.push(Finding::new(subject, State::Ok, "leads here and back"));
         }
+        let sources = config.outgoing.sources.iter().map(|source| source.ip);
+        let mut addresses: Vec<IpAddr> = sources.collect();
+        if addresses.is_empty() {
+            addresses = own.map(|found| found.records).unwrap_or_default();
+        }
+        addresses.truncate(MOST_ADDRESSES);
         let checker = Self {
             config,
             resolver,
