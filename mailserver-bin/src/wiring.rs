@@ -11,7 +11,7 @@ use mailcore::net::{ChallengeStore, HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerSeams};
 use mailcore::route::{DirectoryRouter, SuppressionList};
 use mailcore::seams::{
-    Directory, Journal, JournalRetention, OsEntropy, Resolver, State, SystemClock, Trust,
+    Directory, Journal, JournalRetention, OsEntropy, Resolver, Router, State, SystemClock, Trust,
 };
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_filter::sender_auth::signing::KeyRing;
@@ -221,24 +221,11 @@ impl Wiring<'_> {
     pub(crate) fn builder(self) -> Result<Builder, WiringError> {
         let config = self.config;
         let directory: Arc<dyn Directory> = self.directory.clone();
-        let mut router = DirectoryRouter::new(Arc::clone(&directory), config.hostname.clone())
-            .with_own_addresses(outgoing::own_addresses(config));
-        if let Some(host) = &config.smart_host {
-            router = router.with_smart_host(host.host.clone(), host.port);
-        }
+        let tools = self.tools();
         let resolver = self.resolver;
         let (state, report) = (&self.stores.state, self.tls_report);
         let signer = signing::signer(config, self.ring.as_ref(), &directory, &resolver);
         let agents = outgoing::agents(config, Arc::clone(&resolver), state, report, signer)?;
-        let tools = Tools {
-            stores: self.stores.clone(),
-            embedded: self.embedded,
-            directory: Arc::clone(&self.directory) as _,
-            retention: config.retention,
-            journal: kept(config, self.journal.as_ref()),
-            keys: Some(Arc::clone(&self.keys)),
-            signing: signing::Tending::new(config, self.ring, Some(Arc::clone(&resolver))),
-        };
         let seams = TestSeams {
             resolver: &resolver,
             state,
@@ -247,8 +234,12 @@ impl Wiring<'_> {
         };
         let pipeline = filters::pipeline(config, &seams).map_err(WiringError::Filter)?;
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
-        let router = outgoing::routes(config, Arc::new(router));
-        let router = forwarding::routes(config, &self.stores, Arc::clone(&directory), router);
+        let router = forwarding::routes(
+            config,
+            &self.stores,
+            Arc::clone(&directory),
+            router(config, &directory),
+        );
         let mut builder = Server::builder(config.hostname.as_str())
             .suppression(SuppressionList::new(Arc::clone(&self.stores.state)))
             .stores(self.stores)
@@ -294,6 +285,30 @@ impl Wiring<'_> {
         }
         doors(builder, config, &self.keys, &resolver)
     }
+
+    /// What the server's own jobs work on.
+    fn tools(&self) -> Tools {
+        let resolver = Some(Arc::clone(&self.resolver));
+        Tools {
+            stores: self.stores.clone(),
+            embedded: self.embedded.clone(),
+            directory: Arc::clone(&self.directory) as _,
+            retention: self.config.retention,
+            journal: kept(self.config, self.journal.as_ref()),
+            keys: Some(Arc::clone(&self.keys)),
+            signing: signing::Tending::new(self.config, self.ring.clone(), resolver),
+        }
+    }
+}
+
+/// Where mail goes, before the senders of what goes on are changed.
+fn router(config: &Config, directory: &Arc<dyn Directory>) -> Arc<dyn Router> {
+    let mut router = DirectoryRouter::new(Arc::clone(directory), config.hostname.clone())
+        .with_own_addresses(outgoing::own_addresses(config));
+    if let Some(host) = &config.smart_host {
+        router = router.with_smart_host(host.host.clone(), host.port);
+    }
+    outgoing::routes(config, Arc::new(router))
 }
 
 /// Every listener, and the page that an authority may look for.
