@@ -52,6 +52,8 @@ pub mod lists;
 pub mod pipeline;
 #[cfg(feature = "psl")]
 mod registered;
+#[cfg(feature = "rules")]
+pub mod rules;
 pub mod sender;
 pub mod sender_auth;
 #[cfg(test)]

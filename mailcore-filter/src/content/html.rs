@@ -38,6 +38,8 @@ pub struct Html {
     pub links_left: usize,
     /// Where links without a host lead (`<base href>`).
     pub base: Option<String>,
+    /// Octets of the markup.
+    pub length: usize,
     /// How often what stands there.
     pub counts: HtmlCounts,
 }
@@ -195,7 +197,10 @@ impl<'a> HtmlReader<'a> {
     pub fn new(html: &'a str, max_links: usize) -> Self {
         Self {
             rest: html,
-            html: Html::default(),
+            html: Html {
+                length: html.len(),
+                ..Html::default()
+            },
             max_links,
             open: Vec::new(),
             look: Look::default(),

@@ -1,12 +1,16 @@
 //! [`View`]: all that a message says, decoded once.
 
+use std::sync::Arc;
+
 use mailcore::message::decode::TextDecoder;
 use mailcore::message::{Header, Message, Part, PartKind, READ_CHUNK, Summary};
 use mailcore::seams::StoreError;
+use tokio::sync::OnceCell;
 
 use super::html::{HtmlReader, Turn};
 use super::text::{FieldText, Placement, Text, TextBody, is_file, is_html, is_text};
 use super::urls::{TextUrls, UrlLimits, Urls};
+use crate::pipeline::Look;
 
 /// Octets of text that are looked at before others have their turn: less than a
 /// millisecond's work.
@@ -71,7 +75,29 @@ pub struct View {
     pub is_cut: bool,
 }
 
+/// The view of the message at hand, made by the first test that asks for it.
+#[derive(Debug, Default)]
+struct Shared(OnceCell<Option<Arc<View>>>);
+
 impl View {
+    /// The view of the message that a test looks at, made once for all tests;
+    /// `limits` are heeded by the first that asks. None before there is a message,
+    /// or when its store can't read it.
+    pub async fn of(look: &Look<'_>, limits: &ViewLimits) -> Option<Arc<Self>> {
+        let mail = look.mail?;
+        let memory = &look.session.memory;
+        let shared = memory.get::<Shared>().or_else(|| {
+            memory.keep_for_message(Shared::default());
+            memory.get()
+        })?;
+        let view = shared.0.get_or_init(|| async {
+            let view = Self::read(mail.message, mail.summary, limits).await;
+            let view = view.inspect_err(|error| tracing::warn!(%error, "no view of the message"));
+            view.ok().map(Arc::new)
+        });
+        view.await.clone()
+    }
+
     /// Reads `message`, of which `summary` is. Gives way to other tasks after each
     /// small piece of work.
     ///
