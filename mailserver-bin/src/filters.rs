@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mailcore::seams::{Clock, Directory, Resolver, State};
+use mailcore::seams::{Clock, Commit, Directory, Resolver, State};
 use mailcore_filter::greylist::Greylist;
 use mailcore_filter::pipeline::{FilterSettings, Pipeline, Test};
 use mailcore_filter::sender::{HeloName, Iprev, SenderDomain};
@@ -12,11 +12,13 @@ use mailcore_filter::sender_auth::ask::{
 use mailcore_filter::sender_auth::bimi::BimiTest;
 
 use crate::config::{Bimi, Config, Fields};
+use crate::dns_lists;
 
 /// What tests are made from.
 pub(crate) struct TestSeams<'a> {
     pub(crate) resolver: &'a Arc<dyn Resolver>,
     pub(crate) state: &'a Arc<dyn State>,
+    pub(crate) commit: &'a Arc<dyn Commit>,
     pub(crate) directory: &'a Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -56,7 +58,7 @@ pub(crate) fn pipeline(config: &Config, seams: &TestSeams<'_>) -> Result<Option<
 
 /// Every test, in the order in which they are asked.
 fn tests(config: &Config, seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
-    let mut tests = Vec::new();
+    let mut tests = dns_lists::tests(config, seams);
     of_senders(config, seams, &mut tests);
     tests.extend(sender_auth(config, seams));
     tests

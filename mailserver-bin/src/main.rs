@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod crash;
 mod data;
+mod dns_lists;
 mod filters;
 mod forwarding;
 mod housekeeping;

@@ -229,6 +229,7 @@ impl Wiring<'_> {
         let seams = TestSeams {
             resolver: &resolver,
             state,
+            commit: &self.stores.commit,
             directory: &directory,
             clock: Arc::new(SystemClock::new()),
         };

@@ -6,7 +6,7 @@
 //! | [`Dnsbl`] | the client | it connects |
 //! | [`Rhsbl`] | the domain in MAIL FROM, the name in HELO | MAIL |
 //! | [`RhsblFrom`] | the domains in the From field | the content is there |
-//! | `Uribl` (feature `psl`) | the domains of URLs | the content is there |
+//! | `Uribl` (feature `psl`; as a test of the pipeline, `content`) | the domains of URLs | the content is there |
 //! | [`Backscatter`] | the client | MAIL FROM:<> |
 //!
 //! [`Zone`] is a list and what its answers mean, [`shipped`] knows some;
@@ -36,6 +36,8 @@ mod tests;
 mod text;
 #[cfg(feature = "psl")]
 mod uribl;
+#[cfg(feature = "content")]
+mod uribl_test;
 mod zone;
 
 pub use backscatter::Backscatter;
@@ -47,4 +49,4 @@ pub use lookup::{DnsListLimits, DnsLists, Listing, Listings};
 pub use rhsbl::{AskHelo, Rhsbl, RhsblFrom};
 #[cfg(feature = "psl")]
 pub use uribl::Uribl;
-pub use zone::{Effect, Kind, Proof, Subject, Zone};
+pub use zone::{Effect, EffectError, Kind, Proof, Subject, Zone};

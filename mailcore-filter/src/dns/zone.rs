@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
 
 use mailcore::address::Domain;
+use thiserror::Error;
 
 use super::Codes;
 
@@ -40,6 +42,33 @@ pub enum Effect {
     Allowed(f32),
     /// Nothing.
     Ignored,
+}
+
+/// Text that is no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is no meaning of an answer; write listed, score 2.5, allowed -3 or ignored")]
+pub struct EffectError(String);
+
+impl FromStr for Effect {
+    type Err = EffectError;
+
+    fn from_str(text: &str) -> Result<Self, EffectError> {
+        let number = |text: &str| {
+            let number: f32 = text.parse().ok()?;
+            (-100.0..=100.0).contains(&number).then_some(number)
+        };
+        let mut words = text.split_ascii_whitespace();
+        let effect = match (words.next(), words.next(), words.next()) {
+            (Some("listed"), None, None) => Some(Self::Listed),
+            (Some("ignored"), None, None) => Some(Self::Ignored),
+            (Some("score"), Some(score), None) => number(score).map(Self::Score),
+            (Some("allowed"), Some(score), None) => number(score)
+                .filter(|score| *score <= 0.0)
+                .map(Self::Allowed),
+            _ => None,
+        };
+        effect.ok_or_else(|| EffectError(text.chars().take(64).collect()))
+    }
 }
 
 /// How a list shows that it works (RFC 5782 section 5).
@@ -355,6 +384,24 @@ mod tests {
         over.refusals.push("127.0.0.255".parse().unwrap());
         let answer = "127.0.0.255".parse().unwrap();
         assert_eq!(over.judge(&[answer]), Judged::Refused(answer));
+    }
+
+    #[test]
+    fn meanings_are_read_as_operators_write_them() {
+        for (text, want) in [
+            ("listed", Some(Effect::Listed)),
+            ("ignored", Some(Effect::Ignored)),
+            ("score 2.5", Some(Effect::Score(2.5))),
+            ("allowed -3", Some(Effect::Allowed(-3.0))),
+            ("allowed 3", None),
+            ("score", None),
+            ("score nan", None),
+            ("score 1e9", None),
+            ("listed twice", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse::<Effect>().ok(), want, "{text:?}");
+        }
     }
 
     proptest! {

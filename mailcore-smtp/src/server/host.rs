@@ -69,7 +69,9 @@ impl Host<Session> for SessionHost {
             Question::Greet(facts) => {
                 self.transaction = None;
                 self.known.replace(&facts);
-                self.intake.helo(&facts).await
+                let greeted = self.intake.helo(&facts).await;
+                self.tell_found(&facts, greeted.as_ref().err());
+                greeted
             }
             Question::Authenticate { inquiry, facts } => {
                 return self.authenticate(&inquiry, &facts).await;
@@ -136,7 +138,9 @@ impl SessionHost {
         };
         let mut facts = facts.clone();
         facts.trust = trust;
-        match self.welcome(&facts).await {
+        let welcome = self.welcome(&facts).await;
+        self.tell_found(&facts, welcome.as_ref().err());
+        match welcome {
             Ok(()) => Answer::Welcome(trust),
             Err(refusal) => self.refuse(refusal).await,
         }
@@ -150,6 +154,16 @@ impl SessionHost {
             self.events.logged_in(identity);
         }
         Ok(())
+    }
+
+    /// A peer is turned away for what filters found of it. Those who are banned
+    /// come again and again, and are not told of each time.
+    fn tell_found(&self, facts: &FilterSession, refusal: Option<&Refusal>) {
+        if let Some(refusal) = refusal
+            && !facts.memory.findings().is_empty()
+        {
+            self.tell_refused(&refusal.status);
+        }
     }
 
     /// The session has refused what came, outside of a transaction.

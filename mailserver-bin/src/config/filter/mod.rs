@@ -1,10 +1,12 @@
 //! `[filter]`: what is asked of mail on its way in, and what is done about the
 //! answers. One file for each of its tables.
 
+mod dns_lists;
 mod greylist;
 mod sender;
 mod sender_auth;
 mod signing;
+mod zones;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use mailcore_filter::lists::Network;
 use mailcore_filter::pipeline::FilterSettings;
 
 use super::file::Section;
+pub(crate) use dns_lists::AskFrom;
+use dns_lists::DnsListsConfig;
 pub(crate) use sender::SenderConfig;
 
 use sender_auth::SenderAuthConfig;
@@ -44,6 +48,8 @@ pub(crate) struct FilterConfig {
     pub(crate) sender: SenderConfig,
     /// How unknown senders are put off.
     pub(crate) greylist: Option<GreylistConfig>,
+    /// Lists in DNS.
+    pub(crate) dns_lists: DnsListsConfig,
 }
 
 impl Default for FilterConfig {
@@ -60,6 +66,7 @@ impl Default for FilterConfig {
             signing: SigningConfig::default(),
             sender: SenderConfig::default(),
             greylist: None,
+            dns_lists: DnsListsConfig::default(),
         }
     }
 }
@@ -87,6 +94,7 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     signing::signing(&section, &mut config.signing);
     sender::sender(&section, &mut config.sender);
     config.greylist = greylist::greylist(&section);
+    dns_lists::dns_lists(&section, &mut config.dns_lists);
     section.finish();
 }
 
