@@ -10,7 +10,6 @@
 //! | 5891 | names of hosts in other letters, as A-labels |
 
 mod html;
-mod once;
 mod text;
 mod urls;
 mod view;

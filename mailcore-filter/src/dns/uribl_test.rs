@@ -7,7 +7,7 @@ use mailcore::plan::Stage;
 
 use super::Uribl;
 use super::results::{LISTED, SCORED, TEMPERROR};
-use crate::content::{UrlHost, View};
+use crate::content::{UrlHost, View, ViewLimits};
 use crate::pipeline::{Look, Reaction, Said, Test};
 
 #[async_trait]
@@ -32,7 +32,7 @@ impl Test for Uribl {
     }
 
     async fn look(&self, at: &Look<'_>) -> Vec<Said> {
-        let Ok(Some(view)) = View::of(at).await else {
+        let Some(view) = View::of(at, &ViewLimits::default()).await else {
             return Vec::new();
         };
         let hosts: Vec<Domain> = view.urls.hosts().into_iter().filter_map(domain).collect();

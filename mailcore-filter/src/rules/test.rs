@@ -44,7 +44,15 @@ impl Test for ContentRules {
     }
 
     fn after(&self) -> &'static [&'static str] {
-        &["dkim", "dmarc", "arc", "surbl", "vbr", "bayes"]
+        &[
+            "dkim",
+            "dmarc",
+            "arc",
+            "uribl",
+            "rhsbl-from",
+            "vbr",
+            "bayes",
+        ]
     }
 
     fn results(&self) -> &'static [&'static str] {
