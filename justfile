@@ -73,7 +73,12 @@ openspf SUITE:
 # ValiMail's suite of ARC chains to check, a YAML file.
 arc SUITE:
     python3 mailcore-filter/tests/suite.py {{SUITE}} > target/arc.json
-    ARC_SUITE=$PWD/target/arc.json cargo test -p mailcore-filter --features dkim --test arc_suite -- --ignored --nocapture
+    ARC_SUITE=$PWD/target/arc.json cargo test -p mailcore-filter --features dkim --test arc_suite chain_of -- --ignored --nocapture
+
+# ValiMail's suite of messages to seal, a YAML file.
+arc-seal SUITE:
+    python3 mailcore-filter/tests/suite.py {{SUITE}} > target/arc-seal.json
+    ARC_SEAL_SUITE=$PWD/target/arc-seal.json cargo test -p mailcore-filter --features dkim --test arc_suite sealed -- --ignored --nocapture
 
 # The licences, sources and advisories of everything we link.
 deny:

@@ -97,7 +97,9 @@ class Names:
 
     def publish(self, lines):
         text = [f"port={self.port}", "listen-address=127.0.0.1", "bind-interfaces", "no-resolv", "no-hosts",
-                "host-record=mx.a.test,192.0.2.9", "local-ttl=1", "local=/test/", "neg-ttl=1", "pid-file="]
+                "host-record=mx.a.test,192.0.2.9",
+                "host-record=mx.sink.test,192.0.2.10", "mx-host=sink.test,mx.sink.test,10",
+                "txt-record=sink.test,v=spf1 ip4:127.0.0.1 -all", "local-ttl=1", "local=/test/", "neg-ttl=1", "pid-file="]
         for line in lines:
             if not line or line.startswith(";"):
                 continue
@@ -203,6 +205,8 @@ def forwards_are_sealed(server, sink, python, names):
     verdict = judged(python, mail, texts(names))
     assert verdict["arc"] == "pass" and verdict["sets"] == 1, (verdict, mail)
     assert b"DKIM-Signature" not in mail and b"bank.test" not in mail, mail
+    results = mail.split(b"ARC-Authentication-Results:")[1].split(b"\r\n\r\n")[0]
+    assert b"mx.a.test; " in results and b"spf=pass" in results, mail
     print("   what strangers sent is sealed and not signed")
 
 
@@ -259,7 +263,7 @@ def records_are_compared(server, dns):
 def check(binary, python):
     sink, dns = Sink(), Names(free_port())
     extra = f'\n[[outgoing.route]]\ndomain = "sink.test"\nhost = "127.0.0.1"\nport = {sink.server_address[1]}\n' \
-            'tls = "none"\n'
+            'tls = "none"\n[filter]\nexempt = []\n'
     server = Server(binary, "a.test", ["alice"], dns=f"127.0.0.1:{dns.port}", extra=extra)
     server.command("alias", "add", "fwd@a.test", "bob@sink.test")
     server.command("alias", "add", "nobody@a.test", "no@sink.test")

@@ -192,42 +192,51 @@ impl ArcSealer {
 impl Plan {
     /// `None` where there is nothing to be added.
     fn of(fields: &[Field<'_>], chain: ArcResult) -> Option<Self> {
-        match (sets(fields), chain) {
-            (Ok(before), _) if before.is_empty() => Some(Self {
+        let Some(last) = last_instance(fields) else {
+            return Some(Self {
                 instance: 1,
                 told: "none",
-                before,
-            }),
-            (Ok(before), ArcResult::Pass) => Some(Self {
-                instance: next(before.last()?.instance)?,
-                told: "pass",
-                before,
-            }),
-            _ => Self::broken(fields),
-        }
-    }
-
-    /// A chain that does not hold is told to be broken once, by who found it so
-    /// (RFC 8617 section 5.1, step 2).
-    fn broken(fields: &[Field<'_>]) -> Option<Self> {
-        let numbered = fields.iter().filter(|field| is_of_chain(field));
-        let numbered = numbered.filter_map(|field| Some((instance(field).ok()?, field)));
-        let last = numbered.clone().map(|(instance, _)| instance).max()?;
-        let told = |field: &Field<'_>| {
-            let tags = TagList::parse(field.raw).ok()?;
-            tags.get("cv").map(str::to_ascii_lowercase)
+                before: Vec::new(),
+            });
         };
-        let mut seals =
-            numbered.filter(|(instance, field)| *instance == last && field.is("ARC-Seal"));
-        if seals.any(|(_, field)| told(field).as_deref() == Some("fail")) {
+        if is_told_broken(fields, last) {
             return None;
         }
-        Some(Self {
-            instance: next(last)?,
-            told: "fail",
-            before: Vec::new(),
+        let instance = next(last)?;
+        Some(match (sets(fields), chain) {
+            (Ok(before), ArcResult::Pass) => Self {
+                instance,
+                told: "pass",
+                before,
+            },
+            _ => Self {
+                instance,
+                told: "fail",
+                before: Vec::new(),
+            },
         })
     }
+}
+
+/// The greatest instance of a chain, whole or not; none where there is no chain.
+fn last_instance(fields: &[Field<'_>]) -> Option<u8> {
+    let of_chain = fields.iter().filter(|field| is_of_chain(field));
+    // A field without one counts for the first, which it breaks.
+    of_chain.map(|field| instance(field).unwrap_or(1)).max()
+}
+
+/// A chain that does not hold is told to be broken once, by who found it so (RFC
+/// 8617 section 5.1, step 2).
+fn is_told_broken(fields: &[Field<'_>], last: u8) -> bool {
+    let seals = fields.iter().filter(|field| field.is("ARC-Seal"));
+    let mut latest = seals.filter(|field| instance(field) == Ok(last));
+    latest.any(|field| {
+        let tags = TagList::parse(field.raw);
+        tags.is_ok_and(|tags| {
+            tags.get("cv")
+                .is_some_and(|cv| cv.eq_ignore_ascii_case("fail"))
+        })
+    })
 }
 
 fn next(instance: u8) -> Option<u8> {
