@@ -14,13 +14,16 @@
 //! of a From field asks for; `sender_auth::arc` (feature `dkim`), which checks
 //! chains of seals; `content` (feature `content`), which says what text a message
 //! shows and where it leads; [`sender`], which asks DNS about clients and senders;
-//! [`greylist`], which puts unknown senders off once.
+//! [`greylist`], which puts unknown senders off once; [`batv`], which signs senders
+//! of ours.
 //!
 //! | RFC | what of it |
 //! |---|---|
 //! | 3463 section 3.8 | `X.7.1` for what a list denies |
+//! | 4406, 4407 | Sender ID |
 //! | 4632 section 3.1 | networks as `address/prefix` |
 //! | 5321 section 3.1 | 554 in place of a greeting |
+//! | 5518 | VBR |
 //! | 5782 | lists in DNS of addresses and of names, and their test entries |
 //! | 6376, 8301, 8463 | DKIM with RSA and Ed25519: checks, and signatures with keys that rotate |
 //! | 6647 | greylisting |
@@ -44,6 +47,7 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+pub mod batv;
 #[cfg(feature = "content")]
 pub mod content;
 pub mod dns;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use mailcore::seams::{Clock, Commit, Directory, Resolver, State};
-use mailcore_filter::greylist::Greylist;
+use mailcore::server::Builder;
 use mailcore_filter::pipeline::{FilterSettings, Pipeline, Test};
-use mailcore_filter::sender::{HeloName, Iprev, SenderDomain};
 use mailcore_filter::sender_auth::ask::{
     ArcTest, AuthenticationFields, DkimTest, DmarcTest, SpfTest,
 };
@@ -13,6 +12,7 @@ use mailcore_filter::sender_auth::bimi::BimiTest;
 
 use crate::config::{Bimi, Config, Fields};
 use crate::dns_lists;
+use crate::senders::SenderParts;
 
 /// What tests are made from.
 pub(crate) struct TestSeams<'a> {
@@ -21,6 +21,7 @@ pub(crate) struct TestSeams<'a> {
     pub(crate) commit: &'a Arc<dyn Commit>,
     pub(crate) directory: &'a Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) senders: &'a SenderParts,
 }
 
 /// The tests that the configuration asks for; `None` when it asks for none.
@@ -56,36 +57,30 @@ pub(crate) fn pipeline(config: &Config, seams: &TestSeams<'_>) -> Result<Option<
     Ok(Some(pipeline))
 }
 
+/// The server with the filters that the configuration asks for.
+pub(crate) fn added(mut builder: Builder, config: &Config, pipeline: Option<Pipeline>) -> Builder {
+    if let Some(list) = &config.filter.access_list {
+        builder = builder.filter(Arc::new(list.clone()));
+    }
+    if let Some(pipeline) = pipeline {
+        builder = builder.filter(Arc::new(pipeline));
+    }
+    if let Some(fields) = fields(config) {
+        builder = builder.filter(Arc::new(fields));
+    }
+    builder
+}
+
 /// Every test, in the order in which they are asked.
 fn tests(config: &Config, seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
     let mut tests = dns_lists::tests(config, seams);
-    of_senders(config, seams, &mut tests);
+    tests.extend(seams.senders.tests(config, seams));
     tests.extend(sender_auth(config, seams));
     tests
 }
 
-/// Tests of the sending host and the sender's address.
-fn of_senders(config: &Config, seams: &TestSeams<'_>, tests: &mut Vec<Arc<dyn Test>>) {
-    let filter = &config.filter;
-    let resolver = || Arc::clone(seams.resolver);
-    if filter.sender.iprev {
-        tests.push(Arc::new(Iprev::new(resolver())));
-    }
-    if filter.sender.helo {
-        tests.push(Arc::new(HeloName::new(resolver(), config.hostname.clone())));
-    }
-    if filter.sender.mx_check {
-        let test = SenderDomain::new(resolver()).directory(Arc::clone(seams.directory));
-        tests.push(Arc::new(test));
-    }
-    if let Some(greylist) = &filter.greylist {
-        let (state, clock) = (Arc::clone(seams.state), Arc::clone(&seams.clock));
-        tests.push(Arc::new(Greylist::new(state, clock, greylist.clone())));
-    }
-}
-
 /// What is written on mail of what the tests found of its sender.
-pub(crate) fn fields(config: &Config) -> Option<AuthenticationFields> {
+fn fields(config: &Config) -> Option<AuthenticationFields> {
     let sender_auth = &config.filter.sender_auth;
     let written = config.filter.on && sender_auth.fields == Fields::Written;
     written.then(|| {

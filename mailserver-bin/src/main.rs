@@ -21,6 +21,7 @@ mod outgoing_tls;
 mod own_name;
 mod password;
 mod reload;
+mod senders;
 mod signing;
 mod telling;
 mod tls;

@@ -32,6 +32,7 @@ use crate::data::{DataDir, DataLock};
 use crate::filters::{self, TestSeams};
 use crate::forwarding;
 use crate::housekeeping::Tools;
+use crate::senders::SenderParts;
 use crate::tls::Keys;
 use crate::{oauth, outgoing, signing, telling};
 
@@ -226,12 +227,14 @@ impl Wiring<'_> {
         let (state, report) = (&self.stores.state, self.tls_report);
         let signer = signing::signer(config, self.ring.as_ref(), &directory, &resolver);
         let agents = outgoing::agents(config, Arc::clone(&resolver), state, report, signer)?;
+        let senders = SenderParts::new(config, &self.stores, &agents);
         let seams = TestSeams {
             resolver: &resolver,
             state,
             commit: &self.stores.commit,
             directory: &directory,
             clock: Arc::new(SystemClock::new()),
+            senders: &senders,
         };
         let pipeline = filters::pipeline(config, &seams).map_err(WiringError::Filter)?;
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
@@ -241,6 +244,7 @@ impl Wiring<'_> {
             Arc::clone(&directory),
             router(config, &directory),
         );
+        let router = senders.routes(router);
         let mut builder = Server::builder(config.hostname.as_str())
             .suppression(SuppressionList::new(Arc::clone(&self.stores.state)))
             .stores(self.stores)
@@ -257,11 +261,11 @@ impl Wiring<'_> {
             .callout(config.callout.clone())
             .tls(self.keys.server_config(config)?);
         for (name, agent) in agents {
-            if name == outgoing::AGENT {
-                // Relayed domains' mail leaves by this one.
-                builder = builder.recipient_check(Arc::clone(&agent) as _);
-            }
-            builder = builder.agent(&name, agent);
+            builder = builder.agent(&name, senders.agent(agent));
+        }
+        // Relayed domains' mail leaves by this one.
+        if let Some(check) = senders.check {
+            builder = builder.recipient_check(check);
         }
         builder = builder
             .subjects(config.journal.subjects)
@@ -275,15 +279,7 @@ impl Wiring<'_> {
         }
         builder = telling::rules(builder, config);
         builder = telling::webhooks(builder, config, &resolver)?;
-        if let Some(list) = &config.filter.access_list {
-            builder = builder.filter(Arc::new(list.clone()));
-        }
-        if let Some(pipeline) = pipeline {
-            builder = builder.filter(Arc::new(pipeline));
-        }
-        if let Some(fields) = filters::fields(config) {
-            builder = builder.filter(Arc::new(fields));
-        }
+        builder = filters::added(builder, config, pipeline);
         doors(builder, config, &self.keys, &resolver)
     }
 

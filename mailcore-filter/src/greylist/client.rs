@@ -44,8 +44,7 @@ pub(super) fn provider(names: &ReverseNames) -> Option<Domain> {
         .iter()
         .filter(|name| !spells(name, names.ip));
     let name = pools.next()?;
-    let registered = psl::domain_str(name.as_str())?;
-    Domain::parse(registered).ok()
+    crate::registered::registered_domain(name)
 }
 
 /// Without the list of public suffixes no two names are known to be one owner's.

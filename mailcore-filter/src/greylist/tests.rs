@@ -197,10 +197,11 @@ async fn hosts_that_are_one_sender_share_a_triplet() {
 
 #[tokio::test]
 async fn a_flood_of_senders_writes_no_more_than_its_share() {
-    let mut config = GreylistConfig::default();
-    config.fresh_per_network = 10;
-    config.fresh_in_all = 15;
-    let bench = bench(config);
+    let bench = bench(GreylistConfig {
+        fresh_per_network: 10,
+        fresh_in_all: 15,
+        ..GreylistConfig::default()
+    });
     for number in 0..20 {
         // Numbers are left out, so that these are told apart by their length.
         let sender = format!("{}@a.test", "x".repeat(number + 1));

@@ -99,6 +99,35 @@ pub async fn fault(resolver: &dyn Resolver, reverse_path: &ReversePath) -> Optio
     })
 }
 
+/// True when a domain has hosts for mail, and all of them are hosts that anybody
+/// may call.
+pub(super) async fn is_reachable(resolver: &dyn Resolver, domain: &Domain) -> bool {
+    let Ok(domain) = domain.to_ascii() else {
+        return false;
+    };
+    let hosts = match resolver.mx(&domain).await {
+        Ok(answer) => answer
+            .records
+            .into_iter()
+            .filter_map(|mx| mx.host)
+            .collect(),
+        Err(DnsError::NotFound { .. }) => vec![domain],
+        Err(_) => return false,
+    };
+    if hosts.is_empty() || hosts.len() > MAX_HOSTS {
+        return false;
+    }
+    for host in &hosts {
+        let Ok(answer) = resolver.addresses(host).await else {
+            return false;
+        };
+        if answer.records.iter().any(|ip| kind(*ip) != Kind::Public) {
+            return false;
+        }
+    }
+    true
+}
+
 /// Whose an address may be, the best last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {

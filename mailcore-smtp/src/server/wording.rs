@@ -511,6 +511,8 @@ pub(super) fn rule(rule: Rule, kind: Kind) -> Option<Reply> {
 pub(super) fn refusal(status: &Status) -> Reply {
     let transient = match (status.code.subject, status.code.detail) {
         (2, 2) | (3, 1 | 4) | (5, 3) | (7, 28) => ReplyCode::NO_STORAGE,
+        // What clients of servers that greylist are used to.
+        (7, 1) => ReplyCode::LOCAL_ERROR,
         // No answer from the recipient's host: nothing is wrong here.
         (1 | 2 | 7, _) | (4, 1) => ReplyCode::MAILBOX_BUSY,
         _ => ReplyCode::LOCAL_ERROR,

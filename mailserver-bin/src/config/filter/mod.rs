@@ -1,6 +1,8 @@
 //! `[filter]`: what is asked of mail on its way in, and what is done about the
 //! answers. One file for each of its tables.
 
+mod batv;
+mod callback;
 mod dns_lists;
 mod greylist;
 mod sender;
@@ -12,9 +14,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use mailcore_filter::AccessList;
+use mailcore_filter::batv::BatvConfig;
 use mailcore_filter::greylist::GreylistConfig;
 use mailcore_filter::lists::Network;
 use mailcore_filter::pipeline::FilterSettings;
+use mailcore_filter::sender::CallbackConfig;
 
 use super::file::Section;
 pub(crate) use dns_lists::AskFrom;
@@ -50,6 +54,10 @@ pub(crate) struct FilterConfig {
     pub(crate) greylist: Option<GreylistConfig>,
     /// Lists in DNS.
     pub(crate) dns_lists: DnsListsConfig,
+    /// Whose senders are signed.
+    pub(crate) batv: Option<BatvConfig>,
+    /// How hosts are asked for senders.
+    pub(crate) callback: Option<CallbackConfig>,
 }
 
 impl Default for FilterConfig {
@@ -67,6 +75,8 @@ impl Default for FilterConfig {
             sender: SenderConfig::default(),
             greylist: None,
             dns_lists: DnsListsConfig::default(),
+            batv: None,
+            callback: None,
         }
     }
 }
@@ -95,6 +105,8 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     sender::sender(&section, &mut config.sender);
     config.greylist = greylist::greylist(&section);
     dns_lists::dns_lists(&section, &mut config.dns_lists);
+    config.batv = batv::batv(&section);
+    config.callback = callback::callback(&section);
     section.finish();
 }
 

@@ -1,5 +1,7 @@
 //! `[filter.sender]`: what DNS is asked of a client and of a sender's domain.
 
+use mailcore::address::Domain;
+
 use crate::config::file::Section;
 
 /// Which of the questions are asked.
@@ -11,6 +13,10 @@ pub(crate) struct SenderConfig {
     pub(crate) helo: bool,
     /// Whether mail to the sender would reach a host.
     pub(crate) mx_check: bool,
+    /// Whether the client may send for who sent the message last.
+    pub(crate) sender_id: bool,
+    /// Who is believed when he vouches for a domain.
+    pub(crate) vouchers: Vec<Domain>,
 }
 
 impl Default for SenderConfig {
@@ -19,6 +25,8 @@ impl Default for SenderConfig {
             iprev: true,
             helo: true,
             mx_check: true,
+            sender_id: false,
+            vouchers: Vec::new(),
         }
     }
 }
@@ -30,8 +38,15 @@ pub(super) fn sender(filter: &Section<'_, '_>, config: &mut SenderConfig) {
         ("iprev", &mut config.iprev),
         ("helo", &mut config.helo),
         ("mx_check", &mut config.mx_check),
+        ("sender_id", &mut config.sender_id),
     ] {
         *on = section.flag(key).unwrap_or(*on);
+    }
+    for voucher in section.strings("vouchers").unwrap_or_default() {
+        match Domain::parse(voucher.value) {
+            Ok(name) => config.vouchers.push(name),
+            Err(error) => section.problem(voucher.line, format!("vouchers: {error}")),
+        }
     }
     section.finish();
 }
