@@ -6,17 +6,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use mailcore::mailbox::{MailboxName, SpecialUse};
+use mailcore::quarantine::QuarantineStore;
 use mailcore::queue::remove_outlived;
 use mailcore::schedule::{Crontab, Job, JobError, JobRun, OldMail, SchedulerConfig, Zone};
 use mailcore::seams::{DirectoryWrite, Journal, JournalRetention};
 use mailcore::server::Stores;
 use mailcore_store::embedded::EmbeddedStore;
 
-use crate::config::Retention;
+use crate::config::{QuarantineConfig, Retention};
 use crate::control::check;
 use crate::signing::Tending;
-use crate::telling;
 use crate::tls::{Keys, Wish};
+use crate::{quarantine, telling};
 
 /// What stands for no time at all.
 pub(crate) const NEVER: &str = "never";
@@ -40,6 +41,7 @@ pub(crate) struct Chore {
 pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "purge", default: "10 3 * * *", applies: |tools| tools.retention.is_some(), run: |tools, run| Box::pin(purge(tools, run)) },
     Chore { name: "queue", default: "30 3 * * *", applies: |_| true, run: |tools, run| Box::pin(queue(tools, run)) },
+    Chore { name: "quarantine", default: "37 * * * *", applies: |_| true, run: |tools, run| Box::pin(kept_apart(tools, run)) },
     Chore { name: "journal", default: "40 3 * * *", applies: |tools| tools.journal.is_some(), run: |tools, run| Box::pin(journal(tools, run)) },
     Chore { name: "tidy", default: "50 3 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(tidy(tools, run)) },
     Chore { name: "compact", default: "10 4 * * *", applies: |tools| tools.embedded.is_some(), run: |tools, run| Box::pin(compact(tools, run)) },
@@ -69,6 +71,8 @@ pub(crate) struct Tools {
     pub(crate) journal: Option<(Arc<dyn Journal>, JournalRetention)>,
     /// `None` where no server runs to show them.
     pub(crate) keys: Option<Arc<Keys>>,
+    /// Mail kept apart, and for how long.
+    pub(crate) quarantine: (QuarantineStore, QuarantineConfig),
     /// `None` where nothing is signed.
     pub(crate) signing: Option<Tending>,
 }
@@ -140,6 +144,12 @@ async fn queue(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
             return Ok(format!("{removed} copies of delivered mail removed"));
         }
     }
+}
+
+/// Removes what was kept apart long enough, and what is too much.
+async fn kept_apart(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
+    let (store, config) = &tools.quarantine;
+    quarantine::tend(store, config, run).await
 }
 
 /// Gets and renews the certificates that are due.

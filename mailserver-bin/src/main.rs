@@ -20,6 +20,7 @@ mod outgoing;
 mod outgoing_tls;
 mod own_name;
 mod password;
+mod quarantine;
 mod reload;
 mod senders;
 mod signing;

@@ -34,7 +34,7 @@ use crate::forwarding;
 use crate::housekeeping::Tools;
 use crate::senders::SenderParts;
 use crate::tls::Keys;
-use crate::{oauth, outgoing, signing, telling};
+use crate::{oauth, outgoing, quarantine, signing, telling};
 
 /// Asked when the system names no resolver.
 const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
@@ -293,6 +293,10 @@ impl Wiring<'_> {
             retention: self.config.retention,
             journal: kept(self.config, self.journal.as_ref()),
             keys: Some(Arc::clone(&self.keys)),
+            quarantine: (
+                quarantine::store(self.config, &self.stores),
+                self.config.filter.quarantine,
+            ),
             signing: signing::Tending::new(self.config, self.ring.clone(), resolver),
         }
     }
@@ -365,6 +369,7 @@ fn policy(config: &Config, resolver: &Arc<dyn Resolver>) -> IntakePolicy {
     policy.tarpit = smtp.tarpit;
     policy.header_size = smtp.header_size.unwrap_or(policy.header_size);
     policy.transcripts = config.journal.transcripts;
+    policy.quarantine = config.filter.quarantine.place;
     policy
 }
 

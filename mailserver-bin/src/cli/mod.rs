@@ -11,6 +11,7 @@ mod dns;
 mod domain;
 mod init;
 mod log;
+mod quarantine;
 mod queue;
 mod relay;
 mod schedule;
@@ -27,6 +28,7 @@ use thiserror::Error;
 
 use crate::config::{Config, ConfigError};
 use crate::control::ban::BanRequest;
+use crate::control::quarantine as control_quarantine;
 use crate::control::queue as control_queue;
 use crate::control::{Request, Response, client, groups, lists, offline};
 use crate::data::DataDir;
@@ -85,6 +87,9 @@ enum Command {
     /// Mail on its way
     #[command(subcommand)]
     Queue(control_queue::QueueRequest),
+    /// Mail that filters keep apart
+    #[command(subcommand)]
+    Quarantine(control_quarantine::QuarantineRequest),
     /// Those whom nothing is sent to any more
     #[command(subcommand)]
     Suppress(suppress::Command),
@@ -170,6 +175,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Group(request)) => place.ask(Request::Group { request }),
         Some(Command::Address(command)) => place.ask(command.request()?),
         Some(Command::Queue(command)) => queue::run(&place, command),
+        Some(Command::Quarantine(command)) => quarantine::run(&place, command),
         Some(Command::Suppress(command)) => suppress::run(&place, command),
         Some(Command::Ban(request)) => place.ask(Request::Ban { request }),
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),

@@ -15,16 +15,16 @@ pub(super) fn run(place: &Place, request: QueueRequest) -> Result<(), CliError> 
             content(place, part)
         }
         QueueRequest::Show(ref one) | QueueRequest::Kept(Kept::Show(ref one)) if !one.json => {
-            show(place, request)
+            with_story(place, &Request::Queue { request })
         }
         request => place.ask(Request::Queue { request }),
     }
 }
 
-/// An entry, and what the journal has of it.
-fn show(place: &Place, request: QueueRequest) -> Result<(), CliError> {
+/// What the answer shows, and what the journal has of it.
+pub(super) fn with_story(place: &Place, request: &Request) -> Result<(), CliError> {
     let config = place.config()?;
-    let Response::Done(mut lines) = place.answer(&config, &Request::Queue { request })? else {
+    let Response::Done(mut lines) = place.answer(&config, request)? else {
         return Ok(());
     };
     let trace = lines.iter().find_map(|line| line.strip_prefix("trace "));

@@ -27,7 +27,7 @@ use crate::data::{DataDir, DataLock};
 use crate::reload::{ReloadHandle, Reloader, Wish};
 use crate::tls::Keys;
 use crate::wiring::{self, Wiring};
-use crate::{crash, logging, out, own_name, signing, telling};
+use crate::{crash, logging, out, own_name, quarantine, signing, telling};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
@@ -233,6 +233,7 @@ impl Fixed {
             embedded: self.embedded.clone(),
             reload: Some(reload),
             limiter: Some(running.limiter()),
+            quarantine: Some(quarantine::store(config, &self.stores)),
             queue: running.queue().cloned(),
             scheduler: Some(Arc::clone(running.scheduler())),
             tls_report: Some((config.hostname.clone(), Arc::clone(&self.tls_report))),

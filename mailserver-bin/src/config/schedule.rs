@@ -74,7 +74,10 @@ pub(super) fn retention(root: &Section<'_, '_>, retention: &mut Retention) {
 }
 
 /// How long something is kept, "never" being no time at all.
-pub(super) fn keep_or_never(section: &Section<'_, '_>, key: &'static str) -> Option<Duration> {
+pub(in crate::config) fn keep_or_never(
+    section: &Section<'_, '_>,
+    key: &'static str,
+) -> Option<Duration> {
     let text = section.string(key)?;
     if text.value == NEVER {
         return Some(Duration::ZERO);

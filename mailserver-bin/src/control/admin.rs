@@ -7,6 +7,7 @@ use mailcore::abuse::Limiter;
 use mailcore::account::AccountId;
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
+use mailcore::quarantine::QuarantineStore;
 use mailcore::queue::QueueRunner;
 use mailcore::route::HostRoute;
 use mailcore::schedule::Scheduler;
@@ -39,6 +40,8 @@ pub(crate) struct Admin {
     pub(crate) reload: Option<ReloadHandle>,
     /// Who is banned; `None` where there are no stores.
     pub(crate) limiter: Option<Arc<Limiter>>,
+    /// Mail kept apart; `None` where there are no stores.
+    pub(crate) quarantine: Option<QuarantineStore>,
     /// The queue's runner; `None` where there are no stores.
     pub(crate) queue: Option<Arc<QueueRunner>>,
     /// The server's own jobs; `None` where there are no stores.
@@ -56,6 +59,7 @@ impl Request {
             self,
             Self::Queue { .. }
                 | Self::Suppress { .. }
+                | Self::Quarantine { .. }
                 | Self::Dkim { .. }
                 | Self::Ban { .. }
                 | Self::ScheduleList
@@ -106,6 +110,7 @@ impl Admin {
                 self.alias(request).await
             }
             Request::Dkim { request } => self.dkim(request).await,
+            Request::Quarantine { request } => self.on_quarantine(request).await,
             Request::Suppress { request } => suppress::run(self.stores()?, request).await,
             Request::Ban { request } => {
                 let limiter = self.limiter.as_deref();

@@ -20,6 +20,7 @@ pub(crate) mod handlers;
 pub(crate) mod lists;
 pub(crate) mod masked;
 pub(crate) mod offline;
+pub(crate) mod quarantine;
 pub(crate) mod queue;
 pub(crate) mod rules;
 pub(crate) mod schedule;
@@ -128,6 +129,9 @@ pub(crate) enum Request {
     },
     Dkim {
         request: dkim::DkimRequest,
+    },
+    Quarantine {
+        request: quarantine::QuarantineRequest,
     },
     Suppress {
         request: suppress::SuppressRequest,

@@ -11,7 +11,7 @@ use super::{Request, Response, schedule};
 use crate::config::Config;
 use crate::data::DataDir;
 use crate::housekeeping::Tools;
-use crate::{signing, wiring};
+use crate::{quarantine, signing, wiring};
 
 /// Carries one command out on the data of `config`.
 pub(crate) fn run(config: &Config, request: Request) -> Response {
@@ -50,6 +50,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
                     retention: config.retention,
                     journal: wiring::kept(config, wiring::open_journal(config, &data).as_ref()),
                     keys: None,
+                    quarantine: (quarantine::store(config, stores), config.filter.quarantine),
                     signing: signing::Tending::new(config, ring.clone(), None),
                 };
                 Some(idle_scheduler(config, tools)?)
@@ -59,6 +60,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         let tls_report = stores
             .as_ref()
             .map(|stores| (config.hostname.clone(), wiring::tls_report(&stores.state)));
+        let quarantine = stores.as_ref().map(|it| quarantine::store(config, it));
         let (scheduler, _switch) = scheduler.unzip();
         let limiter = match &stores {
             Some(stores) => Some(wiring::idle_limiter(stores).await),
@@ -74,6 +76,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             stores,
             embedded,
             reload: None,
+            quarantine,
             tls_report,
             ring,
         };

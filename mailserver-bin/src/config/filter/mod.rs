@@ -7,6 +7,7 @@ mod dns_lists;
 mod greylist;
 mod sender;
 mod sender_auth;
+mod quarantine;
 mod signing;
 mod zones;
 
@@ -27,6 +28,7 @@ pub(crate) use sender::SenderConfig;
 
 use sender_auth::SenderAuthConfig;
 pub(crate) use sender_auth::{Bimi, Fields};
+pub(crate) use quarantine::QuarantineConfig;
 pub(crate) use signing::SigningConfig;
 
 /// Filters.
@@ -46,6 +48,8 @@ pub(crate) struct FilterConfig {
     pub(crate) settings: FilterSettings,
     /// Who sent it.
     pub(crate) sender_auth: SenderAuthConfig,
+    /// Mail that is kept apart.
+    pub(crate) quarantine: QuarantineConfig,
     /// Signatures on what leaves.
     pub(crate) signing: SigningConfig,
     /// What DNS is asked of clients and senders.
@@ -71,6 +75,7 @@ impl Default for FilterConfig {
             deadline: None,
             settings: FilterSettings::default(),
             sender_auth: SenderAuthConfig::default(),
+            quarantine: QuarantineConfig::default(),
             signing: SigningConfig::default(),
             sender: SenderConfig::default(),
             greylist: None,
@@ -101,6 +106,7 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     config.deadline = section.duration("deadline").map(|time| time.value);
     reactions(&section, &mut config.settings);
     sender_auth::sender_auth(&section, &mut config.sender_auth);
+    quarantine::quarantine(&section, &mut config.quarantine);
     signing::signing(&section, &mut config.signing);
     sender::sender(&section, &mut config.sender);
     config.greylist = greylist::greylist(&section);
