@@ -9,6 +9,7 @@
 mod accept;
 mod callout;
 mod demands;
+mod edit;
 mod file;
 mod flood;
 mod forged;

@@ -145,6 +145,25 @@ pub enum Edit {
         /// Field body, not folded, not encoded.
         value: String,
     },
+    /// The subject with a text before it, unless it has that already. This and
+    /// the edits below change the header itself: a copy so changed is stored by
+    /// itself, and signatures that cover the field hold no more.
+    TagSubject {
+        /// `[SPAM]`
+        text: String,
+    },
+    /// All fields of a name gone; Received stays.
+    RemoveHeader {
+        /// Field name.
+        name: String,
+    },
+    /// One field of a name, in place of all that there are; not for Received.
+    SetHeader {
+        /// Field name.
+        name: String,
+        /// Field body, not folded, not encoded.
+        value: String,
+    },
 }
 
 /// What is done with an accepted copy.

@@ -540,3 +540,67 @@ async fn a_long_list_is_served_through_the_queue_with_what_filters_added() {
         assert!(kept[0].contains("X-Seen: all@a.test\r\n"), "{}", kept[0]);
     }
 }
+
+/// Tags the subject of who wants it tagged, and takes a field out for others.
+#[derive(Debug)]
+struct ByWish;
+
+#[async_trait]
+impl Filter for ByWish {
+    fn name(&self) -> &str {
+        "by-wish"
+    }
+
+    async fn message(&self, _: &FilterSession, mail: &IncomingMail<'_>, plan: &mut Plan) {
+        for (copy, to) in plan.recipients.iter_mut().zip(&mail.envelope.recipients) {
+            let local = to.address.local_part();
+            copy.edits.extend(match local {
+                "tag" | "tag2" => Some(Edit::TagSubject {
+                    text: "[SPAM]".to_owned(),
+                }),
+                "less" => Some(Edit::RemoveHeader {
+                    name: "subject".to_owned(),
+                }),
+                _ => None,
+            });
+            copy.edits.push(Edit::AddHeader {
+                name: "X-Seen".to_owned(),
+                value: to.address.to_string(),
+            });
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_header_is_changed_for_those_who_want_it_and_for_nobody_else() {
+    let desk = Desk::new(&["tag", "tag2", "less", "bob"], |it| {
+        it.filter(Arc::new(ByWish))
+            .agent("smtp", Arc::new(Gateway::default()))
+    })
+    .await;
+    let to = ["tag@a.test", "bob@a.test", "tag2@a.test", "less@a.test"];
+    // Small enough to be held, and large enough to be staged.
+    for lines in [1, 20_000] {
+        let body = "0123456789\r\n".repeat(lines);
+        let message = format!("From: x@b.test\r\nSubject: hi\r\nX-Last: 1\r\n\r\n{body}");
+        let mut smtp = desk.smtp().await;
+        let reply = smtp.send_mail("x@b.test", &to, message.as_bytes()).await;
+        assert!(reply.starts_with("250"), "{reply}");
+        for (user, subject) in [
+            ("tag", Some("[SPAM] hi")),
+            ("tag2", Some("[SPAM] hi")),
+            ("less", None),
+            ("bob", Some("hi")),
+        ] {
+            let all = desk.messages(user, "INBOX").await;
+            let last = all.last().unwrap();
+            let subject = subject.map_or(String::new(), |it| format!("Subject: {it}\r\n"));
+            let end = format!("From: x@b.test\r\n{subject}X-Last: 1\r\n\r\n{body}");
+            assert!(last.ends_with(&end), "{user}: {}", &last[..200]);
+            assert!(
+                last.contains(&format!("X-Seen: {user}@a.test\r\n")),
+                "{user}"
+            );
+        }
+    }
+}

@@ -46,13 +46,17 @@ impl Mail {
             .any(|known| known.eq_ignore_ascii_case(&address))
     }
 
-    /// The prefix of this message with the plan's edits before it.
+    /// The prefix of this message with the fields that the plan adds before it.
+    /// What else the plan edits is done before, by [`Mail::rewritten`].
     pub(super) fn edited(&self, edits: &[Edit]) -> Bytes {
         if edits.is_empty() {
             return self.message.prefix().clone();
         }
         let mut prefix = Vec::new();
-        for Edit::AddHeader { name, value } in edits {
+        for edit in edits {
+            let Edit::AddHeader { name, value } = edit else {
+                continue;
+            };
             let mut field = HeaderWriter::new();
             field.text(name, value);
             prefix.extend_from_slice(&field.finish());

@@ -9,6 +9,7 @@
 mod apart;
 mod forward;
 mod kept;
+mod rewrite;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
@@ -51,9 +52,8 @@ pub(super) struct Settlement<'a> {
     filing: Vec<ToFile>,
     /// For the queue.
     queued: BTreeMap<Entry, Vec<Recipient>>,
-    /// Copies that go on once others are filed: what stands before the message,
-    /// and to whom.
-    onward: Vec<(Bytes, Vec<Address>)>,
+    /// Copies that go on once others are filed.
+    onward: Vec<Onward>,
     refused: Vec<(Leg, Status)>,
     /// The copy kept of what the batch files.
     copy: Option<Arc<QueueEntry>>,
@@ -64,6 +64,10 @@ pub(super) struct Settlement<'a> {
     asides: Vec<(&'static str, String)>,
     /// Changed with the first batch.
     state: Vec<StateChange>,
+    /// The message as edits made it, and which each recipient gets: 0 is the
+    /// message as it came.
+    versions: Vec<Mail>,
+    version_of: Vec<usize>,
     /// What the tests found.
     findings: Vec<Finding>,
     /// Whose mailboxes addresses are, of which copies are kept apart.
@@ -75,6 +79,8 @@ pub(super) struct Settlement<'a> {
 struct Entry {
     /// What stands before the message.
     prefix: Bytes,
+    /// Which version of it.
+    version: usize,
     /// Whether somebody is to look at it first.
     apart: Option<Apart>,
     /// From whom, where that is not the message's sender.
@@ -103,6 +109,9 @@ struct Leg {
     /// From whom, where an address of ours sends it on to another host.
     sender: Option<ReversePath>,
 }
+
+/// Copies that go on: which version, what stands before it, and to whom.
+type Onward = (usize, Bytes, Vec<Address>);
 
 /// A copy that is filed by the batch.
 #[derive(Debug)]
@@ -150,6 +159,8 @@ impl<'a> Settlement<'a> {
             shares: vec![Share::default(); envelope.recipients.len()],
             asides: Vec::new(),
             state: Vec::new(),
+            versions: Vec::new(),
+            version_of: Vec::new(),
             findings: Vec::new(),
             owners: HashMap::new(),
         }
@@ -172,6 +183,7 @@ impl<'a> Settlement<'a> {
         if self.session.filter.door != SessionKind::Lmtp {
             soften(&mut plan);
         }
+        self.rewrite(&plan).await?;
         self.findings = std::mem::take(&mut plan.findings);
         self.files_at_once = targets.iter().map(Vec::len).sum::<usize>() <= FILED_AT_ONCE;
         for (index, (targets, plan)) in targets.iter().zip(&plan.recipients).enumerate() {
@@ -204,7 +216,7 @@ impl<'a> Settlement<'a> {
             }
             Disposition::Accept | Disposition::Quarantine(_) => {}
         }
-        let prefix = self.mail.edited(&plan.edits);
+        let prefix = self.version(self.version_of(index)).edited(&plan.edits);
         let apart = self.apart(&plan.disposition);
         let in_folder =
             |it: &Quarantine| matches!(it.place, QuarantinePlace::Folder | QuarantinePlace::Usual);
@@ -292,7 +304,7 @@ impl<'a> Settlement<'a> {
         let filing = Filing {
             rules: self.intake.parts.rules.as_deref(),
         };
-        let filed = filing.file(self.mail, mailbox, plan);
+        let filed = filing.file(self.version(self.version_of(leg.index)), mailbox, plan);
         if let Some(status) = filed.refused {
             // The recipient's rules are asked again by the queue, the filters
             // are not: what they refused must not slip in that way.
@@ -397,7 +409,8 @@ impl<'a> Settlement<'a> {
             origin: self.origin(),
             recipients: vec![Recipient::new(leg.address.clone())],
             next_hop: NextHop::Local,
-            message: self.mail.message.with_prefix(leg.prefix.clone()),
+            message: (self.version(self.version_of(leg.index)).message)
+                .with_prefix(leg.prefix.clone()),
             received_at: self.mail.received_at,
             agent: Arc::clone(agent),
             transcript: Transcript::default(),
@@ -470,7 +483,8 @@ impl<'a> Settlement<'a> {
             }
             self.take(copy.leg.index);
             if !copy.redirects.is_empty() {
-                self.onward.push((copy.forwarded, copy.redirects));
+                let version = self.version_of(copy.leg.index);
+                self.onward.push((version, copy.forwarded, copy.redirects));
             }
         }
     }

@@ -9,10 +9,11 @@ use crate::route::onward;
 impl Settlement<'_> {
     /// Queues the copies that waited for another to be filed.
     pub(super) async fn forward(&mut self) {
-        for (prefix, to) in std::mem::take(&mut self.onward) {
+        for (version, prefix, to) in std::mem::take(&mut self.onward) {
             for to in to {
                 let entry = Entry {
                     prefix: prefix.clone(),
+                    version,
                     apart: None,
                     sender: self.sender_to(&to).await,
                 };

@@ -30,7 +30,10 @@ impl Settlement<'_> {
             DoneRecipient::of(recipient, &Outcome::Delivered, now)
         });
         let served = served.collect();
-        let mut entry = self.entry(first.leg.prefix.clone(), &[]);
+        let mut entry = self.entry(
+            (self.version_of(first.leg.index), first.leg.prefix.clone()),
+            &[],
+        );
         let until = now.after(keep_for);
         entry.progress.done = served;
         entry.progress.state = EntryState::Kept { until };

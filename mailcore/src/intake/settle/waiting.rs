@@ -26,6 +26,7 @@ impl Settlement<'_> {
         self.queue_copies(index, targets, &prefix);
         let entry = Entry {
             prefix,
+            version: self.version_of(index),
             apart: None,
             sender: None,
         };
@@ -59,6 +60,7 @@ impl Settlement<'_> {
             };
             let entry = Entry {
                 prefix: prefix.clone(),
+                version: self.version_of(index),
                 apart: None,
                 sender,
             };
@@ -82,6 +84,7 @@ impl Settlement<'_> {
         };
         let entry = Entry {
             prefix: leg.prefix.clone(),
+            version: self.version_of(leg.index),
             apart: leg.apart.clone(),
             sender: leg.sender.clone(),
         };
@@ -96,7 +99,7 @@ impl Settlement<'_> {
     pub(super) fn enqueue(&mut self) {
         for (common, recipients) in std::mem::take(&mut self.queued) {
             for recipients in recipients.chunks(RECIPIENTS_PER_ENTRY) {
-                let entry = self.entry(common.prefix.clone(), recipients);
+                let entry = self.entry((common.version, common.prefix.clone()), recipients);
                 let sender = common.sender.clone();
                 let entry = QueueEntry {
                     reverse_path: sender.unwrap_or_else(|| entry.reverse_path.clone()),
@@ -124,7 +127,11 @@ impl Settlement<'_> {
         self.batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
     }
 
-    pub(super) fn entry(&self, prefix: Bytes, recipients: &[Recipient]) -> QueueEntry {
+    pub(super) fn entry(
+        &self,
+        (version, prefix): (usize, Bytes),
+        recipients: &[Recipient],
+    ) -> QueueEntry {
         let parts = &self.intake.parts;
         let now = parts.clock.now();
         // The time of a message begins when it may be sent (RFC 4865).
@@ -137,7 +144,7 @@ impl Settlement<'_> {
             params: self.envelope.params.clone(),
             origin: self.origin(),
             received_at: self.mail.received_at,
-            message: self.mail.message.with_prefix(prefix),
+            message: self.version(version).message.with_prefix(prefix),
             progress: QueueProgress::new(
                 recipients.iter().cloned(),
                 begins.max(now),
