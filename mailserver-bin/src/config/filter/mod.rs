@@ -5,9 +5,9 @@ mod batv;
 mod callback;
 mod dns_lists;
 mod greylist;
+mod quarantine;
 mod sender;
 mod sender_auth;
-mod quarantine;
 mod signing;
 mod zones;
 
@@ -26,9 +26,9 @@ pub(crate) use dns_lists::AskFrom;
 use dns_lists::DnsListsConfig;
 pub(crate) use sender::SenderConfig;
 
+pub(crate) use quarantine::QuarantineConfig;
 use sender_auth::SenderAuthConfig;
 pub(crate) use sender_auth::{Bimi, Fields};
-pub(crate) use quarantine::QuarantineConfig;
 pub(crate) use signing::SigningConfig;
 
 /// Filters.
