@@ -18,14 +18,36 @@
 //!
 //! A list that gives no answer lists nobody. No list is asked unless somebody
 //! names it: asking tells whoever runs it who sends mail here.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use mailcore::seams::SystemClock;
+//! use mailcore::testing::FixedResolver;
+//! use mailcore_filter::dns::{DnsListLimits, DnsLists, Dnsbl, Effect, Zone, shipped};
+//! use mailcore_filter::pipeline::Pipeline;
+//!
+//! let (resolver, clock) = (Arc::new(FixedResolver::new()), Arc::new(SystemClock::new()));
+//! let lists = DnsLists::new(resolver, clock.clone(), DnsListLimits::default());
+//! let own = Zone::addresses("bl.example.org".parse()?)
+//!     .meaning("127.0.0.2-11".parse()?, Effect::Listed)
+//!     .meaning("127.0.0.20".parse()?, Effect::Score(2.5));
+//! let mut zones = shipped::zones(shipped::Purpose::Dnsbl);
+//! zones.push(own);
+//! let pipeline = Pipeline::new(clock).test(Arc::new(Dnsbl::new(lists, zones)));
+//! assert_eq!(pipeline.names().collect::<Vec<_>>(), ["dnsbl"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod backscatter;
 mod cache;
 mod clients;
 mod codes;
 mod dnsbl;
+mod effect;
 mod except;
 mod health;
+mod listing;
 mod lookup;
 mod names;
 mod results;
@@ -43,10 +65,12 @@ mod zone;
 pub use backscatter::Backscatter;
 pub use codes::{Codes, CodesError};
 pub use dnsbl::Dnsbl;
+pub use effect::{Effect, EffectError};
 pub use except::{ClientException, ClientExceptions, ExceptionError, NameExceptions};
 pub use health::{ListWatch, ZoneChange, ZoneFault};
-pub use lookup::{DnsListLimits, DnsLists, Listing, Listings};
+pub use listing::{Listing, Listings};
+pub use lookup::{DnsListLimits, DnsLists};
 pub use rhsbl::{AskHelo, Rhsbl, RhsblFrom};
 #[cfg(feature = "psl")]
 pub use uribl::Uribl;
-pub use zone::{Effect, EffectError, Kind, Proof, Subject, Zone};
+pub use zone::{Kind, Proof, Subject, Zone};

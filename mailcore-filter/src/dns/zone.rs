@@ -2,12 +2,11 @@
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
-use std::str::FromStr;
 
 use mailcore::address::Domain;
-use thiserror::Error;
 
-use super::Codes;
+use super::effect::weight;
+use super::{Codes, Effect};
 
 /// What a list is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,47 +27,6 @@ pub enum Kind {
     V6,
     /// Domains.
     Name,
-}
-
-/// What an answer means.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Effect {
-    /// Listed: the test's reaction to that follows, shipped as a refusal.
-    Listed,
-    /// So much is added to the message's score.
-    Score(f32),
-    /// The subject is known for good mail: so much is taken from the score, and
-    /// other lists refuse nothing.
-    Allowed(f32),
-    /// Nothing.
-    Ignored,
-}
-
-/// Text that is no effect.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no meaning of an answer; write listed, score 2.5, allowed -3 or ignored")]
-pub struct EffectError(String);
-
-impl FromStr for Effect {
-    type Err = EffectError;
-
-    fn from_str(text: &str) -> Result<Self, EffectError> {
-        let number = |text: &str| {
-            let number: f32 = text.parse().ok()?;
-            (-100.0..=100.0).contains(&number).then_some(number)
-        };
-        let mut words = text.split_ascii_whitespace();
-        let effect = match (words.next(), words.next(), words.next()) {
-            (Some("listed"), None, None) => Some(Self::Listed),
-            (Some("ignored"), None, None) => Some(Self::Ignored),
-            (Some("score"), Some(score), None) => number(score).map(Self::Score),
-            (Some("allowed"), Some(score), None) => number(score)
-                .filter(|score| *score <= 0.0)
-                .map(Self::Allowed),
-            _ => None,
-        };
-        effect.ok_or_else(|| EffectError(text.chars().take(64).collect()))
-    }
 }
 
 /// How a list shows that it works (RFC 5782 section 5).
@@ -236,16 +194,6 @@ impl Zone {
     }
 }
 
-/// Which of several answers of one list counts: the heavier.
-pub(super) fn weight(effect: Effect) -> (u8, f32) {
-    match effect {
-        Effect::Listed => (3, 0.0),
-        Effect::Score(score) => (2, score),
-        Effect::Allowed(score) => (1, -score),
-        Effect::Ignored => (0, 0.0),
-    }
-}
-
 impl Subject {
     /// An address. IPv4 in IPv6 is IPv4 (RFC 4291 section 2.5.5.2).
     pub fn address(ip: IpAddr) -> Self {
@@ -384,24 +332,6 @@ mod tests {
         over.refusals.push("127.0.0.255".parse().unwrap());
         let answer = "127.0.0.255".parse().unwrap();
         assert_eq!(over.judge(&[answer]), Judged::Refused(answer));
-    }
-
-    #[test]
-    fn meanings_are_read_as_operators_write_them() {
-        for (text, want) in [
-            ("listed", Some(Effect::Listed)),
-            ("ignored", Some(Effect::Ignored)),
-            ("score 2.5", Some(Effect::Score(2.5))),
-            ("allowed -3", Some(Effect::Allowed(-3.0))),
-            ("allowed 3", None),
-            ("score", None),
-            ("score nan", None),
-            ("score 1e9", None),
-            ("listed twice", None),
-            ("", None),
-        ] {
-            assert_eq!(text.parse::<Effect>().ok(), want, "{text:?}");
-        }
     }
 
     proptest! {
