@@ -70,6 +70,15 @@ fn tag<'a>(field: &'a str, name: &str) -> &'a str {
     found.next().map_or("", |(_, value)| value.trim())
 }
 
+/// What the host before said of the chain.
+fn said(text: &str) -> ArcResult {
+    match text.split("arc=").nth(1).map(|it| &it[..4]) {
+        Some("pass") => ArcResult::Pass,
+        Some("fail") => ArcResult::Fail,
+        _ => ArcResult::None,
+    }
+}
+
 /// The signatures are others than the suite's: of another key, and over fields in
 /// an order of their own. What they say is the same, and they hold.
 #[tokio::test]
@@ -90,11 +99,7 @@ async fn every_message_of_the_suite_is_sealed_as_it_says_and_the_chain_holds() {
         for (name, case) in scenario["tests"].as_object().unwrap() {
             cases += 1;
             let text = case["message"].as_str().unwrap().replace('\n', "\r\n");
-            let found = match text.split("arc=").nth(1).map(|it| &it[..4]) {
-                Some("pass") => ArcResult::Pass,
-                Some("fail") => ArcResult::Fail,
-                _ => ArcResult::None,
-            };
+            let found = said(&text);
             let named = (domain.parse().unwrap(), "ours".parse().unwrap());
             let host = case["srv-id"].as_str().unwrap().parse().unwrap();
             let sealer = ArcSealer::new(host, named, Arc::clone(&key));

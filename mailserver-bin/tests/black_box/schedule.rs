@@ -55,7 +55,7 @@ fn jobs_are_listed_and_run_while_the_server_runs_and_when_it_is_down() {
     assert!(
         unknown
             .stderr
-            .contains("there is: purge, queue, journal, tidy, compact, check"),
+            .contains("there is: purge, queue, journal, tidy, compact, dkim, check"),
         "{unknown:?}"
     );
 }
