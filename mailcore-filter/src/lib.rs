@@ -30,7 +30,9 @@
 //! | 7208 | SPF, as a check to be asked |
 //! | 7505 | a null MX as a sender's |
 //! | 8617 | ARC: checks and seals |
-//! | 7489, 9989 | DMARC, as a check to be asked; no reports |
+//! | 7489, 9989 | DMARC, as a check to be asked |
+//! | 5965, 6591 | reports of single messages that failed DMARC (feature `dmarc-reports`) |
+//! | 7489, 9990 | aggregate reports, sent and received (feature `dmarc-reports`) |
 //!
 //! ```
 //! use mailcore_filter::AccessList;

@@ -11,16 +11,21 @@ use mailcore::queue::remove_outlived;
 use mailcore::schedule::{Crontab, Job, JobError, JobRun, OldMail, SchedulerConfig, Zone};
 use mailcore::seams::{DirectoryWrite, Journal, JournalRetention};
 use mailcore::server::Stores;
+use mailcore_filter::sender_auth::reports::reporter::Sending;
+use mailcore_filter::sender_auth::reports::tally::Until;
 use mailcore_store::embedded::EmbeddedStore;
 
 use crate::config::{QuarantineConfig, Retention};
 use crate::control::check;
+use crate::dmarc::{DmarcReports, SPREAD};
 use crate::signing::Tending;
 use crate::tls::{Keys, Wish};
 use crate::{quarantine, telling};
 
 /// What stands for no time at all.
 pub(crate) const NEVER: &str = "never";
+/// The job that begins at a time of its own.
+const DMARC: &str = "dmarc-reports";
 
 type Running = Pin<Box<dyn Future<Output = Result<String, JobError>> + Send>>;
 
@@ -48,6 +53,7 @@ pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "certificates", default: "17 * * * *", applies: |tools| tools.keys.is_some(), run: |tools, run| Box::pin(certificates(tools, run)) },
     Chore { name: "dkim", default: "47 * * * *", applies: |tools| tools.signing.is_some(), run: |tools, run| Box::pin(dkim(tools, run)) },
     Chore { name: "watch", default: "23 * * * *", applies: |tools| tools.keys.is_some(), run: |tools, run| Box::pin(watch(tools, run)) },
+    Chore { name: DMARC, default: "20 0 * * *", applies: |tools| tools.dmarc.is_some(), run: |tools, run| Box::pin(dmarc(tools, run)) },
     Chore { name: "check", default: NEVER, applies: |_| true, run: |tools, run| Box::pin(check(tools, run)) },
 ];
 
@@ -75,6 +81,8 @@ pub(crate) struct Tools {
     pub(crate) quarantine: (QuarantineStore, QuarantineConfig),
     /// `None` where nothing is signed.
     pub(crate) signing: Option<Tending>,
+    /// `None` where no server runs that could send them.
+    pub(crate) dmarc: Option<Arc<DmarcReports>>,
 }
 
 impl Schedule {
@@ -89,6 +97,9 @@ impl Schedule {
             let (tools, chore) = (Arc::clone(&tools), *chore);
             let work = move |run| (chore.run)(Arc::clone(&tools), run);
             match crontab {
+                Some(crontab) if chore.name == DMARC => {
+                    Job::new(chore.name, crontab.clone(), work).jitter(SPREAD)
+                }
                 Some(crontab) => Job::new(chore.name, crontab.clone(), work),
                 None => Job::on_demand(chore.name, work),
             }
@@ -173,6 +184,20 @@ async fn dkim(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
         done = signing.tend(&tools.stores) => Ok(done?),
         () = run.shutdown.begun() => Err(JobError::new("the server goes down")),
     }
+}
+
+/// Tells domains of the mail that claimed to be theirs.
+async fn dmarc(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
+    let Some(reports) = tools.dmarc.as_ref().filter(|it| it.is_on()) else {
+        return Ok("[filter.dmarc_reports] is off".to_owned());
+    };
+    let sent = tokio::select! {
+        sent = reports.send(Until::Yesterday, Sending::Real) => sent.map_err(JobError::new)?,
+        () = run.shutdown.begun() => return Err(JobError::new("the server goes down")),
+    };
+    let to: usize = sent.iter().map(|report| report.to.len()).sum();
+    let about = sent.len();
+    Ok(format!("{to} reports about {about} domains and days"))
 }
 
 /// Removes what is old from the journal.

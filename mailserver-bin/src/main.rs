@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod crash;
 mod data;
+mod dmarc;
 mod dns_lists;
 mod filters;
 mod forwarding;

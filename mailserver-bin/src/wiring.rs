@@ -29,6 +29,7 @@ use crate::config::{
     Config, Dnssec, JournalMode, Listener, Peers, PlaintextLogin, Protocol, StoreKind, TlsMode,
 };
 use crate::data::{DataDir, DataLock};
+use crate::dmarc::DmarcReports;
 use crate::filters::{self, TestSeams};
 use crate::forwarding;
 use crate::housekeeping::Tools;
@@ -214,6 +215,7 @@ pub(crate) struct Wiring<'a> {
     pub(crate) keys: Arc<Keys>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) tls_report: Arc<TlsReport>,
+    pub(crate) dmarc: Arc<DmarcReports>,
     pub(crate) ring: Option<Arc<KeyRing>>,
 }
 
@@ -237,6 +239,7 @@ impl Wiring<'_> {
             senders: &senders,
         };
         let pipeline = filters::pipeline(config, &seams).map_err(WiringError::Filter)?;
+        let reports = self.dmarc.filters(config, &resolver, &directory);
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
         let router = forwarding::routes(
             config,
@@ -280,6 +283,10 @@ impl Wiring<'_> {
         builder = telling::rules(builder, config);
         builder = telling::webhooks(builder, config, &resolver)?;
         builder = filters::added(builder, config, pipeline);
+        // They see what all others decided.
+        for filter in reports {
+            builder = builder.filter(filter);
+        }
         doors(builder, config, &self.keys, &resolver)
     }
 
@@ -298,6 +305,7 @@ impl Wiring<'_> {
                 self.config.filter.quarantine,
             ),
             signing: signing::Tending::new(self.config, self.ring.clone(), resolver),
+            dmarc: Some(Arc::clone(&self.dmarc)),
         }
     }
 }

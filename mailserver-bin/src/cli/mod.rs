@@ -7,6 +7,7 @@ mod address;
 mod alias;
 mod check;
 mod dkim;
+mod dmarc;
 mod dns;
 mod domain;
 mod init;
@@ -113,6 +114,10 @@ enum Command {
     /// The keys that sign what leaves (DKIM, ARC)
     #[command(subcommand)]
     Dkim(dkim::Command),
+    /// DMARC reports: those of others about mail that claims to be from here,
+    /// and ours about theirs
+    #[command(subcommand)]
+    Dmarc(dmarc::Command),
     /// The DNS records to publish: MX, SPF, DMARC, MTA-STS, TLS reports, SRV,
     /// TLSA
     Dns(dns::Args),
@@ -182,6 +187,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),
         Some(Command::Dkim(command)) => dkim::run(&place, command),
+        Some(Command::Dmarc(command)) => dmarc::run(&place, command),
         Some(Command::Dns(args)) => dns::run(&place, &args),
         Some(Command::Log(args)) => log::run(&place.config()?, &args),
         Some(Command::Check) => place.ask(Request::Check),

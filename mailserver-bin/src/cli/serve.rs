@@ -24,6 +24,7 @@ use crate::config::{Config, CrashReports, Protocol, TlsMode};
 use crate::control::admin::Admin;
 use crate::control::server;
 use crate::data::{DataDir, DataLock};
+use crate::dmarc::{self, DmarcReports, Letter, PostBox};
 use crate::reload::{ReloadHandle, Reloader, Wish};
 use crate::tls::Keys;
 use crate::wiring::{self, Wiring};
@@ -73,12 +74,13 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
     // Before anything starts, so that no signal is missed.
     let mut signals = Signals::new().map_err(CliError::failed)?;
     let resolver = wiring::resolver(config).map_err(CliError::failed)?;
-    let (fixed, setup) = Fixed::open(config, data, lock, &resolver).await?;
+    let (fixed, setup, letters) = Fixed::open(config, data, lock, &resolver).await?;
     let begin = *fixed.stores.outbox.watch().borrow();
     if !lock.is_read_only() {
         fixed.tell_of_the_past(data).await;
     }
     let (keys, tls_report) = (Arc::clone(&fixed.keys), Arc::clone(&fixed.tls_report));
+    let reports = Arc::clone(&fixed.dmarc);
     let name = own_name::watch(
         config.clone(),
         fixed.directory.clone(),
@@ -111,6 +113,7 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
     };
     tokio::select! {
         () = events => {}
+        () = dmarc::carry(&running, letters) => {}
         () = commands(&running, reloader, wishes, &mut signals) => {}
     }
     tending.begin();
@@ -121,6 +124,7 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
     stop(running, &mut signals).await;
     if !lock.is_read_only() {
         keep(&tls_report).await;
+        reports.flush().await;
     }
     // Only a socket file: the next start removes it, too.
     let _ = std::fs::remove_file(data.control());
@@ -164,6 +168,7 @@ struct Fixed {
     directory: Arc<SqliteDirectory>,
     keys: Arc<Keys>,
     tls_report: Arc<TlsReport>,
+    dmarc: Arc<DmarcReports>,
     ring: Option<Arc<KeyRing>>,
 }
 
@@ -175,7 +180,8 @@ impl Fixed {
         data: &DataDir,
         lock: &DataLock,
         resolver: &Arc<dyn Resolver>,
-    ) -> Result<(Self, Option<Setup>), CliError> {
+    ) -> Result<(Self, Option<Setup>, mpsc::Receiver<Letter>), CliError> {
+        let (post, letters) = PostBox::new();
         let keys = Keys::load(config, data, Arc::clone(resolver)).await;
         let keys = keys.map_err(CliError::failed)?;
         let directory = Arc::new(wiring::open_directory(data, lock).map_err(CliError::failed)?);
@@ -187,6 +193,7 @@ impl Fixed {
         }
         let fixed = Self {
             tls_report: wiring::tls_report(&store.stores.state),
+            dmarc: DmarcReports::new(&store.stores.state, post),
             ring: signing::ring(data, lock, &store.stores.state).map_err(CliError::Failed)?,
             stores: store.stores,
             embedded: store.embedded,
@@ -194,7 +201,7 @@ impl Fixed {
             directory,
             keys,
         };
-        Ok((fixed, setup))
+        Ok((fixed, setup, letters))
     }
 
     /// Tells of what the start came upon.
@@ -222,6 +229,7 @@ impl Fixed {
             keys: Arc::clone(&self.keys),
             resolver,
             tls_report: Arc::clone(&self.tls_report),
+            dmarc: Arc::clone(&self.dmarc),
             ring: self.ring.clone(),
         }
     }
@@ -237,6 +245,7 @@ impl Fixed {
             queue: running.queue().cloned(),
             scheduler: Some(Arc::clone(running.scheduler())),
             tls_report: Some((config.hostname.clone(), Arc::clone(&self.tls_report))),
+            dmarc: Some(Arc::clone(&self.dmarc)),
             ring: self.ring.clone(),
         }
     }

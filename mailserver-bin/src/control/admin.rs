@@ -20,8 +20,9 @@ use mailcore_store::embedded::EmbeddedStore;
 
 use super::accounts::{Options, rows};
 use super::{
-    Password, Request, Response, aligned, ban, check, queue, schedule, suppress, tls_report,
+    Password, Request, Response, aligned, ban, check, dmarc, queue, schedule, suppress, tls_report,
 };
+use crate::dmarc::DmarcReports;
 use crate::own_name;
 use crate::reload::ReloadHandle;
 
@@ -46,6 +47,8 @@ pub(crate) struct Admin {
     pub(crate) queue: Option<Arc<QueueRunner>>,
     /// The server's own jobs; `None` where there are no stores.
     pub(crate) scheduler: Option<Arc<Scheduler>>,
+    /// Reports about mail, sent and received; `None` where there are no stores.
+    pub(crate) dmarc: Option<Arc<DmarcReports>>,
     /// The keys that sign mail; `None` where there are no stores.
     pub(crate) ring: Option<Arc<KeyRing>>,
     /// Who reports, and what was counted; `None` where there are no stores.
@@ -61,6 +64,7 @@ impl Request {
                 | Self::Suppress { .. }
                 | Self::Quarantine { .. }
                 | Self::Dkim { .. }
+                | Self::Dmarc { .. }
                 | Self::Ban { .. }
                 | Self::ScheduleList
                 | Self::ScheduleRun { .. }
@@ -111,6 +115,10 @@ impl Admin {
             }
             Request::Dkim { request } => self.dkim(request).await,
             Request::Quarantine { request } => self.on_quarantine(request).await,
+            Request::Dmarc { request } => {
+                let reports = self.dmarc.as_deref();
+                dmarc::run(reports.ok_or("the store is not open")?, request).await
+            }
             Request::Suppress { request } => suppress::run(self.stores()?, request).await,
             Request::Ban { request } => {
                 let limiter = self.limiter.as_deref();

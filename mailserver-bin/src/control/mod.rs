@@ -15,6 +15,7 @@ pub(crate) mod ban;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod dkim;
+pub(crate) mod dmarc;
 pub(crate) mod groups;
 pub(crate) mod handlers;
 pub(crate) mod lists;
@@ -132,6 +133,9 @@ pub(crate) enum Request {
     },
     Quarantine {
         request: quarantine::QuarantineRequest,
+    },
+    Dmarc {
+        request: dmarc::DmarcRequest,
     },
     Suppress {
         request: suppress::SuppressRequest,

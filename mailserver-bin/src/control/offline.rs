@@ -10,6 +10,7 @@ use super::admin::Admin;
 use super::{Request, Response, schedule};
 use crate::config::Config;
 use crate::data::DataDir;
+use crate::dmarc::{DmarcReports, PostBox};
 use crate::housekeeping::Tools;
 use crate::{quarantine, signing, wiring};
 
@@ -41,6 +42,15 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             Some(stores) => signing::ring(&data, &lock, &stores.state)?,
             None => None,
         };
+        let dmarc = stores.as_ref().map(|stores| {
+            // Nobody takes its letters.
+            let (post, _) = PostBox::new();
+            DmarcReports::new(&stores.state, post)
+        });
+        if let (Some(dmarc), Request::Dmarc { .. }) = (&dmarc, &request) {
+            let resolver = wiring::resolver(config).map_err(|error| words(&error))?;
+            dmarc.configure(config, &resolver);
+        }
         let scheduler = match &stores {
             Some(stores) => {
                 let tools = Tools {
@@ -52,6 +62,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
                     keys: None,
                     quarantine: (quarantine::store(config, stores), config.filter.quarantine),
                     signing: signing::Tending::new(config, ring.clone(), None),
+                    dmarc: None,
                 };
                 Some(idle_scheduler(config, tools)?)
             }
@@ -78,6 +89,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             reload: None,
             quarantine,
             tls_report,
+            dmarc,
             ring,
         };
         Ok(admin.run(request).await)

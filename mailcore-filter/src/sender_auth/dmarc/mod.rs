@@ -96,6 +96,8 @@ pub struct DmarcReport {
     pub policy: DmarcPolicy,
     /// What made it pass.
     pub aligned_by: Option<AlignedBy>,
+    /// All that would have: what reports tell.
+    pub proofs: Vec<AlignedBy>,
     /// The record.
     pub record: Option<Arc<DmarcRecord>>,
 }
@@ -108,6 +110,7 @@ impl DmarcReport {
             published_at: None,
             policy: DmarcPolicy::None,
             aligned_by: None,
+            proofs: Vec::new(),
             record: None,
         }
     }
@@ -192,6 +195,7 @@ impl Dmarc {
         };
         report.result = DmarcResult::PermError;
         report.aligned_by = None;
+        report.proofs.clear();
         report
     }
 }
@@ -238,7 +242,8 @@ async fn check_one(
         },
     };
     report.published_at = Some(at);
-    report.aligned_by = aligned(walk, domain, &record, query).await?;
+    report.proofs = aligned(walk, domain, &record, query).await?;
+    report.aligned_by = report.proofs.first().copied();
     let is_open = report.aligned_by.is_none() && may_be_aligned(walk, domain, query).await?;
     report.record = Some(record);
     if report.aligned_by.is_some() || is_open {
@@ -279,18 +284,23 @@ async fn aligned(
     domain: &Domain,
     record: &DmarcRecord,
     query: &DmarcQuery<'_>,
-) -> Result<Option<AlignedBy>, Unanswered> {
+) -> Result<Vec<AlignedBy>, Unanswered> {
+    let mut proofs = Vec::new();
     for signer in query.dkim.iter().take(MOST_DOMAINS) {
         if is_aligned(walk, domain, signer, record.dkim_alignment).await? {
-            return Ok(Some(AlignedBy::Dkim));
+            proofs.push(AlignedBy::Dkim);
+            break;
         }
     }
-    if let Some(sender) = query.spf
-        && is_aligned(walk, domain, sender, record.spf_alignment).await?
-    {
-        return Ok(Some(AlignedBy::Spf));
+    if let Some(sender) = query.spf {
+        match is_aligned(walk, domain, sender, record.spf_alignment).await {
+            Ok(true) => proofs.push(AlignedBy::Spf),
+            // One proof is enough.
+            Err(error) if proofs.is_empty() => return Err(error),
+            Ok(false) | Err(_) => {}
+        }
     }
-    Ok(None)
+    Ok(proofs)
 }
 
 /// Whether what DNS left open could have proven it. Any other domain may be silent

@@ -12,13 +12,27 @@
 //! loses a minute of statistics, never mail.
 
 pub mod aggregate;
+pub mod collect;
+pub mod compose;
 pub mod destination;
+pub mod failure;
 #[cfg(test)]
 mod fake;
+pub mod observe;
+pub mod received;
+pub mod reporter;
 pub mod tally;
+#[cfg(test)]
+mod tests;
 pub mod unpack;
 mod xml;
 
 pub use aggregate::AggregateReport;
+pub use collect::Collector;
+pub use compose::Submitter;
 pub use destination::{Destination, Destinations};
+pub use failure::FailureReports;
+pub use observe::Observer;
+pub use received::Received;
+pub use reporter::{Post, Reporter};
 pub use tally::Tally;

@@ -3,6 +3,7 @@
 
 mod batv;
 mod callback;
+mod dmarc_reports;
 mod dns_lists;
 mod greylist;
 mod quarantine;
@@ -22,6 +23,7 @@ use mailcore_filter::pipeline::FilterSettings;
 use mailcore_filter::sender::CallbackConfig;
 
 use super::file::Section;
+pub(crate) use dmarc_reports::DmarcReportsConfig;
 pub(crate) use dns_lists::AskFrom;
 use dns_lists::DnsListsConfig;
 pub(crate) use sender::SenderConfig;
@@ -62,6 +64,8 @@ pub(crate) struct FilterConfig {
     pub(crate) batv: Option<BatvConfig>,
     /// How hosts are asked for senders.
     pub(crate) callback: Option<CallbackConfig>,
+    /// Reports about mail, sent and received.
+    pub(crate) dmarc_reports: DmarcReportsConfig,
 }
 
 impl Default for FilterConfig {
@@ -82,6 +86,7 @@ impl Default for FilterConfig {
             dns_lists: DnsListsConfig::default(),
             batv: None,
             callback: None,
+            dmarc_reports: DmarcReportsConfig::default(),
         }
     }
 }
@@ -113,6 +118,7 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     dns_lists::dns_lists(&section, &mut config.dns_lists);
     config.batv = batv::batv(&section);
     config.callback = callback::callback(&section);
+    config.dmarc_reports = dmarc_reports::dmarc_reports(&section);
     section.finish();
 }
 
