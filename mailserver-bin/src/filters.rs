@@ -96,11 +96,23 @@ fn sender_auth(config: &Config, seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
     let dns = || (Arc::clone(seams.resolver), Arc::clone(&seams.clock));
     let (spf, dkim, arc, dmarc, bimi) = (dns(), dns(), dns(), dns(), dns());
     let sealers = sender_auth.trusted_sealers.iter().cloned();
+    let (mut spf, mut dkim) = (
+        SpfTest::new(spf.0, spf.1, config.hostname.clone()),
+        DkimTest::new(dkim.0, dkim.1),
+    );
+    let mut arc = ArcTest::new(arc.0, arc.1);
+    let mut dmarc = DmarcTest::new(dmarc.0, dmarc.1).trusted_sealers(sealers);
+    if let Some(deadline) = config.filter.deadline {
+        // Each says what it has found before it is not listened to any more.
+        let time = deadline / 2;
+        (spf, dkim) = (spf.within(time), dkim.within(time));
+        (arc, dmarc) = (arc.within(time), dmarc.within(time));
+    }
     let mut tests: Vec<Arc<dyn Test>> = vec![
-        Arc::new(SpfTest::new(spf.0, spf.1, config.hostname.clone())),
-        Arc::new(DkimTest::new(dkim.0, dkim.1)),
-        Arc::new(ArcTest::new(arc.0, arc.1)),
-        Arc::new(DmarcTest::new(dmarc.0, dmarc.1).trusted_sealers(sealers)),
+        Arc::new(spf),
+        Arc::new(dkim),
+        Arc::new(arc),
+        Arc::new(dmarc),
     ];
     if sender_auth.bimi == Bimi::Asked {
         tests.push(Arc::new(BimiTest::new(bimi.0, bimi.1)));

@@ -192,7 +192,7 @@ impl Test for BimiTest {
     }
 
     fn results(&self) -> &'static [&'static str] {
-        &["pass", "none", "declined", "fail", "temperror"]
+        &["pass", "declined", "fail", "temperror"]
     }
 
     fn reaction(&self, _result: &str) -> Reaction {
@@ -218,6 +218,10 @@ impl Test for BimiTest {
             found = self.find(&dmarc.report, domain) => found,
             () = self.clock.sleep_until(deadline) => return Vec::new(),
         };
+        // Hardly a domain has one, and that is nothing to write down.
+        if found.result == BimiResult::None {
+            return Vec::new();
+        }
         let said = Said::new(found.result.as_str(), found.domain.as_str());
         let said = said.detail(found.location.clone().unwrap_or_default());
         memory.keep_for_message(found);

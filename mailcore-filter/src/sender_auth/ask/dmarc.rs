@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::address::Domain;
@@ -48,6 +49,13 @@ impl DmarcTest {
     #[must_use]
     pub fn trusted_sealers(mut self, sealers: impl IntoIterator<Item = Domain>) -> Self {
         self.trusted_sealers.extend(sealers);
+        self
+    }
+
+    /// With another time than 5 seconds for its questions.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.dmarc = self.dmarc.within(time);
         self
     }
 
@@ -118,7 +126,7 @@ impl Test for DmarcTest {
         let Ok(from) = author::domains(mail.message).await else {
             return Vec::new();
         };
-        let found = Proofs::of(&known);
+        let found = Proofs::of(&known, &from);
         let report = self
             .dmarc
             .check(&DmarcQuery {
@@ -149,8 +157,12 @@ struct Proofs {
 }
 
 impl Proofs {
-    fn of(known: &SenderAuthentication) -> Self {
+    fn of(known: &SenderAuthentication, from: &[Domain]) -> Self {
         let mut proofs = Self::default();
+        // What was not asked, or not said in time, may have proven it.
+        if known.spf.is_none() || known.dkim.is_none() {
+            proofs.unanswered.extend_from_slice(from);
+        }
         if let Some(spf) = &known.spf
             && let Ok(domain) = Domain::parse(&spf.report.domain)
         {

@@ -27,4 +27,4 @@ pub use spf::SpfTest;
 
 /// How long one check may ask: less than a test may take, so that what it has found
 /// by then is told.
-const TIME: Duration = Duration::from_secs(8);
+const TIME: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
 //! `spf`: whether the client may send for the domain in MAIL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mailcore::address::Domain;
@@ -22,13 +23,20 @@ pub struct SpfTest {
 impl SpfTest {
     /// Checks for the host `receiver`.
     pub fn new(resolver: Arc<dyn Resolver>, clock: Arc<dyn Clock>, receiver: Domain) -> Self {
+        let spf = Spf::new(resolver, clock, receiver);
+        Self { spf }.within(TIME)
+    }
+
+    /// With another time than 5 seconds for its questions: less than the pipeline's
+    /// deadline, so that what was found by then is told.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
         let limits = SpfLimits {
-            time: TIME,
+            time,
             ..SpfLimits::default()
         };
-        Self {
-            spf: Spf::new(resolver, clock, receiver).limits(limits),
-        }
+        self.spf = self.spf.limits(limits);
+        self
     }
 }
 

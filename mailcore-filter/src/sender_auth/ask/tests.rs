@@ -363,3 +363,16 @@ async fn mail_of_users_says_who_logged_in_only_where_that_is_wanted() {
         }]
     );
 }
+
+#[tokio::test]
+async fn mail_whose_signatures_were_not_looked_at_has_not_failed() {
+    let mut here = Receiver::new();
+    let clock = Arc::new(VirtualClock::at(NOW));
+    let resolver: Arc<dyn Resolver> = here.dns.clone();
+    let dmarc = DmarcTest::new(resolver, clock.clone());
+    here.pipeline = Pipeline::new(clock).test(Arc::new(dmarc));
+    here.dns.add_txt("_dmarc.a.test", "v=DMARC1; p=reject");
+    let received = here.receive("ann@a.test", MAIL).await;
+    assert_eq!(received.disposition, Disposition::Accept);
+    assert!(received.results().contains("dmarc=temperror"));
+}
