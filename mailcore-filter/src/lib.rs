@@ -27,12 +27,13 @@
 //! | 5782 | lists in DNS of addresses and of names, and their test entries |
 //! | 6376, 8301, 8463 | DKIM with RSA and Ed25519: checks, and signatures with keys that rotate |
 //! | 6647 | greylisting |
-//! | 7208 | SPF, as a check to be asked |
+//! | 7208 | SPF, asked at MAIL; Received-SPF |
 //! | 7505 | a null MX as a sender's |
 //! | 8617 | ARC: checks and seals |
-//! | 7489, 9989 | DMARC, as a check to be asked |
+//! | 7489, 9989 | DMARC, and what it asks for |
 //! | 5965, 6591 | reports of single messages that failed DMARC (feature `dmarc-reports`) |
 //! | 7489, 9990 | aggregate reports, sent and received (feature `dmarc-reports`) |
+//! | 8601 | Authentication-Results |
 //!
 //! ```
 //! use mailcore_filter::AccessList;
