@@ -23,10 +23,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
     let words = |error: &dyn std::error::Error| error.to_string();
     let data = DataDir::new(&config.data);
     let lock = data.lock().map_err(|error| words(&error))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| words(&error))?;
+    let runtime = runtime().map_err(|error| words(&error))?;
     runtime.block_on(async {
         let directory = wiring::open_directory(&data, &lock).map_err(|error| words(&error))?;
         let store = if request.needs_store() {
@@ -94,6 +91,12 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         };
         Ok(admin.run(request).await)
     })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 fn idle_scheduler(
