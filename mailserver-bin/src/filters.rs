@@ -1,14 +1,19 @@
 //! The tests of mail, put into one pipeline.
 
+mod catalogue;
+
 use std::sync::Arc;
 
 use mailcore::seams::{Clock, Commit, Directory, Resolver, State};
 use mailcore::server::Builder;
-use mailcore_filter::pipeline::{FilterSettings, Pipeline, Test};
+use mailcore_filter::lists::{ListTest, ScopedLists};
+use mailcore_filter::pipeline::{Pipeline, Test};
 use mailcore_filter::sender_auth::ask::{
     ArcTest, AuthenticationFields, DkimTest, DmarcTest, SpfTest,
 };
 use mailcore_filter::sender_auth::bimi::BimiTest;
+
+pub(crate) use catalogue::{catalogue, problems};
 
 use crate::config::{Bimi, Config, Fields};
 use crate::dns_lists;
@@ -30,38 +35,30 @@ pub(crate) struct TestSeams<'a> {
 /// Settings about tests that are not there.
 pub(crate) fn pipeline(config: &Config, seams: &TestSeams<'_>) -> Result<Option<Pipeline>, String> {
     let filter = &config.filter;
-    if !filter.on {
+    let pipeline = if filter.on {
+        all(config, seams)
+    } else if filter.lists.file.is_empty() {
         return Ok(None);
-    }
-    let tests = tests(config, seams);
-    let mut pipeline = Pipeline::new(Arc::clone(&seams.clock));
-    for test in tests {
-        pipeline = pipeline.test(test);
-    }
-    let reactions = filter.settings.keys().map(|key| (key, "filter.reactions"));
-    for (key, table) in reactions {
-        FilterSettings::check_key(&key, &pipeline).map_err(|error| format!("[{table}] {error}"))?;
-    }
-    for name in &filter.order {
-        FilterSettings::check_key(name, &pipeline)
-            .map_err(|error| format!("[filter] order: {error}"))?;
-    }
-    if let Some(deadline) = filter.deadline {
-        pipeline = pipeline.deadline(deadline);
-    }
-    let pipeline = pipeline
+    } else {
+        Pipeline::new(Arc::clone(&seams.clock)).test(lists(config, seams))
+    };
+    let mut pipeline = pipeline
         .settings(filter.settings.clone())
         .directory(Arc::clone(seams.directory))
         .exempt(filter.exempt.iter().copied())
         .order(filter.order.iter().map(String::as_str));
+    if let Some(deadline) = filter.deadline {
+        pipeline = pipeline.deadline(deadline);
+    }
+    for (test, stage) in filter.stages.iter().filter(|_| filter.on) {
+        let later = pipeline.ask_at(test, *stage);
+        pipeline = later.map_err(|error| format!("[filter.stages] {error}"))?;
+    }
     Ok(Some(pipeline))
 }
 
 /// The server with the filters that the configuration asks for.
 pub(crate) fn added(mut builder: Builder, config: &Config, pipeline: Option<Pipeline>) -> Builder {
-    if let Some(list) = &config.filter.access_list {
-        builder = builder.filter(Arc::new(list.clone()));
-    }
     if let Some(pipeline) = pipeline {
         builder = builder.filter(Arc::new(pipeline));
     }
@@ -71,9 +68,27 @@ pub(crate) fn added(mut builder: Builder, config: &Config, pipeline: Option<Pipe
     builder
 }
 
+fn all(config: &Config, seams: &TestSeams<'_>) -> Pipeline {
+    let pipeline = Pipeline::new(Arc::clone(&seams.clock));
+    tests(config, seams)
+        .into_iter()
+        .fold(pipeline, Pipeline::test)
+}
+
+/// Who is let in and who is not: asked before all others.
+fn lists(config: &Config, seams: &TestSeams<'_>) -> Arc<dyn Test> {
+    let lists = ScopedLists::new(Arc::clone(seams.directory));
+    let (resolver, clock) = (Arc::clone(seams.resolver), Arc::clone(&seams.clock));
+    let test = ListTest::new(lists, resolver, clock)
+        .file(config.filter.lists.file.clone())
+        .proof(config.filter.lists.proof);
+    Arc::new(test)
+}
+
 /// Every test, in the order in which they are asked.
 fn tests(config: &Config, seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
-    let mut tests = dns_lists::tests(config, seams);
+    let mut tests = vec![lists(config, seams)];
+    tests.extend(dns_lists::tests(config, seams));
     tests.extend(seams.senders.tests(config, seams));
     tests.extend(sender_auth(config, seams));
     tests

@@ -10,6 +10,7 @@ mod dkim;
 mod dmarc;
 mod dns;
 mod domain;
+mod filter;
 mod init;
 mod log;
 mod quarantine;
@@ -97,6 +98,9 @@ enum Command {
     /// Those who are kept out for what they did, and those who never are
     #[command(subcommand)]
     Ban(BanRequest),
+    /// Who is let in and who is not, and what is done about what tests of mail find
+    #[command(subcommand)]
+    Filter(filter::Command),
     /// The way of mail to other hosts
     #[command(subcommand)]
     Relay(relay::Command),
@@ -183,6 +187,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Quarantine(command)) => quarantine::run(&place, command),
         Some(Command::Suppress(command)) => suppress::run(&place, command),
         Some(Command::Ban(request)) => place.ask(Request::Ban { request }),
+        Some(Command::Filter(command)) => filter::run(&place, command),
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),

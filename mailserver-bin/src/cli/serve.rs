@@ -22,6 +22,7 @@ use super::CliError;
 use super::init::{self, Setup};
 use crate::config::{Config, CrashReports, Protocol, TlsMode};
 use crate::control::admin::Admin;
+use crate::control::filter::Filters;
 use crate::control::server;
 use crate::data::{DataDir, DataLock};
 use crate::dmarc::{self, DmarcReports, Letter, PostBox};
@@ -105,6 +106,7 @@ async fn serve(config: &Config, data: &DataDir, lock: &DataLock) -> Result<(), C
     tokio::spawn(tend(Arc::clone(&keys), scheduler, shutdown));
     let reloader = Reloader::new(config.clone(), keys, move |config| {
         let resolver = wiring::resolver(config).map_err(|error| error.to_string())?;
+        fixed.filters.reload(config);
         Ok(fixed.wiring(config, resolver))
     });
     let events = async {
@@ -170,6 +172,7 @@ struct Fixed {
     tls_report: Arc<TlsReport>,
     dmarc: Arc<DmarcReports>,
     ring: Option<Arc<KeyRing>>,
+    filters: Filters,
 }
 
 impl Fixed {
@@ -192,6 +195,7 @@ impl Fixed {
             tracing::warn!("{finding}");
         }
         let fixed = Self {
+            filters: Filters::new(config, Arc::clone(&directory) as _),
             tls_report: wiring::tls_report(&store.stores.state),
             dmarc: DmarcReports::new(&store.stores.state, post),
             ring: signing::ring(data, lock, &store.stores.state).map_err(CliError::Failed)?,
@@ -236,6 +240,7 @@ impl Fixed {
 
     fn admin(&self, config: &Config, running: &RunningServer, reload: ReloadHandle) -> Admin {
         Admin {
+            filters: self.filters.clone(),
             directory: Arc::clone(&self.directory),
             stores: Some(self.stores.clone()),
             embedded: self.embedded.clone(),

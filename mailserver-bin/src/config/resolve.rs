@@ -27,6 +27,8 @@ use super::{
     outgoing_tls, pop3, queue, schedule, shield, smtp, tls, web,
 };
 
+use crate::filters;
+
 const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
 const DEFAULT_LOG: &str = "info";
@@ -182,6 +184,10 @@ fn read(file: &File<'_>, path: &Path) -> Config {
         config.migration = migration.unwrap_or(config.migration);
     }
     store.finish();
+    // Tests are known once everything that they are made from is.
+    for (line, problem) in filters::problems(&config) {
+        root.problem(line, problem);
+    }
     root.finish();
     config
 }

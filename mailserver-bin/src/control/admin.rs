@@ -19,6 +19,7 @@ use mailcore_store::directory::SqliteDirectory;
 use mailcore_store::embedded::EmbeddedStore;
 
 use super::accounts::{Options, rows};
+use super::filter::Filters;
 use super::{
     Password, Request, Response, aligned, ban, check, dmarc, queue, schedule, suppress, tls_report,
 };
@@ -33,6 +34,8 @@ const MIN_PASSWORD: usize = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
     pub(crate) directory: Arc<SqliteDirectory>,
+    /// Lists, and what is set about tests.
+    pub(crate) filters: Filters,
     /// `None` where a command can do without the store.
     pub(crate) stores: Option<Stores>,
     /// `None` where the store has no log to check.
@@ -120,6 +123,7 @@ impl Admin {
                 dmarc::run(reports.ok_or("the store is not open")?, request).await
             }
             Request::Suppress { request } => suppress::run(self.stores()?, request).await,
+            Request::Filter { request } => self.filter(*request).await,
             Request::Ban { request } => {
                 let limiter = self.limiter.as_deref();
                 ban::run(limiter.ok_or("the store is not open")?, request).await

@@ -16,6 +16,7 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod dkim;
 pub(crate) mod dmarc;
+pub(crate) mod filter;
 pub(crate) mod groups;
 pub(crate) mod handlers;
 pub(crate) mod lists;
@@ -142,6 +143,9 @@ pub(crate) enum Request {
     },
     Ban {
         request: ban::BanRequest,
+    },
+    Filter {
+        request: Box<filter::FilterRequest>,
     },
     ScheduleList,
     ScheduleRun {

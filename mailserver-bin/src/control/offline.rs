@@ -7,6 +7,7 @@ use mailcore::net::ShutdownSwitch;
 use mailcore::schedule::Scheduler;
 
 use super::admin::Admin;
+use super::filter::Filters;
 use super::{Request, Response, schedule};
 use crate::config::Config;
 use crate::data::DataDir;
@@ -75,6 +76,7 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             None => None,
         };
         let admin = Admin {
+            filters: Filters::new(config, Arc::clone(&directory) as _),
             scheduler,
             limiter,
             queue: stores

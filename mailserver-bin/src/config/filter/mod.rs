@@ -7,6 +7,7 @@ mod dmarc_reports;
 mod dns_lists;
 mod greylist;
 mod quarantine;
+mod lists;
 mod sender;
 mod sender_auth;
 mod signing;
@@ -15,7 +16,7 @@ mod zones;
 use std::path::Path;
 use std::time::Duration;
 
-use mailcore_filter::AccessList;
+use mailcore::plan::Stage;
 use mailcore_filter::batv::BatvConfig;
 use mailcore_filter::greylist::GreylistConfig;
 use mailcore_filter::lists::Network;
@@ -26,6 +27,7 @@ use super::file::Section;
 pub(crate) use dmarc_reports::DmarcReportsConfig;
 pub(crate) use dns_lists::AskFrom;
 use dns_lists::DnsListsConfig;
+pub(crate) use lists::ListsConfig;
 pub(crate) use sender::SenderConfig;
 
 pub(crate) use quarantine::QuarantineConfig;
@@ -36,14 +38,18 @@ pub(crate) use signing::SigningConfig;
 /// Filters.
 #[derive(Debug, Clone)]
 pub(crate) struct FilterConfig {
-    /// False: mail is asked nothing but for the access list.
+    /// False: mail is asked nothing but for the file of lists.
     pub(crate) on: bool,
     /// Who is let in and who is not, before anything else is asked.
-    pub(crate) access_list: Option<AccessList>,
+    pub(crate) lists: ListsConfig,
     /// Clients that are no strangers.
     pub(crate) exempt: Vec<Network>,
     /// Tests that come first, in order.
     pub(crate) order: Vec<String>,
+    /// Tests that are asked later than they ask to be.
+    pub(crate) stages: Vec<(String, Stage)>,
+    /// The lines of what names tests, to be looked at once all of them are known.
+    pub(crate) named: Vec<Named>,
     /// How long one test may take.
     pub(crate) deadline: Option<Duration>,
     /// What is done about what tests say.
@@ -68,14 +74,25 @@ pub(crate) struct FilterConfig {
     pub(crate) dmarc_reports: DmarcReportsConfig,
 }
 
+/// What names a test, or one of its results.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) key: String,
+    /// When it is to be asked.
+    pub(crate) stage: Option<Stage>,
+    pub(crate) line: usize,
+}
+
 impl Default for FilterConfig {
     fn default() -> Self {
         let loopback = ["127.0.0.0/8", "::1"];
         Self {
             on: true,
-            access_list: None,
+            lists: ListsConfig::default(),
             exempt: loopback.iter().filter_map(|it| it.parse().ok()).collect(),
             order: Vec::new(),
+            stages: Vec::new(),
+            named: Vec::new(),
             deadline: None,
             settings: FilterSettings::default(),
             sender_auth: SenderAuthConfig::default(),
@@ -95,7 +112,7 @@ impl Default for FilterConfig {
 pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterConfig) {
     let section = root.section("filter", "[filter]");
     config.on = section.flag("on") != Some(false);
-    access_list(&section, folder, config);
+    lists::lists(&section, folder, &mut config.lists);
     if let Some(networks) = section.strings("exempt") {
         config.exempt = Vec::new();
         for network in networks {
@@ -107,9 +124,15 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     }
     if let Some(order) = section.strings("order") {
         config.order = order.iter().map(|test| test.value.to_owned()).collect();
+        config.named.extend(order.iter().map(|test| Named {
+            key: test.value.to_owned(),
+            stage: None,
+            line: test.line,
+        }));
     }
     config.deadline = section.duration("deadline").map(|time| time.value);
-    reactions(&section, &mut config.settings);
+    reactions(&section, config);
+    stages(&section, config);
     sender_auth::sender_auth(&section, &mut config.sender_auth);
     quarantine::quarantine(&section, &mut config.quarantine);
     signing::signing(&section, &mut config.signing);
@@ -122,30 +145,37 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     section.finish();
 }
 
-fn access_list(section: &Section<'_, '_>, folder: &Path, config: &mut FilterConfig) {
-    let Some(file) = section.string("access_list") else {
-        return;
-    };
-    let path = folder.join(file.value);
-    let list = std::fs::read_to_string(&path)
-        .map_err(|error| error.to_string())
-        .and_then(|text| AccessList::parse(&text).map_err(|error| error.to_string()));
-    match list {
-        Ok(list) => config.access_list = Some(list),
-        Err(error) => section.problem(
-            file.line,
-            format!("access_list {}: {error}", path.display()),
-        ),
+/// `[filter.reactions]`: keys are tests, their results, and the scores that
+/// count.
+fn reactions(section: &Section<'_, '_>, config: &mut FilterConfig) {
+    let table = section.section("reactions", "[filter.reactions]");
+    for (key, value) in table.pairs() {
+        if let Err(error) = config.settings.set(&key, value.value) {
+            section.problem(value.line, format!("{key}: {error}"));
+            continue;
+        }
+        config.named.push(Named {
+            key,
+            stage: None,
+            line: value.line,
+        });
     }
 }
 
-/// `[filter.reactions]`: keys are tests, their results, and the scores that
-/// count.
-fn reactions(section: &Section<'_, '_>, settings: &mut FilterSettings) {
-    let table = section.section("reactions", "[filter.reactions]");
+/// `[filter.stages]`: a test, and when it is asked.
+fn stages(section: &Section<'_, '_>, config: &mut FilterConfig) {
+    let table = section.section("stages", "[filter.stages]");
     for (key, value) in table.pairs() {
-        if let Err(error) = settings.set(&key, value.value) {
-            section.problem(value.line, format!("{key}: {error}"));
-        }
+        let Some(stage) = Stage::parse(value.value) else {
+            let wrong = format!("{key}: write connect, helo, auth, mail, data or content");
+            section.problem(value.line, wrong);
+            continue;
+        };
+        config.stages.push((key.clone(), stage));
+        config.named.push(Named {
+            key,
+            stage: Some(stage),
+            line: value.line,
+        });
     }
 }
