@@ -17,7 +17,13 @@ pub(super) fn is_forged(field: &Field<'_>, kind: SessionKind, hostname: &Domain)
     let ours = || authserv_id(&field.value()).eq_ignore_ascii_case(hostname.as_str().as_bytes());
     field.is("BIMI-Location")
         || field.is("BIMI-Indicator")
+        || (kind == SessionKind::Mx && is_word_of_spam(field))
         || (field.is("Authentication-Results") && ours())
+}
+
+/// What filters here say of strangers' mail, and rules of users go by.
+fn is_word_of_spam(field: &Field<'_>) -> bool {
+    field.is("X-Spam-Status") || field.is("X-Spam-Flag")
 }
 
 /// `authserv-id = value` (RFC 8601 section 2.2) as readers understand it:
@@ -52,6 +58,20 @@ fn authserv_id(value: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::message::Header;
+
+    #[test]
+    fn a_stranger_says_of_no_mail_that_it_is_no_spam() {
+        let ours = Domain::parse("mx.a.test").unwrap();
+        for (text, forged) in [
+            ("X-Spam-Status: No, score=-5.0\r\n", true),
+            ("x-spam-flag: NO\r\n", true),
+            ("X-Spam-Checker-Version: 4\r\n", false),
+        ] {
+            let field = Header::new(text.as_bytes()).fields().next().unwrap();
+            assert_eq!(is_forged(&field, SessionKind::Mx, &ours), forged, "{text}");
+            assert!(!is_forged(&field, SessionKind::Submission, &ours));
+        }
+    }
 
     #[test]
     fn results_under_this_name_are_forged_however_it_is_written() {

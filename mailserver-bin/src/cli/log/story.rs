@@ -294,6 +294,7 @@ fn details(event: &Event, transcripts: Transcripts) -> Vec<String> {
             ("discarded", EventName::MessageReceived) => {
                 lines.push(format!("    {value} discarded by a filter"));
             }
+            ("finding", _) => lines.push(format!("    {}", found(value))),
             ("transcript", _) if transcripts == Transcripts::Told => {
                 lines.extend(value.lines().map(|line| format!("    {line}")));
             }
@@ -303,8 +304,53 @@ fn details(event: &Event, transcripts: Transcripts) -> Vec<String> {
     lines
 }
 
+/// What a test found: stage, test, result, score, time, and in words on what.
+fn found(finding: &str) -> String {
+    let mut words = finding.splitn(6, ' ');
+    let parts = [(); 5].map(|()| words.next());
+    let [
+        Some(stage),
+        Some(test),
+        Some(result),
+        Some(score),
+        Some(took),
+    ] = parts
+    else {
+        return finding.to_owned();
+    };
+    let on = words.next().map(|on| format!(": {on}")).unwrap_or_default();
+    let score = match score {
+        "+0" | "-0" => String::new(),
+        score => format!(", score {score}"),
+    };
+    format!("{test} at {stage} said {result}{score} ({took}){on}")
+}
+
 /// A moment in milliseconds as people read it; other words as they are.
 fn moment(text: &str) -> Option<String> {
     let millis: i64 = text.parse().ok()?;
     Some(when::shown(mailcore::time::Timestamp::from_millis(millis)))
+}
+
+#[cfg(test)]
+mod tests {
+    use mailcore::plan::{Finding, Stage};
+
+    use super::*;
+
+    #[test]
+    fn a_finding_is_told_with_its_stage_test_result_score_and_time() {
+        let finding = Finding::new(Stage::Connect, "dnsbl", "listed")
+            .on("192.0.2.9")
+            .detail("by zone.test")
+            .score(3.0)
+            .took(std::time::Duration::from_millis(12));
+        assert_eq!(
+            found(&finding.to_string()),
+            "dnsbl at connect said listed, score +3 (12.0ms): 192.0.2.9 by zone.test"
+        );
+        let finding = Finding::new(Stage::Mail, "spf", "none");
+        assert_eq!(found(&finding.to_string()), "spf at mail said none (0.0ms)");
+        assert_eq!(found("cut short"), "cut short");
+    }
 }
