@@ -24,12 +24,17 @@ access_list = "access.list"
 [filter.lists]
 authenticated = false
 
-[filter.sender]
-iprev = false
-mx_check = false
-
 [filter.reactions]
-"helo.literal" = "none"
+# No DNS is asked here.
+spf = "off"
+dkim = "off"
+arc = "off"
+dmarc = "off"
+iprev = "off"
+helo = "off"
+sender = "off"
+bimi = "off"
+"helo.syntax" = "none"
 """
 
 
@@ -170,12 +175,12 @@ def test_settings_are_checked(server):
     assert "lists.sender-deny  quarantine  (set for a.test)" in shown, shown
     server.command("filter", "unset", "lists.sender-deny", "--domain", "a.test")
     good = server.config.read_text()
-    server.config.write_text(good.replace('"helo.literal" = "none"',
-                                          '"helo.literl" = "none"\n"nosuch.test" = "reject"\n[filter.stages]\n'
+    server.config.write_text(good.replace('"helo.syntax" = "none"',
+                                          '"helo.sintax" = "none"\n"nosuch.test" = "reject"\n[filter.stages]\n'
                                           'helo = "connect"\n'))
     code, said = commanded(server, "check-config")
     server.config.write_text(good)
-    first = good[:good.index('"helo.literal"')].count("\n") + 1
+    first = good[:good.index('"helo.syntax"')].count("\n") + 1
     for line in (first, first + 1, first + 3):
         assert code == 2 and f"toml:{line}:" in said, said
 
