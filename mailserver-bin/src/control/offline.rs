@@ -27,12 +27,11 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
     let runtime = runtime().map_err(|error| words(&error))?;
     runtime.block_on(async {
         let directory = wiring::open_directory(&data, &lock).map_err(|error| words(&error))?;
-        let store = if request.needs_store() {
-            let store = wiring::open_store(config, &data).await;
-            Some(store.map_err(|error| words(&error))?)
-        } else {
-            None
+        let store = match request.needs_store() {
+            true => Some(wiring::open_store(config, &data).await),
+            false => None,
         };
+        let store = store.transpose().map_err(|error| words(&error))?;
         let directory = Arc::new(directory);
         let embedded = store.as_ref().and_then(|store| store.embedded.clone());
         let stores = store.map(|store| store.stores);

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mailcore::address::Domain;
 use mailcore::seams::{
-    Directory, DnsError, Lookup, Mx, RecipientCheck, RecipientQuery, Resolver, Standing, SystemClock,
-    Tlsa,
+    Directory, DnsError, Lookup, Mx, RecipientCheck, RecipientQuery, Resolver, Standing,
+    SystemClock, Tlsa,
 };
 use mailcore::server::Stores;
+use mailcore::status::Status;
 use mailcore_filter::pipeline::{FilterSettings, Pipeline};
 use mailcore_store::MemoryStore;
 use mailcore_store::directory::{MemoryDirectory, PasswordHashing};
@@ -102,6 +103,6 @@ impl Resolver for Nobody {
 #[async_trait]
 impl RecipientCheck for Nobody {
     async fn check(&self, _: &RecipientQuery<'_>) -> Standing {
-        Standing::Unknown
+        Standing::NoAnswer(Status::transient(4, 0, "nobody asks"))
     }
 }
