@@ -7,6 +7,7 @@ accounts, changed while it runs; scores by domain; what the log tells of them.
 import argparse
 import imaplib
 import pathlib
+import re
 import smtplib
 import ssl
 import subprocess
@@ -152,12 +153,14 @@ def test_scores_by_domain(server):
 
 
 def told(server, sender):
-    for line in server.command("log", "--json").splitlines():
-        if sender in line and "MessageReceived" in line:
-            import json
-            trace = json.loads(line)["trace"]
-            return server.command("log", "--trace", trace)
-    raise AssertionError(f"nothing of {sender} in the log")
+    """The story of the newest message of a sender; the journal is written a little later."""
+    for _ in range(50):
+        lines = server.command("log", "--json", "--from", sender, "--event", "MessageReceived").splitlines()
+        if lines:
+            trace = re.search(r"id=([0-9a-f]+) from=" + re.escape(sender), server.log()).group(1)
+            return server.command("log", "--explain", trace)
+        time.sleep(0.2)
+    raise AssertionError(f"nothing of {sender} in the journal")
 
 
 def test_settings_are_checked(server):
