@@ -6,8 +6,8 @@ accounts, changed while it runs; scores by domain; what the log tells of them.
 
 import argparse
 import imaplib
+import json
 import pathlib
-import re
 import smtplib
 import ssl
 import subprocess
@@ -157,8 +157,7 @@ def told(server, sender):
     for _ in range(50):
         lines = server.command("log", "--json", "--from", sender, "--event", "MessageReceived").splitlines()
         if lines:
-            trace = re.search(r"id=([0-9a-f]+) from=" + re.escape(sender), server.log()).group(1)
-            return server.command("log", "--explain", trace)
+            return server.command("log", "--explain", json.loads(lines[-1])["trace"])
         time.sleep(0.2)
     raise AssertionError(f"nothing of {sender} in the journal")
 
@@ -173,9 +172,9 @@ def test_settings_are_checked(server):
     tests = server.command("filter", "tests", "--domain", "a.test")
     line = next(line for line in tests.splitlines() if line.startswith("lists.sender-deny"))
     assert "quarantine" in line and "shipped: reject" in line, line
-    assert "quarantine" not in server.command("filter", "show")
+    assert "sender-deny" not in server.command("filter", "show")
     shown = server.command("filter", "show", "--account", "ann@a.test")
-    assert "lists.sender-deny  quarantine  (set for a.test)" in shown, shown
+    assert "lists.sender-deny quarantine (set for a.test)" in " ".join(shown.split()), shown
     server.command("filter", "unset", "lists.sender-deny", "--domain", "a.test")
     good = server.config.read_text()
     server.config.write_text(good.replace('"helo.syntax" = "none"',
