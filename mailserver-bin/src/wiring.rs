@@ -276,17 +276,12 @@ impl Wiring<'_> {
         if let Some(journal) = self.journal {
             builder = builder.journal(journal);
         }
-        builder = builder.scheduler(config.housekeeping.settings());
-        for job in config.housekeeping.jobs(tools) {
-            builder = builder.job(job);
-        }
+        builder = scheduled(builder, config, tools);
         builder = telling::rules(builder, config);
         builder = telling::webhooks(builder, config, &resolver)?;
         builder = filters::added(builder, config, pipeline);
         // They see what all others decided.
-        for filter in reports {
-            builder = builder.filter(filter);
-        }
+        builder = reports.into_iter().fold(builder, Builder::filter);
         doors(builder, config, &self.keys, &resolver)
     }
 
@@ -308,6 +303,13 @@ impl Wiring<'_> {
             dmarc: Some(Arc::clone(&self.dmarc)),
         }
     }
+}
+
+/// The server's own jobs.
+fn scheduled(builder: Builder, config: &Config, tools: Tools) -> Builder {
+    let builder = builder.scheduler(config.housekeeping.settings());
+    let jobs = config.housekeeping.jobs(tools);
+    jobs.into_iter().fold(builder, Builder::job)
 }
 
 /// Where mail goes, before the senders of what goes on are changed.
