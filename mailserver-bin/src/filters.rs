@@ -8,6 +8,7 @@ use mailcore::seams::{Clock, Commit, Directory, Resolver, State};
 use mailcore::server::Builder;
 use mailcore_filter::lists::{ListTest, ScopedLists};
 use mailcore_filter::pipeline::{Pipeline, Test};
+use mailcore_filter::rules::ContentRules;
 use mailcore_filter::sender_auth::ask::{
     ArcTest, AuthenticationFields, DkimTest, DmarcTest, SpfTest,
 };
@@ -91,6 +92,17 @@ fn tests(config: &Config, seams: &TestSeams<'_>) -> Vec<Arc<dyn Test>> {
     tests.extend(dns_lists::tests(config, seams));
     tests.extend(seams.senders.tests(config, seams));
     tests.extend(sender_auth(config, seams));
+    let rules = &config.filter.rules;
+    if rules.on {
+        let clock = Arc::clone(&seams.clock);
+        match rules.rules() {
+            Ok(set) => {
+                let test = ContentRules::new(set, rules.limits.clone(), clock);
+                tests.push(Arc::new(test));
+            }
+            Err(errors) => tracing::error!(%errors, "the shipped rules are not asked"),
+        }
+    }
     tests
 }
 

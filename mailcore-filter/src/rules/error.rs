@@ -30,6 +30,18 @@ pub struct RuleError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct RuleErrors(pub Vec<RuleError>);
 
+impl RuleErrors {
+    /// One that is about a whole file.
+    pub(super) fn at_start(file: &str, problem: RuleProblem) -> Self {
+        Self(vec![RuleError {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+            problem,
+        }])
+    }
+}
+
 impl fmt::Display for RuleErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (count, error) in self.0.iter().enumerate() {

@@ -95,24 +95,33 @@ impl RuleSet {
         text: &str,
         load: &mut dyn FnMut(&str) -> Result<String, String>,
     ) -> Result<Self, RuleErrors> {
-        let mut load = |file: &str| match file {
-            SHIPPED => Ok(shipped::INDEX.to_owned()),
-            _ => match shipped::file(file) {
-                Some(text) => Ok(text.to_owned()),
-                None => load(file),
-            },
-        };
+        let mut load = or_shipped(load);
         let mut parser = Parser::new(&mut load);
         parser.file(name, text, 0);
+        Self::compile(name, parser)
+    }
+
+    /// Reads files of rules one after the other, as if one file included them all;
+    /// [`SHIPPED`] names the shipped rules.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn parse_files<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        load: &mut dyn FnMut(&str) -> Result<String, String>,
+    ) -> Result<Self, RuleErrors> {
+        let mut load = or_shipped(load);
+        let mut parser = Parser::new(&mut load);
+        for name in names {
+            parser.load(name);
+        }
+        Self::compile("all rules", parser)
+    }
+
+    fn compile(name: &str, parser: Parser<'_>) -> Result<Self, RuleErrors> {
         let program = parser.finish().map_err(RuleErrors)?;
-        let compiled = Compiled::new(program).map_err(|reason| {
-            RuleErrors(vec![RuleError {
-                file: name.to_owned(),
-                line: 1,
-                column: 1,
-                problem: RuleProblem::Pattern(reason),
-            }])
-        })?;
+        let compiled = Compiled::new(program)
+            .map_err(|reason| RuleErrors::at_start(name, RuleProblem::Pattern(reason)))?;
         Ok(Self { compiled })
     }
 
@@ -161,6 +170,19 @@ impl RuleSet {
         let rules = self.compiled.rules.iter().zip(held);
         let hits = rules.filter(|(rule, held)| *held && rule.score != 0.0);
         Ok(hits.map(|(rule, _)| hit(rule)).collect())
+    }
+}
+
+/// Files of rules, the shipped ones among them.
+fn or_shipped<'l>(
+    load: &'l mut dyn FnMut(&str) -> Result<String, String>,
+) -> impl FnMut(&str) -> Result<String, String> + 'l {
+    |file| match file {
+        SHIPPED => Ok(shipped::INDEX.to_owned()),
+        _ => match shipped::file(file) {
+            Some(text) => Ok(text.to_owned()),
+            None => load(file),
+        },
     }
 }
 

@@ -16,7 +16,7 @@ mod test;
 
 use std::collections::HashMap;
 
-use super::error::{Position, RuleError, RuleProblem};
+use super::error::{Position, RuleError, RuleErrors, RuleProblem};
 use super::lexer::{Token, TokenKind, lex};
 use super::syntax::{Expression, Program, Rule};
 
@@ -70,6 +70,21 @@ impl<'a> Parser<'a> {
         match self.errors.is_empty() {
             true => Ok(self.program),
             false => Err(self.errors),
+        }
+    }
+
+    /// Reads a file that nothing includes.
+    pub(super) fn load(&mut self, name: &str) {
+        match (self.load)(name) {
+            Ok(text) => self.file(name, &text, 0),
+            Err(reason) => {
+                let included = name.to_owned();
+                let problem = RuleProblem::Include {
+                    name: included,
+                    reason,
+                };
+                self.errors.extend(RuleErrors::at_start(name, problem).0);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod account;
 mod address;
 mod alias;
 mod check;
+mod content_rules;
 mod dkim;
 mod dmarc;
 mod dns;
@@ -122,6 +123,9 @@ enum Command {
     /// and ours about theirs
     #[command(subcommand)]
     Dmarc(dmarc::Command),
+    /// The rules that are asked of what a message says
+    #[command(subcommand)]
+    ContentRules(content_rules::Command),
     /// The DNS records to publish: MX, SPF, DMARC, MTA-STS, TLS reports, SRV,
     /// TLSA
     Dns(dns::Args),
@@ -193,6 +197,7 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),
         Some(Command::Dkim(command)) => dkim::run(&place, command),
         Some(Command::Dmarc(command)) => dmarc::run(&place, command),
+        Some(Command::ContentRules(command)) => content_rules::run(&place, command),
         Some(Command::Dns(args)) => dns::run(&place, &args),
         Some(Command::Log(args)) => log::run(&place.config()?, &args),
         Some(Command::Check) => place.ask(Request::Check),

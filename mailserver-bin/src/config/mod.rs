@@ -52,7 +52,7 @@ pub(crate) use auth::AuthConfig;
 pub(crate) use dns::{DnsConfig, Dnssec};
 pub(crate) use events::{EventsConfig, NOTICE, WebhookSettings};
 pub(crate) use file::{parse_duration, parse_size};
-pub(crate) use filter::{AskFrom, Bimi, Fields, FilterConfig, QuarantineConfig};
+pub(crate) use filter::{AskFrom, Bimi, Fields, FilterConfig, QuarantineConfig, read_rules};
 pub(crate) use forwarding::{ForwardedSender, ForwardingConfig};
 pub(crate) use journal::{JournalConfig, JournalMode};
 pub(crate) use notices::{CrashReports, NoticesConfig};

@@ -8,6 +8,7 @@ mod dns_lists;
 mod greylist;
 mod lists;
 mod quarantine;
+mod rules;
 mod sender;
 mod sender_auth;
 mod signing;
@@ -28,6 +29,7 @@ pub(crate) use dmarc_reports::DmarcReportsConfig;
 pub(crate) use dns_lists::AskFrom;
 use dns_lists::DnsListsConfig;
 pub(crate) use lists::ListsConfig;
+pub(crate) use rules::{RulesConfig, read as read_rules};
 pub(crate) use sender::SenderConfig;
 
 pub(crate) use quarantine::QuarantineConfig;
@@ -72,6 +74,8 @@ pub(crate) struct FilterConfig {
     pub(crate) callback: Option<CallbackConfig>,
     /// Reports about mail, sent and received.
     pub(crate) dmarc_reports: DmarcReportsConfig,
+    /// What is asked of the content.
+    pub(crate) rules: RulesConfig,
 }
 
 /// What names a test, or one of its results.
@@ -104,6 +108,7 @@ impl Default for FilterConfig {
             batv: None,
             callback: None,
             dmarc_reports: DmarcReportsConfig::default(),
+            rules: RulesConfig::default(),
         }
     }
 }
@@ -142,6 +147,7 @@ pub(super) fn filter(root: &Section<'_, '_>, folder: &Path, config: &mut FilterC
     config.batv = batv::batv(&section);
     config.callback = callback::callback(&section);
     config.dmarc_reports = dmarc_reports::dmarc_reports(&section);
+    rules::rules(&section, folder, &mut config.rules);
     section.finish();
 }
 
