@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use mailcore::net::ShutdownSwitch;
 use mailcore::schedule::Scheduler;
+use mailcore::server::Stores;
+use mailcore_store::directory::SqliteDirectory;
 
 use super::admin::Admin;
 use super::filter::Filters;
@@ -39,28 +41,20 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             Some(stores) => signing::ring(&data, &lock, &stores.state)?,
             None => None,
         };
-        let dmarc = stores.as_ref().map(|stores| {
-            // Nobody takes its letters.
-            let (post, _) = PostBox::new();
-            DmarcReports::new(&stores.state, post)
-        });
+        // Nobody takes its letters.
+        let post = || PostBox::new().0;
+        let dmarc = stores
+            .as_ref()
+            .map(|it| DmarcReports::new(&it.state, post()));
         if let (Some(dmarc), Request::Dmarc { .. }) = (&dmarc, &request) {
             let resolver = wiring::resolver(config).map_err(|error| words(&error))?;
             dmarc.configure(config, &resolver);
         }
         let scheduler = match &stores {
             Some(stores) => {
-                let tools = Tools {
-                    stores: stores.clone(),
-                    embedded: embedded.clone(),
-                    directory: Arc::clone(&directory) as _,
-                    retention: config.retention,
-                    journal: wiring::kept(config, wiring::open_journal(config, &data).as_ref()),
-                    keys: None,
-                    quarantine: (quarantine::store(config, stores), config.filter.quarantine),
-                    signing: signing::Tending::new(config, ring.clone(), None),
-                    dmarc: None,
-                };
+                let mut tools = idle_tools(config, &data, stores, &directory);
+                tools.embedded.clone_from(&embedded);
+                tools.signing = signing::Tending::new(config, ring.clone(), None);
                 Some(idle_scheduler(config, tools)?)
             }
             None => None,
@@ -92,6 +86,26 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         };
         Ok(admin.run(request).await)
     })
+}
+
+/// What jobs need beside the store itself and the keys.
+fn idle_tools(
+    config: &Config,
+    data: &DataDir,
+    stores: &Stores,
+    directory: &Arc<SqliteDirectory>,
+) -> Tools {
+    Tools {
+        stores: stores.clone(),
+        embedded: None,
+        directory: Arc::clone(directory) as _,
+        retention: config.retention,
+        journal: wiring::kept(config, wiring::open_journal(config, data).as_ref()),
+        keys: None,
+        quarantine: (quarantine::store(config, stores), config.filter.quarantine),
+        signing: signing::Tending::new(config, None, None),
+        dmarc: None,
+    }
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
