@@ -29,18 +29,17 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
     let runtime = runtime().map_err(|error| words(&error))?;
     runtime.block_on(async {
         let directory = wiring::open_directory(&data, &lock).map_err(|error| words(&error))?;
-        let store = match request.needs_store() {
-            true => Some(wiring::open_store(config, &data).await),
-            false => None,
-        };
+        let mut store = None;
+        if request.needs_store() {
+            store = Some(wiring::open_store(config, &data).await);
+        }
         let store = store.transpose().map_err(|error| words(&error))?;
         let directory = Arc::new(directory);
         let embedded = store.as_ref().and_then(|store| store.embedded.clone());
         let stores = store.map(|store| store.stores);
-        let ring = match &stores {
-            Some(stores) => signing::ring(&data, &lock, &stores.state)?,
-            None => None,
-        };
+        let ring = stores.as_ref();
+        let ring = ring.and_then(|it| signing::ring(&data, &lock, &it.state).transpose());
+        let ring = ring.transpose()?;
         // Nobody takes its letters.
         let post = || PostBox::new().0;
         let dmarc = stores
@@ -59,22 +58,21 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             }
             None => None,
         };
-        let tls_report = stores
-            .as_ref()
-            .map(|stores| (config.hostname.clone(), wiring::tls_report(&stores.state)));
-        let quarantine = stores.as_ref().map(|it| quarantine::store(config, it));
+        let reports = |it: &Stores| (config.hostname.clone(), wiring::tls_report(&it.state));
+        let tls_report = stores.as_ref().map(reports);
         let (scheduler, _switch) = scheduler.unzip();
         let limiter = match &stores {
             Some(stores) => Some(wiring::idle_limiter(stores).await),
             None => None,
         };
+        let open = stores.as_ref();
+        let quarantine = open.map(|it| quarantine::store(config, it));
+        let queue = open.map(|it| wiring::idle_queue(config, it, directory.clone()));
         let admin = Admin {
             filters: Filters::new(config, Arc::clone(&directory) as _),
             scheduler,
             limiter,
-            queue: stores
-                .as_ref()
-                .map(|stores| wiring::idle_queue(config, stores, directory.clone())),
+            queue,
             directory,
             stores,
             embedded,
