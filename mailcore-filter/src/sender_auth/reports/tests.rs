@@ -1,13 +1,14 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use mailcore::address::{Domain, ReversePath};
+use mailcore::address::{Address, Domain, ReversePath};
 use mailcore::envelope::Envelope;
 use mailcore::message::{Message, Readable, Summary};
 use mailcore::plan::{Disposition, Plan};
 use mailcore::seams::{Clock, Filter, FilterSession, IncomingMail, Resolver};
 use mailcore::status::Status;
 use mailcore::testing::{FixedResolver, VirtualClock};
+use mailcore::time::Timestamp;
 
 use super::aggregate::{AggregateReport, Proof, PublishedPolicy, Row};
 use super::collect::Collector;
@@ -215,9 +216,8 @@ async fn a_failure_is_told_of_without_what_was_written_and_to_whom() {
     }
 }
 
-#[tokio::test]
-async fn reports_of_others_are_taken_out_of_mail_that_passes() {
-    let house = House::new("v=DMARC1; p=none");
+/// Mail of a.test with a report on b.test, and with an archive that is none.
+fn mail_with_a_report(to: &Address, at: Timestamp) -> Vec<u8> {
     let policy = PublishedPolicy {
         domain: "b.test".into(),
         ..PublishedPolicy::default()
@@ -226,13 +226,12 @@ async fn reports_of_others_are_taken_out_of_mail_that_passes() {
     report.rows = vec![Row::new("192.0.2.5".parse().unwrap(), "b.test")];
     let xml = report.to_xml();
     let submitter = Submitter::new("dmarc@a.test".parse().unwrap());
-    let to = "reports@b.test".parse().unwrap();
-    let mail = Draft {
+    Draft {
         submitter: &submitter,
-        to: &to,
+        to,
         subject: "Report Domain: b.test",
         id: "1@a.test",
-        at: house.clock.now(),
+        at,
         kind: "multipart/mixed",
         text: "A report.",
         parts: &[
@@ -248,7 +247,14 @@ async fn reports_of_others_are_taken_out_of_mail_that_passes() {
             },
         ],
     }
-    .finish();
+    .finish()
+}
+
+#[tokio::test]
+async fn reports_of_others_are_taken_out_of_mail_that_passes() {
+    let house = House::new("v=DMARC1; p=none");
+    let to = "reports@b.test".parse().unwrap();
+    let mail = mail_with_a_report(&to, house.clock.now());
     assert_eq!(
         Readable::new(&mail, &Summary::scan(&mail))
             .attachments
