@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mailcore::address::ReversePath;
+use mailcore::queue::Origin;
 use mailcore::seams::{DeliveryAgent, DeliveryJob};
 use mailcore::status::Outcome;
 
@@ -28,6 +29,8 @@ impl BatvAgent {
 impl DeliveryAgent for BatvAgent {
     async fn deliver(&self, mut job: DeliveryJob) -> Vec<Outcome> {
         if let ReversePath::Address(address) = &job.reverse_path
+            // A stranger's mail that goes on is no word of ours.
+            && job.origin != Origin::Received
             && self.batv.signs(address)
         {
             match self.batv.sign(address).await {

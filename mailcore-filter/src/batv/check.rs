@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use mailcore::address::{Address, MAX_LOCAL_PART};
 use mailcore::plan::Stage;
 
 use super::{Batv, tag};
@@ -48,7 +49,8 @@ impl Test for BatvCheck {
         // What is for postmaster need not be about mail of his (RFC 5321 section
         // 4.5.1).
         let postmaster = recipient.local_part().eq_ignore_ascii_case("postmaster");
-        if !sender.is_null() || !self.batv.signs(recipient) || signed || postmaster {
+        let spared = signed || postmaster || leaves_unsigned(recipient);
+        if !sender.is_null() || !self.batv.signs(recipient) || spared {
             return Vec::new();
         }
         match self.batv.is_settled(recipient.domain()).await {
@@ -63,4 +65,14 @@ impl Test for BatvCheck {
             }
         }
     }
+}
+
+/// Whether mail of this sender left without a sign: its address has no room for
+/// one, or it is one that SRS made of a stranger's, with a mark of its own.
+fn leaves_unsigned(address: &Address) -> bool {
+    let local_part = address.local_part();
+    let has_srs = local_part.get(..4).is_some_and(|scheme| {
+        scheme.eq_ignore_ascii_case("SRS0") || scheme.eq_ignore_ascii_case("SRS1")
+    });
+    has_srs || local_part.len() + tag::ADDED > MAX_LOCAL_PART
 }

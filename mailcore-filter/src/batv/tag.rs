@@ -14,6 +14,8 @@ use mailcore::time::Timestamp;
 use thiserror::Error;
 
 const SCHEME: &str = "prvs=";
+/// Octets that a sign adds to a local part.
+pub(super) const ADDED: usize = SCHEME.len() + TAG + 1;
 const DAY_MILLIS: i64 = 24 * 3_600 * 1_000;
 /// Days are counted modulo this.
 const DAYS: i64 = 1_000;

@@ -66,6 +66,12 @@ impl Effective {
         set.unwrap_or_default()
     }
 
+    /// What the subject of spam that is delivered begins with.
+    pub(super) fn subject_tag(&self) -> Option<&str> {
+        let set = self.0.iter().find_map(|set| set.subject_tag.as_deref());
+        set.filter(|tag| !tag.is_empty())
+    }
+
     /// True when both are made of the same settings.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let pairs = self.0.iter().zip(&other.0);

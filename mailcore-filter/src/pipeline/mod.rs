@@ -229,8 +229,6 @@ impl Filter for Pipeline {
     }
 
     async fn connect(&self, session: &FilterSession) -> Verdict {
-        // A proxy may have named another peer since (XCLIENT).
-        session.memory.clear();
         self.ask(Stage::Connect, Look::at(session)).await
     }
 

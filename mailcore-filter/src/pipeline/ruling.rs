@@ -81,6 +81,9 @@ impl<'a> Ruling<'a> {
             self.score += score;
             self.scored.push((judged, score));
         }
+        // Whatever sets it apart: what a test found to do harm stays there.
+        self.harmful |=
+            judged.class == TestClass::Virus && (score > 0.0 || reaction.act >= Act::Quarantine);
         // What was to be refused for all at an earlier stage was; what is left is
         // a recipient's own wish.
         let act = match reaction.act {
@@ -88,7 +91,6 @@ impl<'a> Ruling<'a> {
             _ if self.unbending && !is_firm(judged.class) => Act::Tag,
             act => act,
         };
-        self.harmful |= act == Act::Quarantine && judged.class == TestClass::Virus;
         if act > self.act {
             (self.act, self.why) = (act, Some(judged));
         }
@@ -131,6 +133,12 @@ impl<'a> Ruling<'a> {
                 name: "X-Spam-Flag".into(),
                 value: "YES".into(),
             });
+            self.tag_subject(effective, copy);
+        }
+        if self.harmful
+            && let Disposition::Quarantine(apart) = &copy.disposition
+        {
+            copy.disposition = Disposition::Quarantine(apart.clone().harmful());
         }
         // What a filter before this one decided against the mail stands.
         if copy.disposition != Disposition::Accept {
@@ -148,6 +156,16 @@ impl<'a> Ruling<'a> {
                 copy.disposition = Disposition::Reject(self.status(refusal));
             }
             Act::None | Act::Accept | Act::Delay(_) | Act::Tag => {}
+        }
+    }
+
+    /// Of what the recipient finds among other mail: what comes out of the
+    /// quarantine was found to be none.
+    fn tag_subject(&self, effective: &Effective, copy: &mut RecipientPlan) {
+        let apart = matches!(effective.place(), SpamPlace::Quarantine | SpamPlace::Admin);
+        let found = self.act == Act::Tag || self.act == Act::Quarantine && !apart;
+        if let Some(text) = effective.subject_tag().filter(|_| found && !self.harmful) {
+            copy.edits.push(Edit::TagSubject { text: text.into() });
         }
     }
 

@@ -1,6 +1,7 @@
 //! [`FilterSettings`]: what is set about tests at one scope.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mailcore::plan::Stage;
 use thiserror::Error;
@@ -44,7 +45,12 @@ pub struct FilterSettings {
     pub(super) quarantine: Option<Option<f32>>,
     pub(super) tag: Option<Option<f32>>,
     pub(super) place: Option<SpamPlace>,
+    /// Empty for none.
+    pub(super) subject_tag: Option<Arc<str>>,
 }
+
+/// Characters that a subject's tag may have.
+const LONGEST_TAG: usize = 60;
 
 /// Where mail goes that is kept apart for looking like spam.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,7 +105,7 @@ pub enum SettingError {
     /// A key that is none.
     #[error(
         "{key:?} is no setting of filters; write score.reject, score.quarantine, score.tag, \
-         spam.place, TEST, or TEST.RESULT"
+         spam.place, spam.subject_tag, TEST, or TEST.RESULT"
     )]
     Key {
         /// Which.
@@ -132,6 +138,12 @@ pub enum SettingError {
     /// A place that is none.
     #[error("{value:?} is no place; write usual, folder, quarantine, admin or inbox")]
     Place {
+        /// Which.
+        value: String,
+    },
+    /// A text that no subject can begin with.
+    #[error("{value:?} is no tag; write up to 60 characters in one line, or off")]
+    SubjectTag {
         /// Which.
         value: String,
     },
@@ -172,6 +184,7 @@ impl FilterSettings {
                 };
                 self.place = Some(SpamPlace::parse(value).ok_or_else(wrong)?);
             }
+            Some(("spam", "subject_tag")) => self.subject_tag = Some(subject_tag(value)?),
             Some(("score", which)) => {
                 let score = threshold(value)?;
                 match which {
@@ -209,9 +222,8 @@ impl FilterSettings {
     /// What it names that is not there.
     pub fn check_key(key: &str, pipeline: &Pipeline) -> Result<(), SettingError> {
         let (test, result) = match key.split_once('.') {
-            Some(("score", "reject" | "quarantine" | "tag")) | Some(("spam", "place")) => {
-                return Ok(());
-            }
+            Some(("score", "reject" | "quarantine" | "tag"))
+            | Some(("spam", "place" | "subject_tag")) => return Ok(()),
             Some(("score" | "spam", _)) => return Err(SettingError::Key { key: key.into() }),
             Some((test, result)) => (test, Some(result)),
             None => (key, None),
@@ -256,6 +268,15 @@ impl FilterSettings {
         self
     }
 
+    /// With a text before the subject of spam that is delivered.
+    ///
+    /// # Errors
+    /// [`SettingError::SubjectTag`].
+    pub fn subject_tag(mut self, text: &str) -> Result<Self, SettingError> {
+        self.subject_tag = Some(subject_tag(text)?);
+        Ok(self)
+    }
+
     /// The tests and results that are set.
     pub fn keys(&self) -> impl Iterator<Item = String> {
         let reactions = self.reactions.iter().flat_map(|(test, results)| {
@@ -276,6 +297,17 @@ impl FilterSettings {
 
     pub(super) fn switch(&self, test: &str) -> Option<Switch> {
         self.switches.get(test).copied()
+    }
+}
+
+fn subject_tag(value: &str) -> Result<Arc<str>, SettingError> {
+    let fits = value.chars().count() <= LONGEST_TAG && !value.chars().any(char::is_control);
+    match value.trim() {
+        "off" => Ok("".into()),
+        tag if fits => Ok(tag.into()),
+        _ => Err(SettingError::SubjectTag {
+            value: value.into(),
+        }),
     }
 }
 

@@ -443,3 +443,27 @@ async fn a_test_can_be_asked_later_than_it_asks_to_be() {
     let verdict = later.data(&session, &to(&["u@our.test"])).await;
     assert!(matches!(verdict, Verdict::Reject(_)), "{verdict:?}");
 }
+
+#[tokio::test]
+async fn the_subject_of_spam_that_is_delivered_is_tagged_where_that_is_wished() {
+    let envelope = to(&["u@our.test"]);
+    for (place, score_is, tagged) in [
+        (SpamPlace::Inbox, 6.0, true),
+        (SpamPlace::Folder, 6.0, true),
+        (SpamPlace::Quarantine, 6.0, false),
+        (SpamPlace::Inbox, 4.0, false),
+    ] {
+        let settings = FilterSettings::default().place(place);
+        let settings = settings.subject_tag("*** SPAM ***").unwrap();
+        let pipeline = pipeline(vec![score("a", score_is)]).settings(settings);
+        let plan = play(&pipeline, &stranger(), &envelope).await.unwrap();
+        let tag = |edit: &Edit| matches!(edit, Edit::TagSubject { .. });
+        assert_eq!(
+            plan.recipients[0].edits.iter().any(tag),
+            tagged,
+            "{place:?}"
+        );
+    }
+    let two_lines = FilterSettings::default().subject_tag("a\r\nBcc: b");
+    assert!(two_lines.is_err());
+}

@@ -14,7 +14,11 @@ pub(super) fn is_forged(field: &Field<'_>, kind: SessionKind, hostname: &Domain)
     if kind == SessionKind::Local {
         return false;
     }
-    let ours = || authserv_id(&field.value()).eq_ignore_ascii_case(hostname.as_str().as_bytes());
+    let ours = || {
+        let id = authserv_id(&field.value());
+        let is = |name: &Domain| id.eq_ignore_ascii_case(name.as_str().as_bytes());
+        is(hostname) || hostname.to_ascii().is_ok_and(|name| is(&name))
+    };
     field.is("BIMI-Location")
         || field.is("BIMI-Indicator")
         || (kind == SessionKind::Mx && is_word_of_spam(field))

@@ -19,6 +19,8 @@ impl Intake {
     /// # Errors
     /// What to say to it instead of a greeting.
     pub async fn connect(&self, session: &FilterSession) -> Result<(), Refusal> {
+        // A proxy may have named another peer since (XCLIENT).
+        session.memory.clear();
         self.keeps_out(session)?;
         self.ask(|filter| filter.connect(session)).await
     }

@@ -6,9 +6,9 @@ use super::keys::{changes, record_key};
 use super::mail::{QuarantinedMail, QuarantinedRecipient};
 use super::store::{QuarantineError, QuarantineStore};
 use crate::account::AccountId;
-use crate::address::Address;
+use crate::address::{Address, ReversePath};
 use crate::batch::{AfterUpdate, Batch, Precondition, SpoolChange};
-use crate::envelope::Recipient;
+use crate::envelope::{MailParams, Recipient};
 use crate::event::{Event, EventId, EventName, TraceId};
 use crate::intake::tell::named;
 use crate::message::DateTime;
@@ -133,6 +133,9 @@ impl QuarantineStore {
         let entry = self.entry(id).await?.ok_or(QuarantineError::NotFound(id))?;
         let to = to.iter().cloned().map(Recipient::new).collect();
         let mut copy = self.released(&entry, to);
+        // Its first sender is to hear nothing of what becomes of it.
+        copy.reverse_path = ReversePath::Null;
+        copy.params = MailParams::default();
         copy.trace = TraceId(self.seams.entropy.id(self.seams.clock.now()));
         let into = copy.id;
         let to: Vec<Recipient> = envelope(&copy);

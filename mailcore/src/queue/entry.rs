@@ -97,7 +97,7 @@ pub enum EntryState {
         until: Timestamp,
     },
     /// Kept apart for its recipients or an administrator to look at:
-    /// [`Quarantine`](crate::quarantine::Quarantine) alone changes it.
+    /// the quarantine alone changes it.
     Quarantined,
 }
 

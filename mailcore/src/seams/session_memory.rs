@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::plan::{Finding, Stage};
 
-/// Findings kept of one session, and of one message; later ones are left out.
-const MOST_FINDINGS: usize = 256;
+/// Findings kept of one stage; later ones are left out. Each stage has its own, so
+/// that many recipients leave room for what is found in the message.
+const MOST_FINDINGS: usize = 128;
 
 /// Values and findings that filters leave for filters asked later: some for the
 /// whole session, some for one message of it.
@@ -77,7 +78,7 @@ impl SessionMemory {
         let known = findings.iter().position(same);
         if let Some(known) = known.and_then(|at| findings.get_mut(at)) {
             *known = finding;
-        } else if findings.len() < MOST_FINDINGS {
+        } else if (findings.iter().filter(|it| it.stage == finding.stage)).count() < MOST_FINDINGS {
             findings.push(finding);
         }
     }
@@ -167,8 +168,10 @@ mod tests {
         for input in 0..1_000 {
             memory.note(Finding::new(Stage::Rcpt, "a", "x").on(input.to_string()));
         }
-        assert_eq!(memory.findings().len(), MOST_FINDINGS);
+        assert_eq!(memory.findings().len(), MOST_FINDINGS + 1);
+        memory.note(Finding::new(Stage::Content, "b", "x"));
+        assert_eq!(memory.findings().len(), MOST_FINDINGS + 2);
         memory.forget_findings(Stage::Rcpt);
-        assert_eq!(memory.findings().len(), 1);
+        assert_eq!(memory.findings().len(), 2);
     }
 }

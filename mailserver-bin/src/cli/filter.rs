@@ -62,7 +62,7 @@ pub(super) enum Command {
     /// Sets what is done about what tests find: `spf.fail reject`, `dnsbl off`,
     /// `score.quarantine 8`, `spam.place folder`
     Set {
-        /// TEST, TEST.RESULT, score.reject, score.quarantine, score.tag, spam.place
+        /// TEST, TEST.RESULT, score.reject, score.quarantine, score.tag, spam.place, spam.subject_tag
         key: String,
         /// A reaction, `on`, `off`, a score, `never`, a place
         #[arg(required = true, num_args = 1..)]

@@ -19,6 +19,9 @@ const FIELD: &str = "DKIM-Signature";
 /// Octets of a body hashed until others get their turn.
 pub(in crate::sender_auth) const TURN: u64 = 256 * 1024;
 
+/// Times that a body is hashed: both forms, and each cut short once.
+const MOST_HASHES: usize = 4;
+
 /// Fields of a header that are looked at: each signed name is looked for among
 /// them.
 const MOST_FIELDS: usize = 4_096;
@@ -406,11 +409,15 @@ async fn hash_bodies(
     checks: &mut [Check],
 ) -> Result<(), DkimProblem> {
     let mut hashes: Vec<BodyHash> = Vec::new();
-    for check in checks.iter() {
+    for check in checks.iter_mut() {
         if let (Ok(()), Some(signature)) = (&check.outcome, &check.signature) {
             let (form, limit) = (signature.body_form, signature.body_length);
-            if !hashes.iter().any(|it| it.is_for(form, limit)) {
-                hashes.push(BodyHash::new(form, limit));
+            if hashes.iter().any(|it| it.is_for(form, limit)) {
+                continue;
+            }
+            match hashes.len() < MOST_HASHES {
+                true => hashes.push(BodyHash::new(form, limit)),
+                false => check.outcome = Err(DkimProblem::ManySignatures),
             }
         }
     }
@@ -445,7 +452,7 @@ pub(in crate::sender_auth) async fn feed(
             hash.write(&octets);
         }
         at += octets.len() as u64;
-        turn += octets.len() as u64;
+        turn += octets.len() as u64 * hashes.len() as u64;
         if turn >= TURN {
             turn = 0;
             tokio::task::yield_now().await;

@@ -241,8 +241,12 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError`].
     pub async fn remove(&self, domain: &Domain, selector: &Domain) -> Result<(), KeyRingError> {
-        let entry = self.find(domain, selector).await?;
-        let key = entry.key();
+        let (domain, selector) = (ascii(domain)?, ascii(selector)?);
+        let key = state_key(&domain, &selector);
+        // Also one that can't be read any more.
+        if self.state.read(&key).await?.is_none() {
+            return Err(KeyRingError::NoSuchKey(domain, selector));
+        }
         self.state.change(vec![StateChange::Remove { key }]).await?;
         self.forget();
         Ok(())
@@ -277,7 +281,11 @@ impl KeyRing {
             let full = page.len() == PAGE;
             after = page.last().map(|(key, _)| Arc::clone(&key.key));
             for (key, value) in &page {
-                entries.push(decode(key, &value.value)?);
+                // One that can't be read keeps no other from signing.
+                match decode(key, &value.value) {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => tracing::error!(%error, "a signing key is left out"),
+                }
             }
             if !full {
                 return Ok(entries);

@@ -21,7 +21,18 @@ pub(super) struct Author {
 impl Author {
     /// The first in the From field.
     pub(super) fn of(header: &[u8]) -> Option<Self> {
-        let field = Header::new(header).first("From")?;
+        Self::named_in(header, "From")
+    }
+
+    /// True when the Sender field names another domain than `signs`: From is a
+    /// claim then, that nobody here has checked (RFC 5322 section 3.6.2).
+    pub(super) fn is_claimed(header: &[u8], known: &Known, signs: &Domain) -> bool {
+        Self::named_in(header, "Sender")
+            .is_some_and(|sender| signing_domain(known, &sender.domain).as_ref() != Some(signs))
+    }
+
+    fn named_in(header: &[u8], field: &str) -> Option<Self> {
+        let field = Header::new(header).first(field)?;
         let addresses = parse_addresses(field.raw, 1);
         let mailbox = addresses.iter().find_map(HeaderAddress::mailbox)?;
         let domain = Domain::parse(std::str::from_utf8(&mailbox.host).ok()?).ok()?;

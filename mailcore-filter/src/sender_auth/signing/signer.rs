@@ -117,7 +117,9 @@ impl DomainSigner {
         let Some(author) = Author::of(&digested.header) else {
             return Ok(Bytes::new());
         };
-        let Some(domain) = signing_domain(known, &author.domain) else {
+        let Some(domain) = signing_domain(known, &author.domain)
+            .filter(|domain| !Author::is_claimed(&digested.header, known, domain))
+        else {
             return Ok(Bytes::new());
         };
         if let Some(directory) = &self.directory {
@@ -156,7 +158,7 @@ impl DomainSigner {
         let Some(seals) = &self.seals else {
             return Bytes::new();
         };
-        let Some(domain) = seals.domain(known, mail, digested) else {
+        let Some(domain) = seals.domain(known, mail) else {
             return Bytes::new();
         };
         let Some((selector, key)) = known.active(&domain).into_iter().find_map(|kept| {
@@ -182,8 +184,9 @@ impl DomainSigner {
 impl Seals {
     /// Who seals: the domain by which the message came here, that in whose name
     /// it goes on, the configured one, the server's own.
-    fn domain(&self, known: &Known, mail: &LeavingMail<'_>, digested: &Digested) -> Option<Domain> {
-        let field = Header::new(&digested.header).first("Delivered-To");
+    fn domain(&self, known: &Known, mail: &LeavingMail<'_>) -> Option<Domain> {
+        // What this server put before it; the rest is whoever's.
+        let field = Header::new(mail.message.prefix()).first("Delivered-To");
         let came_by = field.and_then(|field| {
             let text = String::from_utf8_lossy(&field.value()).into_owned();
             let (_, domain) = text.trim().rsplit_once('@')?;

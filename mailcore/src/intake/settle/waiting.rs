@@ -12,6 +12,7 @@ use crate::intake::SessionKind;
 use crate::intake::recipients::Target;
 use crate::intake::tell::named;
 use crate::queue::{EntryState, Origin, QueueEntry, QueueId, QueueProgress};
+use crate::seams::Trust;
 
 /// Recipients of one queue entry: its progress is written anew each time.
 const RECIPIENTS_PER_ENTRY: usize = 500;
@@ -158,7 +159,9 @@ impl Settlement<'_> {
         match self.session.filter.door {
             SessionKind::Local => Origin::Host,
             SessionKind::Submission => Origin::Submitted,
-            SessionKind::Mx if self.session.filter.is_known() => Origin::Submitted,
+            // Who logs in at this door is not asked whose From it is: what it sends
+            // is vouched for by none.
+            SessionKind::Mx if self.session.filter.trust == Trust::Trusted => Origin::Submitted,
             _ => Origin::Received,
         }
     }
