@@ -44,10 +44,11 @@ impl std::str::FromStr for QueueId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// By SMTP or LMTP, from whoever it is.
+    /// By SMTP or LMTP, from whoever it is; also from one who logged in at the
+    /// door for other servers, where nobody is asked whose From it is.
     Received,
-    /// By SMTP from somebody who logged in, or from a host of the house: mail
-    /// that this server vouches for.
+    /// By submission, or from a host of the house: mail that this server vouches
+    /// for.
     Submitted,
     /// From the host application.
     Host,
