@@ -175,18 +175,23 @@ impl QuarantineStore {
             let page = self.seams.spool.list(&query).await?;
             let count = page.len();
             let mut over = Vec::new();
+            let (mut left, mut left_octets) = (messages, octets);
             for line in page {
-                query.after = Some(line.entry.id);
-                if messages <= limits.messages && octets <= limits.octets {
+                if left <= limits.messages && left_octets <= limits.octets {
                     break;
                 }
+                query.after = Some(line.entry.id);
                 let size = line.entry.message.len();
-                messages = messages.saturating_sub(1);
-                octets = octets.saturating_sub(size);
+                left = left.saturating_sub(1);
+                left_octets = left_octets.saturating_sub(size);
                 over.push((line.entry.id, size));
             }
             let gone = self.remove_all(over, &Chosen::Everybody, &Actor::Limit);
-            purged.plus(gone.await?);
+            let gone = gone.await?;
+            // What can't be removed makes no room: others go in its place.
+            messages = messages.saturating_sub(gone.messages);
+            octets = octets.saturating_sub(gone.octets);
+            purged.plus(gone);
             if count < PAGE {
                 break;
             }
