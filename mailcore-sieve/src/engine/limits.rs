@@ -32,11 +32,20 @@ pub struct Limits {
     pub body: usize,
     /// Header fields and parts that a run adds or replaces.
     pub edits: usize,
+    /// Seconds between two answers to the same sender, at least (RFC 5230 section
+    /// 4.1, RFC 6131 section 2). What is counted in days is a day at least.
+    pub vacation_least: u64,
+    /// Seconds between two answers to the same sender, at most.
+    pub vacation_most: u64,
+    /// Seconds for which a message is remembered to tell duplicates, at most (RFC
+    /// 7352 section 3.3).
+    pub duplicate_most: u64,
 }
 
 impl Default for Limits {
     /// A script of 1 MiB, 32 levels, 1,000,000 steps, 32 actions of which 8
-    /// redirect and 8 notify, 16 includes, 128 variables of 4 KiB, 8 MiB in all.
+    /// redirect and 8 notify, 16 includes, 128 variables of 4 KiB, 8 MiB in all;
+    /// answers and duplicates remembered for 31 days at most.
     fn default() -> Self {
         Self {
             script_size: 1 << 20,
@@ -52,6 +61,9 @@ impl Default for Limits {
             memory: 8 << 20,
             body: 1 << 20,
             edits: 64,
+            vacation_least: 0,
+            vacation_most: 31 * 86_400,
+            duplicate_most: 31 * 86_400,
         }
     }
 }

@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod limits;
 mod mail;
+mod mailto;
 mod outcome;
 mod program;
 mod question;
@@ -16,6 +17,7 @@ pub use environment::{Envelope, Environment, Event, Session};
 pub use error::{CompileError, Position, RunError};
 pub use limits::Limits;
 pub use mail::{Mail, PartInfo, PartKind};
+pub use mailto::{Mailto, MailtoError};
 pub use outcome::{
     Action, Filed, Form, HeaderEdit, Importance, Notify, Outcome, Place, Redirect, Reject,
     RejectKind, Snooze, Vacation,

@@ -43,6 +43,9 @@ pub enum Action {
     Notify(Box<Notify>),
     /// Keep it and have it come back later (draft of the EXTRA working group).
     Snooze(Box<Snooze>),
+    /// Good, whatever scripts after this one would say: at a session's events
+    /// alone.
+    Accept,
     /// Close the connection, at a session's events alone.
     Disconnect {
         /// The last words.

@@ -54,8 +54,8 @@ pub enum Question {
     /// Whether notices can be sent by this method (RFC 5435 section 4).
     /// [`Answer::Yes`].
     NotifyMethodValid(String),
-    /// The names of an address, or the addresses of a name, confirmed by DNS.
-    /// [`Answer::Texts`].
+    /// What DNS says of an address or a name. [`Answer::Texts`]; [`Answer::No`]
+    /// where it can't be asked now.
     LookUp {
         /// What for.
         kind: LookUp,
@@ -105,6 +105,8 @@ pub enum Location {
 pub enum LookUp {
     /// The names of an address, each leading back to it.
     Names,
+    /// The names of an address, whether or not they lead back to it.
+    Pointers,
     /// The addresses of a name.
     Addresses,
     /// The hosts that take mail for a domain.
