@@ -15,3 +15,5 @@
 #![warn(missing_docs)]
 
 pub mod engine;
+#[cfg(feature = "host")]
+pub mod letter;
