@@ -9,7 +9,6 @@
 
 mod body;
 mod failure;
-mod mailto;
 mod notification;
 mod refusal;
 #[cfg(test)]
@@ -22,8 +21,9 @@ use mailcore::message::{DateTime, Header, HeaderAddress, HeaderWriter, decode, p
 use mailcore::time::Timestamp;
 use thiserror::Error;
 
+use crate::engine::MailtoError;
+
 pub use failure::failure;
-pub use mailto::{Mailto, MailtoError};
 pub use notification::notification;
 pub use refusal::refusal;
 pub use vacation::vacation;
@@ -131,7 +131,7 @@ pub enum LetterError {
     #[error("the text of vacation :mime can't be sent: {0}")]
     Mime(&'static str),
     /// The method is none of mail.
-    #[error(transparent)]
+    #[error("a notice can't be sent: {0}")]
     Mailto(#[from] MailtoError),
 }
 

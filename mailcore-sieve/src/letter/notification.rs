@@ -1,9 +1,9 @@
 //! The notice that mail has come (RFC 5436 section 2.7).
 
-use mailcore::address::ReversePath;
+use mailcore::address::{Address, ReversePath};
 
-use super::{LetterError, Letterhead, Mailto, Trigger, Written, sender, thread, with_text};
-use crate::engine::{Importance, Notify};
+use super::{LetterError, Letterhead, Trigger, Written, address, sender, thread, with_text};
+use crate::engine::{Importance, Mailto, Notify};
 
 /// Characters of a sender or subject that a notice repeats.
 const MAX_EXCERPT: usize = 200;
@@ -23,9 +23,19 @@ pub fn notification(
         Some(from) => sender(from)?,
         None => (String::new(), owner.clone()),
     };
-    let mut header = head.open((&name, &from), &mailto.to);
-    if !mailto.cc.is_empty() {
-        header.addresses("Cc", mailto.cc.iter().map(|cc| ("", cc)));
+    let (to, cc) = (addresses(&mailto.to)?, addresses(&mailto.cc)?);
+    let mut recipients: Vec<Address> = Vec::new();
+    for address in to.iter().chain(&cc).chain(&addresses(&mailto.bcc)?) {
+        if !recipients
+            .iter()
+            .any(|known| known.folded() == address.folded())
+        {
+            recipients.push(address.clone());
+        }
+    }
+    let mut header = head.open((&name, &from), &to);
+    if !cc.is_empty() {
+        header.addresses("Cc", cc.iter().map(|cc| ("", cc)));
     }
     let subject = notice.message.clone();
     let subject = subject.or_else(|| mailto.subject.clone());
@@ -39,12 +49,19 @@ pub fn notification(
         "Auto-Submitted",
         format_args!("auto-notified; owner-email=\"{shown}\""),
     );
+    let sets = |name: &str| {
+        mailto
+            .fields
+            .iter()
+            .any(|(set, _)| set.eq_ignore_ascii_case(name))
+    };
     match notice.importance {
+        _ if sets("Importance") => &mut header,
         Importance::High => header.structured("Importance", "high"),
         Importance::Normal => &mut header,
         Importance::Low => header.structured("Importance", "low"),
     };
-    for (name, value) in &mailto.fields {
+    for (name, value) in mailto.fields.iter().filter(|(name, _)| !is_written(name)) {
         header.text(name, value);
     }
     let text = mailto.body.clone().unwrap_or_else(|| excerpt(trigger));
@@ -54,9 +71,22 @@ pub fn notification(
             true => ReversePath::Null,
             false => ReversePath::Address(owner.clone()),
         },
-        recipients: mailto.recipients(),
+        recipients,
         message: with_text(header, &text),
     })
+}
+
+/// Addresses of SMTP's form.
+fn addresses(list: &[String]) -> Result<Vec<Address>, LetterError> {
+    list.iter().map(|text| address(text)).collect()
+}
+
+/// True for fields that the notice has already.
+fn is_written(name: &str) -> bool {
+    let threads = ["References", "In-Reply-To"];
+    threads
+        .iter()
+        .any(|written| written.eq_ignore_ascii_case(name))
 }
 
 /// What the notice says where the script does not.

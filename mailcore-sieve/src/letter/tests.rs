@@ -178,7 +178,7 @@ fn a_notice_goes_where_its_uri_says() {
     );
     let auto = message.header("Auto-Submitted").unwrap().as_text();
     assert_eq!(auto, Some("auto-notified; owner-email=\"ann@example.org\""));
-    assert_eq!(message.header("X-a").unwrap().as_text(), Some("1"));
+    assert_eq!(message.header("X-A").unwrap().as_text(), Some("1"));
     assert_eq!(message.body_text(0).unwrap(), "Büro\r\n");
     assert!(message.header("Received").is_none());
 }
@@ -202,22 +202,6 @@ fn a_notice_about_a_bounce_can_not_bounce() {
             .unwrap()
             .contains("From: Boss <boss@example.com>")
     );
-}
-
-#[test]
-fn methods_that_are_no_mail_are_told_apart() {
-    for (uri, words) in [
-        ("xmpp:ann@example.org", "mailto: addresses alone"),
-        ("mailto:", "names nobody"),
-        ("mailto:ann", "is no address"),
-        ("mailto:a%4@example.org", "not well-formed"),
-        ("mailto:%FF@example.org", "not well-formed"),
-    ] {
-        let error = Mailto::parse(uri).unwrap_err().to_string();
-        assert!(error.contains(words), "{uri}: {error}");
-    }
-    let many = format!("mailto:{}", "a@example.org,".repeat(17));
-    assert_eq!(Mailto::parse(&many), Err(MailtoError::TooMany));
 }
 
 #[test]
@@ -280,12 +264,5 @@ proptest! {
             sound_about(failure(head, &reason, &on));
             sound_about(notification(head, &notice("mailto:a@example.org"), &on).ok());
         });
-    }
-
-    #[test]
-    fn any_text_is_a_uri_or_none(uri in "mailto:\\PC{0,60}|mailto:[%0-9a-fA-F@?&=,.]{0,80}") {
-        if let Ok(mailto) = Mailto::parse(&uri) {
-            prop_assert!(!mailto.recipients().is_empty());
-        }
     }
 }
