@@ -16,6 +16,11 @@ pub struct Outcome {
     pub forms: Vec<Form>,
     /// What is to be remembered as seen, now that the run has succeeded.
     pub seen: Vec<Duplicate>,
+    /// True when the last action is the implicit keep: what runs after this script
+    /// may still cancel it.
+    pub implicit_keep: bool,
+    /// True when `stop` ended the script, or an included one's.
+    pub stopped: bool,
 }
 
 /// One thing to do. `form` is an index into [`Outcome::forms`].
