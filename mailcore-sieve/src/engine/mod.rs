@@ -9,6 +9,7 @@ mod error;
 mod limits;
 mod mail;
 mod mailto;
+pub mod matcher;
 mod outcome;
 mod program;
 mod question;
