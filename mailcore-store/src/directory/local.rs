@@ -53,6 +53,8 @@ struct Shared<K> {
     /// Changes with every change of settings, or of what others may have
     /// changed of them.
     settings: watch::Sender<u64>,
+    /// The same of scripts.
+    scripts: watch::Sender<u64>,
 }
 
 impl<K> Clone for LocalDirectory<K> {
@@ -147,6 +149,7 @@ impl<K: Keep> LocalDirectory<K> {
                 entropy,
                 next_refresh: Mutex::new(next_refresh),
                 settings: watch::Sender::new(0),
+                scripts: watch::Sender::new(0),
             }),
             default_domain: None,
             script_limits: ScriptLimits::default(),
@@ -242,6 +245,10 @@ impl<K: Keep> LocalDirectory<K> {
         self.shared.settings.subscribe()
     }
 
+    pub(super) fn script_changes(&self) -> watch::Receiver<u64> {
+        self.shared.scripts.subscribe()
+    }
+
     /// Reads the table, after looking for others' changes when it is time to.
     /// The lock is held for `look` alone.
     pub(super) async fn read<T>(
@@ -335,16 +342,22 @@ impl<K: Keep> Shared<K> {
             // What is dropped is dropped outside of the lock.
             let _before = std::mem::replace(&mut *self.table_mut(), table);
             self.settings.send_modify(|version| *version += 1);
+            self.scripts.send_modify(|version| *version += 1);
         }
         Ok(())
     }
 
     fn apply(&self, changes: Vec<Change>) {
-        let mut settings = false;
+        let (mut settings, mut scripts) = (false, false);
         let mut table = self.table_mut();
         for change in changes {
-            // A domain that comes or goes takes what was set for it along.
-            settings |= matches!(change.section(), Section::Settings | Section::Domains);
+            // What comes or goes takes along what was set for it, and its scripts.
+            let section = change.section();
+            settings |= matches!(section, Section::Settings | Section::Domains);
+            scripts |= matches!(
+                section,
+                Section::Scripts | Section::Domains | Section::Accounts
+            );
             let script = match &change {
                 Change::PutScript(key, text) if K::HOLDS_SCRIPTS => {
                     Some((key.clone(), text.len() as u64))
@@ -359,6 +372,9 @@ impl<K: Keep> Shared<K> {
         drop(table);
         if settings {
             self.settings.send_modify(|version| *version += 1);
+        }
+        if scripts {
+            self.scripts.send_modify(|version| *version += 1);
         }
     }
 }

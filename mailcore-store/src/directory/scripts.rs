@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use mailcore::seams::{
     DirectoryError, QuotaKind, Scope, ScriptEntry, ScriptKind, Scripts, check_script_name,
 };
+use tokio::sync::watch;
 
 use super::keep::{Change, Keep, ScriptKey, Section};
 use super::local::LocalDirectory;
@@ -228,5 +229,9 @@ impl<K: Keep> Scripts for LocalDirectory<K> {
             Ok((vec![Change::RemoveScript(key)], ()))
         })
         .await
+    }
+
+    fn watch(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.script_changes())
     }
 }

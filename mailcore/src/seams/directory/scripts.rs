@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::{DirectoryError, Scope};
 
@@ -122,6 +123,12 @@ pub trait Scripts: Debug + Send + Sync {
     ) -> Result<(), DirectoryError> {
         let _ = (owner, kind, name);
         Err(DirectoryError::Unsupported("change scripts"))
+    }
+
+    /// A number that changes with every change of any script. Who holds what he
+    /// read reads it again then, and where there is none, each time.
+    fn watch(&self) -> Option<watch::Receiver<u64>> {
+        None
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) async fn run_all(make: &impl AsyncFn() -> Arc<dyn Accounts>) {
     run!(&make().await;
         the_nearest_setting_holds,
         a_change_of_settings_is_told,
+        a_change_of_scripts_is_told,
         scripts_are_kept_as_managesieve_needs_them,
         kinds_and_owners_of_scripts_are_apart,
         app_passwords_log_in_until_removed,
@@ -104,6 +105,27 @@ async fn a_change_of_settings_is_told(directory: &Arc<dyn Accounts>) {
         return;
     }
     set.expect("set");
+    assert!(watch.has_changed().expect("the directory lives"));
+}
+
+async fn a_change_of_scripts_is_told(directory: &Arc<dyn Accounts>) {
+    let owner = owner(directory).await;
+    let Some(scripts) = directory.scripts() else {
+        return;
+    };
+    let Some(mut watch) = scripts.watch() else {
+        return;
+    };
+    let kind = ScriptKind::Sieve;
+    let put = scripts.put_script(&owner, kind, "s", "keep;").await;
+    if leaves_out(&put) {
+        return;
+    }
+    put.expect("put");
+    assert!(watch.has_changed().expect("the directory lives"));
+    watch.mark_unchanged();
+    let activated = scripts.set_active(&owner, kind, Some("s")).await;
+    activated.expect("activated");
     assert!(watch.has_changed().expect("the directory lives"));
 }
 
