@@ -17,3 +17,5 @@
 pub mod engine;
 #[cfg(feature = "host")]
 pub mod letter;
+#[cfg(feature = "managesieve")]
+pub mod managesieve;

@@ -33,6 +33,7 @@ const SUBMISSION: Wanted = ("submission", "Smtp::submission()");
 const LMTP: Wanted = ("lmtp", "Smtp::lmtp()");
 const IMAP: Wanted = ("imap", "Imap::new()");
 const POP3: Wanted = ("pop3", "Pop3::new()");
+const MANAGESIEVE: Wanted = ("managesieve", "ManageSieve::new(check)");
 
 /// Each is a stream to the first service of a protocol, without a port.
 impl RunningServer {
@@ -74,6 +75,14 @@ impl RunningServer {
     /// [`ConnectError`].
     pub fn connect_pop3(&self) -> Result<DuplexStream, ConnectError> {
         self.connect_to(POP3)
+    }
+
+    /// To the service for users' Sieve scripts.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn connect_managesieve(&self) -> Result<DuplexStream, ConnectError> {
+        self.connect_to(MANAGESIEVE)
     }
 
     fn connect_to(&self, (protocol, service): Wanted) -> Result<DuplexStream, ConnectError> {

@@ -169,6 +169,14 @@ impl MemoryServer {
         self.running.connect_pop3()
     }
 
+    /// As [`RunningServer::connect_managesieve`].
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn connect_managesieve(&self) -> Result<DuplexStream, ConnectError> {
+        self.running.connect_managesieve()
+    }
+
     /// The bound address of a service that listens: `smtp`, `submission`, `imap`.
     pub fn address(&self, protocol: &str) -> Option<SocketAddr> {
         self.running.address(protocol)

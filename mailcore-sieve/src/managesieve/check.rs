@@ -1,0 +1,23 @@
+//! [`ScriptCheck`]: what ManageSieve has to know of the language.
+
+use std::fmt::Debug;
+
+use crate::engine::CompileError;
+
+/// Tells good scripts from bad ones. A script that passes must be one that runs:
+/// the check is the compiler that delivery uses (RFC 5804 section 2.6).
+pub trait ScriptCheck: Debug + Send + Sync {
+    /// The extensions that a script may require, as it names them.
+    fn extensions(&self) -> Vec<String>;
+
+    /// How often a run may redirect, where that is limited.
+    fn max_redirects(&self) -> Option<usize> {
+        None
+    }
+
+    /// Checks a script; what it gives back are warnings, a line each.
+    ///
+    /// # Errors
+    /// What is wrong with it first, and where.
+    fn check(&self, text: &[u8]) -> Result<Vec<String>, CompileError>;
+}
