@@ -19,3 +19,5 @@ pub mod engine;
 pub mod letter;
 #[cfg(feature = "managesieve")]
 pub mod managesieve;
+#[cfg(feature = "rules")]
+pub mod rules;

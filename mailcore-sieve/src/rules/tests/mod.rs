@@ -1,0 +1,4 @@
+//! Rules as text and as Sieve.
+
+pub(crate) mod generated;
+mod text;
