@@ -116,7 +116,7 @@ pub enum BodyType {
 }
 
 /// How much of the message a failure notice returns (RFC 3461 section 4.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ret {
     /// `FULL`: all of it.
     Full,

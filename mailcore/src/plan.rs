@@ -5,7 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::address::Address;
+use crate::envelope::{Notify, Ret};
 use crate::mailbox::{Flags, MailboxName};
 use crate::status::Status;
 
@@ -178,19 +181,74 @@ pub enum Action {
         flags: Flags,
         /// Make the mailbox when it is missing (RFC 5490 `:create`); else INBOX.
         create: bool,
+        /// In which form.
+        form: Form,
     },
     /// Send it on.
     Redirect {
         /// To whom.
         to: Address,
+        /// In which form.
+        form: Form,
+        /// What is asked for this copy.
+        notices: RedirectNotices,
     },
     /// Drop it, unless another action keeps it.
     Discard,
     /// Refuse it (RFC 5429).
     Reject {
-        /// With these words.
+        /// With these words. A reply holds one line of them, cut to fit.
         reason: String,
     },
+}
+
+impl Action {
+    /// File it as it is, without flags; into INBOX where `mailbox` is missing.
+    pub fn file(mailbox: MailboxName) -> Self {
+        Self::File {
+            mailbox,
+            flags: Flags::NONE,
+            create: false,
+            form: Form::Unchanged,
+        }
+    }
+
+    /// Send it on as it is.
+    pub fn redirect(to: Address) -> Self {
+        Self::Redirect {
+            to,
+            form: Form::Unchanged,
+            notices: RedirectNotices::default(),
+        }
+    }
+}
+
+/// The form in which a copy is filed or sent on. Trace fields (Received,
+/// Delivered-To) that a form left out are put back: loops are seen by them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Form {
+    /// As it is.
+    #[default]
+    Unchanged,
+    /// With these fields before all others, each with its CRLF. Costs no copy of
+    /// the body.
+    OnTop(Bytes),
+    /// With this header section, its empty line included, in place of its own.
+    Header(Bytes),
+    /// A message of other octets altogether.
+    Written(Bytes),
+}
+
+/// What a copy that is sent on asks of those who deliver it (RFC 3461); what is
+/// not said is as for the message it is a copy of, and notices about failure and
+/// delay (RFC 6009 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RedirectNotices {
+    /// `NOTIFY`.
+    pub notify: Option<Notify>,
+    /// `RET`.
+    pub ret: Option<Ret>,
 }
 
 /// When a filter is asked.

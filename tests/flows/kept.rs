@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use mailcore::plan::Action;
 use mailcore::queue::{Ended, EntryState, EntryStateKind, QueueEntry, remove_outlived};
-use mailcore::seams::{Clock, Rules, RulesInput, Spool, SpoolQuery};
+use mailcore::seams::{Clock, Rules, RulesInput, Ruling, Spool, SpoolQuery};
 use mailcore_tests::Desk;
 
 const DAY: u64 = 24 * 3_600;
@@ -112,9 +113,10 @@ async fn a_kept_copy_is_sent_once_more() {
 #[derive(Debug)]
 struct Nothing;
 
+#[async_trait]
 impl Rules for Nothing {
-    fn evaluate(&self, _: &RulesInput<'_>) -> Vec<Action> {
-        vec![Action::Discard]
+    async fn evaluate(&self, _: &RulesInput<'_>) -> Ruling {
+        Ruling::actions([Action::Discard])
     }
 }
 

@@ -8,14 +8,17 @@ use mailcore::account::AccountId;
 use mailcore::event::{EventCursor, EventName};
 use mailcore::intake::IntakePolicy;
 use mailcore::mailbox::{Flags, MailboxName};
-use mailcore::plan::{Action, Disposition, Finding, Plan, Quarantine, QuarantinePlace, Stage};
+use mailcore::plan::{
+    Action, Disposition, Finding, Form, Plan, Quarantine, QuarantinePlace, Stage,
+};
 use mailcore::quarantine::{
     Actor, Chosen, QuarantineError, QuarantineLimits, QuarantineQuery, QuarantineSeams,
     QuarantineStore, QuarantinedMail, Section,
 };
 use mailcore::queue::QueueId;
 use mailcore::seams::{
-    Clock, Filter, FilterSession, IncomingMail, Outbox, Quota, Rules, RulesInput, Spool, SpoolQuery,
+    Clock, Filter, FilterSession, IncomingMail, Outbox, Quota, Rules, RulesInput, Ruling, Spool,
+    SpoolQuery,
 };
 use mailcore::time::Timestamp;
 use mailcore_tests::Desk;
@@ -54,13 +57,15 @@ impl Filter for BySender {
 #[derive(Debug)]
 struct IntoFolder;
 
+#[async_trait]
 impl Rules for IntoFolder {
-    fn evaluate(&self, _: &RulesInput<'_>) -> Vec<Action> {
-        vec![Action::File {
+    async fn evaluate(&self, _: &RulesInput<'_>) -> Ruling {
+        Ruling::actions([Action::File {
             mailbox: MailboxName::parse("Sorted").unwrap(),
             flags: Flags::NONE,
             create: true,
-        }]
+            form: Form::Unchanged,
+        }])
     }
 }
 

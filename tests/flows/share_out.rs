@@ -9,11 +9,11 @@ use mailcore::address::{Address, ReversePath};
 use mailcore::envelope::Envelope;
 use mailcore::intake::HookError;
 use mailcore::limits::Limits;
-use mailcore::mailbox::{Flags, MailboxName};
+use mailcore::mailbox::MailboxName;
 use mailcore::plan::{Action, Disposition, Edit, Plan};
 use mailcore::seams::{
     DeliveryAgent, DeliveryJob, DirectoryWrite, DomainKind, Filter, FilterSession, IncomingMail,
-    Rules, RulesInput,
+    Rules, RulesInput, Ruling,
 };
 use mailcore::server::{Server, SubmitError};
 use mailcore::status::{Outcome, Status};
@@ -332,21 +332,15 @@ async fn without_a_store_no_mail_is_taken_that_nobody_keeps() {
 #[derive(Debug)]
 struct Ring(Address, Address);
 
+#[async_trait]
 impl Rules for Ring {
-    fn evaluate(&self, input: &RulesInput<'_>) -> Vec<Action> {
+    async fn evaluate(&self, input: &RulesInput<'_>) -> Ruling {
         let to = match input.recipient {
             one if *one == self.0 => self.1.clone(),
             one if *one == self.1 => self.0.clone(),
-            _ => return Vec::new(),
+            _ => return Ruling::keep(),
         };
-        vec![
-            Action::File {
-                mailbox: MailboxName::inbox(),
-                flags: Flags::NONE,
-                create: false,
-            },
-            Action::Redirect { to },
-        ]
+        Ruling::actions([Action::file(MailboxName::inbox()), Action::redirect(to)])
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::address::{Address, ReversePath};
+use crate::address::{Address, Domain, ReversePath};
 use crate::batch::{Batch, Receipt, SpoolChange};
 use crate::envelope::Recipient;
 use crate::event::{Event, EventId, EventName};
+use crate::intake::letters::{Guard, Letters, Repeats};
 use crate::intake::tell::named;
 use crate::intake::trace::delivered_to;
 use crate::intake::{Filed, Filing, Mail, MailboxTarget};
@@ -18,8 +19,8 @@ use crate::plan::RecipientPlan;
 use crate::queue::{QueueEntry, QueueId, QueueProgress, RetrySchedule};
 use crate::route::onward;
 use crate::seams::{
-    Clock, Commit, DeliveryAgent, DeliveryJob, Entropy, Route, RouteQuery, Router, Rules,
-    StoreError,
+    Clock, Commit, CommitError, DeliveryAgent, DeliveryJob, Entropy, Route, RouteQuery, Router,
+    Rules, StoreError,
 };
 use crate::status::{Failure, Outcome, Status};
 
@@ -32,12 +33,23 @@ pub struct MailboxAgent {
     pub commit: Arc<dyn Commit>,
     /// The recipients' own rules.
     pub rules: Option<Arc<dyn Rules>>,
+    /// This server's name, in what it writes.
+    pub hostname: Domain,
     /// For mail that rules send on.
     pub schedule: RetrySchedule,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids.
     pub entropy: Arc<dyn Entropy>,
+}
+
+/// Copies that are filed in one batch.
+const FILED_AT_ONCE: usize = 250;
+
+/// One recipient's copy on its way through an attempt.
+struct Attempt {
+    recipient: Recipient,
+    filed: Filed,
 }
 
 #[async_trait]
@@ -56,77 +68,180 @@ impl DeliveryAgent for MailboxAgent {
             delivered_to,
         };
         let mut outcomes = Vec::with_capacity(job.recipients.len());
-        for recipient in &job.recipients {
-            outcomes.push(self.file(&mail, &job, recipient).await);
+        for recipients in job.recipients.chunks(FILED_AT_ONCE) {
+            outcomes.extend(self.file_all(&mail, &job, recipients).await);
         }
         outcomes
     }
 }
 
 impl MailboxAgent {
-    async fn file(&self, mail: &Mail, job: &DeliveryJob, recipient: &Recipient) -> Outcome {
+    /// Files the copies of these recipients in one batch. Only then is sent on and
+    /// answered what is to be: a copy that can't be filed is tried again, and with
+    /// it the rules, but who has got a redirected copy must not get one more each
+    /// time.
+    async fn file_all(
+        &self,
+        mail: &Mail,
+        job: &DeliveryJob,
+        recipients: &[Recipient],
+    ) -> Vec<Outcome> {
+        let mut batch = Batch::default();
+        let mut attempts = Vec::with_capacity(recipients.len());
+        for recipient in recipients {
+            let attempt = match self.target(job, recipient).await {
+                Ok(target) => {
+                    let mut filed = self.rule(mail, job, (recipient, &target)).await;
+                    let appends = std::mem::take(&mut filed.appends);
+                    let count = appends.len();
+                    batch.appends.extend(appends);
+                    Ok((
+                        Attempt {
+                            recipient: recipient.clone(),
+                            filed,
+                        },
+                        count,
+                    ))
+                }
+                Err(outcome) => Err(outcome),
+            };
+            attempts.push(attempt);
+        }
+        let mut appended = match batch.appends.is_empty() {
+            true => Ok(Vec::new().into_iter()),
+            false => {
+                let receipt = self.write(batch, job).await;
+                receipt.map(|receipt| receipt.appends.into_iter())
+            }
+        };
+        let mut outcomes = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            let (attempt, count) = match attempt {
+                Ok(attempt) => attempt,
+                Err(outcome) => {
+                    outcomes.push(outcome);
+                    continue;
+                }
+            };
+            let failed = match &mut appended {
+                Ok(appended) => {
+                    let own = appended.by_ref().take(count);
+                    let failed = own.filter_map(Result::err).last();
+                    failed.map(|error| outcome_of(&error))
+                }
+                Err(outcome) => (count > 0).then(|| outcome.clone()),
+            };
+            let outcome = match failed {
+                Some(outcome) => outcome,
+                None => self.follow_up(job, attempt).await,
+            };
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// Where a recipient's copy goes now.
+    async fn target(
+        &self,
+        job: &DeliveryJob,
+        recipient: &Recipient,
+    ) -> Result<MailboxTarget, Outcome> {
         let query = RouteQuery::new(&recipient.address).from_sender(&job.reverse_path);
         let (route, copies) = match self.router.route(&query).await {
             Ok(Route::Copied { route, to }) => (Ok(*route), to),
             other => (other, Vec::new()),
         };
-        let target = match route {
+        match route {
             Ok(Route::Mailbox {
                 account,
                 mailbox,
                 quota,
-            }) => MailboxTarget {
+            }) => Ok(MailboxTarget {
                 account,
                 mailbox,
                 quota,
                 address: recipient.address.clone(),
                 copies,
-            },
-            Ok(_) => {
-                return fail(Status::transient(
-                    2,
-                    1,
-                    "the address no longer leads to a mailbox",
-                ));
-            }
-            Err(error) => return fail(Status::transient(4, 3, error.to_string())),
-        };
-        let filing = Filing {
-            rules: self.rules.as_deref(),
-        };
-        let filed = filing.file(mail, &target, &RecipientPlan::default());
-        self.commit(filed, job)
-            .await
-            .unwrap_or_else(|outcome| outcome)
+            }),
+            Ok(_) => Err(fail(Status::transient(
+                2,
+                1,
+                "the address no longer leads to a mailbox",
+            ))),
+            Err(error) => Err(fail(Status::transient(4, 3, error.to_string()))),
+        }
     }
 
-    /// Files first and sends on only then: a copy that can't be filed is tried
-    /// again, and with it the rules, but who has got a redirected copy must not
-    /// get one more each time.
-    async fn commit(&self, filed: Filed, job: &DeliveryJob) -> Result<Outcome, Outcome> {
+    async fn rule(
+        &self,
+        mail: &Mail,
+        job: &DeliveryJob,
+        (recipient, target): (&Recipient, &MailboxTarget),
+    ) -> Filed {
+        let filing = Filing {
+            commit: Some(Arc::clone(&self.commit)),
+            named: Some(recipient),
+            ..Filing::new(self.rules.as_deref(), &job.params)
+        };
+        filing.file(mail, target, &RecipientPlan::default()).await
+    }
+
+    /// What depends on a copy that is filed. Of an attempt that is made again,
+    /// since the one before ended in a crash, nothing is done twice.
+    async fn follow_up(&self, job: &DeliveryJob, attempt: Attempt) -> Outcome {
+        let Attempt { recipient, filed } = attempt;
+        let mut after = filed.after;
         if let Some(status) = filed.refused {
-            return Err(fail(status));
-        }
-        if !filed.appends.is_empty() {
-            let batch = Batch {
-                appends: filed.appends,
-                ..Batch::default()
+            let Some(letter) = filed.instead else {
+                return fail(status);
             };
-            let receipt = self.write(batch, job).await?;
-            if let Some(error) = receipt.appends.iter().find_map(|done| done.as_ref().err()) {
-                return Err(outcome_of(error));
-            }
+            after.letters = vec![letter];
         }
-        if let Some(message) = filed.forwarded {
-            let mut batch = Batch::default();
-            for (sender, to) in self.senders(job, filed.redirects).await {
-                let entry = self.redirect(message.clone(), job, sender, to);
+        let mut batch = Batch {
+            state: std::mem::take(&mut after.state),
+            ..Batch::default()
+        };
+        for copy in filed.onward {
+            for (sender, to) in self.senders(job, copy.to).await {
+                let mut entry = self.redirect(copy.message.clone(), job, sender, to);
+                entry.params.ret = copy.notices.ret.or(entry.params.ret);
+                for queued in &mut entry.progress.recipients {
+                    queued.recipient.notify = copy.notices.notify.unwrap_or_default();
+                }
                 batch.events.push(self.queued(&entry));
                 batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
             }
-            self.write(batch, job).await?;
         }
-        Ok(Outcome::Delivered)
+        if !batch.is_empty()
+            && let Err(outcome) = self.write_once(batch, job, &recipient).await
+        {
+            return outcome;
+        }
+        let letters = Letters {
+            commit: &self.commit,
+            clock: self.clock.as_ref(),
+            entropy: self.entropy.as_ref(),
+            schedule: &self.schedule,
+            hostname: &self.hostname,
+        };
+        letters.send_all(after, job.trace, Repeats::Maybe).await;
+        Outcome::Delivered
+    }
+
+    /// Writes what follows from a delivery, unless an attempt before did.
+    async fn write_once(
+        &self,
+        mut batch: Batch,
+        job: &DeliveryJob,
+        recipient: &Recipient,
+    ) -> Result<(), Outcome> {
+        let guard = Guard::of(job.trace, &recipient.address, "onward", self.clock.now());
+        batch.preconditions.push(guard.precondition);
+        batch.state.push(guard.change);
+        match self.commit.commit(batch).await {
+            Ok(_) | Err(CommitError::Precondition(_)) => Ok(()),
+            Err(error) => Err(not_kept(&error, job)),
+        }
     }
 
     /// The addresses by the sender that each is written to from.
@@ -163,10 +278,8 @@ impl MailboxAgent {
     }
 
     async fn write(&self, batch: Batch, job: &DeliveryJob) -> Result<Receipt, Outcome> {
-        self.commit.commit(batch).await.map_err(|error| {
-            tracing::error!(%error, trace = %job.trace, "can't file");
-            fail(Status::transient(3, 0, "the message can't be kept now"))
-        })
+        let written = self.commit.commit(batch).await;
+        written.map_err(|error| not_kept(&error, job))
     }
 
     fn redirect(
@@ -212,6 +325,11 @@ async fn scan(job: &DeliveryJob) -> Result<(Summary, Arc<[String]>), StoreError>
         at += octets.len() as u64;
     }
     Ok((scanner.finish(), passed))
+}
+
+fn not_kept(error: &CommitError, job: &DeliveryJob) -> Outcome {
+    tracing::error!(%error, trace = %job.trace, "can't file");
+    fail(Status::transient(3, 0, "the message can't be kept now"))
 }
 
 fn fail(status: Status) -> Outcome {

@@ -75,6 +75,10 @@ pub enum EventName {
     RecipientFailed,
     /// A notice (DSN) was made.
     NoticeSent,
+    /// A recipient's rules wrote a message of their own: an answer, a notice.
+    LetterSent,
+    /// A recipient's rules could not be carried through; the message was kept.
+    RulesFailed,
     /// An operator changed what is in the queue.
     QueueChange,
     /// Events before this one were dropped by age or size.
@@ -115,7 +119,7 @@ type Row = (EventName, &'static str, &'static [&'static str]);
 
 /// Each name as written, and the fields that an event of that name may have.
 #[rustfmt::skip]
-const NAMES: [Row; 45] = [
+const NAMES: [Row; 47] = [
     (EventName::MessageNew, "MessageNew", &["mailbox", "uid_validity", "uid", "size", "to"]),
     (EventName::MessageAppend, "MessageAppend", &["mailbox", "uid_validity", "uid", "size"]),
     (EventName::MessageExpunge, "MessageExpunge", &["mailbox", "uid_validity", "uids"]),
@@ -146,6 +150,8 @@ const NAMES: [Row; 45] = [
     (EventName::RecipientDeferred, "RecipientDeferred", &["from", "to", "queue", "attempt", "status", "reply", "remote", "next"]),
     (EventName::RecipientFailed, "RecipientFailed", &["from", "to", "queue", "attempt", "status", "reply", "remote"]),
     (EventName::NoticeSent, "NoticeSent", &["to", "queue", "notice"]),
+    (EventName::LetterSent, "LetterSent", &["from", "to", "recipients", "queue", "letter"]),
+    (EventName::RulesFailed, "RulesFailed", &["to", "error"]),
     (EventName::QueueChange, "QueueChange", &["operation", "queue", "from", "to", "recipients"]),
     (EventName::Gap, "Gap", &["dropped"]),
     (EventName::EventsOmitted, "EventsOmitted", &["refusals", "dropped"]),

@@ -7,15 +7,11 @@
 use std::sync::Arc;
 
 use super::Mail;
+use super::form::copy_rest;
 use crate::message::decode::header_text;
-use crate::message::{
-    ContentWriter, Header, HeaderEnvelope, HeaderWriter, LINE_LENGTH, Message, READ_CHUNK,
-};
+use crate::message::{ContentWriter, Header, HeaderEnvelope, HeaderWriter, LINE_LENGTH, Message};
 use crate::plan::Edit;
 use crate::seams::{Commit, StoreError};
-
-/// Octets copied before others have their turn.
-const TURN: u64 = 256 * 1_024;
 
 impl Edit {
     /// True when the content itself has to change.
@@ -48,21 +44,7 @@ impl Mail {
         }
         let mut writer = ContentWriter::new(commit, u64::MAX);
         writer.write(of_content.map_or(header, Into::into)).await?;
-        let (mut at, mut turn) = (start, 0);
-        while at < content.len() {
-            let octets = content.read(at..at + READ_CHUNK as u64).await?;
-            if octets.is_empty() {
-                return Err(StoreError::Damaged(
-                    "a message is shorter than it was".to_owned(),
-                ));
-            }
-            (at, turn) = (at + octets.len() as u64, turn + octets.len() as u64);
-            writer.write(octets).await?;
-            if turn >= TURN {
-                turn = 0;
-                tokio::task::yield_now().await;
-            }
-        }
+        copy_rest(&Message::new(content.clone()), start, &mut writer).await?;
         let (content, mut summary) = writer.finish().await?;
         let prefix = of_prefix.map_or_else(|| prefix.clone(), Into::into);
         // What was added for the sender is known from the prefix alone.

@@ -5,20 +5,27 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::form::{Shape, Shapes};
 use super::trace::{delivered_to_field, return_path};
+use super::transaction::status;
 use crate::account::AccountId;
 use crate::address::{Address, ReversePath};
-use crate::batch::{Append, DeliveryId, IfMissing};
+use crate::batch::{Append, DeliveryId, IfMissing, StateChange};
+use crate::envelope::{MailParams, Recipient};
 use crate::event::TraceId;
 use crate::mailbox::{Flags, MailboxName};
 use crate::message::{HeaderWriter, Message, Summary};
-use crate::plan::{Action, Disposition, Edit, RecipientPlan};
-use crate::seams::{NewMessage, QuotaLimit, Rules, RulesInput};
+use crate::plan::{Action, Disposition, Edit, Finding, RecipientPlan, RedirectNotices};
+use crate::seams::{
+    Commit, FilterSession, Letter, NewMessage, QuotaLimit, Rules, RulesInput, StoreError,
+};
 use crate::status::Status;
 use crate::time::Timestamp;
 
 /// Where quarantined mail is filed.
 const JUNK: &str = "Junk";
+/// Octets of the words with which rules refuse a message.
+const MOST_WORDS: usize = 500;
 
 /// A message about to be filed.
 #[derive(Debug, Clone)]
@@ -83,10 +90,21 @@ pub struct MailboxTarget {
 }
 
 /// Files mail.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Filing<'a> {
     /// The recipients' own rules.
     pub rules: Option<&'a dyn Rules>,
+    /// Where content of its own is staged.
+    pub commit: Option<Arc<dyn Commit>>,
+    /// The parameters of MAIL.
+    pub params: &'a MailParams,
+    /// The recipient as the sender named it, where that is known.
+    pub named: Option<&'a Recipient>,
+    /// What the filters found, as far as that is known.
+    pub findings: &'a [Finding],
+    /// The session that the mail came by, if it is that one's.
+    pub session: Option<&'a FilterSession>,
 }
 
 /// What filing one copy comes to.
@@ -95,13 +113,41 @@ pub struct Filing<'a> {
 pub struct Filed {
     /// To commit. Empty when the copy was discarded or only sent on.
     pub appends: Vec<Append>,
-    /// Addresses that the recipient's rules send it on to, and those that get a
-    /// copy.
-    pub redirects: Vec<Address>,
-    /// What to send there: it names the recipient, so that a loop is seen.
-    pub forwarded: Option<Message>,
+    /// Copies that go on, once what is to be filed is.
+    pub onward: Vec<Forwarded>,
+    /// What else comes of it, then too.
+    pub after: After,
     /// Why the copy is refused; nothing else is done with it then.
     pub refused: Option<Status>,
+    /// What says the refusal where no reply can.
+    pub instead: Option<Letter>,
+}
+
+/// A copy that goes on: to those that the recipient's rules send it to, and to
+/// those that get a copy.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Forwarded {
+    /// The octets: they name the recipient, so that a loop is seen.
+    pub message: Message,
+    /// To whom.
+    pub to: Vec<Address>,
+    /// What is asked for it.
+    pub notices: RedirectNotices,
+}
+
+/// What comes of rules beside the copies of the message.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct After {
+    /// Whose rules they are; none where nothing comes of them.
+    pub owner: Option<MailboxTarget>,
+    /// Mail.
+    pub letters: Vec<Letter>,
+    /// What is to be remembered.
+    pub state: Vec<StateChange>,
+    /// Why rules could not be carried through.
+    pub failed: Option<String>,
 }
 
 impl Filed {
@@ -113,9 +159,21 @@ impl Filed {
     }
 }
 
-impl Filing<'_> {
+impl<'a> Filing<'a> {
+    /// By these rules, of a message with these parameters.
+    pub fn new(rules: Option<&'a dyn Rules>, params: &'a MailParams) -> Self {
+        Self {
+            rules,
+            commit: None,
+            params,
+            named: None,
+            findings: &[],
+            session: None,
+        }
+    }
+
     /// What becomes of one copy of `mail`.
-    pub fn file(&self, mail: &Mail, target: &MailboxTarget, plan: &RecipientPlan) -> Filed {
+    pub async fn file(&self, mail: &Mail, target: &MailboxTarget, plan: &RecipientPlan) -> Filed {
         if mail.was_delivered_to(&target.address) {
             return Filed::refused(Status::permanent(
                 4,
@@ -126,21 +184,16 @@ impl Filing<'_> {
         let copy = Copy::new(mail, target, plan);
         match &plan.disposition {
             Disposition::Accept => {
-                let mut filed = self.act(&copy, plan);
-                if filed.refused.is_none() {
-                    filed.redirects.extend(target.copies.iter().cloned());
-                }
-                if !filed.redirects.is_empty() {
-                    filed.forwarded = Some(copy.forwarded(&plan.edits));
-                }
-                filed
+                let acted = self.act(&copy, plan).await;
+                acted.unwrap_or_else(|error| Filed::refused(status(&error)))
             }
             Disposition::Quarantine(_) => {
                 // A junk folder is made when it is missing; its name is a
                 // constant that parses.
                 let junk = MailboxName::parse(JUNK).unwrap_or_else(|_| MailboxName::inbox());
+                let place = (junk, Flags::NONE, IfMissing::Create);
                 Filed {
-                    appends: vec![copy.append(0, junk, Flags::NONE, IfMissing::Create)],
+                    appends: vec![copy.append(0, &copy.plain, place)],
                     ..Filed::default()
                 }
             }
@@ -152,96 +205,186 @@ impl Filing<'_> {
     }
 
     /// Does what the plan says, or where it says nothing the recipient's rules.
-    fn act(&self, copy: &Copy<'_>, plan: &RecipientPlan) -> Filed {
-        let actions = match (plan.actions.as_slice(), self.rules) {
-            ([], Some(rules)) => rules.evaluate(&RulesInput::new(
-                &copy.target.account,
-                &copy.mail.reverse_path,
-                &copy.target.address,
-                &copy.message,
-                &copy.summary,
-            )),
-            (given, _) => given.to_vec(),
+    async fn act(&self, copy: &Copy<'_>, plan: &RecipientPlan) -> Result<Filed, StoreError> {
+        let ruling = match (plan.actions.as_slice(), self.rules) {
+            ([], Some(rules)) => rules.evaluate(&self.input(copy)).await,
+            (given, _) => given.to_vec().into(),
         };
+        let refused = ruling.actions.iter().find_map(|action| match action {
+            Action::Reject { reason } => Some(Status::permanent(7, 1, cut(reason))),
+            _ => None,
+        });
+        if let Some(status) = refused {
+            return Ok(Filed {
+                instead: ruling.instead,
+                after: After {
+                    owner: Some(copy.target.clone()),
+                    ..After::default()
+                },
+                ..Filed::refused(status)
+            });
+        }
+        let mut filed = self.perform(copy, ruling.actions).await?;
+        let copies = &copy.target.copies;
+        if !copies.is_empty() {
+            filed.onward.push(Forwarded {
+                message: copy.forwarded(&copy.plain),
+                to: copies.clone(),
+                notices: RedirectNotices::default(),
+            });
+        }
+        let after = After {
+            owner: None,
+            letters: ruling.letters,
+            state: ruling.state,
+            failed: ruling.failed,
+        };
+        if !after.is_empty() {
+            let owner = Some(copy.target.clone());
+            filed.after = After { owner, ..after };
+        }
+        Ok(filed)
+    }
+
+    async fn perform(&self, copy: &Copy<'_>, actions: Vec<Action>) -> Result<Filed, StoreError> {
+        let mut filed = Filed::default();
         if actions.is_empty() {
             let inbox = copy.target.mailbox.clone();
-            return Filed {
-                appends: vec![copy.append(0, inbox, Flags::NONE, IfMissing::FileToInbox)],
-                ..Filed::default()
-            };
+            let place = (inbox, Flags::NONE, IfMissing::FileToInbox);
+            filed.appends.push(copy.append(0, &copy.plain, place));
+            return Ok(filed);
         }
-        let mut filed = Filed::default();
+        let mut shapes = Shapes {
+            seen: &copy.message,
+            seen_summary: &copy.summary,
+            plain: copy.plain.clone(),
+            address: &copy.target.address,
+            commit: self.commit.clone(),
+            made: Vec::new(),
+        };
         for (index, action) in actions.into_iter().enumerate() {
             match action {
                 Action::File {
                     mailbox,
                     flags,
                     create,
+                    form,
                 } => {
                     let if_missing = if create {
                         IfMissing::Create
                     } else {
                         IfMissing::FileToInbox
                     };
-                    filed
-                        .appends
-                        .push(copy.append(index, mailbox, flags, if_missing));
+                    let shape = shapes.of(&form).await?;
+                    let place = (mailbox, flags, if_missing);
+                    filed.appends.push(copy.append(index, &shape, place));
                 }
-                Action::Redirect { to } => filed.redirects.push(to),
-                Action::Discard => {}
-                Action::Reject { reason } => {
-                    return Filed::refused(Status::permanent(7, 1, reason));
+                Action::Redirect { to, form, notices } => {
+                    let shape = shapes.of(&form).await?;
+                    filed.onward.push(Forwarded {
+                        message: copy.forwarded(&shape),
+                        to: vec![to],
+                        notices,
+                    });
                 }
+                Action::Discard | Action::Reject { .. } => {}
             }
         }
-        filed
+        Ok(filed)
     }
+
+    fn input<'c>(&'c self, copy: &'c Copy<'_>) -> RulesInput<'c> {
+        let (mail, target) = (copy.mail, copy.target);
+        RulesInput::new(
+            &target.account,
+            &mail.reverse_path,
+            &target.address,
+            &copy.message,
+            &copy.summary,
+        )
+        .into_mailbox(&target.mailbox)
+        .with_envelope(self.params, self.named)
+        .tracked(mail.trace, mail.received_at)
+        .with_session(self.session, self.findings)
+    }
+}
+
+impl After {
+    /// True when nothing comes of them.
+    pub fn is_empty(&self) -> bool {
+        self.letters.is_empty() && self.state.is_empty() && self.failed.is_none()
+    }
+}
+
+/// Words that fit in a reply and in a line of a notice.
+pub(super) fn cut(reason: &str) -> String {
+    let words: Vec<&str> = reason.split_whitespace().collect();
+    let mut words = words.join(" ");
+    let end = words.floor_char_boundary(MOST_WORDS);
+    if end < words.len() {
+        words.truncate(end);
+        words.push_str("...");
+    }
+    words
 }
 
 /// One recipient's copy: the shared octets under a prefix of its own.
 struct Copy<'a> {
     mail: &'a Mail,
     target: &'a MailboxTarget,
+    /// As it is filed.
     message: Message,
     summary: Arc<Summary>,
+    /// Without Return-Path and Delivered-To.
+    plain: Shape,
 }
 
 impl<'a> Copy<'a> {
     fn new(mail: &'a Mail, target: &'a MailboxTarget, plan: &RecipientPlan) -> Self {
-        let mut prefix = return_path(&mail.reverse_path).into_bytes();
-        prefix.extend_from_slice(delivered_to_field(&target.address).as_bytes());
-        prefix.extend_from_slice(&mail.edited(&plan.edits));
-        let shift = prefix.len().saturating_sub(mail.message.prefix().len()) as u64;
+        let edited = mail.edited(&plan.edits);
+        let shift = edited.len().saturating_sub(mail.message.prefix().len()) as u64;
+        let plain = Shape {
+            message: mail.message.with_prefix(edited),
+            summary: match shift {
+                0 => Arc::clone(&mail.summary),
+                shift => Arc::new(mail.summary.as_ref().clone().with_prefix(shift)),
+            },
+        };
+        let (message, summary) = owned(mail, target, &plain);
         Self {
             mail,
             target,
-            message: mail.message.with_prefix(prefix),
-            summary: Arc::new(mail.summary.as_ref().clone().with_prefix(shift)),
+            message,
+            summary,
+            plain,
         }
     }
 
     /// The message as it goes on to others: without the Return-Path, which is
     /// for the place where it stays (RFC 5321 section 4.4).
-    fn forwarded(&self, edits: &[Edit]) -> Message {
+    fn forwarded(&self, shape: &Shape) -> Message {
         let mut prefix = delivered_to_field(&self.target.address).into_bytes();
-        prefix.extend_from_slice(&self.mail.edited(edits));
-        self.mail.message.with_prefix(prefix)
+        prefix.extend_from_slice(shape.message.prefix());
+        shape.message.with_prefix(prefix)
     }
 
     fn append(
         &self,
         index: usize,
-        mailbox: MailboxName,
-        flags: Flags,
-        if_missing: IfMissing,
+        shape: &Shape,
+        (mailbox, flags, if_missing): (MailboxName, Flags, IfMissing),
     ) -> Append {
+        let (message, summary) = match Arc::ptr_eq(&shape.summary, &self.plain.summary) {
+            true => (self.message.clone(), Arc::clone(&self.summary)),
+            false => owned(self.mail, self.target, shape),
+        };
         Append {
             account: self.target.account.clone(),
             mailbox,
             if_missing,
             message: NewMessage {
-                message: self.message.clone(),
-                summary: Arc::clone(&self.summary),
+                message,
+                summary,
                 flags,
                 internal_date: self.mail.received_at,
             },
@@ -251,6 +394,16 @@ impl<'a> Copy<'a> {
             recipient: Some(self.target.address.clone()),
         }
     }
+}
+
+/// The message as it is filed there.
+fn owned(mail: &Mail, target: &MailboxTarget, shape: &Shape) -> (Message, Arc<Summary>) {
+    let mut prefix = return_path(&mail.reverse_path).into_bytes();
+    prefix.extend_from_slice(delivered_to_field(&target.address).as_bytes());
+    let shift = prefix.len() as u64;
+    prefix.extend_from_slice(shape.message.prefix());
+    let summary = shape.summary.as_ref().clone().with_prefix(shift);
+    (shape.message.with_prefix(prefix), Arc::new(summary))
 }
 
 /// Names the delivery of the message `trace` to `address` by its rules' action

@@ -72,6 +72,17 @@ impl Content {
         self.len() == 0
     }
 
+    /// True when both are one and the same, and not only alike.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Inline(one), Self::Inline(two)) => {
+                one.as_ptr() == two.as_ptr() && one.len() == two.len()
+            }
+            (Self::Stored(one), Self::Stored(two)) => one.key() == two.key(),
+            _ => false,
+        }
+    }
+
     /// Reads `range`, cut to the content's end.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ pub use queue_start::QueueStart;
 pub use recipient_check::{RecipientCheck, RecipientQuery, Standing};
 pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Srv, Tlsa};
 pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
-pub use rules::{Rules, RulesInput};
+pub use rules::{Letter, LetterCopy, Once, Rules, RulesInput, Ruling};
 pub use session_memory::SessionMemory;
 pub use signer::{LeavingMail, SentOctets, SignError, Signer};
 pub use spool::{Lease, LeaseLimit, Spool, SpoolCounts, SpoolOrder, SpoolQuery, SpoolSummary};

@@ -51,7 +51,7 @@ impl Settlement<'_> {
         let QueueEntry { id, progress, .. } = &*copy;
         let mut progress = QueueProgress::clone(progress);
         progress.done.retain(|done| {
-            let mut refused = self.refused.iter().map(|(leg, _)| &leg.address);
+            let mut refused = self.refused.iter().map(|it| &it.leg.address);
             !refused.any(|address| *address == done.recipient.address)
         });
         if progress.done.len() == copy.progress.done.len() {

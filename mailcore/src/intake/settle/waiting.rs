@@ -30,6 +30,7 @@ impl Settlement<'_> {
             version: self.version_of(index),
             apart: None,
             sender: None,
+            ret: None,
         };
         let queued = self.queued.entry(entry).or_default();
         queued.push(recipient.clone());
@@ -64,6 +65,7 @@ impl Settlement<'_> {
                 version: self.version_of(index),
                 apart: None,
                 sender,
+                ret: None,
             };
             let copy = Recipient {
                 address: target.address().clone(),
@@ -88,6 +90,7 @@ impl Settlement<'_> {
             version: self.version_of(leg.index),
             apart: leg.apart.clone(),
             sender: leg.sender.clone(),
+            ret: None,
         };
         self.queued.entry(entry).or_default().push(recipient);
         if let Some(share) = self.shares.get_mut(leg.index) {
@@ -102,10 +105,11 @@ impl Settlement<'_> {
             for recipients in recipients.chunks(RECIPIENTS_PER_ENTRY) {
                 let entry = self.entry((common.version, common.prefix.clone()), recipients);
                 let sender = common.sender.clone();
-                let entry = QueueEntry {
+                let mut entry = QueueEntry {
                     reverse_path: sender.unwrap_or_else(|| entry.reverse_path.clone()),
                     ..entry
                 };
+                entry.params.ret = common.ret.or(entry.params.ret);
                 match &common.apart {
                     Some(Apart::Quarantined(apart)) => self.quarantine(entry, apart),
                     apart => self.wait(entry, recipients, apart.as_ref()),

@@ -15,7 +15,7 @@ use crate::batch::{AfterUpdate, Batch, SpoolChange};
 use crate::envelope::Recipient;
 use crate::event::EventName;
 use crate::intake::tell::named;
-use crate::queue::{DoneRecipient, Ended, QueueEntry, QueueProgress, QueueRecipient};
+use crate::queue::{DoneRecipient, Ended, Origin, QueueEntry, QueueProgress, QueueRecipient};
 use crate::status::{Failure, Outcome};
 use crate::time::Timestamp;
 use crate::wire::TlsInfo;
@@ -262,7 +262,12 @@ fn untold(entry: &QueueEntry, done: &mut Vec<DoneRecipient>) -> Vec<QueueRecipie
     if entry.reverse_path != ReversePath::Null {
         return Vec::new();
     }
-    let failed = done.extract_if(.., |it| it.ended == Ended::Failed);
+    // Answers that rules write ask for no notice, and nobody looks for them: most
+    // who can't be answered never were there.
+    let asks = |it: &DoneRecipient| {
+        entry.origin != Origin::Host || it.recipient.notify.failure || !it.recipient.notify.asked
+    };
+    let failed = done.extract_if(.., |it| it.ended == Ended::Failed && asks(it));
     failed
         .map(|it| QueueRecipient {
             recipient: it.recipient,

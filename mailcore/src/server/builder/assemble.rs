@@ -187,6 +187,7 @@ impl Builder {
                 router: Arc::clone(&router),
                 commit: Arc::clone(&stores.commit),
                 rules: self.rules.clone(),
+                hostname: hostname.clone(),
                 schedule: self.schedule.clone(),
                 clock: Arc::clone(&self.clock),
                 entropy: Arc::clone(&self.entropy),
