@@ -3,17 +3,30 @@
 //! Nothing here reads a clock, a file or a socket. What a script wants to know of
 //! the world beyond its message is a [`Question`], which the host answers.
 
+#![allow(dead_code, reason = "extensions use what the language itself does not")]
+
+mod address_part;
+mod address_syntax;
 pub mod ast;
+mod compile;
 mod environment;
 mod error;
+mod extensions;
+mod fields;
 mod limits;
 mod mail;
 mod mailto;
 pub mod matcher;
+mod matching;
 mod outcome;
+mod parse;
+mod place;
+mod print;
 mod program;
 mod question;
+mod run;
 
+pub use compile::Compiler;
 pub use environment::{Envelope, Environment, Event, Session};
 pub use error::{CompileError, Position, RunError};
 pub use limits::Limits;
@@ -23,5 +36,7 @@ pub use outcome::{
     Action, Filed, Form, HeaderEdit, Importance, Notify, Outcome, Place, Redirect, Reject,
     RejectKind, Snooze, Vacation,
 };
-pub use program::Program;
+pub use parse::{parse, parse_with_comments};
+pub use program::{Needs, Program};
 pub use question::{Answer, Duplicate, DuplicateFrom, Location, LookUp, Question};
+pub use run::{Run, Step};
