@@ -14,6 +14,8 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
+#[cfg(feature = "rules")]
+pub mod autoreply;
 pub mod engine;
 #[cfg(feature = "host")]
 pub mod letter;

@@ -48,7 +48,9 @@ pub enum Action {
         /// The text.
         text: String,
     },
-    /// Refuse it, with these words.
+    /// Refuse it, with these words, unless a rule before has filed it, sent it on or
+    /// answered it: nobody is told that mail was refused which is there. No rule is
+    /// asked after that.
     Reject(String),
 }
 
@@ -73,6 +75,8 @@ pub struct Reply {
     pub text: String,
     /// Days for which the same sender gets no other one.
     pub days: Option<u64>,
+    /// Addresses at which mail is answered beside the account's own.
+    pub addresses: Vec<String>,
 }
 
 impl Reply {
@@ -107,6 +111,15 @@ impl Action {
                 | Self::RemoveHeader(_)
                 | Self::TagSubject(_)
                 | Self::Strip { .. }
+        )
+    }
+
+    /// True when it takes the message in a way that leaves no room for a refusal
+    /// (RFC 5429 section 2.3).
+    pub(super) fn takes(&self) -> bool {
+        matches!(
+            self,
+            Self::Keep | Self::Move(..) | Self::Copy(..) | Self::Forward { .. } | Self::Reply(_)
         )
     }
 

@@ -67,6 +67,16 @@ impl Rule {
         if self.actions.len() > MAX_ACTIONS {
             words.push(format!("a rule has {MAX_ACTIONS} actions at most"));
         }
+        let refusals = self
+            .actions
+            .iter()
+            .filter(|it| matches!(it, Action::Reject(_)));
+        if refusals.count() > 1 || self.refuses() && self.takes() {
+            words.push("what is refused is refused once and not taken as well".to_owned());
+        }
+        if self.refuses() && self.next != Next::Stop {
+            words.push("nothing comes after a refusal: next = \"stop\"".to_owned());
+        }
         let mut count = 0;
         for condition in &self.conditions {
             condition.check(words, &mut count, 0);
@@ -160,6 +170,9 @@ impl Action {
                     line(subject, "a subject", words);
                 }
                 text(&reply.text, "an answer", words);
+                for address in reply.addresses.iter().filter(|it| !is_address(it)) {
+                    words.push(format!("\"{address}\" is not an address"));
+                }
             }
             Self::Notify {
                 text: Some(text), ..

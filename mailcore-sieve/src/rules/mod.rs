@@ -20,7 +20,7 @@ mod problem;
 mod read;
 #[cfg(test)]
 mod tests;
-mod toml_text;
+pub(crate) mod toml_text;
 mod write;
 
 pub use action::{Action, Missing, Reply};
@@ -123,12 +123,25 @@ impl Rule {
     /// The same rule, its conditions in their shortest form, what changes the
     /// message before what files or sends it: people name a folder first and mean
     /// what lies there to be marked all the same.
+    /// A rule that refuses the message is the last one.
     #[must_use]
     pub fn sorted(mut self) -> Self {
         self.name = self.name.trim().to_owned();
         let conditions = self.conditions.into_iter();
         self.conditions = conditions.map(Condition::normal).collect();
         self.actions.sort_by_key(|action| !action.changes_message());
+        if self.refuses() && self.next == Next::Continue {
+            self.next = Next::Stop;
+        }
         self
+    }
+
+    fn refuses(&self) -> bool {
+        let mut actions = self.actions.iter();
+        actions.any(|action| matches!(action, Action::Reject(_)))
+    }
+
+    fn takes(&self) -> bool {
+        self.actions.iter().any(Action::takes)
     }
 }

@@ -77,6 +77,7 @@ fn test(test: &Test) -> String {
         }
         Test::Exists(names) => format!("exists = {}", strings(names)),
         Test::FromList => "from-list = true".to_owned(),
+        Test::Known => "known = true".to_owned(),
         Test::Size(SizeBound::Over, octets) => format!("size.over = {}", size(*octets)),
         Test::Size(SizeBound::Under, octets) => format!("size.under = {}", size(*octets)),
         Test::Attachment => "attachment = true".to_owned(),
@@ -155,7 +156,9 @@ fn action(action: &Action) -> String {
             let subject = reply.subject.as_deref();
             let subject = subject.map(|it| format!(", subject = {}", string(it)));
             let days = reply.days.map(|days| format!(", days = {days}"));
-            let options = [subject, days].into_iter().flatten();
+            let addresses = (!reply.addresses.is_empty())
+                .then(|| format!(", addresses = {}", strings(&reply.addresses)));
+            let options = [subject, days, addresses].into_iter().flatten();
             format!(
                 "reply = {}{}",
                 string(&reply.text),

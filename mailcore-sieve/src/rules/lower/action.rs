@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::action::{Action, Missing, Reply};
 use super::condition::{NAME_FIELDS, NAME_PARAMETERS};
-use super::{Lowering, REPLIED};
+use super::{Lowering, REPLIED, TAKEN, YES};
 use crate::engine::ast::{Argument, Command};
 
 impl Lowering {
@@ -49,7 +49,12 @@ impl Lowering {
             Action::Reject(reason) => {
                 self.require("reject");
                 let reason = self.plain(reason);
-                self.tree.command("reject", vec![self.tree.text(reason)])
+                let reject = self.tree.command("reject", vec![self.tree.text(reason)]);
+                if self.needs.refusal.is_none() {
+                    return vec![reject];
+                }
+                let free = self.tree.variable(TAKEN, "");
+                self.tree.when(free, vec![reject])
             }
         };
         vec![command]
@@ -85,6 +90,12 @@ impl Lowering {
             arguments.push(self.tree.tag("subject"));
             arguments.push(self.tree.text(subject));
         }
+        if !reply.addresses.is_empty() {
+            let addresses = reply.addresses.iter();
+            let addresses: Vec<String> = addresses.map(|it| self.plain(it)).collect();
+            arguments.push(self.tree.tag("addresses"));
+            arguments.push(self.tree.list(&addresses));
+        }
         let text = self.template(&reply.text);
         arguments.push(self.tree.text(text));
         let vacation = self.tree.command("vacation", arguments);
@@ -92,7 +103,7 @@ impl Lowering {
             return vacation;
         }
         let silent = self.tree.variable(REPLIED, "");
-        let mark = self.tree.set(REPLIED, "yes");
+        let mark = self.tree.set(REPLIED, YES);
         self.tree.when(silent, vec![mark, vacation])
     }
 

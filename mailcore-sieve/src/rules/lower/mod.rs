@@ -17,6 +17,10 @@ use crate::engine::ast::{Command, Script, Test};
 
 /// Names the rule that is gone on with.
 pub(super) const GOTO: &str = "goto";
+/// Set once something has taken the message, where a later rule may refuse it.
+pub(super) const TAKEN: &str = "taken";
+/// What such a mark is.
+pub(super) const YES: &str = "yes";
 /// Set once something was answered.
 pub(super) const REPLIED: &str = "replied";
 
@@ -29,6 +33,8 @@ struct Needs {
     variables: bool,
     /// True when more than one rule may answer.
     many_replies: bool,
+    /// The last rule that refuses what a rule before may have taken.
+    refusal: Option<usize>,
     /// True when a text has the sign in it that it does not mean.
     dollar: bool,
 }
@@ -48,6 +54,8 @@ impl RuleSet {
             if spans.goals.contains(&index) {
                 own.push(lowering.arrive(rule));
             }
+            let marked = lowering.needs.refusal.is_some_and(|last| index < last);
+            lowering.marks = marked && rule.takes() && rule.next != Next::Stop;
             own.push(lowering.rule(rule, spans.skipped.contains(&index)));
             if let Some(first) = own.first_mut() {
                 first.comments = vec![String::new(), format!("# rule:[{}]", rule.name)];
@@ -86,7 +94,17 @@ impl RuleSet {
         self.rules.iter().any(|it| matches!(it.next, Next::GoTo(_)))
             || self.actions().any(|it| matches!(it, Action::TagSubject(_)))
             || replies.count() > 1
+            || self.late_refusal().is_some()
             || spoken.flat_map(names_in).next().is_some()
+    }
+
+    /// The last rule that may refuse what a rule before has taken: an error when it
+    /// is done (RFC 5429 section 2.3), so that the rules have to remember.
+    fn late_refusal(&self) -> Option<usize> {
+        let taking = |rule: &Rule| rule.takes() && rule.next != Next::Stop;
+        let first = self.rules.iter().position(taking)?;
+        let last = self.rules.iter().rposition(Rule::refuses)?;
+        (first < last).then_some(last)
     }
 
     fn actions(&self) -> impl Iterator<Item = &Action> {
@@ -105,6 +123,8 @@ struct Spans {
 struct Lowering {
     tree: Tree,
     needs: Needs,
+    /// True for a rule that says that it has taken the message.
+    marks: bool,
 }
 
 impl Lowering {
@@ -114,10 +134,14 @@ impl Lowering {
             extensions: BTreeSet::new(),
             variables: set.needs_variables(),
             many_replies: replies.count() > 1,
+            refusal: set.late_refusal(),
             dollar: false,
         };
-        let tree = Tree::default();
-        Self { tree, needs }
+        Self {
+            tree: Tree::default(),
+            needs,
+            marks: false,
+        }
     }
 
     fn require(&mut self, extension: &'static str) {
@@ -160,6 +184,9 @@ impl Lowering {
         let mut block = Vec::new();
         for action in &rule.actions {
             block.extend(self.action(action));
+        }
+        if self.marks {
+            block.push(self.tree.set(TAKEN, YES));
         }
         match &rule.next {
             Next::Continue => {}

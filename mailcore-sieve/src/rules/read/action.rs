@@ -14,7 +14,7 @@ const ACTIONS: [(&str, &[&str]); 13] = [
     ("copy", &["create"]),
     ("mark", &[]),
     ("forward", &["keep"]),
-    ("reply", &["subject", "days"]),
+    ("reply", &["subject", "days", "addresses"]),
     ("notify", &["text"]),
     ("add-header", &["value"]),
     ("remove-header", &[]),
@@ -97,6 +97,9 @@ impl<'t> Reader<'t> {
         let mut reply = Reply::new(self.string(value, "reply")?);
         reply.subject = self.optional(table, "subject");
         reply.days = table.get("days").and_then(|it| self.number(it, "days"));
+        if let Some(addresses) = table.get("addresses") {
+            reply.addresses = self.strings(addresses, "addresses")?;
+        }
         Some(Action::Reply(reply))
     }
 

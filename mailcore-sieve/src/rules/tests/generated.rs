@@ -90,6 +90,7 @@ fn lone() -> impl Strategy<Value = Test> {
             .prop_map(|it| Test::Text(Subject::Body, How::Regex, vec![it.to_owned()])),
         1 => vec(field(), 1..3).prop_map(Test::Exists),
         1 => Just(Test::FromList),
+        1 => Just(Test::Known),
         1 => (select(vec![SizeBound::Over, SizeBound::Under]), 0u64..5_000)
             .prop_map(|(bound, octets)| Test::Size(bound, octets)),
         1 => Just(Test::Size(SizeBound::Over, 1 << 20)),
@@ -125,9 +126,10 @@ fn condition() -> impl Strategy<Value = Condition> {
 }
 
 fn reply() -> impl Strategy<Value = Action> {
-    (option::of(template()), lines(), option::of(0u64..40)).prop_map(|(subject, text, days)| {
+    let head = (option::of(template()), option::of(0u64..40));
+    (head, lines(), vec(address(), 0..3)).prop_map(|((subject, days), text, addresses)| {
         let mut reply = Reply::new(text);
-        (reply.subject, reply.days) = (subject, days);
+        (reply.subject, reply.days, reply.addresses) = (subject, days, addresses);
         Action::Reply(reply)
     })
 }
@@ -149,13 +151,19 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::RemoveHeader("x-a".to_owned())),
         1 => value().prop_map(Action::TagSubject),
         1 => (vec(value(), 0..3), lines()).prop_map(|(names, text)| Action::Strip { names, text }),
-        1 => lines().prop_map(Action::Reject),
+    ]
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    prop_oneof![
+        6 => vec(action(), 1..4),
+        1 => lines().prop_map(|reason| vec![Action::Reject(reason)]),
     ]
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
     let conditions = vec(condition(), 0..3);
-    let then = (vec(action(), 1..4), 0u8..6);
+    let then = (actions(), 0u8..6);
     let name = select(vec!["Invoices", "a]b", "${goto}", "От друзей", "x \"y\""]);
     (0u8..8, join(), conditions, then, name).prop_map(|(off, join, conditions, then, name)| {
         let (actions, next) = then;
@@ -171,7 +179,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         } else {
             Next::Continue
         };
-        rule
+        rule.sorted()
     })
 }
 
@@ -184,7 +192,8 @@ pub(crate) fn sets() -> impl Strategy<Value = RuleSet> {
         }
         let names: Vec<String> = rules.iter().map(|rule| rule.name.clone()).collect();
         for (index, (rule, jump)) in rules.iter_mut().zip(jumps).enumerate() {
-            if let Some(goal) = jump.and_then(|by| names.get(index + by)) {
+            let goal = jump.and_then(|by| names.get(index + by));
+            if let Some(goal) = goal.filter(|_| rule.next == Next::Continue) {
                 rule.next = Next::GoTo(goal.clone());
             }
         }
