@@ -19,7 +19,12 @@ pub mod autoreply;
 pub mod engine;
 #[cfg(feature = "host")]
 pub mod letter;
+#[cfg(feature = "host")]
+mod mail;
 #[cfg(feature = "managesieve")]
 pub mod managesieve;
 #[cfg(feature = "rules")]
 pub mod rules;
+
+#[cfg(feature = "host")]
+pub use mail::{Extent, MessageMail};

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 
+use super::mime::charset;
+
 /// A message. Parts are numbered in the order of the message, each before its
 /// own; 0 is the message itself.
 pub trait Mail: Debug + Sync {
@@ -31,6 +33,12 @@ pub trait Mail: Debug + Sync {
     /// The addresses of an unfolded header value, `local@domain`, comments and
     /// names left out (RFC 5228 section 2.7.4).
     fn addresses(&self, value: &[u8]) -> Vec<String>;
+
+    /// Text of the character set called `label` as UTF-8; none for a set that is not
+    /// known. It is asked for parts that a script has put around or into the message.
+    fn to_utf8<'a>(&self, label: &[u8], octets: &'a [u8]) -> Option<Cow<'a, str>> {
+        charset::to_utf8(label, octets)
+    }
 }
 
 /// What is known of a part.

@@ -9,6 +9,7 @@ mod address_part;
 mod address_syntax;
 pub mod ast;
 mod compile;
+mod edit;
 mod environment;
 mod error;
 mod extensions;
@@ -18,6 +19,7 @@ mod mail;
 mod mailto;
 pub mod matcher;
 mod matching;
+mod mime;
 mod outcome;
 mod parse;
 mod place;
@@ -32,6 +34,7 @@ pub use error::{CompileError, Position, RunError};
 pub use limits::Limits;
 pub use mail::{Mail, PartInfo, PartKind};
 pub use mailto::{Mailto, MailtoError};
+pub use mime::PlainMail;
 pub use outcome::{
     Action, Filed, Form, HeaderEdit, Importance, Notify, Outcome, Place, Redirect, Reject,
     RejectKind, Snooze, Vacation,

@@ -228,7 +228,7 @@ pub enum HeaderEdit {
         /// Its value, not folded, not encoded.
         value: String,
     },
-    /// The fields at these places gone, counted from 0 over all fields of the
-    /// header.
+    /// The fields at these places gone, in ascending order and counted from 0 over
+    /// all fields of the header; lines that are no fields don't count.
     Remove(Vec<usize>),
 }
