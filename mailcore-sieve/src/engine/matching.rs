@@ -154,6 +154,7 @@ pub(crate) fn comparator(
         return Ok(Comparator::AsciiCasemap);
     };
     let Some(comparator) = Comparator::parse(name) else {
+        cx.is_missing();
         return Err(CompileError::new(
             at,
             "there is no such comparator: \"i;ascii-casemap\" and \"i;octet\" are always there",

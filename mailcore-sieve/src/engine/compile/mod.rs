@@ -4,19 +4,22 @@
 //! there, extensions that are not required, arguments that don't fit.
 
 mod args;
+mod encoded;
 mod flow;
 mod nearest;
 mod text;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 pub(crate) use self::args::Args;
 pub(crate) use self::nearest::hint;
 pub(crate) use self::text::{Text, Texts, Variable};
-use super::ast::{Command, Script, Test};
+use super::ast::{Argument, Command, Script, Test, Value};
 use super::extensions::{self, Extension, TABLE};
 use super::program::{Instruction, Needs, Op};
+use super::run::{Context, Fault, Flow};
 use super::{CompileError, Event, Limits, Position, Program};
 
 /// Compiles scripts: which extensions there are, for which event, within which
@@ -81,8 +84,29 @@ impl Compiler {
     /// Compiles a syntax tree, such as one that no text was for.
     pub fn compile_script(&self, name: &str, script: &Script) -> Result<Program, CompileError> {
         let mut cx = Compile::new(self);
-        cx.block(&script.commands)?;
+        if self.decodes(script) {
+            cx.block(&encoded::decoded(script)?.commands)?;
+        } else {
+            cx.block(&script.commands)?;
+        }
         Ok(cx.finish(name))
+    }
+
+    /// Whether the script requires `encoded-character`. No `ihave` can turn that on
+    /// (RFC 5463 section 4).
+    fn decodes(&self, script: &Script) -> bool {
+        let name = "encoded-character";
+        let required = |argument: &Argument| match &argument.value {
+            Value::Text(text) => text == name,
+            Value::List(list) => list.iter().any(|text| text == name),
+            _ => false,
+        };
+        !self.without.contains(name)
+            && script
+                .commands
+                .iter()
+                .take_while(|command| command.name == "require")
+                .any(|command| command.arguments.iter().any(required))
     }
 
     fn has(&self, extension: &Extension) -> bool {
@@ -122,6 +146,13 @@ pub(crate) struct Compile<'a> {
     labels: Vec<u32>,
     locals: BTreeMap<String, u16>,
     globals: BTreeMap<String, Arc<str>>,
+    /// Names that mean a global variable without saying so.
+    declared: BTreeSet<String>,
+    /// Names that `set` has set.
+    assigned: BTreeSet<String>,
+    /// True when the last error was that something is not there, which scripts with
+    /// `ihave` learn when they get to it.
+    missing: Cell<bool>,
     /// True once a command that is no `require` was seen.
     begun: bool,
     /// What runs will look at.
@@ -144,6 +175,9 @@ impl<'a> Compile<'a> {
             labels: Vec::new(),
             locals: BTreeMap::new(),
             globals: BTreeMap::new(),
+            declared: BTreeSet::new(),
+            assigned: BTreeSet::new(),
+            missing: Cell::new(false),
             begun: false,
             needs: Needs::default(),
             loops: Vec::new(),
@@ -204,12 +238,18 @@ impl<'a> Compile<'a> {
         if self.requires(extension) {
             return Ok(());
         }
+        self.missing.set(true);
         let words = if self.available(extension).is_some() {
             format!("`{word}` needs `require \"{extension}\";` at the script's beginning")
         } else {
             format!("`{word}` belongs to the extension `{extension}`, which there is not here")
         };
         Err(CompileError::new(at, words))
+    }
+
+    /// Says that the error that follows is of something that is not there.
+    pub(crate) fn is_missing(&self) {
+        self.missing.set(true);
     }
 
     /// The extension of this name, where scripts may require it here.
@@ -319,15 +359,43 @@ impl<'a> Compile<'a> {
         if command.name != "require" {
             self.begun = true;
         }
-        let compile = self.find(&command.name, command.at, "command", |entry| entry.commands)?;
-        compile(self, command)
+        self.or_fail(|cx| {
+            let compile = cx.find(&command.name, command.at, "command", |entry| entry.commands)?;
+            compile(cx, command)
+        })?;
+        Ok(())
     }
 
     /// Compiles a test: its code leaves the result.
     pub(crate) fn test(&mut self, test: &Test) -> Result<Known, CompileError> {
         self.at(test.at);
-        let compile = self.find(&test.name, test.at, "test", |entry| entry.tests)?;
-        compile(self, test)
+        let known = self.or_fail(|cx| {
+            let compile = cx.find(&test.name, test.at, "test", |entry| entry.tests)?;
+            compile(cx, test)
+        })?;
+        Ok(known.unwrap_or(Known::Depends))
+    }
+
+    /// Compiles something. Where it is missing in a script with `ihave`, the run
+    /// fails when it gets there (RFC 5463 section 4).
+    fn or_fail<T>(
+        &mut self,
+        compile: impl FnOnce(&mut Self) -> Result<T, CompileError>,
+    ) -> Result<Option<T>, CompileError> {
+        let begin = self.code.len();
+        self.missing.set(false);
+        match compile(self) {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if self.missing.get() && self.requires("ihave") => {
+                self.code.truncate(begin);
+                self.lines.truncate(begin);
+                self.emit(Fail {
+                    words: error.words.into(),
+                });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether `require` may still stand here (RFC 5228 section 3.2).
@@ -356,6 +424,7 @@ impl<'a> Compile<'a> {
                 missing = Some(entry);
             }
         }
+        self.missing.set(true);
         match missing {
             Some(entry) if !entry.events.contains(&self.compiler.event) => {
                 let event = self.compiler.event.as_str();
@@ -384,5 +453,17 @@ impl<'a> Compile<'a> {
             return format!("`{name}` is a {other_kind} and can't stand where a {kind} is wanted");
         }
         format!("there is no {kind} `{name}`{}", hint(name, own, ""))
+    }
+}
+
+/// What there is not.
+#[derive(Debug)]
+struct Fail {
+    words: Box<str>,
+}
+
+impl Instruction for Fail {
+    fn run(&self, _cx: &mut Context<'_>) -> Result<Flow, Fault> {
+        Err(Fault::new(&*self.words))
     }
 }

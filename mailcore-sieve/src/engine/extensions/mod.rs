@@ -6,8 +6,16 @@
 mod base;
 mod comparators;
 mod copy;
+mod encoded_character;
 mod envelope;
+mod environment;
 mod fileinto;
+mod ihave;
+mod include;
+mod redirect_dsn;
+mod relational;
+mod subaddress;
+mod variables;
 
 use std::collections::BTreeSet;
 
@@ -30,8 +38,17 @@ pub(crate) static TABLE: &[&Extension] = &[
     &comparators::ASCII_NUMERIC,
     &comparators::UNICODE_CASEMAP,
     &copy::COPY,
+    &encoded_character::ENCODED_CHARACTER,
     &envelope::ENVELOPE,
+    &envelope::ENVELOPE_DSN,
+    &environment::ENVIRONMENT,
     &fileinto::FILEINTO,
+    &ihave::IHAVE,
+    &include::INCLUDE,
+    &redirect_dsn::REDIRECT_DSN,
+    &relational::RELATIONAL,
+    &subaddress::SUBADDRESS,
+    &variables::VARIABLES,
 ];
 
 /// Events at which there is a message.
@@ -40,6 +57,15 @@ pub(crate) const WITH_MESSAGE: &[Event] = &[Event::Data, Event::Delivery, Event:
 /// Events at which there is an envelope, as far as it has come.
 pub(crate) const WITH_ENVELOPE: &[Event] =
     &[Event::Mail, Event::Rcpt, Event::Data, Event::Delivery];
+
+/// Events at which there are addresses.
+pub(crate) const WITH_ENVELOPE_OR_MESSAGE: &[Event] = &[
+    Event::Mail,
+    Event::Rcpt,
+    Event::Data,
+    Event::Delivery,
+    Event::Imap,
+];
 
 /// An extension, or a part of the language.
 #[derive(Debug)]

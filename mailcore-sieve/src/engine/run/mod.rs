@@ -8,7 +8,7 @@ mod header;
 use std::sync::Arc;
 
 pub(crate) use self::act::Keep;
-pub(crate) use self::context::{Context, Frame};
+pub(crate) use self::context::{Context, Frame, mistaken};
 pub(crate) use self::header::Header;
 use super::matcher::OutOfSteps;
 use super::program::Op;
@@ -158,6 +158,11 @@ impl<'a> Run<'a> {
                 Op::JumpUnless(to) if !self.result => self.context.jump(*to),
                 Op::JumpIf(_) | Op::JumpUnless(_) => {}
                 Op::Stop => {
+                    self.context.stop();
+                    return Ok(None);
+                }
+                // In the first script it is a stop (RFC 6609 section 3.3).
+                Op::Return if self.context.frames.len() == 1 => {
                     self.context.stop();
                     return Ok(None);
                 }

@@ -1,6 +1,7 @@
 //! `keep`, `discard` and `redirect`.
 
 use super::super::copy::copy;
+use super::super::redirect_dsn::Dsn;
 use crate::engine::ast::Command;
 use crate::engine::compile::{Args, Compile, Text, Texts};
 use crate::engine::program::Instruction;
@@ -52,6 +53,7 @@ struct SendOn {
     to: Text,
     list: bool,
     keep: Keep,
+    dsn: Dsn,
 }
 
 /// RFC 5228 section 4.2.
@@ -59,6 +61,7 @@ pub(super) fn redirect(cx: &mut Compile<'_>, command: &Command) -> Result<(), Co
     let mut args = Args::command(command)?;
     let keep = copy(cx, &mut args)?;
     let list = args.flag(cx, ("list", "extlists"))?.is_some();
+    let dsn = Dsn::take(cx, &mut args)?;
     let at = args.peek().map_or(command.at, |argument| argument.at);
     let to = args.text(cx, "an address")?;
     args.end()?;
@@ -68,7 +71,12 @@ pub(super) fn redirect(cx: &mut Compile<'_>, command: &Command) -> Result<(), Co
     {
         return Err(CompileError::new(at, not_an_address(fixed)));
     }
-    cx.emit(SendOn { to, list, keep });
+    cx.emit(SendOn {
+        to,
+        list,
+        keep,
+        dsn,
+    });
     Ok(())
 }
 
@@ -92,8 +100,8 @@ impl Instruction for SendOn {
         let redirect = Redirect {
             to,
             list: self.list,
-            notify: None,
-            ret: None,
+            notify: self.dsn.notify(cx)?,
+            ret: self.dsn.ret(cx)?,
             form: cx.form(),
         };
         cx.act(Action::Redirect(redirect), self.keep)?;
