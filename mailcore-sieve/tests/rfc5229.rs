@@ -14,10 +14,9 @@ fn value(commands: &str, string: &str) -> String {
         "require [\"variables\", \"fileinto\", \"encoded-character\"];\n{commands}\nfileinto \"{string}\";"
     );
     let lines = World::new().run(&script, "Subject: x\n\n");
-    let [line] = lines.as_slice() else {
-        panic!("{lines:?}");
-    };
-    line.strip_prefix("fileinto ").unwrap_or(line).to_owned()
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line = lines.concat();
+    line.strip_prefix("fileinto ").unwrap_or(&line).to_owned()
 }
 
 #[test]
