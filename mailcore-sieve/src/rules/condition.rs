@@ -198,14 +198,20 @@ impl Condition {
         Self { not: true, test }
     }
 
-    /// The one way to write what may be written in several: a pattern with one
-    /// star at its end is a beginning, names of fields are in lower case, days are
+    /// The one way to write what may be written in several: a group of one is that
+    /// one, a pattern with one star at its end is a beginning, names of fields are in lower case, days are
     /// in their order.
     pub(crate) fn normal(mut self) -> Self {
         match &mut self.test {
             Test::Group(_, conditions) => {
                 let taken = std::mem::take(conditions).into_iter();
                 *conditions = taken.map(Self::normal).collect();
+                if let [_] = conditions.as_slice()
+                    && let Some(inner) = conditions.pop()
+                {
+                    let not = self.not != inner.not;
+                    return Self { not, ..inner };
+                }
             }
             Test::Text(subject, how, values) => {
                 if let Subject::Header(names) | Subject::Address(names, _) = subject {

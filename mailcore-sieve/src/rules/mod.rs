@@ -15,6 +15,7 @@
 mod action;
 mod check;
 mod condition;
+mod import;
 mod lower;
 mod problem;
 mod read;
@@ -129,11 +130,29 @@ impl Rule {
         self.name = self.name.trim().to_owned();
         let conditions = self.conditions.into_iter();
         self.conditions = conditions.map(Condition::normal).collect();
+        self.flatten();
         self.actions.sort_by_key(|action| !action.changes_message());
         if self.refuses() && self.next == Next::Continue {
             self.next = Next::Stop;
         }
         self
+    }
+
+    /// A lone group is the rule's own, and of one condition all are one.
+    fn flatten(&mut self) {
+        if let [
+            Condition {
+                not: false,
+                test: Test::Group(join, inner),
+            },
+        ] = self.conditions.as_mut_slice()
+        {
+            self.join = *join;
+            self.conditions = std::mem::take(inner);
+        }
+        if self.conditions.len() < 2 {
+            self.join = Join::All;
+        }
     }
 
     fn refuses(&self) -> bool {

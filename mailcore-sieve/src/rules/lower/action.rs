@@ -130,7 +130,7 @@ impl Lowering {
         let value = tree.text(format!("{tag} ${{1}}"));
         let block = vec![
             tree.command("deleteheader", vec![field()]),
-            tree.command("addheader", vec![field(), value]),
+            tree.command("addheader", vec![tree.text("Subject"), value]),
         ];
         tree.when(tree.all(vec![tagged, tree.matches("subject")]), block)
     }

@@ -8,7 +8,10 @@ mod tree;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub(crate) use tree::Tree;
+pub(super) use condition::{
+    ADDRESS_BOOK, FINDING_PREFIX, LIST_FIELDS, NAME_FIELDS, NAME_PARAMETERS, NUMERIC, UNICODE,
+};
+use tree::Tree;
 
 use super::action::{Action, DOLLAR, SPEAKS_OF, names_in};
 use super::condition::Join;
@@ -173,14 +176,24 @@ impl Lowering {
     }
 
     fn rule(&mut self, rule: &Rule, skipped: bool) -> Command {
-        let mut test = self.conditions(rule);
-        if !rule.enabled {
-            test = self.tree.all(vec![self.tree.word("false"), test]);
-        }
+        let mut tests = Vec::new();
         if skipped {
-            let here = self.tree.variable(GOTO, "");
-            test = self.tree.all(vec![here, test]);
+            tests.push(self.tree.variable(GOTO, ""));
         }
+        if !rule.enabled {
+            tests.push(self.tree.word("false"));
+        }
+        let conditions = rule.conditions.iter();
+        let own: Vec<Test> = conditions.map(|it| self.condition(it)).collect();
+        match rule.join {
+            Join::All => tests.extend(own),
+            Join::Any => tests.push(self.tree.any(own)),
+        }
+        let test = match tests.len() {
+            0 => self.tree.word("true"),
+            1 => tests.swap_remove(0),
+            _ => self.tree.all(tests),
+        };
         let mut block = Vec::new();
         for action in &rule.actions {
             block.extend(self.action(action));
@@ -197,18 +210,6 @@ impl Lowering {
             }
         }
         self.tree.when(test, block)
-    }
-
-    fn conditions(&mut self, rule: &Rule) -> Test {
-        let conditions = rule.conditions.iter();
-        let mut tests: Vec<Test> = conditions.map(|it| self.condition(it)).collect();
-        let lone_group = |test: &Test| matches!(test.name.as_str(), "allof" | "anyof");
-        match (rule.join, tests.as_slice()) {
-            (_, []) => self.tree.word("true"),
-            (Join::All, [test]) if !lone_group(test) => tests.swap_remove(0),
-            (Join::All, _) => self.tree.all(tests),
-            (Join::Any, _) => self.tree.any(tests),
-        }
     }
 
     /// What stands before the rules.

@@ -1,4 +1,5 @@
 //! Rules as text and as Sieve.
 
 pub(crate) mod generated;
+mod sieve;
 mod text;

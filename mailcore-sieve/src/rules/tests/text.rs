@@ -128,8 +128,13 @@ fn texts_speak_only_of_what_is_known() {
 #[test]
 fn deep_nesting_is_refused() {
     let deep = |levels| {
-        let (open, close) = ("{ any = [".repeat(levels), "] }".repeat(levels));
-        format!("[[rule]]\nif = [{open}{{ from-list = true }}{close}]\nthen = [{{ keep = true }}]")
+        let (open, close) = (
+            "{ any = [{ known = true }, ".repeat(levels),
+            "] }".repeat(levels),
+        );
+        format!(
+            "[[rule]]\nif = [{{ from-list = true }}, {open}{{ from-list = true }}{close}]\nthen = [{{ keep = true }}]"
+        )
     };
     assert!(RuleSet::parse(&deep(MAX_NESTING)).is_ok());
     assert!(RuleSet::parse(&deep(MAX_NESTING + 1)).is_err());
