@@ -18,6 +18,8 @@
 pub mod autoreply;
 pub mod engine;
 #[cfg(feature = "host")]
+pub mod host;
+#[cfg(feature = "host")]
 pub mod letter;
 #[cfg(feature = "host")]
 mod mail;

@@ -1,5 +1,5 @@
-//! Mail that comes of scripts: answers, notices, refusals and word of a script
-//! that failed, as complete messages (RFC 5322) for [`intake`] to send.
+//! Mail that comes of scripts: answers, notices and refusals, as complete
+//! messages (RFC 5322) for [`intake`] to send.
 //!
 //! Whether a letter is sent, and how often, is for who asks for it. Each says
 //! that no person wrote it (Auto-Submitted, RFC 3834 section 5) and names a
@@ -8,7 +8,6 @@
 //! [`intake`]: mailcore::intake
 
 mod body;
-mod failure;
 mod notification;
 mod refusal;
 #[cfg(test)]
@@ -23,7 +22,6 @@ use thiserror::Error;
 
 use crate::engine::MailtoError;
 
-pub use failure::failure;
 pub use notification::notification;
 pub use refusal::refusal;
 pub use vacation::vacation;

@@ -232,15 +232,6 @@ fn a_refusal_is_a_notice_of_disposition() {
     assert_eq!(nobody, None);
 }
 
-#[test]
-fn an_owner_is_told_which_line_failed() {
-    let letter = with(|head, on| failure(head, "main: line 3: too many steps", on)).unwrap();
-    let message = sound(&letter.message);
-    let text = message.body_text(0).unwrap();
-    assert!(text.contains("main: line 3: too many steps"));
-    assert!(text.contains("Subject: Grüße"));
-}
-
 proptest! {
     #[test]
     fn any_words_make_sound_letters(
@@ -261,7 +252,6 @@ proptest! {
         with(|head, on| {
             let on = Trigger { header: &header, ..*on };
             sound_about(refusal(head, &reason, &on));
-            sound_about(failure(head, &reason, &on));
             sound_about(notification(head, &notice("mailto:a@example.org"), &on).ok());
         });
     }

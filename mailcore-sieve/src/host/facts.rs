@@ -1,0 +1,146 @@
+//! What scripts may know of a delivery ([`Environment`]).
+
+use mailcore::address::{Address, Domain};
+use mailcore::envelope::{MailParams, Notify, Ret};
+use mailcore::message::{Header, HeaderAddress, parse_addresses};
+use mailcore::plan::Finding;
+use mailcore::seams::{Directory, RulesInput};
+use mailcore::time::Timestamp;
+
+use crate::engine::{Envelope, Environment, Event, Session};
+
+/// Addresses of To, Cc and the like that are looked at for the account's own.
+const MAX_ADDRESSES: usize = 50;
+/// Fields whose addresses may be the account's own (RFC 5230 section 4.5).
+const RECIPIENT_FIELDS: [&str; 6] = ["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"];
+/// The score that is as spam-like as can be.
+const FULL_SCORE: f32 = 10.0;
+
+/// What a host's settings say for every delivery.
+pub(super) struct Here<'a> {
+    pub(super) hostname: &'a Domain,
+    pub(super) separator: char,
+    pub(super) now: Timestamp,
+    /// Minutes ahead of UTC.
+    pub(super) utc_offset: i32,
+}
+
+/// The surroundings of a delivery.
+pub(super) async fn environment(
+    here: &Here<'_>,
+    input: &RulesInput<'_>,
+    directory: &dyn Directory,
+    header: &[u8],
+) -> Environment {
+    let mut environment = Environment::new(Event::Delivery);
+    environment.envelope = envelope(input);
+    environment.session = session(input);
+    environment.addresses = own_addresses(input, directory, header).await;
+    environment.now = here.now.secs();
+    environment.utc_offset = here.utc_offset;
+    environment.separator = here.separator;
+    environment.inbox = input.mailbox.as_str().to_owned();
+    environment.domain = input.recipient.domain().to_string();
+    environment.host = here.hostname.to_string();
+    environment.spam = spam(input.findings);
+    environment
+}
+
+fn envelope(input: &RulesInput<'_>) -> Envelope {
+    let params: &MailParams = input.params;
+    let address = input.named.map_or(input.recipient, |named| &named.address);
+    let identity = input.session.and_then(|session| session.identity.as_ref());
+    let from = input.reverse_path.address();
+    Envelope {
+        from: Some(from.map(ToString::to_string).unwrap_or_default()),
+        to: Some(address.to_string()),
+        auth: identity.map(|identity| identity.login.to_string()),
+        envid: params.envelope_id.clone(),
+        ret: params.ret.map(|ret| ret_text(ret).to_owned()),
+        notify: input.named.and_then(|named| notify_text(named.notify)),
+        orcpt: input.named.and_then(|named| {
+            let original = named.original.as_ref()?;
+            Some(format!("{};{}", original.address_type, original.address))
+        }),
+    }
+}
+
+fn ret_text(ret: Ret) -> &'static str {
+    match ret {
+        Ret::Full => "FULL",
+        Ret::Headers => "HDRS",
+    }
+}
+
+/// As NOTIFY says; `None` where the sender left it out.
+fn notify_text(notify: Notify) -> Option<String> {
+    if !notify.asked {
+        return None;
+    }
+    let wanted = [
+        (notify.success, "SUCCESS"),
+        (notify.failure, "FAILURE"),
+        (notify.delay, "DELAY"),
+    ];
+    let words: Vec<&str> = wanted.iter().filter(|it| it.0).map(|it| it.1).collect();
+    Some(match words.is_empty() {
+        true => "NEVER".to_owned(),
+        false => words.join(","),
+    })
+}
+
+fn session(input: &RulesInput<'_>) -> Session {
+    let mut known = Session::default();
+    if let Some(session) = input.session {
+        known.ip = session.peer.map(|peer| peer.ip().to_canonical());
+        known.helo.clone_from(&session.helo);
+    }
+    known
+}
+
+/// The account's addresses as far as this message needs them: its primary one,
+/// the one that led here, and those that the message names as its recipients.
+async fn own_addresses(
+    input: &RulesInput<'_>,
+    directory: &dyn Directory,
+    header: &[u8],
+) -> Vec<String> {
+    let mut own = Vec::new();
+    if let Ok(Some(record)) = directory.account(input.account).await {
+        own.push(record.address.to_string());
+    }
+    own.push(input.recipient.to_string());
+    if let Some(named) = input.named {
+        own.push(named.address.to_string());
+    }
+    let fields = Header::new(header);
+    let named = RECIPIENT_FIELDS.iter().flat_map(|name| fields.all(name));
+    let named = named.flat_map(|field| parse_addresses(field.raw, MAX_ADDRESSES));
+    for address in named.take(MAX_ADDRESSES) {
+        let Some(address) = parsed(&address) else {
+            continue;
+        };
+        if let Ok(true) = directory.may_send_as(input.account, &address).await {
+            own.push(address.to_string());
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    own.retain(|address| seen.insert(address.to_lowercase()));
+    own
+}
+
+fn parsed(address: &HeaderAddress) -> Option<Address> {
+    let mailbox = address.mailbox()?;
+    let text = String::from_utf8(mailbox.address()).ok()?;
+    Address::parse(&text).ok()
+}
+
+/// How spam-like the message is, by what tests scored together (RFC 5235);
+/// `None` where none was asked.
+fn spam(findings: &[Finding]) -> Option<f32> {
+    if findings.is_empty() {
+        return None;
+    }
+    let score: f32 = findings.iter().map(|finding| finding.score).sum();
+    Some((score / FULL_SCORE).clamp(0.0, 1.0))
+}

@@ -1,0 +1,316 @@
+use std::sync::Mutex;
+
+use mailcore::account::AccountId;
+use mailcore::address::{Address, ReversePath};
+use mailcore::message::Message;
+use mailcore::plan::{Action, Form};
+use mailcore::seams::{Directory, DirectoryError, DirectoryWrite, Scope, ScriptKind};
+use mailcore::testing::{SeededEntropy, VirtualClock};
+use mailcore_store::MemoryStore;
+use mailcore_store::directory::MemoryDirectory;
+
+use super::*;
+
+const ANN: &str = "ann@x.test";
+
+/// A server with one account.
+struct House {
+    directory: Arc<MemoryDirectory>,
+    account: AccountId,
+    rules: SieveRules,
+}
+
+impl House {
+    async fn new() -> Self {
+        Self::with(SieveSettings::default(), Vec::new()).await
+    }
+
+    async fn with(settings: SieveSettings, others: Vec<Arc<dyn ProgramSource>>) -> Self {
+        let directory = MemoryDirectory::for_tests(&[(ANN, "secret")])
+            .await
+            .unwrap();
+        let account = directory.accounts(None).await.unwrap();
+        let account = account.first().unwrap().account.id.clone();
+        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(VirtualClock::new());
+        let seams = SieveSeams::new(
+            directory.clone(),
+            store.clone(),
+            store,
+            clock,
+            Arc::new(SeededEntropy::new(1)),
+        );
+        let hostname = Domain::parse("mx.x.test").unwrap();
+        Self {
+            rules: SieveRules::with_sources(hostname, seams, settings, others),
+            directory,
+            account,
+        }
+    }
+
+    /// The account's own script.
+    async fn own(&self, text: &str) {
+        let scope = Scope::Account(self.account.clone());
+        self.put(&scope, "main", text).await;
+        let scripts = self.directory.scripts().unwrap();
+        let activated = scripts.set_active(&scope, ScriptKind::Sieve, Some("main"));
+        activated.await.unwrap();
+    }
+
+    async fn put(&self, scope: &Scope, name: &str, text: &str) {
+        let scripts = self.directory.scripts().unwrap();
+        let put = scripts.put_script(scope, ScriptKind::Sieve, name, text);
+        put.await.unwrap();
+    }
+
+    async fn domain(&self, name: &str, text: &str) {
+        let scope = Scope::Domain(Domain::parse("x.test").unwrap());
+        self.put(&scope, name, text).await;
+    }
+
+    async fn deliver(&self) -> Ruling {
+        self.message("From: bob@y.test\r\nTo: ann@x.test\r\nSubject: Hi\r\n\r\nbody\r\n")
+            .await
+    }
+
+    async fn message(&self, text: &str) -> Ruling {
+        let message = Message::from_bytes(text.to_owned());
+        let summary = message.summarize().await.unwrap();
+        let sender = ReversePath::parse("<bob@y.test>").unwrap();
+        let recipient = Address::parse(ANN).unwrap();
+        let input = RulesInput::new(&self.account, &sender, &recipient, &message, &summary);
+        self.rules.evaluate(&input).await
+    }
+}
+
+/// What is done, a word for each action.
+fn told(ruling: &Ruling) -> Vec<String> {
+    let told = ruling.actions.iter().map(|action| match action {
+        Action::File {
+            mailbox,
+            flags,
+            create,
+            form,
+        } => {
+            let mut line = mailbox.to_string();
+            if *create {
+                line.push('+');
+            }
+            for flag in flags.system() {
+                line.push_str(flag.as_str());
+            }
+            for keyword in flags.keywords() {
+                line.push_str(&format!(" {}", keyword.as_str()));
+            }
+            if *form != Form::Unchanged {
+                line.push('*');
+            }
+            line
+        }
+        Action::Redirect { to, .. } => format!(">{to}"),
+        Action::Discard => "discard".into(),
+        Action::Reject { reason } => format!("reject {reason}"),
+        _ => "?".into(),
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn an_account_without_scripts_keeps_its_mail() {
+    let house = House::new().await;
+    assert_eq!(house.deliver().await, Ruling::keep());
+}
+
+#[tokio::test]
+async fn a_script_counts_from_the_moment_it_is_active_or_changed() {
+    let house = House::new().await;
+    house.deliver().await;
+    house.own("require \"fileinto\"; fileinto \"A\";").await;
+    assert_eq!(told(&house.deliver().await), ["A"]);
+    house.own("require \"fileinto\"; fileinto \"B\";").await;
+    assert_eq!(told(&house.deliver().await), ["B"]);
+    let scope = Scope::Account(house.account.clone());
+    let scripts = house.directory.scripts().unwrap();
+    scripts
+        .set_active(&scope, ScriptKind::Sieve, None)
+        .await
+        .unwrap();
+    assert_eq!(house.deliver().await, Ruling::keep());
+}
+
+#[tokio::test]
+async fn scripts_of_site_and_domain_run_around_the_accounts_own() {
+    let mut settings = SieveSettings::default();
+    let require = "require [\"fileinto\", \"copy\"];";
+    let script = |name: &str, text: &str| (name.into(), format!("{require} {text}").into());
+    settings.site.before = vec![script("10-a", "fileinto :copy \"site before\";")];
+    settings.site.after = vec![script("90-z", "fileinto :copy \"site after\";")];
+    let house = House::with(settings, Vec::new()).await;
+    house
+        .domain(
+            BEFORE,
+            &format!("{require} fileinto :copy \"domain before\";"),
+        )
+        .await;
+    house
+        .domain(
+            AFTER,
+            &format!("{require} fileinto :copy \"domain after\";"),
+        )
+        .await;
+    house
+        .own(&format!("{require} fileinto :copy \"own\";"))
+        .await;
+    let wanted = [
+        "site before",
+        "domain before",
+        "own",
+        "domain after",
+        "site after",
+        "INBOX",
+    ];
+    assert_eq!(told(&house.deliver().await), wanted);
+}
+
+#[tokio::test]
+async fn what_decides_before_the_accounts_own_script_is_the_last_word() {
+    for (before, wanted) in [
+        ("discard;", "discard"),
+        ("fileinto \"Spam\"; stop;", "Spam"),
+    ] {
+        let house = House::new().await;
+        house
+            .domain(BEFORE, &format!("require \"fileinto\"; {before}"))
+            .await;
+        house.own("keep;").await;
+        assert_eq!(told(&house.deliver().await), [wanted]);
+    }
+    let house = House::new().await;
+    house.own("stop;").await;
+    house
+        .domain(AFTER, "require \"fileinto\"; fileinto \"Archive\";")
+        .await;
+    assert_eq!(told(&house.deliver().await), ["Archive"]);
+}
+
+#[tokio::test]
+async fn an_implicit_keep_happens_once_and_only_where_nothing_cancelled_it() {
+    let house = House::new().await;
+    house
+        .domain(BEFORE, "require \"fileinto\"; fileinto \"A\";")
+        .await;
+    house.own("# nothing\r\n").await;
+    assert_eq!(told(&house.deliver().await), ["A"]);
+    house.own("keep;").await;
+    assert_eq!(told(&house.deliver().await), ["A", "INBOX"]);
+    house.domain(BEFORE, "keep;").await;
+    assert_eq!(told(&house.deliver().await), ["INBOX"]);
+}
+
+#[tokio::test]
+async fn a_script_that_fails_keeps_the_mail_and_its_owner_hears_of_it() {
+    let house = House::new().await;
+    house.own("require \"fileinto\";\r\nfileinto 7;").await;
+    let ruling = house.deliver().await;
+    assert_eq!(told(&ruling), Vec::<String>::new());
+    let reason = ruling.failed.unwrap();
+    assert!(reason.starts_with("main: line 2, column 10: "), "{reason}");
+}
+
+#[tokio::test]
+async fn a_script_of_the_site_that_fails_counts_for_nothing() {
+    let house = House::new().await;
+    house.domain(BEFORE, "nonsense;").await;
+    house.own("require \"fileinto\"; fileinto \"A\";").await;
+    let ruling = house.deliver().await;
+    assert_eq!(told(&ruling), ["A"]);
+    assert_eq!(ruling.failed, None);
+}
+
+#[tokio::test]
+async fn steps_end_where_the_limit_says() {
+    let mut settings = SieveSettings::default();
+    settings.limits.steps = 50;
+    let house = House::with(settings, Vec::new()).await;
+    let test = "if header :contains \"subject\" \"x\" { discard; }\r\n";
+    house.own(&test.repeat(60)).await;
+    let ruling = house.deliver().await;
+    assert_eq!(told(&ruling), Vec::<String>::new());
+    assert!(ruling.failed.unwrap().starts_with("main: line "));
+}
+
+#[tokio::test]
+async fn a_redirect_to_the_account_itself_keeps_the_mail() {
+    let house = House::new().await;
+    house.own("redirect \"Ann@x.test\";").await;
+    assert_eq!(told(&house.deliver().await), ["INBOX"]);
+    house.own("redirect \"bob@y.test\";").await;
+    assert_eq!(told(&house.deliver().await), [">bob@y.test"]);
+}
+
+#[tokio::test]
+async fn a_name_that_no_mailbox_can_have_goes_to_the_inbox_and_is_told() {
+    let house = House::new().await;
+    house.own("require \"fileinto\"; fileinto \"a//b\";").await;
+    let ruling = house.deliver().await;
+    assert_eq!(told(&ruling), ["INBOX"]);
+    assert!(ruling.failed.unwrap().contains("a//b"));
+}
+
+/// Rules of an account, as another part of a server brings them.
+#[derive(Debug)]
+struct Others(Mutex<Vec<Place>>);
+
+#[async_trait]
+impl ProgramSource for Others {
+    async fn programs(
+        &self,
+        place: Place,
+        _whose: &Whose<'_>,
+        library: &Library,
+    ) -> Result<Vec<Found>, DirectoryError> {
+        self.0.lock().unwrap().push(place);
+        let text = "require [\"fileinto\", \"copy\"]; fileinto :copy \"rules\";";
+        let found = Found {
+            name: "rules".into(),
+            compiled: library.script("rules", text),
+        };
+        let at = [Place::GlobalRules, Place::Personal];
+        Ok(at.contains(&place).then_some(found).into_iter().collect())
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(0)
+    }
+}
+
+#[tokio::test]
+async fn rules_stand_where_an_account_has_no_script() {
+    let others = Arc::new(Others(Mutex::default()));
+    let sources: Vec<Arc<dyn ProgramSource>> = vec![others.clone()];
+    let house = House::with(SieveSettings::default(), sources).await;
+    assert_eq!(told(&house.deliver().await), ["rules", "INBOX"]);
+    let asked = others.0.lock().unwrap().len();
+    house.deliver().await;
+    assert_eq!(others.0.lock().unwrap().len(), asked, "found once");
+    house.own("require \"fileinto\"; fileinto \"own\";").await;
+    assert_eq!(told(&house.deliver().await), ["rules", "own"]);
+}
+
+#[tokio::test]
+async fn programs_are_held_within_their_limit_and_made_anew() {
+    let settings = SieveSettings {
+        cache: 8_000,
+        ..SieveSettings::default()
+    };
+    let house = House::with(settings, Vec::new()).await;
+    for number in 0..50 {
+        let text = format!("require \"fileinto\"; fileinto \"{number}\";");
+        house.own(&text).await;
+        assert_eq!(told(&house.deliver().await), [number.to_string()]);
+        assert!(house.rules.library().memory() <= 8_000);
+    }
+    let library = house.rules.library();
+    let again = |text: &str| library.script("s", text).unwrap();
+    assert!(Arc::ptr_eq(&again("keep;"), &again("keep;")));
+}
