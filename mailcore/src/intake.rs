@@ -8,7 +8,6 @@
 
 mod accept;
 mod callout;
-mod copy;
 mod demands;
 mod edit;
 mod file;
@@ -47,8 +46,7 @@ use crate::transcript::Transcript;
 
 pub use accept::Accepted;
 pub use callout::{Callout, CalloutConfig};
-pub use copy::delivery_id;
-pub use file::{After, Filed, Filing, Forwarded, Mail, MailboxTarget};
+pub use file::{After, Filed, Filing, Forwarded, Mail, MailboxTarget, delivery_id};
 pub use hook::{HookAgent, HookError, HookRouter, ReceivedMail};
 pub use policy::{ForeignFrom, IntakePolicy, Transcripts};
 pub use tell::Subjects;

@@ -32,7 +32,6 @@ mod relay;
 mod reload;
 mod reopen;
 mod routing;
-mod rules;
 mod services;
 mod share_out;
 mod submission_duties;

@@ -19,6 +19,8 @@ mod queue;
 mod relay;
 mod schedule;
 mod serve;
+mod sieve;
+mod sieve_test;
 mod suppress;
 
 use std::path::PathBuf;
@@ -102,6 +104,13 @@ enum Command {
     /// Who is let in and who is not, and what is done about what tests of mail find
     #[command(subcommand)]
     Filter(filter::Command),
+    /// Scripts that mail goes by (RFC 5228)
+    #[command(subcommand)]
+    Sieve(sieve::Command),
+    /// Says what is wrong with scripts, and where
+    SieveCheck(sieve::CheckArgs),
+    /// Says what a script would do with a message, as JSON, a line for each action
+    SieveTest(sieve_test::Args),
     /// The way of mail to other hosts
     #[command(subcommand)]
     Relay(relay::Command),
@@ -192,6 +201,9 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Suppress(command)) => suppress::run(&place, command),
         Some(Command::Ban(request)) => place.ask(Request::Ban { request }),
         Some(Command::Filter(command)) => filter::run(&place, command),
+        Some(Command::Sieve(command)) => sieve::run(&place, command),
+        Some(Command::SieveCheck(args)) => sieve::check(&place, &args),
+        Some(Command::SieveTest(args)) => sieve_test::run(&place, &args),
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),

@@ -25,6 +25,7 @@ mod queue;
 mod resolve;
 mod schedule;
 mod shield;
+mod sieve;
 mod smtp;
 mod tls;
 mod web;
@@ -60,6 +61,7 @@ pub(crate) use outgoing::{OutgoingConfig, OutgoingRoute, RoutePlace, host};
 pub(crate) use outgoing_tls::{MtaStsUse, OutgoingTls};
 pub(crate) use problems::Problems;
 pub(crate) use shield::ShieldConfig;
+pub(crate) use sieve::SieveConfig;
 pub(crate) use smtp::{Peers, SmtpSettings};
 pub(crate) use tls::{ClientCertificateUse, TlsFiles, TlsSettings};
 pub(crate) use web::WebConfig;
@@ -125,6 +127,8 @@ pub(crate) struct Config {
     /// What is told of events, and to whom.
     pub(crate) events: EventsConfig,
     pub(crate) notices: NoticesConfig,
+    /// What mail goes by once it is filed.
+    pub(crate) sieve: SieveConfig,
     /// A filter for tracing-subscriber.
     pub(crate) log: String,
 }

@@ -19,12 +19,12 @@ use super::problems::Problems;
 use super::{
     AuthConfig, ClientCertificateUse, Config, DnsConfig, EventsConfig, FilterConfig,
     ForwardingConfig, JournalConfig, Listener, NameCheck, NoticesConfig, OutgoingConfig,
-    OutgoingTls, Peers, PlaintextLogin, Ports, Protocol, Retention, SmartHost, SmtpSettings,
-    StoreKind, TlsMode, TlsSettings, WebConfig,
+    OutgoingTls, Peers, PlaintextLogin, Ports, Protocol, Retention, SieveConfig, SmartHost,
+    SmtpSettings, StoreKind, TlsMode, TlsSettings, WebConfig,
 };
 use super::{
     abuse, acme, auth, callout, dns, events, filter, forwarding, imap, journal, notices, outgoing,
-    outgoing_tls, pop3, queue, schedule, shield, smtp, tls, web,
+    outgoing_tls, pop3, queue, schedule, shield, sieve, smtp, tls, web,
 };
 
 use crate::filters;
@@ -112,6 +112,7 @@ pub(super) fn defaults() -> Config {
         journal: JournalConfig::default(),
         events: EventsConfig::default(),
         notices: NoticesConfig::default(),
+        sieve: SieveConfig::default(),
         log: DEFAULT_LOG.to_owned(),
     }
 }
@@ -173,6 +174,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     journal::journal(&root, folder, &mut config.journal);
     events::events(&root, folder, &mut config.events);
     notices::notices(&root, &mut config.notices);
+    sieve::sieve(&root, folder, &mut config.sieve);
     let store = root.section("store", "[store]");
     if let Some(text) = store.string("kind") {
         config.store = store.word("kind", text, &STORES).unwrap_or(config.store);

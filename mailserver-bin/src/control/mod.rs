@@ -27,6 +27,7 @@ pub(crate) mod queue;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod server;
+pub(crate) mod sieve;
 pub(crate) mod suppress;
 pub(crate) mod tls_report;
 
@@ -146,6 +147,9 @@ pub(crate) enum Request {
     },
     Filter {
         request: Box<filter::FilterRequest>,
+    },
+    Sieve {
+        request: Box<sieve::SieveRequest>,
     },
     ScheduleList,
     ScheduleRun {
