@@ -97,6 +97,15 @@ impl Options {
         matches!(self.match_type, Some(MatchType::Count(_)))
     }
 
+    /// An error where `:list` was given: for tests that ask their host for what
+    /// they match (RFC 6134 section 2.2 names those that need not).
+    pub(crate) fn without_lists(self, args: &Args<'_>) -> Result<(), CompileError> {
+        match self.list {
+            true => Err(args.error(format!("`:list` can't be used with `{}`", args.name()))),
+            false => Ok(()),
+        }
+    }
+
     /// The match type that was given, if any.
     pub(crate) fn match_type(self) -> Option<MatchType> {
         self.match_type

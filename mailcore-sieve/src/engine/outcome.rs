@@ -51,6 +51,11 @@ pub enum Action {
     /// Good, whatever scripts after this one would say: at a session's events
     /// alone.
     Accept,
+    /// Keep it apart for whoever looks at such mail: at a session's events alone.
+    Quarantine {
+        /// Why.
+        reason: String,
+    },
     /// Close the connection, at a session's events alone.
     Disconnect {
         /// The last words.

@@ -2,6 +2,7 @@
 //! tags that extensions add.
 
 use super::compile::{Args, Compile, Text, Texts};
+use super::flag_set::FlagSet;
 use super::run::{Context, Fault};
 use super::{CompileError, Place};
 
@@ -44,6 +45,16 @@ impl PlaceText {
         })
     }
 
+    /// The place in this run, of what is not the message: flags that are set for
+    /// the message are not meant for it.
+    pub(crate) fn copy(&self, cx: &mut Context<'_>) -> Result<Place, Fault> {
+        let mut place = self.value(cx)?;
+        if self.flags.is_none() {
+            place.flags.clear();
+        }
+        Ok(place)
+    }
+
     /// The place in this run.
     pub(crate) fn value(&self, cx: &mut Context<'_>) -> Result<Place, Fault> {
         let mut text = |text: &Option<Text>| -> Result<Option<String>, Fault> {
@@ -64,6 +75,14 @@ impl PlaceText {
 }
 
 impl PlaceTags {
+    /// Whether there is one at least.
+    pub(crate) fn are_given(&self) -> bool {
+        self.mailbox_id.is_some()
+            || self.special_use.is_some()
+            || self.create
+            || self.flags.is_some()
+    }
+
     /// With its mailbox.
     pub(crate) fn mailbox(self, mailbox: Text) -> PlaceText {
         PlaceText {
@@ -82,15 +101,13 @@ pub(crate) fn flags(given: Option<&[Text]>, cx: &mut Context<'_>) -> Result<Vec<
     let Some(given) = given else {
         return Ok(cx.flags.clone());
     };
-    let mut flags: Vec<String> = Vec::new();
+    let limit = cx.limits.variable;
+    let mut flags = FlagSet::default();
     for text in given {
         let value = text.value(cx)?;
-        cx.look(value.len() * flags.len().max(1))?;
-        for flag in value.split_ascii_whitespace() {
-            if !flags.iter().any(|have| have.eq_ignore_ascii_case(flag)) {
-                flags.push(flag.to_owned());
-            }
-        }
+        // Each flag is compared with each other one.
+        cx.look(value.len().saturating_mul(flags.len().max(1)))?;
+        flags.add([value], limit);
     }
-    Ok(flags)
+    Ok(flags.into_vec())
 }

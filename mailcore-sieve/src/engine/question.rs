@@ -111,6 +111,8 @@ pub enum LookUp {
     Addresses,
     /// The hosts that take mail for a domain.
     MailHosts,
+    /// The addresses of those hosts.
+    MailAddresses,
 }
 
 /// A host's answer.

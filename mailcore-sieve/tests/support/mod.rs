@@ -14,8 +14,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use mailcore_sieve::engine::{
-    Action, Answer, Compiler, Environment, Event, Form, Limits, Place, Question, RejectKind, Run,
-    RunError, Step,
+    Action, Answer, Compiler, Environment, Event, Form, Limits, Outcome, Place, Question,
+    RejectKind, Run, RunError, Step,
 };
 
 pub use mail::TestMail;
@@ -68,6 +68,16 @@ impl World {
     }
 
     fn outcome(&self, script: &str, message: &str) -> Result<Vec<String>, String> {
+        let outcome = self.finish(script, message)?;
+        let lines = outcome
+            .actions
+            .iter()
+            .map(|action| line(action, &outcome.forms));
+        Ok(lines.collect())
+    }
+
+    /// What the script comes to, or the words of its error.
+    pub fn finish(&self, script: &str, message: &str) -> Result<Outcome, String> {
         let program = self
             .compiler
             .compile("test", script.as_bytes())
@@ -81,13 +91,7 @@ impl World {
                 .map_err(|error: RunError| error.to_string())?
             {
                 Step::Ask(question) => answer = Some((self.host)(&question)),
-                Step::Done(outcome) => {
-                    let lines = outcome
-                        .actions
-                        .iter()
-                        .map(|action| line(action, &outcome.forms));
-                    return Ok(lines.collect());
-                }
+                Step::Done(outcome) => return Ok(outcome),
             }
         }
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub(crate) use self::args::Args;
 pub(crate) use self::nearest::hint;
-pub(crate) use self::text::{Text, Texts, Variable};
+pub(crate) use self::text::{Text, Texts, Variable, values};
 use super::ast::{Argument, Command, Script, Test, Value};
 use super::extensions::{self, Extension, TABLE};
 use super::program::{Instruction, Needs, Op};

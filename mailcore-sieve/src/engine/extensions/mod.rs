@@ -6,16 +6,29 @@
 mod base;
 mod comparators;
 mod copy;
+mod duplicate;
 mod encoded_character;
+mod enotify;
 mod envelope;
 mod environment;
+mod extlists;
+mod fcc;
 mod fileinto;
 mod ihave;
+mod imap4flags;
 mod include;
+mod mailbox;
+mod mailbox_id;
+mod metadata;
 mod redirect_dsn;
+mod reject;
 mod relational;
+mod snooze;
+mod special_use;
 mod subaddress;
+mod vacation;
 mod variables;
+mod vendor;
 
 use std::collections::BTreeSet;
 
@@ -38,21 +51,67 @@ pub(crate) static TABLE: &[&Extension] = &[
     &comparators::ASCII_NUMERIC,
     &comparators::UNICODE_CASEMAP,
     &copy::COPY,
+    &duplicate::DUPLICATE,
     &encoded_character::ENCODED_CHARACTER,
+    &enotify::ENOTIFY,
     &envelope::ENVELOPE,
     &envelope::ENVELOPE_DSN,
     &environment::ENVIRONMENT,
+    &extlists::EXTLISTS,
+    &fcc::FCC,
     &fileinto::FILEINTO,
     &ihave::IHAVE,
+    &imap4flags::IMAP4FLAGS,
     &include::INCLUDE,
+    &mailbox::MAILBOX,
+    &mailbox_id::MAILBOX_ID,
+    &metadata::MAILBOX_METADATA,
+    &metadata::SERVER_METADATA,
     &redirect_dsn::REDIRECT_DSN,
+    &reject::EREJECT,
+    &reject::REJECT,
     &relational::RELATIONAL,
+    &snooze::SNOOZE,
+    &special_use::SPECIAL_USE,
     &subaddress::SUBADDRESS,
+    &vacation::SECONDS,
+    &vacation::VACATION,
     &variables::VARIABLES,
+    &vendor::GREYLIST,
+    &vendor::IP,
+    &vendor::LOOKUP,
+    &vendor::SESSION,
 ];
 
 /// Events at which there is a message.
 pub(crate) const WITH_MESSAGE: &[Event] = &[Event::Data, Event::Delivery, Event::Imap];
+
+/// The events of a session, its message included.
+pub(crate) const IN_SESSION: &[Event] = &[
+    Event::Connect,
+    Event::Helo,
+    Event::Auth,
+    Event::Mail,
+    Event::Rcpt,
+    Event::Data,
+];
+
+/// Events at which mail can still be refused.
+pub(crate) const BEFORE_STORE: &[Event] = &[
+    Event::Connect,
+    Event::Helo,
+    Event::Auth,
+    Event::Mail,
+    Event::Rcpt,
+    Event::Data,
+    Event::Delivery,
+];
+
+/// Events at which there is an owner with mailboxes.
+pub(crate) const WITH_MAILBOXES: &[Event] = &[Event::Delivery, Event::Imap];
+
+/// The event at which a recipient's copy is filed.
+pub(crate) const AT_DELIVERY: &[Event] = &[Event::Delivery];
 
 /// Events at which there is an envelope, as far as it has come.
 pub(crate) const WITH_ENVELOPE: &[Event] =

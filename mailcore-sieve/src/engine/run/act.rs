@@ -33,7 +33,7 @@ impl Context<'_> {
         let inbox = self.environment.inbox.clone();
         for earlier in &mut self.actions {
             if same(earlier, &action, &inbox) {
-                add_flags(earlier, &action);
+                take_flags(earlier, &action);
                 return Ok(());
             }
         }
@@ -161,14 +161,10 @@ fn flags(action: &mut Action) -> Option<&mut Vec<String>> {
     }
 }
 
-/// The copy gets the flags of both.
-fn add_flags(earlier: &mut Action, later: &Action) {
+/// The copy gets the flags that were said last (RFC 5232 section 3).
+fn take_flags(earlier: &mut Action, later: &Action) {
     let mut later = later.clone();
-    if let (Some(into), Some(more)) = (flags(earlier), flags(&mut later)) {
-        for flag in more.drain(..) {
-            if !into.iter().any(|have| have.eq_ignore_ascii_case(&flag)) {
-                into.push(flag);
-            }
-        }
+    if let (Some(into), Some(from)) = (flags(earlier), flags(&mut later)) {
+        std::mem::swap(into, from);
     }
 }

@@ -51,7 +51,7 @@ impl<'a> Field<'a> {
 
 impl<'a> Header<'a> {
     /// The fields of a header section. Lines that are no field are left out.
-    fn split(section: &'a [u8]) -> Self {
+    pub(crate) fn split(section: &'a [u8]) -> Self {
         let mut fields = Vec::new();
         let mut rest = section;
         while !rest.is_empty() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 pub(crate) use self::act::Keep;
 pub(crate) use self::context::{Context, Frame, mistaken};
-pub(crate) use self::header::Header;
+pub(crate) use self::header::{Header, unfold};
 use super::matcher::OutOfSteps;
 use super::program::Op;
 use super::{Answer, Environment, Limits, Mail, Outcome, Program, Question, RunError};
