@@ -10,6 +10,7 @@ mod directory_router;
 mod handler;
 mod host;
 mod key_ring;
+mod lists;
 mod masked;
 pub mod mx;
 mod onward;

@@ -22,6 +22,7 @@ mod idle;
 mod journal;
 mod kept;
 mod lifetimes;
+mod lists;
 mod login_delay;
 mod odd_octets;
 mod quarantine;

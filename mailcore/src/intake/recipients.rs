@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Intake, MailboxTarget, Refusal, SessionInfo, SessionKind};
 use crate::address::{Address, ReversePath};
-use crate::seams::{NextHop, Route, RouteError, RouteQuery, Sending, Trust};
+use crate::seams::{NextHop, Route, RouteError, RouteQuery, Sending, Trust, Writer};
 use crate::status::Status;
 
 /// Aliases followed in a row.
@@ -52,14 +52,16 @@ impl Intake {
     /// Where mail for `address` goes; at least one target.
     pub(super) async fn targets(
         &self,
-        reverse_path: &ReversePath,
+        (reverse_path, writer): (&ReversePath, Writer<'_>),
         address: &Address,
         relay: Relay,
     ) -> Result<Vec<Target>, Refusal> {
         let mut walk = Walk::from(address);
         let (mut targets, mut dead) = (Vec::new(), Vec::new());
         while let Some((current, depth)) = walk.open.pop() {
-            let query = RouteQuery::new(&current).from_sender(reverse_path);
+            let query = RouteQuery::new(&current)
+                .from_sender(reverse_path)
+                .written_by(writer);
             let route = self.parts.router.route(&query).await.map_err(no_route)?;
             if let Some(status) = forbidden(&route, &current, depth, relay) {
                 return Err(status.into());
@@ -132,7 +134,11 @@ impl Intake {
                 agent,
                 next_hop: NextHop::Local,
             } => Ok(Target::Hook { agent, address }),
-            Route::Agent { .. } | Route::Remote { .. } => Ok(Target::queue(address)),
+            // A list is expanded out of the queue: what it has become of is
+            // safe there, however many are on it.
+            Route::Agent { .. } | Route::Remote { .. } | Route::List { .. } => {
+                Ok(Target::queue(address))
+            }
             Route::Discarded => Ok(Target::Nowhere(address)),
             Route::Refused { status } | Route::Withheld { status } => {
                 return Err(status.into());
@@ -173,6 +179,17 @@ impl Intake {
                 tracing::warn!(%error, "can't tell where an account may send");
                 Err(Status::transient(4, 3, "the directory does not answer; try again").into())
             }
+        }
+    }
+
+    /// Who writes in a session, for addresses that are not for everybody.
+    pub(super) fn writer<'s>(&self, session: &'s SessionInfo) -> Writer<'s> {
+        let filter = &session.filter;
+        match (&filter.identity, session.filter.door == SessionKind::Local) {
+            (Some(identity), _) => Writer::Account(&identity.account),
+            (None, true) => Writer::House,
+            (None, false) if filter.trust == Trust::Trusted => Writer::House,
+            (None, false) => Writer::Stranger,
         }
     }
 

@@ -206,7 +206,11 @@ impl Transaction {
     async fn lead(&mut self, address: &Address) -> Result<(Vec<Target>, Demands), Refusal> {
         let relay = self.intake.relay(&self.session).await?;
         let sender = &self.envelope.reverse_path;
-        let targets = self.intake.targets(sender, address, relay).await?;
+        let writer = self.intake.writer(&self.session);
+        let targets = self
+            .intake
+            .targets((sender, writer), address, relay)
+            .await?;
         let copies = self.copies.saturating_add(targets.len());
         if copies > MAX_EXPANSION {
             let why = "too many recipients; send to the rest in a message of their own";

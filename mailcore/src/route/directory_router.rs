@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use super::handler::{AddressHandler, Delivery};
 use super::host::HostRoute;
+use super::lists;
 use super::rule_book::RuleBook;
 use super::rules::{DomainRules, Recipients};
 use crate::account::AccountId;
@@ -81,10 +82,11 @@ impl DirectoryRouter {
 
     /// The route of an address of a served domain: its handler's, where that
     /// says one.
-    async fn served(&self, address: &Address, kind: DomainKind) -> Result<Route, RouteError> {
+    async fn served(&self, query: &RouteQuery<'_>, kind: DomainKind) -> Result<Route, RouteError> {
+        let address = query.address;
         let rules = self.book.rules(address.domain()).await?;
         let Some(handler) = rules.handler(address) else {
-            return self.ordinary(address, kind, &rules, None).await;
+            return self.ordinary(query, kind, &rules, None).await;
         };
         let route = match &handler.delivery {
             Some(Delivery::Addresses(to)) => Route::Expand { to: to.clone() },
@@ -98,7 +100,7 @@ impl DirectoryRouter {
                 status: Status::permanent(7, 1, words.to_string()),
             },
             Some(Delivery::Mailbox(_)) | None => {
-                self.ordinary(address, kind, &rules, Some(handler)).await?
+                self.ordinary(query, kind, &rules, Some(handler)).await?
             }
         };
         Ok(copied(filed_to(route, handler), handler.copy_to.clone()))
@@ -106,7 +108,7 @@ impl DirectoryRouter {
 
     async fn ordinary(
         &self,
-        address: &Address,
+        query: &RouteQuery<'_>,
         kind: DomainKind,
         rules: &DomainRules,
         handler: Option<&AddressHandler>,
@@ -121,21 +123,23 @@ impl DirectoryRouter {
                 protocol: rules.protocol,
             }));
         }
-        Ok(match (self.local(address).await?, &rules.unknown_to) {
+        Ok(match (self.local(query).await?, &rules.unknown_to) {
             (Route::Unknown, Some(host)) => handed_to(host),
             (route, _) => route,
         })
     }
 
-    async fn local(&self, address: &Address) -> Result<Route, RouteError> {
-        match self.directory.resolve(address).await.map_err(unavailable)? {
+    async fn local(&self, query: &RouteQuery<'_>) -> Result<Route, RouteError> {
+        let address = query.address;
+        let directory = self.directory.as_ref();
+        if let Some(route) = lists::beside(directory, query).await? {
+            return Ok(route);
+        }
+        match directory.resolve(address).await.map_err(unavailable)? {
             Resolution::Account(account) => self.account(account).await,
             Resolution::Alias(to) => Ok(Route::Expand { to }),
-            // Who may write to them is not decided by a router, so that nothing
-            // is let in for them before something decides it.
-            Resolution::List(_) | Resolution::Group(_) => Err(RouteError(format!(
-                "{address} is a list, and lists are not delivered here"
-            ))),
+            Resolution::List(list) => lists::to_list(directory, &list, query).await,
+            Resolution::Group(group) => lists::to_group(directory, &group, query).await,
             Resolution::Unknown => Ok(Route::Unknown),
         }
     }
@@ -157,7 +161,8 @@ impl DirectoryRouter {
         })
     }
 
-    async fn own_postmaster(&self, address: &Address) -> Result<Route, RouteError> {
+    async fn own_postmaster(&self, query: &RouteQuery<'_>) -> Result<Route, RouteError> {
+        let address = query.address;
         if !address.local_part().eq_ignore_ascii_case("postmaster") {
             return Ok(Route::Unknown);
         }
@@ -167,7 +172,13 @@ impl DirectoryRouter {
             .find(|record| record.kind == DomainKind::Local);
         let postmaster = local.and_then(|record| Address::new("postmaster", record.domain).ok());
         match postmaster {
-            Some(postmaster) => self.local(&postmaster).await,
+            Some(postmaster) => {
+                let query = RouteQuery {
+                    address: &postmaster,
+                    ..*query
+                };
+                self.local(&query).await
+            }
             None => Ok(Route::Unknown),
         }
     }
@@ -270,7 +281,7 @@ fn copied(route: Route, copies: Vec<Address>) -> Route {
     }
 }
 
-fn unavailable(error: DirectoryError) -> RouteError {
+pub(super) fn unavailable(error: DirectoryError) -> RouteError {
     RouteError(error.to_string())
 }
 
@@ -281,8 +292,8 @@ impl Router for DirectoryRouter {
         let domain = address.domain();
         let served = self.directory.domain(domain).await.map_err(unavailable)?;
         match served.map(|record| record.kind) {
-            Some(kind) => self.served(address, kind).await,
-            None if self.is_own_host(domain) => self.own_postmaster(address).await,
+            Some(kind) => self.served(query, kind).await,
+            None if self.is_own_host(domain) => self.own_postmaster(query).await,
             None => self.remote(query).await,
         }
     }

@@ -50,7 +50,7 @@ pub use directory::{
     AppPasswordScope, Begins, CertificateName, CertificateNameError, CodeCheck, Directory,
     DirectoryError, DirectoryWrite, DomainKind, DomainRecord, Enrolment, GroupKind, GroupName,
     GroupRecord, Groups, Held, KeepCopy, ListMode, ListRecord, Lists, MAX_SETTING_KEY, Membership,
-    Posting, QuotaKind, Redirect, ReplyTo, Resolution, Role, Scope, ScriptEntry, ScriptKind,
+    Post, Posting, QuotaKind, Redirect, ReplyTo, Resolution, Role, Scope, ScriptEntry, ScriptKind,
     Scripts, SecondFactor, SecondFactors, Secrets, Sending, ServedAddress, Setting, Settings,
     SharedSecret, Stands, check_script_name,
 };
@@ -64,7 +64,7 @@ pub use outbox::Outbox;
 pub use queue_start::QueueStart;
 pub use recipient_check::{RecipientCheck, RecipientQuery, Standing};
 pub use resolver::{Alias, DnsError, DnssecStatus, Lookup, Mx, Resolver, Srv, Tlsa};
-pub use router::{NextHop, Route, RouteError, RouteQuery, Router};
+pub use router::{NextHop, Route, RouteError, RouteQuery, Router, Writer};
 pub use rules::{Letter, LetterCopy, Once, Rules, RulesInput, Ruling};
 pub use session_memory::SessionMemory;
 pub use signer::{LeavingMail, SentOctets, SignError, Signer};

@@ -46,6 +46,23 @@ pub struct RouteQuery<'a> {
     /// From whom the mail is, where a message is at hand: some senders' mail
     /// goes by a host of their own.
     pub reverse_path: Option<&'a ReversePath>,
+    /// Who wrote it: some addresses are for some senders only.
+    pub writer: Writer<'a>,
+}
+
+/// Who wrote a message, as far as the session shows in which it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Writer<'a> {
+    /// The message was let in before: who may write is not asked again.
+    #[default]
+    Admitted,
+    /// Nobody knows: its sender is what the peer says.
+    Stranger,
+    /// An account that logged in, whose sender was checked.
+    Account(&'a AccountId),
+    /// A host of the house, or this process.
+    House,
 }
 
 impl<'a> RouteQuery<'a> {
@@ -54,6 +71,7 @@ impl<'a> RouteQuery<'a> {
         Self {
             address,
             reverse_path: None,
+            writer: Writer::Admitted,
         }
     }
 
@@ -61,6 +79,13 @@ impl<'a> RouteQuery<'a> {
     #[must_use]
     pub fn from_sender(mut self, reverse_path: &'a ReversePath) -> Self {
         self.reverse_path = Some(reverse_path);
+        self
+    }
+
+    /// For mail that this one wrote.
+    #[must_use]
+    pub fn written_by(mut self, writer: Writer<'a>) -> Self {
+        self.writer = writer;
         self
     }
 }
@@ -84,6 +109,12 @@ pub enum Route {
         agent: Arc<str>,
         /// Where the agent takes it.
         next_hop: NextHop,
+    },
+    /// The agent `list` takes it, out of the queue: a distribution list, or an
+    /// address that belongs to one.
+    List {
+        /// The list.
+        list: Address,
     },
     /// Other addresses stand for this one.
     Expand {

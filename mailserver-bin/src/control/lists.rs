@@ -73,9 +73,10 @@ pub(crate) struct Options {
     /// Who may write to it: anybody, or its members
     #[arg(long)]
     mode: Option<Mode>,
-    /// Whether only moderators and the owner write
+    /// Whether moderation narrows that: what others than moderators write waits for
+    /// one of them, or only they and the owner write
     #[arg(long)]
-    moderated: Option<YesNo>,
+    posting: Option<PostingBy>,
     /// Who answers for it
     #[arg(long, value_name = "ADDRESS")]
     owner: Option<String>,
@@ -100,9 +101,10 @@ enum Mode {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-enum YesNo {
-    Yes,
-    No,
+enum PostingBy {
+    Mode,
+    Moderated,
+    Moderators,
 }
 
 impl Options {
@@ -113,10 +115,11 @@ impl Options {
                 Mode::Membership => ListMode::Membership,
             };
         }
-        if let Some(moderated) = self.moderated {
-            list.posting = match moderated {
-                YesNo::Yes => Posting::Moderators,
-                YesNo::No => Posting::ByMode,
+        if let Some(posting) = self.posting {
+            list.posting = match posting {
+                PostingBy::Mode => Posting::ByMode,
+                PostingBy::Moderated => Posting::Moderated,
+                PostingBy::Moderators => Posting::Moderators,
             };
         }
         if let Some(text) = self.moderators {
@@ -206,9 +209,10 @@ async fn show(lists: &dyn Lists, list: &Address) -> Result<Vec<String>, String> 
         ListMode::Membership => "membership",
         ListMode::Public => "public",
     };
-    let moderated = match record.posting {
-        Posting::Moderators => "yes",
-        Posting::ByMode => "no",
+    let posting = match record.posting {
+        Posting::Moderators => "moderators",
+        Posting::Moderated => "moderated",
+        Posting::ByMode => "mode",
     };
     let moderators: Vec<String> = record.moderators.iter().map(ToString::to_string).collect();
     let reply_to = match &record.reply_to {
@@ -220,7 +224,7 @@ async fn show(lists: &dyn Lists, list: &Address) -> Result<Vec<String>, String> 
     let mut lines = aligned(&[
         row("list", record.address.to_string()),
         row("mode", mode.to_owned()),
-        row("moderated", moderated.to_owned()),
+        row("posting", posting.to_owned()),
         row("owner", text(&record.owner)),
         row(
             "moderators",

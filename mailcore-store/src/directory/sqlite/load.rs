@@ -374,9 +374,12 @@ fn list(loader: &mut Loader, row: &Row<'_>) -> rusqlite::Result<()> {
     if row.get(2)? {
         record.mode = ListMode::Membership;
     }
-    if row.get(3)? {
-        record.posting = Posting::Moderators;
-    }
+    record.posting = match row.get(3)? {
+        0i64 => Posting::ByMode,
+        1 => Posting::Moderators,
+        // What is not known lets nobody in by himself.
+        _ => Posting::Moderated,
+    };
     record.owner = optional_address(row, 4)?;
     record.reply_to = match (optional_address(row, 6)?, row.get(5)?) {
         (Some(address), _) => ReplyTo::Address(address),

@@ -326,6 +326,11 @@ fn put_list(batch: &Connection, seq: i64, record: &ListRecord) -> rusqlite::Resu
         ReplyTo::List => (true, None),
         ReplyTo::Address(address) => (false, Some(address)),
     };
+    let posting = match record.posting {
+        Posting::ByMode => 0i64,
+        Posting::Moderators => 1,
+        Posting::Moderated => 2,
+    };
     run(
         batch,
         "INSERT INTO list (seq, address, members_only, moderated, owner, reply_to_list, reply_to, \
@@ -338,7 +343,7 @@ fn put_list(batch: &Connection, seq: i64, record: &ListRecord) -> rusqlite::Resu
             seq,
             text(&record.address),
             record.mode == ListMode::Membership,
-            record.posting == Posting::Moderators,
+            posting,
             optional(record.owner.as_ref()),
             to_list,
             optional(reply_to),

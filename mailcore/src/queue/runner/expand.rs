@@ -18,6 +18,8 @@ const MAX_DEPTH: usize = 10;
 const MAX_LEGS: usize = 30_000;
 /// The agent that files mail here.
 const MAILBOX_AGENT: &str = "mailbox";
+/// The agent that expands lists.
+const LIST_AGENT: &str = "list";
 
 /// An entry's recipients after routing.
 #[derive(Debug, Default)]
@@ -135,6 +137,10 @@ impl QueueRunner {
         match route {
             Route::Mailbox { .. } => {
                 let hop = (MAILBOX_AGENT.into(), NextHop::Local);
+                routed.add(hop, recipient);
+            }
+            Route::List { .. } => {
+                let hop = (LIST_AGENT.into(), NextHop::Local);
                 routed.add(hop, recipient);
             }
             Route::Remote { agent, next_hop } if !through.is_empty() => {

@@ -110,20 +110,41 @@ impl ListRecord {
         }
     }
 
-    /// True when a sender may write to the list at once. Addresses are compared
-    /// folded.
-    pub fn may_post(&self, sender: &Address, membership: Membership) -> bool {
-        let sender = sender.folded();
-        let is = |other: &Address| other.folded() == sender;
-        if self.owner.as_ref().is_some_and(is) || self.moderators.iter().any(is) {
-            return true;
+    /// Whether a sender may write to the list. Addresses are compared folded.
+    pub fn post(&self, sender: &Address, membership: Membership) -> Post {
+        if self.is_moderator(sender) {
+            return Post::Now;
         }
-        match (self.posting, self.mode) {
-            (Posting::Moderators, _) => false,
-            (Posting::ByMode, ListMode::Public) => true,
-            (Posting::ByMode, ListMode::Membership) => membership == Membership::Member,
+        let by_mode = self.mode == ListMode::Public || membership == Membership::Member;
+        match self.posting {
+            Posting::ByMode if by_mode => Post::Now,
+            Posting::Moderated if by_mode => Post::WhenApproved,
+            _ => Post::Never,
         }
     }
+
+    /// True when a sender may write to the list at once.
+    pub fn may_post(&self, sender: &Address, membership: Membership) -> bool {
+        self.post(sender, membership) == Post::Now
+    }
+
+    /// True for the owner and the moderators.
+    pub fn is_moderator(&self, sender: &Address) -> bool {
+        let sender = sender.folded();
+        let is = |other: &Address| other.folded() == sender;
+        self.owner.as_ref().is_some_and(is) || self.moderators.iter().any(is)
+    }
+}
+
+/// Whether what a sender writes goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Post {
+    /// It does.
+    Now,
+    /// Once a moderator has approved it.
+    WhenApproved,
+    /// It does not.
+    Never,
 }
 
 /// Whether a sender is on a list.
@@ -153,6 +174,9 @@ pub enum Posting {
     ByMode,
     /// Only moderators and the owner write.
     Moderators,
+    /// What others than they write waits for one of them, where [`ListMode`] lets
+    /// them write at all.
+    Moderated,
 }
 
 /// Where answers to a list's mail go.
@@ -182,6 +206,9 @@ mod tests {
         list.mode = ListMode::Membership;
         assert!(!list.may_post(&anybody, Membership::Outsider));
         assert!(list.may_post(&anybody, Membership::Member));
+        list.posting = Posting::Moderated;
+        assert_eq!(list.post(&anybody, Membership::Member), Post::WhenApproved);
+        assert_eq!(list.post(&anybody, Membership::Outsider), Post::Never);
         list.posting = Posting::Moderators;
         assert!(!list.may_post(&anybody, Membership::Member));
         for allowed in ["owner@x.test", "mod@x.test"] {

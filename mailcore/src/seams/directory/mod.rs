@@ -36,7 +36,7 @@ pub use administration::{
 pub use certificate_name::{CertificateName, CertificateNameError};
 pub use error::{DirectoryError, QuotaKind};
 pub use groups::{GroupKind, GroupName, GroupRecord, Groups};
-pub use lists::{ListMode, ListRecord, Lists, Membership, Posting, ReplyTo};
+pub use lists::{ListMode, ListRecord, Lists, Membership, Post, Posting, ReplyTo};
 pub use records::{
     AccountOptions, AccountRecord, AccountSummary, DomainKind, DomainRecord, KeepCopy, Redirect,
     Resolution, Sending,

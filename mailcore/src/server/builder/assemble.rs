@@ -7,6 +7,7 @@ use super::check::one_listener_each;
 use crate::abuse::{Keeper, Limiter, LimiterSeams, ScreenedLogins};
 use crate::address::{Address, Domain};
 use crate::deliver::MailboxAgent;
+use crate::deliver::list::{ListAgent, ListSeams};
 use crate::event::{Recorder, RecorderTask};
 use crate::intake::{Callout, HookRouter, Intake, IntakeParts};
 use crate::limits::Limits;
@@ -24,6 +25,8 @@ use crate::server::{AgentParts, Holds, Parts, RunningServer, StartError};
 
 /// The name under which mailboxes are an agent of the queue.
 pub(super) const MAILBOX_AGENT: &str = "mailbox";
+/// The name of the agent that serves lists.
+const LIST_AGENT: &str = "list";
 
 /// Octets that a closure's message may have over the size limit: the fields
 /// that this server puts before it.
@@ -196,7 +199,29 @@ impl Builder {
                 .entry(MAILBOX_AGENT.into())
                 .or_insert_with(|| Arc::new(mailboxes));
         }
+        if let Some(seams) = self.list_seams(hostname) {
+            agents
+                .entry(LIST_AGENT.into())
+                .or_insert_with(|| Arc::new(ListAgent::new(seams)));
+        }
         Ok((router, agents))
+    }
+
+    /// What serves lists, where there may be any.
+    fn list_seams(&self, hostname: &Domain) -> Option<ListSeams> {
+        let (stores, directory) = (self.stores.as_ref()?, self.directory.as_ref()?);
+        directory.lists()?;
+        Some(ListSeams {
+            hostname: hostname.clone(),
+            directory: Arc::clone(directory),
+            state: Arc::clone(&stores.state),
+            spool: Arc::clone(&stores.spool),
+            commit: Arc::clone(&stores.commit),
+            schedule: self.schedule.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            policies: None,
+        })
     }
 
     fn made_agents(&mut self, hostname: &Domain) -> Result<Agents, StartError> {
