@@ -62,7 +62,7 @@ impl ListHeader<'_> {
         octets
     }
 
-    fn own<'g>(&self, fields: &mut HeaderWriter, gone: &mut Vec<&'g str>) {
+    fn own(&self, fields: &mut HeaderWriter, gone: &mut Vec<&str>) {
         let list = &self.list.address;
         let id = list_id(list);
         match &self.settings.name {
@@ -103,12 +103,7 @@ impl ListHeader<'_> {
         fields.structured("Precedence", "list");
     }
 
-    fn from<'g>(
-        &self,
-        envelope: &HeaderEnvelope,
-        fields: &mut HeaderWriter,
-        gone: &mut Vec<&'g str>,
-    ) {
+    fn from(&self, envelope: &HeaderEnvelope, fields: &mut HeaderWriter, gone: &mut Vec<&str>) {
         if self.name == Name::Authors {
             return;
         }
@@ -119,12 +114,7 @@ impl ListHeader<'_> {
         gone.extend(["From", "Sender"]);
     }
 
-    fn reply_to<'g>(
-        &self,
-        envelope: &HeaderEnvelope,
-        fields: &mut HeaderWriter,
-        gone: &mut Vec<&'g str>,
-    ) {
+    fn reply_to(&self, envelope: &HeaderEnvelope, fields: &mut HeaderWriter, gone: &mut Vec<&str>) {
         let list = &self.list.address;
         // Who answers the author finds his address where From has it no more.
         let author = match self.name {
@@ -146,12 +136,7 @@ impl ListHeader<'_> {
         gone.push("Reply-To");
     }
 
-    fn subject<'g>(
-        &self,
-        envelope: &HeaderEnvelope,
-        fields: &mut HeaderWriter,
-        gone: &mut Vec<&'g str>,
-    ) {
+    fn subject(&self, envelope: &HeaderEnvelope, fields: &mut HeaderWriter, gone: &mut Vec<&str>) {
         let Some(tag) = &self.settings.subject_tag else {
             return;
         };
