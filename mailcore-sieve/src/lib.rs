@@ -18,6 +18,8 @@
 pub mod autoreply;
 pub mod engine;
 #[cfg(feature = "host")]
+pub mod filter;
+#[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "host")]
 pub mod letter;

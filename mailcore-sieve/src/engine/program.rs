@@ -62,6 +62,9 @@ pub struct Needs {
     pub body: bool,
     /// Scripts may be included, which may need anything.
     pub include: bool,
+    /// Whose copy it is: where this is not set, runs for all recipients of a
+    /// message come to the same.
+    pub recipient: bool,
 }
 
 impl Needs {
@@ -72,6 +75,7 @@ impl Needs {
             parts: self.parts || other.parts,
             body: self.body || other.body,
             include: self.include || other.include,
+            recipient: self.recipient || other.recipient,
         }
     }
 }

@@ -228,17 +228,3 @@ impl Instruction for Valid {
         keys.test(cx, &[value.into()])
     }
 }
-
-/// The modifier `:encodeurl` of `set` (RFC 5435 section 6): all but what RFC 3986
-/// section 2.3 calls unreserved.
-pub(super) fn encode_url(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {
-            encoded.push(char::from(octet));
-        } else {
-            encoded.push_str(&format!("%{octet:02X}"));
-        }
-    }
-    encoded
-}

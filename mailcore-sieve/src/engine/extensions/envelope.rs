@@ -53,6 +53,9 @@ fn compile(cx: &mut Compile<'_>, test: &Test) -> Result<Known, CompileError> {
     }
     let matching = options.keys(cx, &mut args)?;
     args.end()?;
+    let is_recipient =
+        |part: &Part| matches!(part, Part::To | Part::Notify | Part::OriginalRecipient);
+    cx.needs.recipient |= parts.iter().any(is_recipient);
     cx.holds(size_of_val(&*parts));
     Ok(cx.emit_test(TestEnvelope {
         parts,

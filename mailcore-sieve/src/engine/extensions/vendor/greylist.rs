@@ -16,6 +16,7 @@ pub(in super::super) static GREYLIST: Extension = Extension::new("vnd.mailcore.g
 
 fn greylist(cx: &mut Compile<'_>, command: &Command) -> Result<(), CompileError> {
     Args::command(command)?.end()?;
+    cx.needs.recipient = true;
     let end = cx.label();
     cx.emit(MustWait);
     cx.jump_unless(end);
