@@ -15,6 +15,7 @@ use mailcore::seams::{
 };
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_filter::sender_auth::signing::KeyRing;
+use mailcore_sieve::managesieve::ManageSieve;
 use mailcore_smtp::client::TlsReport;
 use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
 use mailcore_store::MemoryStore;
@@ -476,7 +477,19 @@ fn listen(
             at(builder, address, tls, pop3.clone().plaintext_login(policy))
         }
         Protocol::Pop3 => at(builder, address, tls, pop3.clone()),
+        Protocol::ManageSieve => at(builder, address, tls, managesieve(config, listener)),
         Protocol::Http => at(builder, address, tls, web(config, Arc::clone(challenges))),
+    }
+}
+
+/// Scripts are checked by what runs them.
+fn managesieve(config: &Config, listener: &Listener) -> ManageSieve {
+    let managesieve = config.managesieve.clone();
+    match listener.login {
+        PlaintextLogin::Anywhere => {
+            managesieve.plaintext_login(mailcore_sieve::managesieve::PlaintextLogin::Anywhere)
+        }
+        PlaintextLogin::WithinTls => managesieve,
     }
 }
 

@@ -37,6 +37,7 @@ LISTENERS = [
     ("imaps", "imap", "implicit"),
     ("pop3", "pop3", "starttls"),
     ("pop3s", "pop3", "implicit"),
+    ("managesieve", "managesieve", "starttls"),
 ]
 
 

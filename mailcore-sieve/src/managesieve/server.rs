@@ -23,7 +23,7 @@ const PROTOCOL: &str = "managesieve";
 /// in the server's directory.
 #[derive(Debug, Clone)]
 pub struct ManageSieve {
-    check: Arc<dyn ScriptCheck>,
+    check: Option<Arc<dyn ScriptCheck>>,
     plaintext_login: PlaintextLogin,
     login_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
@@ -33,10 +33,11 @@ pub struct ManageSieve {
 }
 
 impl ManageSieve {
-    /// ManageSieve with passwords within TLS only; scripts must pass `check`.
-    pub fn new(check: Arc<dyn ScriptCheck>) -> Self {
+    /// ManageSieve with passwords within TLS only, for scripts that the compiler
+    /// with its defaults takes.
+    pub fn new() -> Self {
         Self {
-            check,
+            check: None,
             plaintext_login: PlaintextLogin::default(),
             login_timeout: None,
             idle_timeout: None,
@@ -44,6 +45,14 @@ impl ManageSieve {
             max_login_failures: None,
             max_script: None,
         }
+    }
+
+    /// What scripts must pass; a host that has scripts run gives the compiler that
+    /// they run by.
+    #[must_use]
+    pub fn checked_by(mut self, check: Arc<dyn ScriptCheck>) -> Self {
+        self.check = Some(check);
+        self
     }
 
     /// Where passwords may be sent in clear.

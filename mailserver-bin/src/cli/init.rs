@@ -193,7 +193,8 @@ fn write_config(path: &Path, config: &Config) -> Result<(), CliError> {
         text,
         "# Made by `mailserver init`. All keys: docs/operations.md.\n\
          # Public ports: smtp 25 starttls, submission 587 starttls and 465 implicit,\n\
-         # imap 143 starttls and 993 implicit, pop3 110 starttls and 995 implicit.\n\n\
+         # imap 143 starttls and 993 implicit, pop3 110 starttls and 995 implicit,\n\
+         # managesieve 4190 starttls.\n\n\
          [server]\nhostname = {:?}\ndata = {:?}\n\n\
          # Without this, a certificate of the server's own making is used.\n\
          # [tls]\n# certificate = \"fullchain.pem\"\n# key = \"privkey.pem\"\n",

@@ -15,6 +15,7 @@ mod filter;
 mod forwarding;
 mod imap;
 mod journal;
+mod managesieve;
 mod notices;
 mod oauth;
 mod outgoing;
@@ -42,6 +43,7 @@ use mailcore::limits::Limits;
 use mailcore::queue::{RetrySchedule, RunnerConfig};
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
+use mailcore_sieve::managesieve::ManageSieve;
 use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
 use thiserror::Error;
@@ -114,6 +116,8 @@ pub(crate) struct Config {
     pub(crate) imap: Imap,
     /// The same of POP3.
     pub(crate) pop3: Pop3,
+    /// The same of ManageSieve.
+    pub(crate) managesieve: ManageSieve,
     pub(crate) web: WebConfig,
     /// How hosts are asked for recipients, where a domain's rules say so.
     pub(crate) callout: CalloutConfig,
@@ -186,6 +190,7 @@ pub(crate) enum Protocol {
     Lmtp,
     Imap,
     Pop3,
+    ManageSieve,
     Http,
 }
 
@@ -242,6 +247,7 @@ impl Protocol {
             Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
+            Self::ManageSieve => "managesieve",
             Self::Http => "http",
         }
     }

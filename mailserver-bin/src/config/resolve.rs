@@ -11,6 +11,7 @@ use mailcore::limits::Limits;
 use mailcore::queue::{RetrySchedule, RunnerConfig};
 use mailcore_imap::server::Imap;
 use mailcore_pop3::Pop3;
+use mailcore_sieve::managesieve::ManageSieve;
 use mailcore_smtp::client::TlsPolicy;
 use mailcore_store::embedded::Migration;
 
@@ -23,8 +24,8 @@ use super::{
     SmtpSettings, StoreKind, TlsMode, TlsSettings, WebConfig,
 };
 use super::{
-    abuse, acme, auth, callout, dns, events, filter, forwarding, imap, journal, notices, outgoing,
-    outgoing_tls, pop3, queue, schedule, shield, sieve, smtp, tls, web,
+    abuse, acme, auth, callout, dns, events, filter, forwarding, imap, journal, managesieve, notices,
+    outgoing, outgoing_tls, pop3, queue, schedule, shield, sieve, smtp, tls, web,
 };
 
 use crate::filters;
@@ -33,15 +34,14 @@ const DEFAULT_DATA: &str = "mailserver-data";
 const DEFAULT_HOSTNAME: &str = "mail.example.test";
 const DEFAULT_LOG: &str = "info";
 
-const PROTOCOLS: [(&str, Option<Protocol>); 7] = [
-    ("smtp", Some(Protocol::Smtp)),
-    ("submission", Some(Protocol::Submission)),
-    ("lmtp", Some(Protocol::Lmtp)),
-    ("imap", Some(Protocol::Imap)),
-    ("pop3", Some(Protocol::Pop3)),
-    ("http", Some(Protocol::Http)),
-    // A word of the configuration that this version knows and can't serve.
-    ("managesieve", None),
+const PROTOCOLS: [(&str, Protocol); 7] = [
+    ("smtp", Protocol::Smtp),
+    ("submission", Protocol::Submission),
+    ("lmtp", Protocol::Lmtp),
+    ("imap", Protocol::Imap),
+    ("pop3", Protocol::Pop3),
+    ("managesieve", Protocol::ManageSieve),
+    ("http", Protocol::Http),
 ];
 const TLS_MODES: [(&str, TlsMode); 3] = [
     ("none", TlsMode::None),
@@ -63,7 +63,7 @@ const MIGRATIONS: [(&str, Migration); 2] = [
 ];
 
 /// The unprivileged ports of a server without a file.
-const DEFAULT_LISTENERS: [(Protocol, u16, TlsMode); 7] = [
+const DEFAULT_LISTENERS: [(Protocol, u16, TlsMode); 8] = [
     (Protocol::Smtp, 2525, TlsMode::Starttls),
     (Protocol::Submission, 2587, TlsMode::Starttls),
     (Protocol::Submission, 2465, TlsMode::Implicit),
@@ -71,6 +71,7 @@ const DEFAULT_LISTENERS: [(Protocol, u16, TlsMode); 7] = [
     (Protocol::Imap, 2993, TlsMode::Implicit),
     (Protocol::Pop3, 2110, TlsMode::Starttls),
     (Protocol::Pop3, 2995, TlsMode::Implicit),
+    (Protocol::ManageSieve, 4190, TlsMode::Starttls),
 ];
 
 /// The configuration without a file.
@@ -104,6 +105,7 @@ pub(super) fn defaults() -> Config {
         shields: Vec::new(),
         imap: Imap::default(),
         pop3: Pop3::default(),
+        managesieve: ManageSieve::default(),
         web: WebConfig::default(),
         callout: CalloutConfig::default(),
         filter: FilterConfig::default(),
@@ -169,6 +171,7 @@ fn read(file: &File<'_>, path: &Path) -> Config {
     config.shields = shield::shields(&root);
     imap::imap(&root, &mut config.imap);
     pop3::pop3(&root, &mut config.pop3);
+    managesieve::managesieve(&root, &mut config.managesieve);
     web::web(&root, &mut config.web);
     callout::callout(&root, &mut config.callout);
     journal::journal(&root, folder, &mut config.journal);
@@ -234,7 +237,7 @@ fn listeners(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     for section in sections {
         let protocol = section
             .required("protocol")
-            .and_then(|text| protocol(&section, text));
+            .and_then(|text| section.word("protocol", text, &PROTOCOLS));
         let address = section
             .required("address")
             .and_then(|text| address(&section, text));
@@ -279,20 +282,6 @@ fn listeners(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
         }
         section.finish();
     }
-}
-
-fn protocol(section: &Section<'_, '_>, text: At<&str>) -> Option<Protocol> {
-    let protocol = section.word("protocol", text, &PROTOCOLS)?;
-    if protocol.is_none() {
-        section.problem(
-            text.line,
-            format!(
-                "protocol \"{}\" is not available in this version",
-                text.value
-            ),
-        );
-    }
-    protocol
 }
 
 fn address(section: &Section<'_, '_>, text: At<&str>) -> Option<At<SocketAddr>> {

@@ -127,6 +127,8 @@ fn services(config: &Config, name: &str, host: &str) -> Vec<Record> {
             (Protocol::Imap, TlsMode::Starttls) => "imap",
             (Protocol::Pop3, TlsMode::Implicit) => "pop3s",
             (Protocol::Pop3, TlsMode::Starttls) => "pop3",
+            // RFC 5804 section 1.8: one name, and TLS by STARTTLS.
+            (Protocol::ManageSieve, TlsMode::Starttls) => "sieve",
             _ => continue,
         };
         // What is within TLS from the start is to be preferred.

@@ -24,7 +24,7 @@ protocol = \"impa\"
 adress = \"0.0.0.0:143\"
 
 [[listener]]
-protocol = \"managesieve\"
+protocol = \"pop3\"
 address = \"localhost\"
 tls = true
 
@@ -38,7 +38,6 @@ m.toml:3: unknown key \"dta\" in [server]; did you mean \"data\"?
 m.toml:5: address is missing in [[listener]]
 m.toml:6: protocol can't be \"impa\"; did you mean \"imap\"?
 m.toml:7: unknown key \"adress\" in [[listener]]; did you mean \"address\"?
-m.toml:10: protocol \"managesieve\" is not available in this version
 m.toml:11: address \"localhost\" is not IP:port; write \"0.0.0.0:25\" or \"[::]:25\"
 m.toml:12: tls in [[listener]] must be a string, not boolean
 m.toml:14: unknown key \"limit\" in the file; did you mean \"limits\"?"
@@ -152,7 +151,7 @@ fn access_tokens_are_believed_only_from_a_named_issuer() {
 
 #[test]
 fn the_defaults_hold_without_a_file() {
-    assert_eq!(defaults().listeners.len(), 7);
+    assert_eq!(defaults().listeners.len(), 8);
 }
 
 #[test]
