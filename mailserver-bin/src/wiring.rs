@@ -484,7 +484,8 @@ fn listen(
 
 /// Scripts are checked by what runs them.
 fn managesieve(config: &Config, listener: &Listener) -> ManageSieve {
-    let managesieve = config.managesieve.clone();
+    let compiler = Arc::new(config.sieve.settings.compiler());
+    let managesieve = config.managesieve.clone().checked_by(compiler);
     match listener.login {
         PlaintextLogin::Anywhere => {
             managesieve.plaintext_login(mailcore_sieve::managesieve::PlaintextLogin::Anywhere)

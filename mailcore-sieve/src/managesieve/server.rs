@@ -15,6 +15,7 @@ use mailcore::server::{IntoService, Parts, StartError};
 
 use super::check::ScriptCheck;
 use super::session::{PlaintextLogin, Session, SessionConfig, Transport};
+use crate::engine::Compiler;
 use host::{ScriptHost, UserScripts};
 
 const PROTOCOL: &str = "managesieve";
@@ -109,9 +110,13 @@ impl ManageSieve {
         config.max_errors = self.max_errors.unwrap_or(config.max_errors);
         config.max_login_failures = self.max_login_failures.unwrap_or(config.max_login_failures);
         config.max_script = self.max_script.unwrap_or(config.max_script);
-        config.extensions = self.check.extensions();
-        config.max_redirects = self.check.max_redirects();
         config
+    }
+}
+
+impl Default for ManageSieve {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -124,16 +129,16 @@ impl IntoService for ManageSieve {
                 method: "Builder::directory",
             });
         }
-        let config = self.session(parts);
+        let mut config = self.session(parts);
+        let check = self.check.unwrap_or_else(|| Arc::new(Compiler::new()));
+        config.extensions = check.extensions();
+        config.max_redirects = check.max_redirects();
         let mut private = config.clone();
         private.plaintext_login = PlaintextLogin::Anywhere;
         Ok(Arc::new(ManageSieveService {
             config: Arc::new(config),
             private: Arc::new(private),
-            scripts: UserScripts {
-                directory,
-                check: self.check,
-            },
+            scripts: UserScripts { directory, check },
             authenticator: parts.authenticator()?,
             offer: parts.offer()?,
             recorder: parts.recorder(),

@@ -1,6 +1,8 @@
 //! What responses say: the one place where outcomes become ManageSieve text.
 //!
-//! No cause from a store or a directory reaches the peer: those go to the log.
+//! No cause from a store or a directory reaches the peer: those go to the log. Texts
+//! beside a code hold no parentheses: Python's `managesieve` takes all up to the last one
+//! for the code.
 
 use mailcore::sasl::{NotOffered, SaslError};
 use mailcore::seams::AuthError;
@@ -12,7 +14,7 @@ pub(super) const NOT_BASE64: &str = "not base64";
 pub(super) const CANCELLED: &str = "authentication cancelled";
 pub(super) const NO_STARTTLS: &str = "TLS is not available here";
 pub(super) const TLS_ACTIVE: &str = "TLS is active already";
-pub(super) const LOGIN_FIRST: &str = "log in first (AUTHENTICATE)";
+pub(super) const LOGIN_FIRST: &str = "log in first with AUTHENTICATE";
 pub(super) const LOGGED_IN: &str = "you are logged in already";
 pub(super) const NO_COMMAND: &str = "a command is missing";
 pub(super) const UNKNOWN_COMMAND: &str = "unknown command";
@@ -21,7 +23,7 @@ pub(super) const EMPTY_SCRIPT: &str = "a script can't be empty; use SETACTIVE \"
 pub(super) fn not_offered(error: NotOffered) -> Response {
     match error {
         NotOffered::NeedsTls => {
-            Response::no("start TLS first (STARTTLS)").code(ResponseCode::EncryptNeeded)
+            Response::no("start TLS first with STARTTLS").code(ResponseCode::EncryptNeeded)
         }
         _ => Response::no("this mechanism is not offered; see CAPABILITY"),
     }
@@ -82,7 +84,7 @@ pub(super) fn failed(failure: Failure) -> Response {
             ResponseCode::AlreadyExists,
         ),
         Failure::Active => (
-            "the script is active; choose another one first (SETACTIVE)",
+            "the script is active; make another one active first",
             ResponseCode::Active,
         ),
         Failure::TooMany => (

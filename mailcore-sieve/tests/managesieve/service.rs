@@ -41,6 +41,14 @@ struct House {
 
 impl House {
     async fn new() -> Self {
+        Self::checked_by(Some(Arc::new(Keeps))).await
+    }
+
+    async fn checked_by(check: Option<Arc<dyn ScriptCheck>>) -> Self {
+        let managesieve = match check {
+            Some(check) => ManageSieve::new().checked_by(check),
+            None => ManageSieve::new(),
+        };
         let time = Arc::new(VirtualClock::new());
         let hashing = PasswordHashing::fast_for_tests();
         let directory = MemoryDirectory::with(hashing, time.clone(), Arc::new(OsEntropy)).unwrap();
@@ -58,7 +66,7 @@ impl House {
             .directory(Arc::new(directory.clone()))
             .authenticator(Arc::new(directory.clone()))
             .clock(time)
-            .serve(ManageSieve::new(Arc::new(Keeps)))
+            .serve(managesieve)
             .start()
             .await
             .unwrap();
@@ -167,4 +175,12 @@ async fn quotas_of_the_directory_are_told_by_their_code() {
         .ask("HAVESPACE \"one more\" 5", "NO (QUOTA/MAXSCRIPTS)")
         .await;
     house.ask("PUTSCRIPT \"7\" \"keep; #new\"", "OK").await;
+}
+
+#[tokio::test]
+async fn without_another_check_scripts_must_compile() {
+    let mut house = House::checked_by(None).await;
+    house.log_in().await;
+    house.ask("CHECKSCRIPT \"keep;\"", "OK").await;
+    house.ask("CHECKSCRIPT \"frobnicate;\"", "NO").await;
 }

@@ -33,7 +33,7 @@ const SUBMISSION: Wanted = ("submission", "Smtp::submission()");
 const LMTP: Wanted = ("lmtp", "Smtp::lmtp()");
 const IMAP: Wanted = ("imap", "Imap::new()");
 const POP3: Wanted = ("pop3", "Pop3::new()");
-const MANAGESIEVE: Wanted = ("managesieve", "ManageSieve::new(check)");
+const MANAGESIEVE: Wanted = ("managesieve", "ManageSieve::new()");
 
 /// Each is a stream to the first service of a protocol, without a port.
 impl RunningServer {

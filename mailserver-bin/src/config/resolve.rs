@@ -24,8 +24,8 @@ use super::{
     SmtpSettings, StoreKind, TlsMode, TlsSettings, WebConfig,
 };
 use super::{
-    abuse, acme, auth, callout, dns, events, filter, forwarding, imap, journal, managesieve, notices,
-    outgoing, outgoing_tls, pop3, queue, schedule, shield, sieve, smtp, tls, web,
+    abuse, acme, auth, callout, dns, events, filter, forwarding, imap, journal, managesieve,
+    notices, outgoing, outgoing_tls, pop3, queue, schedule, shield, sieve, smtp, tls, web,
 };
 
 use crate::filters;

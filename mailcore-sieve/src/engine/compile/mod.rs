@@ -76,6 +76,11 @@ impl Compiler {
         names
     }
 
+    /// How often a run may redirect, for ManageSieve's `MAXREDIRECTS`.
+    pub fn max_redirects(&self) -> usize {
+        self.limits.redirects
+    }
+
     /// Compiles a text. `name` is for errors of its runs.
     pub fn compile(&self, name: &str, text: &[u8]) -> Result<Program, CompileError> {
         self.compile_script(name, &super::parse(text, &self.limits)?)
