@@ -17,16 +17,17 @@ impl Form {
     pub fn header(&self, section: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Unchanged => Some(section.to_vec()),
-            Self::Edited(edits) => {
-                let mut edited = section.to_vec();
-                for edit in &**edits {
-                    edited = edit.apply(&edited);
-                }
-                Some(edited)
-            }
+            Self::Edited(edits) => Some(apply(edits, section)),
             Self::Written(_) => None,
         }
     }
+}
+
+/// The header section after these edits.
+pub(crate) fn apply(edits: &[HeaderEdit], section: &[u8]) -> Vec<u8> {
+    edits
+        .iter()
+        .fold(section.to_vec(), |section, edit| edit.apply(&section))
 }
 
 impl HeaderEdit {

@@ -1,8 +1,9 @@
-//! A header section's fields: [`fields`].
+//! A header section's fields: [`fields`], [`unfold`].
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 /// One field with its continuation lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,26 @@ pub(crate) fn section_len(octets: &[u8]) -> usize {
         if line.is_empty() || is_blank(line) {
             return at;
         }
+    }
+}
+
+/// A field's value on one line, trimmed (RFC 5322 section 2.2.3). Stray CR, LF and
+/// NUL are gone.
+pub(crate) fn unfold(raw: &[u8]) -> Cow<'_, [u8]> {
+    let stray = |octet: u8| matches!(octet, b'\r' | b'\n' | 0);
+    let blank = |octet: &u8| stray(*octet) || matches!(octet, b' ' | b'\t');
+    let start = raw.iter().position(|octet| !blank(octet));
+    let start = start.unwrap_or(raw.len());
+    let end = raw.iter().rposition(|octet| !blank(octet));
+    let trimmed = raw.get(start..end.map_or(start, |last| last + 1));
+    let trimmed = trimmed.unwrap_or_default();
+    match memchr3(b'\r', b'\n', 0, trimmed) {
+        None => Cow::Borrowed(trimmed),
+        Some(_) => trimmed
+            .iter()
+            .copied()
+            .filter(|&octet| !stray(octet))
+            .collect(),
     }
 }
 

@@ -47,6 +47,12 @@ impl PlainMail {
         &self.octets
     }
 
+    /// Where a part lies, from its header on.
+    pub(crate) fn range(&self, part: usize) -> Option<Range<usize>> {
+        let layout = self.found().layouts.get(part)?;
+        Some(layout.header.start..layout.body.end)
+    }
+
     /// A part's body without its transfer encoding, text of it by `to_utf8`.
     pub(crate) fn decoded(
         &self,

@@ -13,11 +13,6 @@ pub(crate) enum Keep {
 }
 
 impl Context<'_> {
-    /// The form that actions take the message in now.
-    pub(crate) fn form(&self) -> usize {
-        self.forms.len().saturating_sub(1)
-    }
-
     /// Cancels the implicit keep, or not.
     pub(crate) fn keep(&mut self, keep: Keep) {
         if keep == Keep::Cancelled {
@@ -25,7 +20,8 @@ impl Context<'_> {
         }
     }
 
-    /// Adds an action. The same copy is filed and sent once (RFC 5228 section 2.10.3).
+    /// Adds an action. The same copy is filed and sent once (RFC 5228 section 2.10.3),
+    /// one whose header was edited since being the same (RFC 5293 section 7).
     pub(crate) fn act(&mut self, action: Action, keep: Keep) -> Result<(), Fault> {
         self.look(self.actions.len() * 16)?;
         self.conflicts(&action)?;
@@ -102,10 +98,9 @@ impl Context<'_> {
     /// What the run came to.
     pub(super) fn outcome(&mut self) -> Result<Outcome, Fault> {
         if self.implicit_keep {
-            let keep = Action::Keep {
-                flags: self.flags.clone(),
-                form: self.form(),
-            };
+            let form = self.form();
+            let flags = self.flags.clone();
+            let keep = Action::Keep { flags, form };
             self.actions.push(keep);
         }
         Ok(Outcome {
@@ -118,11 +113,11 @@ impl Context<'_> {
     }
 }
 
-/// Where an action files the message, and in which form.
-fn filed<'a>(action: &'a Action, inbox: &'a str) -> Option<(&'a str, Option<&'a Place>, usize)> {
+/// Where an action files the message.
+fn filed<'a>(action: &'a Action, inbox: &'a str) -> Option<(&'a str, Option<&'a Place>)> {
     match action {
-        Action::Keep { form, .. } => Some((inbox, None, *form)),
-        Action::FileInto(Filed { place, form }) => Some((&place.mailbox, Some(place), *form)),
+        Action::Keep { .. } => Some((inbox, None)),
+        Action::FileInto(Filed { place, .. }) => Some((&place.mailbox, Some(place))),
         _ => None,
     }
 }
@@ -130,18 +125,16 @@ fn filed<'a>(action: &'a Action, inbox: &'a str) -> Option<(&'a str, Option<&'a 
 /// Whether the later action would do what the earlier one does.
 fn same(earlier: &Action, later: &Action, inbox: &str) -> bool {
     match (earlier, later) {
-        (Action::Redirect(a), Action::Redirect(b)) => {
-            a.to == b.to && a.list == b.list && a.form == b.form
-        }
+        (Action::Redirect(a), Action::Redirect(b)) => a.to == b.to && a.list == b.list,
         (Action::Discard, Action::Discard) => true,
         _ => match (filed(earlier, inbox), filed(later, inbox)) {
-            (Some((a, a_place, a_form)), Some((b, b_place, b_form))) => {
+            (Some((a, a_place)), Some((b, b_place))) => {
                 let target = |place: Option<&Place>| {
                     place.map_or((None, None), |place| {
                         (place.mailbox_id.clone(), place.special_use.clone())
                     })
                 };
-                a_form == b_form && same_mailbox(a, b) && target(a_place) == target(b_place)
+                same_mailbox(a, b) && target(a_place) == target(b_place)
             }
             _ => false,
         },

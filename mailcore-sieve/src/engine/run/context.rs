@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Fault, Header};
+use super::{Changes, Fault, Header};
 use crate::engine::compile::Variable;
 use crate::engine::matcher::Meter;
 use crate::engine::{
@@ -23,6 +23,19 @@ pub(crate) struct Frame {
     pub(crate) captures: Vec<String>,
     /// Where it was included from; none for the first.
     pub(crate) included: Option<(Location, Arc<str>)>,
+    /// Loops that this script is in, the innermost last (RFC 5703 section 3).
+    pub(crate) loops: Vec<Loop>,
+}
+
+/// A loop over the parts of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Loop {
+    /// The part that it is at.
+    pub(crate) part: usize,
+    /// The part that comes next.
+    pub(crate) next: usize,
+    /// The one after the last.
+    pub(crate) end: usize,
 }
 
 impl Frame {
@@ -32,6 +45,7 @@ impl Frame {
             next: 0,
             locals: vec![None; program.variables],
             captures: Vec::new(),
+            loops: Vec::new(),
             included,
             program,
         }
@@ -40,8 +54,8 @@ impl Frame {
 
 /// A run's state.
 pub(crate) struct Context<'a> {
-    /// The message. Tests read its header by [`Context::header`], which knows the
-    /// edits.
+    /// The message as it came. Tests read [`Context::header`], [`Context::message`]
+    /// and [`Context::content`], which know what the script made of it.
     pub(crate) mail: &'a dyn Mail,
     pub(crate) environment: &'a Environment,
     pub(crate) limits: &'a Limits,
@@ -62,8 +76,10 @@ pub(crate) struct Context<'a> {
     pub(super) actions: Vec<Action>,
     pub(super) implicit_keep: bool,
     pub(super) stopped: bool,
-    /// The forms of the message so far. Actions take the last one.
-    pub(crate) forms: Vec<Form>,
+    /// The forms of the message that actions take, by [`Context::form`].
+    pub(super) forms: Vec<Form>,
+    /// What was made of the message.
+    pub(super) changes: Changes,
     /// What is remembered when the run succeeds (RFC 7352).
     pub(crate) seen: Vec<Duplicate>,
     memory: usize,
@@ -103,6 +119,7 @@ impl<'a> Context<'a> {
             implicit_keep: true,
             stopped: false,
             forms: vec![Form::Unchanged],
+            changes: Changes::default(),
             seen: Vec::new(),
             memory: 0,
             last: (Arc::clone(&program.name), 0),

@@ -4,6 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Context, Fault};
+use crate::engine::Mail;
+use crate::engine::mime::header::{fields, unfold};
+
+/// Fields of one section that tests look at; sound mail has no more, and each takes
+/// memory.
+const MAX_FIELDS: usize = 100_000;
 
 /// A header section. Edits change its fields.
 #[derive(Debug)]
@@ -52,50 +58,28 @@ impl<'a> Field<'a> {
 impl<'a> Header<'a> {
     /// The fields of a header section. Lines that are no field are left out.
     pub(crate) fn split(section: &'a [u8]) -> Self {
-        let mut fields = Vec::new();
-        let mut rest = section;
-        while !rest.is_empty() {
-            let (field, after) = rest
-                .split_at_checked(field_len(rest))
-                .unwrap_or((rest, &[]));
-            rest = after;
-            if let Some(colon) = memchr::memchr(b':', field) {
-                let name = field.get(..colon).unwrap_or_default().trim_ascii_end();
-                let value = field.get(colon + 1..).unwrap_or_default();
-                match std::str::from_utf8(name) {
-                    Ok(name) if !name.is_empty() => fields.push(Field::new(name, value)),
-                    _ => {}
-                }
-            }
-        }
-        Self { fields }
-    }
-}
-
-/// Length of the field that this begins with, with its folded lines.
-fn field_len(text: &[u8]) -> usize {
-    let mut end = 0;
-    for line_end in memchr::memchr_iter(b'\n', text) {
-        end = line_end + 1;
-        if !matches!(text.get(end), Some(b' ' | b'\t')) {
-            return end;
+        let fields = fields(section).filter_map(|field| {
+            let name = std::str::from_utf8(field.name).ok()?;
+            (!name.is_empty()).then(|| Field::new(name, field.raw))
+        });
+        Self {
+            fields: fields.take(MAX_FIELDS).collect(),
         }
     }
-    text.len().max(end)
-}
 
-/// A value without its folds (RFC 5322 section 2.2.3) and the space around it.
-pub(crate) fn unfold(raw: &[u8]) -> Cow<'_, [u8]> {
-    let trimmed = raw.trim_ascii();
-    if memchr::memchr2(b'\r', b'\n', trimmed).is_none() {
-        return Cow::Borrowed(trimmed);
+    /// The fields of a section that the run itself holds.
+    fn owned(section: &[u8]) -> Self {
+        let own = |field: Field<'_>| Field {
+            name: Cow::Owned(field.name.into_owned()),
+            raw: Cow::Owned(field.raw.into_owned()),
+            text: None,
+            addresses: None,
+        };
+        let split = Header::split(section).fields;
+        Self {
+            fields: split.into_iter().map(own).collect(),
+        }
     }
-    trimmed
-        .iter()
-        .copied()
-        .filter(|octet| !matches!(octet, b'\r' | b'\n'))
-        .collect::<Vec<_>>()
-        .into()
 }
 
 impl<'a> Context<'a> {
@@ -105,10 +89,14 @@ impl<'a> Context<'a> {
             self.headers.resize_with(part + 1, || None);
         }
         if !matches!(self.headers.get(part), Some(Some(_))) {
-            let section = self.mail.header(part);
-            self.look(section.len())?;
+            let length = self.message().header(part).len();
+            self.look(length)?;
+            let header = match self.written() {
+                None => Header::split(self.mail.header(part)),
+                Some(written) => Header::owned(written.header(part)),
+            };
             if let Some(place) = self.headers.get_mut(part) {
-                *place = Some(Header::split(section));
+                *place = Some(header);
             }
         }
         match self.headers.get_mut(part) {

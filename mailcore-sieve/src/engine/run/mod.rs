@@ -2,14 +2,16 @@
 //! questions to the host on the way.
 
 mod act;
+mod changes;
 mod context;
 mod header;
 
 use std::sync::Arc;
 
 pub(crate) use self::act::Keep;
-pub(crate) use self::context::{Context, Frame, mistaken};
-pub(crate) use self::header::{Header, unfold};
+pub(crate) use self::changes::{Changes, End};
+pub(crate) use self::context::{Context, Frame, Loop, mistaken};
+pub(crate) use self::header::Header;
 use super::matcher::OutOfSteps;
 use super::program::Op;
 use super::{Answer, Environment, Limits, Mail, Outcome, Program, Question, RunError};

@@ -102,7 +102,7 @@ impl Instruction for SendOn {
             list: self.list,
             notify: self.dsn.notify(cx)?,
             ret: self.dsn.ret(cx)?,
-            form: cx.form(),
+            form: cx.sent_form(),
         };
         cx.act(Action::Redirect(redirect), self.keep)?;
         Ok(Flow::Next)

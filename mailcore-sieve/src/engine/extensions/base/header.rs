@@ -147,7 +147,7 @@ pub(super) fn size(cx: &mut Compile<'_>, test: &Test) -> Result<Known, CompileEr
 
 impl Instruction for Size {
     fn run(&self, cx: &mut Context<'_>) -> Result<Flow, Fault> {
-        let size = cx.mail.size();
+        let size = cx.size();
         Ok(Flow::Result(if self.over {
             size > self.limit
         } else {

@@ -2,7 +2,8 @@
 
 use crate::engine::Mail;
 use crate::engine::correspondent::{OwnAddresses, names_recipients, wants_no_answer};
-use crate::engine::run::{Header, unfold};
+use crate::engine::mime::header::unfold;
+use crate::engine::run::Header;
 
 /// Octets of the subject that an answer repeats.
 const MOST_SUBJECT: usize = 200;
