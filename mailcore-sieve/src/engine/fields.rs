@@ -1,9 +1,11 @@
 //! The header fields that a test looks at.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::CompileError;
 use super::compile::{Args, Compile, Texts};
+use super::extensions::{Aspect, Index};
 use super::run::{Context, Fault};
 
 /// Which fields.
@@ -14,16 +16,52 @@ pub(crate) struct Fields {
 }
 
 /// What tags say of them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Selection {}
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    index: Option<Index>,
+    mime: Option<Scope>,
+    aspect: Option<Aspect>,
+}
+
+/// Parts whose fields are looked at with `:mime`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The one that the loop is at, or the message.
+    Here,
+    /// That one and those within it: `:anychild`.
+    Within,
+}
 
 impl Fields {
-    /// Takes the tags that extensions add to tests of header fields.
+    /// Takes the tags that extensions add to the test: `:index` and `:last` (RFC 5260
+    /// section 6), `:mime` and what goes with it (RFC 5703 section 4).
     pub(crate) fn tags(
-        _cx: &mut Compile<'_>,
-        _args: &mut Args<'_>,
+        cx: &mut Compile<'_>,
+        args: &mut Args<'_>,
     ) -> Result<Selection, CompileError> {
-        Ok(Selection::default())
+        let exists = args.name() == "exists";
+        let index = if exists { None } else { Index::take(cx, args)? };
+        let mime = args.flag(cx, ("mime", "mime"))?;
+        let mut needs_mime = None;
+        let mut scope = Scope::Here;
+        if let Some(at) = args.flag(cx, ("anychild", "mime"))? {
+            scope = Scope::Within;
+            needs_mime = Some((":anychild", at));
+        }
+        let mut aspect = None;
+        if args.name() == "header" {
+            (aspect, needs_mime) = Aspect::take(cx, args, needs_mime)?;
+        }
+        if let (None, Some((tag, at))) = (mime, needs_mime) {
+            let words = format!("`{tag}` goes with `:mime`: write `:mime` before it");
+            return Err(CompileError::new(at, words));
+        }
+        cx.needs.parts |= mime.is_some();
+        Ok(Selection {
+            index,
+            mime: mime.map(|_| scope),
+            aspect,
+        })
     }
 
     /// The fields by their parts and indices, the names in the script's order.
@@ -33,15 +71,25 @@ impl Fields {
             let name = name.value(cx)?;
             self.selection.find(cx, &name, &mut places)?;
         }
+        // All names' fields are counted together (RFC 5260 section 6).
+        if let Some(index) = &self.selection.index {
+            places = index.choose(&places).into_iter().collect();
+        }
         Ok(places)
     }
 
-    /// Their decoded texts.
+    /// Their decoded texts, or what `:type` and its like take of them.
     pub(crate) fn texts(&self, cx: &mut Context<'_>) -> Result<Vec<Arc<str>>, Fault> {
-        self.places(cx)?
-            .into_iter()
-            .map(|(part, index)| cx.field_text(part, index))
-            .collect()
+        let places = self.places(cx)?;
+        let Some(aspect) = &self.selection.aspect else {
+            let text = |(part, index)| cx.field_text(part, index);
+            return places.into_iter().map(text).collect();
+        };
+        let mut texts = Vec::new();
+        for (part, index) in places {
+            aspect.of(cx, (part, index), &mut texts)?;
+        }
+        Ok(texts)
     }
 
     /// Whether there is one of each name.
@@ -73,8 +121,22 @@ impl Selection {
         name: &str,
         places: &mut Vec<(usize, usize)>,
     ) -> Result<(), Fault> {
-        let found = cx.fields_named(0, name)?;
-        places.extend(found.into_iter().map(|index| (0, index)));
+        for part in self.parts(cx) {
+            let found = cx.fields_named(part, name)?;
+            places.extend(found.into_iter().map(|index| (part, index)));
+        }
         Ok(())
+    }
+
+    fn parts(&self, cx: &Context<'_>) -> Range<usize> {
+        let here = cx.part();
+        match self.mime {
+            None => 0..1,
+            Some(Scope::Here) => here..here + 1,
+            Some(Scope::Within) => {
+                let end = cx.message().parts().get(here).map(|part| part.end);
+                here..end.unwrap_or(here + 1)
+            }
+        }
     }
 }

@@ -187,6 +187,32 @@ impl Matching {
         matches!(match_type, MatchType::Count(_))
     }
 
+    /// The same match, which leaves match variables alone.
+    pub(crate) fn without_captures(self) -> Self {
+        Self {
+            captures: false,
+            ..self
+        }
+    }
+
+    /// Tests values that may be no text.
+    pub(crate) fn octets(&self, cx: &mut Context<'_>, values: &[Vec<u8>]) -> Result<Flow, Fault> {
+        let Kind::Ready(keys) = &self.keys else {
+            let text = |value: &Vec<u8>| Arc::from(String::from_utf8_lossy(value));
+            let values: Vec<Arc<str>> = values.iter().map(text).collect();
+            return self.test(cx, &values);
+        };
+        if self.counts() {
+            return Ok(Flow::Result(keys.test_count(values.len(), &mut cx.meter)?));
+        }
+        for value in values {
+            if keys.test(value, None, &mut cx.meter)? {
+                return Ok(Flow::Result(true));
+            }
+        }
+        Ok(Flow::Result(false))
+    }
+
     /// Tests the values: whether one of them matches one of the keys, or for
     /// `:count`, how many there are.
     pub(crate) fn test(&self, cx: &mut Context<'_>, values: &[Arc<str>]) -> Result<Flow, Fault> {

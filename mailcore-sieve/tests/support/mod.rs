@@ -4,21 +4,18 @@
     dead_code,
     unreachable_pub,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "each test file uses some of it, and fails by it"
 )]
-
-mod mail;
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use mailcore_sieve::engine::{
-    Action, Answer, Compiler, Environment, Event, Form, Limits, Outcome, Place, Question,
-    RejectKind, Run, RunError, Step,
+    Action, Answer, Compiler, Environment, Event, Form, Limits, Mail, Outcome, Place, PlainMail,
+    Question, RejectKind, Run, RunError, Step,
 };
-
-pub use mail::TestMail;
 
 /// What surrounds a run.
 pub struct World {
@@ -68,7 +65,7 @@ impl World {
     }
 
     fn outcome(&self, script: &str, message: &str) -> Result<Vec<String>, String> {
-        let outcome = self.finish(script, message)?;
+        let outcome = self.evaluate(script, &mail(message))?;
         let lines = outcome
             .actions
             .iter()
@@ -78,12 +75,37 @@ impl World {
 
     /// What the script comes to, or the words of its error.
     pub fn finish(&self, script: &str, message: &str) -> Result<Outcome, String> {
+        self.evaluate(script, &mail(message))
+    }
+
+    /// The messages that the script files and sends on, lines ending with LF.
+    pub fn messages(&self, script: &str, message: &str) -> Vec<String> {
+        let mail = mail(message);
+        let outcome = self.evaluate(script, &mail).expect(script);
+        let form = |action: &Action| match action {
+            Action::Keep { form, .. } => Some(*form),
+            Action::FileInto(filed) => Some(filed.form),
+            Action::Redirect(redirect) => Some(redirect.form),
+            _ => None,
+        };
+        let forms = outcome.actions.iter().filter_map(form);
+        let message = |form: usize| match &outcome.forms[form] {
+            Form::Written(octets) => octets.to_vec(),
+            form => {
+                let header = form.header(mail.header(0)).expect("a header");
+                [header.as_slice(), mail.body(0)].concat()
+            }
+        };
+        let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).replace("\r\n", "\n");
+        forms.map(message).map(text).collect()
+    }
+
+    fn evaluate(&self, script: &str, mail: &PlainMail) -> Result<Outcome, String> {
         let program = self
             .compiler
             .compile("test", script.as_bytes())
             .map_err(|error| error.to_string())?;
-        let mail = TestMail::new(message);
-        let mut run = Run::new(Arc::new(program), &mail, &self.environment, &self.limits);
+        let mut run = Run::new(Arc::new(program), mail, &self.environment, &self.limits);
         let mut answer = None;
         loop {
             match run
@@ -95,6 +117,12 @@ impl World {
             }
         }
     }
+}
+
+/// The message of a text; its lines may end with LF alone.
+fn mail(text: &str) -> PlainMail {
+    let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    PlainMail::new(text.into_bytes())
 }
 
 /// Runs a script in a plain [`World`] and compares.

@@ -8,8 +8,8 @@ use crate::engine::ast::{Command, Test};
 use crate::engine::compile::{Args, Compile, Known, Text, Texts, values};
 use crate::engine::correspondent::wants_no_answer;
 use crate::engine::matching::{Matching, Options};
-use crate::engine::program::Instruction;
 use crate::engine::mime::header::unfold;
+use crate::engine::program::Instruction;
 use crate::engine::run::{Context, Fault, Flow, Header, Keep};
 use crate::engine::{Action, CompileError, Importance, Mailto, Notify, Question};
 

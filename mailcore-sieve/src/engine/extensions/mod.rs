@@ -4,9 +4,12 @@
 //! written.
 
 mod base;
+mod body;
 mod comparators;
 mod copy;
+mod date;
 mod duplicate;
+mod editheader;
 mod encoded_character;
 mod enotify;
 mod envelope;
@@ -17,13 +20,18 @@ mod fileinto;
 mod ihave;
 mod imap4flags;
 mod include;
+mod index;
 mod mailbox;
 mod mailbox_id;
 mod metadata;
+mod mime;
 mod redirect_dsn;
+#[cfg(feature = "regex")]
+mod regex;
 mod reject;
 mod relational;
 mod snooze;
+mod spamtest;
 mod special_use;
 mod subaddress;
 mod vacation;
@@ -31,6 +39,9 @@ mod variables;
 mod vendor;
 
 use std::collections::BTreeSet;
+
+pub(crate) use index::Index;
+pub(crate) use mime::Aspect;
 
 use super::ast::{Command, Test};
 use super::compile::{Compile, Known};
@@ -46,12 +57,15 @@ pub(crate) type CompileTest = fn(&mut Compile<'_>, &Test) -> Result<Known, Compi
 pub(crate) static TABLE: &[&Extension] = &[
     &base::CONTROL,
     &base::MESSAGE,
-    &comparators::OCTET,
+    &body::BODY,
     &comparators::ASCII_CASEMAP,
     &comparators::ASCII_NUMERIC,
+    &comparators::OCTET,
     &comparators::UNICODE_CASEMAP,
     &copy::COPY,
+    &date::DATE,
     &duplicate::DUPLICATE,
+    &editheader::EDITHEADER,
     &encoded_character::ENCODED_CHARACTER,
     &enotify::ENOTIFY,
     &envelope::ENVELOPE,
@@ -63,15 +77,22 @@ pub(crate) static TABLE: &[&Extension] = &[
     &ihave::IHAVE,
     &imap4flags::IMAP4FLAGS,
     &include::INCLUDE,
+    &index::INDEX,
     &mailbox::MAILBOX,
     &mailbox_id::MAILBOX_ID,
     &metadata::MAILBOX_METADATA,
     &metadata::SERVER_METADATA,
+    &mime::MIME,
     &redirect_dsn::REDIRECT_DSN,
+    #[cfg(feature = "regex")]
+    &regex::REGEX,
     &reject::EREJECT,
     &reject::REJECT,
     &relational::RELATIONAL,
     &snooze::SNOOZE,
+    &spamtest::SPAMTEST,
+    &spamtest::SPAMTESTPLUS,
+    &spamtest::VIRUSTEST,
     &special_use::SPECIAL_USE,
     &subaddress::SUBADDRESS,
     &vacation::SECONDS,

@@ -5,6 +5,7 @@
 
 mod addresses;
 pub(crate) mod charset;
+pub(crate) mod date;
 pub(crate) mod header;
 mod plain;
 mod structure;

@@ -13,6 +13,9 @@ const MAX_VALUE: usize = 4096;
 /// Octets of a parameter's name.
 const MAX_NAME: usize = 128;
 
+/// Text of a character set as UTF-8.
+type ToUtf8<'f> = &'f dyn for<'a> Fn(&[u8], &'a [u8]) -> Option<Cow<'a, str>>;
+
 /// A value and its parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Structured {
@@ -25,6 +28,12 @@ pub(crate) struct Structured {
 impl Structured {
     /// Reads a field's raw body, folds and all.
     pub(crate) fn parse(raw: &[u8]) -> Self {
+        Self::parse_by(raw, &to_utf8)
+    }
+
+    /// Reads a field's raw body; extended parameters (RFC 2231 section 4) become UTF-8
+    /// by `to_utf8`.
+    pub(crate) fn parse_by(raw: &[u8], to_utf8: ToUtf8<'_>) -> Self {
         let mut cursor = Cursor { rest: raw };
         cursor.skip_space();
         let value = cursor.token(b";").to_vec();
@@ -32,7 +41,7 @@ impl Structured {
         while pieces.len() < MAX_PARAMETERS && cursor.next_parameter() {
             pieces.extend(cursor.parameter());
         }
-        let parameters = join(pieces);
+        let parameters = join(pieces, to_utf8);
         Self { value, parameters }
     }
 
@@ -97,7 +106,7 @@ impl Piece {
 }
 
 /// Of two parameters of one name the first stays, RFC 2231's form before a plain one.
-fn join(pieces: Vec<Piece>) -> Vec<(String, Vec<u8>)> {
+fn join(pieces: Vec<Piece>, to_utf8: ToUtf8<'_>) -> Vec<(String, Vec<u8>)> {
     let mut joined: Vec<(String, Vec<u8>)> = Vec::new();
     for piece in &pieces {
         if joined.iter().any(|(name, _)| *name == piece.name) {
@@ -111,12 +120,12 @@ fn join(pieces: Vec<Piece>) -> Vec<(String, Vec<u8>)> {
             own.retain(|other| !other.is_plain());
         }
         own.sort_by_key(|other| other.section);
-        joined.push((piece.name.clone(), assemble(&own)));
+        joined.push((piece.name.clone(), assemble(&own, to_utf8)));
     }
     joined
 }
 
-fn assemble(sections: &[&Piece]) -> Vec<u8> {
+fn assemble(sections: &[&Piece], to_utf8: ToUtf8<'_>) -> Vec<u8> {
     let mut value = Vec::new();
     let mut charset: &[u8] = b"";
     for (index, section) in sections.iter().enumerate() {

@@ -208,6 +208,13 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// The part that the script is at: that of its innermost loop, or the message.
+    pub(crate) fn part(&self) -> usize {
+        let frame = self.frames.last();
+        let innermost = frame.and_then(|frame| frame.loops.last());
+        innermost.map_or(0, |innermost| innermost.part)
+    }
+
     /// Where a matcher leaves what it captures.
     pub(crate) fn captures(&mut self) -> (Option<&mut Vec<String>>, &mut Meter) {
         let captures = self.frames.last_mut().map(|frame| &mut frame.captures);

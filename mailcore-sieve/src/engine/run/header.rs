@@ -120,6 +120,14 @@ impl<'a> Context<'a> {
         Ok(text)
     }
 
+    /// A field of a part as it stands in the message.
+    pub(crate) fn field_raw(&mut self, part: usize, index: usize) -> Result<Vec<u8>, Fault> {
+        let field = self.header(part)?.fields.get(index);
+        let raw = field.map(|field| field.raw.to_vec()).unwrap_or_default();
+        self.look(raw.len())?;
+        Ok(raw)
+    }
+
     /// The addresses of a field of a part.
     pub(crate) fn field_addresses(
         &mut self,
