@@ -17,16 +17,23 @@ const MESSAGE: &[u8] = include_bytes!("message.eml");
 
 fn main() {
     let compiler = Compiler::new();
-    let script = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let script = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
     let script = match &script {
         Some(path) => std::fs::read(path).unwrap_or_else(|error| fail(&error)),
         None => SCRIPT.to_vec(),
     };
-    let program = compiler.compile("script", &script).unwrap_or_else(|error| fail(&error));
-    println!("{} octets for {} of text", program.memory_size(), script.len());
+    let program = compiler
+        .compile("script", &script)
+        .unwrap_or_else(|error| fail(&error));
+    println!(
+        "{} octets for {} of text",
+        program.memory_size(),
+        script.len()
+    );
     let program = Arc::new(program);
-    let message = MESSAGE.to_vec();
-    let mail = PlainMail::new(&message);
+    let mail = PlainMail::new(MESSAGE);
     let mut environment = Environment::new(Event::Delivery);
     environment.envelope.from = Some("sender@mail.example.com".into());
     environment.envelope.to = Some("user@example.com".into());
@@ -51,7 +58,12 @@ fn main() {
     println!("{:?} to compile it", begun.elapsed() / 1000);
 }
 
-fn run(program: &Arc<Program>, mail: &dyn Mail, environment: &Environment, limits: &Limits) -> Outcome {
+fn run(
+    program: &Arc<Program>,
+    mail: &dyn Mail,
+    environment: &Environment,
+    limits: &Limits,
+) -> Outcome {
     let mut run = Run::new(Arc::clone(program), mail, environment, limits);
     match run.step(None) {
         Ok(Step::Done(outcome)) => outcome,
