@@ -8,6 +8,7 @@
 
 mod accept;
 mod callout;
+mod copy;
 mod demands;
 mod edit;
 mod file;
@@ -46,7 +47,8 @@ use crate::transcript::Transcript;
 
 pub use accept::Accepted;
 pub use callout::{Callout, CalloutConfig};
-pub use file::{After, Filed, Filing, Forwarded, Mail, MailboxTarget, delivery_id};
+pub use copy::delivery_id;
+pub use file::{After, Filed, Filing, Forwarded, Mail, MailboxTarget};
 pub use hook::{HookAgent, HookError, HookRouter, ReceivedMail};
 pub use policy::{ForeignFrom, IntakePolicy, Transcripts};
 pub use tell::Subjects;

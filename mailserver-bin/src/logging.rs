@@ -113,6 +113,8 @@ fn verb(name: &EventName) -> &str {
         EventName::RecipientDeferred => "deferred",
         EventName::RecipientFailed => "failed",
         EventName::NoticeSent => "notice sent",
+        EventName::LetterSent => "rules wrote a letter",
+        EventName::RulesFailed => "rules failed",
         EventName::QueueChange => "changed by an operator",
         EventName::Login => "login",
         EventName::Logout => "logout",

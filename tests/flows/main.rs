@@ -33,6 +33,7 @@ mod relay;
 mod reload;
 mod reopen;
 mod routing;
+mod rules;
 mod services;
 mod share_out;
 mod submission_duties;

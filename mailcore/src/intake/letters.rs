@@ -187,7 +187,7 @@ impl Letters<'_> {
             message,
             progress: QueueProgress::new(recipients, now, self.schedule.expires_at(now)),
         };
-        batch.events.push(self.sent(cause, &entry));
+        batch.events.extend(self.sent(cause, &entry));
         batch.spool.push(SpoolChange::Enqueue(Arc::new(entry)));
         Ok(batch)
     }
@@ -218,37 +218,44 @@ impl Letters<'_> {
         }
     }
 
-    fn event(&self, name: EventName, cause: &Cause<'_>) -> Event {
+    fn event(&self, name: EventName, trace: TraceId) -> Event {
         let now = self.clock.now();
         Event {
             id: EventId(self.entropy.id(now)),
             at: now,
             name,
-            trace: Some(cause.trace),
-            account: Some(cause.owner.account.clone()),
+            trace: Some(trace),
+            account: None,
             fields: Vec::new(),
         }
     }
 
-    fn sent(&self, cause: &Cause<'_>, entry: &QueueEntry) -> Event {
+    /// Two events: of the message that it comes of, and the first of its own track.
+    fn sent(&self, cause: &Cause<'_>, entry: &QueueEntry) -> [Event; 2] {
         let recipients = &entry.progress.recipients;
         let recipients: Vec<_> = recipients.iter().map(|it| it.recipient.clone()).collect();
-        self.event(EventName::LetterSent, cause)
-            .with("from", &entry.reverse_path)
-            .with("to", super::tell::named(&recipients))
-            .with("recipients", recipients.len())
-            .with("queue", entry.id)
-            .with("letter", entry.trace)
+        let told = |event: Event| {
+            event
+                .with("from", &entry.reverse_path)
+                .with("to", super::tell::named(&recipients))
+                .with("recipients", recipients.len())
+                .with("queue", entry.id)
+        };
+        let mut sent = told(self.event(EventName::LetterSent, cause.trace));
+        sent.account = Some(cause.owner.account.clone());
+        let queued = told(self.event(EventName::MessageQueued, entry.trace));
+        [sent.with("letter", entry.trace), queued]
     }
 
     /// Tells of rules that failed: in an event, and to whom they belong.
     async fn tell_failed(&self, cause: &Cause<'_>, reason: &str) {
         let reason = reason.get(..reason.floor_char_boundary(MOST_WORDS));
         let reason = reason.unwrap_or_default();
-        let event = self
-            .event(EventName::RulesFailed, cause)
+        let mut event = self
+            .event(EventName::RulesFailed, cause.trace)
             .with("to", &cause.owner.address)
             .with("error", reason);
+        event.account = Some(cause.owner.account.clone());
         let batch = Batch {
             events: vec![event],
             ..Batch::default()

@@ -21,8 +21,9 @@
 //!   domain of its own.
 //! - [`matchers`] say which mail is waited for; [`Expectation`] waits, by the
 //!   server's clock; [`CapturedMail`] is what comes, with transcript and verdicts.
-//! - [`VirtualClock`], [`SeededEntropy`], [`FixedResolver`]: seams of a test's own
-//!   for servers that are built in any other way.
+//! - [`VirtualClock`], [`SeededEntropy`], [`FixedResolver`],
+//!   [`ScriptedRules`]: seams of a test's own for servers that are built in any
+//!   other way.
 //! - [`faults`]: what goes wrong, by one seed. [`disk`]: a disk that loses power.
 //! - [`conformance`] and [`crash`]: for those who write a store.
 //!
@@ -45,8 +46,10 @@ mod entropy;
 pub mod faults;
 mod kit;
 mod resolver;
+mod rules;
 
 pub use clock::VirtualClock;
 pub use entropy::SeededEntropy;
 pub use kit::*;
 pub use resolver::FixedResolver;
+pub use rules::ScriptedRules;

@@ -37,7 +37,7 @@ impl OwnMail {
     }
 
     /// A track that has to be marked since an event shows it to be ours: our
-    /// mail came back, or a notice tells of it.
+    /// mail came back, a notice tells of it, or a recipient's rules answer it.
     pub(super) async fn learn(&self, event: &Event) -> Result<Option<TraceId>, StoreError> {
         match event.name {
             EventName::MessageReceived => {
@@ -48,8 +48,9 @@ impl OwnMail {
                     && !self.has(event).await?;
                 Ok(event.trace.filter(|_| ours))
             }
-            EventName::NoticeSent => {
-                let notice = event.field("notice").unwrap_or_default();
+            EventName::NoticeSent | EventName::LetterSent => {
+                let notice = event.field("notice").or_else(|| event.field("letter"));
+                let notice = notice.unwrap_or_default();
                 let Ok(notice) = u128::from_str_radix(notice, 16) else {
                     return Ok(None);
                 };

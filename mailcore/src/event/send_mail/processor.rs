@@ -148,7 +148,11 @@ impl<'a> Post<'a> {
     async fn open(rules: &'a [Checked], seams: &'a RuleSeams) -> Result<Self, SubscribeError> {
         let names = rules.iter().flat_map(|it| it.rule.events().iter().cloned());
         // By these our own mail is known.
-        let known_by = [EventName::MessageReceived, EventName::NoticeSent];
+        let known_by = [
+            EventName::MessageReceived,
+            EventName::NoticeSent,
+            EventName::LetterSent,
+        ];
         let filter = EventFilter::all().names(names.chain(known_by));
         let state = Arc::clone(&seams.reader.state);
         let reader = seams.reader.clone();

@@ -131,6 +131,14 @@ fn sentence(event: &Event) -> String {
             let notice = field("notice").unwrap_or("unknown");
             format!("notice sent to {to}, with an id of its own: {notice}")
         }
+        EventName::LetterSent => {
+            let letter = field("letter").unwrap_or("unknown");
+            format!("rules wrote to {to}, with an id of its own: {letter}")
+        }
+        EventName::RulesFailed => {
+            let error = field("error").unwrap_or("for an unknown reason");
+            format!("the rules of {to} failed, the message was kept: {error}")
+        }
         EventName::QueueChange => changed(event, to),
         EventName::MessageQuarantined => {
             let reason = field("reason").unwrap_or("no reason");
