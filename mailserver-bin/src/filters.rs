@@ -13,6 +13,7 @@ use mailcore_filter::sender_auth::ask::{
     ArcTest, AuthenticationFields, DkimTest, DmarcTest, SpfTest,
 };
 use mailcore_filter::sender_auth::bimi::BimiTest;
+use mailcore_sieve::filter::SieveFilter;
 
 pub(crate) use catalogue::{catalogue, problems};
 
@@ -58,8 +59,17 @@ pub(crate) fn pipeline(config: &Config, seams: &TestSeams<'_>) -> Result<Option<
     Ok(Some(pipeline))
 }
 
-/// The server with the filters that the configuration asks for.
-pub(crate) fn added(mut builder: Builder, config: &Config, pipeline: Option<Pipeline>) -> Builder {
+/// The server with the filters that the configuration asks for. The site's scripts
+/// are asked before all tests: what they accept is not asked about any more.
+pub(crate) fn added(
+    mut builder: Builder,
+    config: &Config,
+    scripts: Option<SieveFilter>,
+    pipeline: Option<Pipeline>,
+) -> Builder {
+    if let Some(scripts) = scripts {
+        builder = builder.filter(Arc::new(scripts));
+    }
     if let Some(pipeline) = pipeline {
         builder = builder.filter(Arc::new(pipeline));
     }

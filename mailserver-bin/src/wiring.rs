@@ -36,7 +36,7 @@ use crate::forwarding;
 use crate::housekeeping::Tools;
 use crate::senders::SenderParts;
 use crate::tls::Keys;
-use crate::{oauth, outgoing, quarantine, signing, telling};
+use crate::{oauth, outgoing, quarantine, sieve_events, signing, telling};
 
 /// Asked when the system names no resolver.
 const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
@@ -240,6 +240,7 @@ impl Wiring<'_> {
             senders: &senders,
         };
         let pipeline = filters::pipeline(config, &seams).map_err(WiringError::Filter)?;
+        let scripts = sieve_events::filter(config, &seams);
         let reports = self.dmarc.filters(config, &resolver, &directory);
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
         let router = forwarding::routes(
@@ -280,7 +281,7 @@ impl Wiring<'_> {
         builder = scheduled(builder, config, tools);
         builder = telling::rules(builder, config);
         builder = telling::webhooks(builder, config, &resolver)?;
-        builder = filters::added(builder, config, pipeline);
+        builder = filters::added(builder, config, scripts, pipeline);
         // They see what all others decided.
         builder = reports.into_iter().fold(builder, Builder::filter);
         doors(builder, config, &self.keys, &resolver)

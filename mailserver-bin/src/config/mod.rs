@@ -27,6 +27,7 @@ mod resolve;
 mod schedule;
 mod shield;
 mod sieve;
+mod sieve_events;
 mod smtp;
 mod tls;
 mod web;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailcore_sieve::engine::{Compiler, Limits};
+use mailcore_sieve::filter::EventScripts;
 use mailcore_sieve::host::{SieveSettings, SiteScripts};
 
 use super::file::Section;
 use super::problems::nearest;
+use super::sieve_events;
 
 /// How the files of scripts end.
 const ENDING: &str = "sieve";
@@ -24,6 +26,8 @@ pub(crate) struct SieveConfig {
     /// Where the site's scripts lie.
     pub(crate) folder: Option<PathBuf>,
     pub(crate) settings: SieveSettings,
+    /// The site's scripts for sessions.
+    pub(crate) events: EventScripts,
 }
 
 impl Default for SieveConfig {
@@ -32,6 +36,7 @@ impl Default for SieveConfig {
             on: true,
             folder: None,
             settings: SieveSettings::default(),
+            events: EventScripts::new(),
         }
     }
 }
@@ -50,6 +55,14 @@ pub(super) fn sieve(root: &Section<'_, '_>, folder: &Path, config: &mut SieveCon
         let compiler = config.settings.compiler();
         match site(&path, &compiler) {
             Ok(site) => config.settings.site = site,
+            Err(problems) => {
+                for problem in problems {
+                    section.problem(name.line, problem);
+                }
+            }
+        }
+        match sieve_events::events(&path, &config.settings) {
+            Ok(events) => config.events = events,
             Err(problems) => {
                 for problem in problems {
                     section.problem(name.line, problem);
