@@ -10,13 +10,16 @@ mod copy;
 mod date;
 mod duplicate;
 mod editheader;
+mod enclose;
 mod encoded_character;
 mod enotify;
 mod envelope;
 mod environment;
 mod extlists;
+mod extracttext;
 mod fcc;
 mod fileinto;
+mod foreverypart;
 mod ihave;
 mod imap4flags;
 mod include;
@@ -30,6 +33,7 @@ mod redirect_dsn;
 mod regex;
 mod reject;
 mod relational;
+mod replace;
 mod snooze;
 mod spamtest;
 mod special_use;
@@ -66,14 +70,17 @@ pub(crate) static TABLE: &[&Extension] = &[
     &date::DATE,
     &duplicate::DUPLICATE,
     &editheader::EDITHEADER,
+    &enclose::ENCLOSE,
     &encoded_character::ENCODED_CHARACTER,
     &enotify::ENOTIFY,
     &envelope::ENVELOPE,
     &envelope::ENVELOPE_DSN,
     &environment::ENVIRONMENT,
     &extlists::EXTLISTS,
+    &extracttext::EXTRACTTEXT,
     &fcc::FCC,
     &fileinto::FILEINTO,
+    &foreverypart::FOREVERYPART,
     &ihave::IHAVE,
     &imap4flags::IMAP4FLAGS,
     &include::INCLUDE,
@@ -89,6 +96,7 @@ pub(crate) static TABLE: &[&Extension] = &[
     &reject::EREJECT,
     &reject::REJECT,
     &relational::RELATIONAL,
+    &replace::REPLACE,
     &snooze::SNOOZE,
     &spamtest::SPAMTEST,
     &spamtest::SPAMTESTPLUS,

@@ -19,7 +19,7 @@ pub(super) static VARIABLES: Extension = Extension::new("variables")
 /// What is done to a value before it is stored, those of a higher precedence first
 /// (RFC 5229 section 4.1).
 #[derive(Debug, Clone, Copy)]
-enum Modifier {
+pub(super) enum Modifier {
     Lower,
     Upper,
     LowerFirst,
@@ -52,46 +52,65 @@ struct Set {
 
 fn compile_set(cx: &mut Compile<'_>, command: &Command) -> Result<(), CompileError> {
     let mut args = Args::command(command)?;
-    let mut modifiers = Vec::new();
-    let mut last = None;
-    for (name, extension, precedence, modifier) in MODIFIERS {
-        let at = match extension {
-            None => args.flag(cx, *name)?,
-            Some(extension) => args.flag(cx, (*name, *extension))?,
-        };
-        let Some(at) = at else { continue };
-        if last.replace(precedence) == Some(precedence) {
-            let words = format!("`:{name}` can't go with the modifier before it: choose one");
-            return Err(CompileError::new(at, words));
-        }
-        modifiers.push(*modifier);
-    }
+    let modifiers = Modifier::take(cx, &mut args)?;
     let (name, at) = args.fixed("the name of a variable")?;
     let value = args.text(cx, "a value")?;
     args.end()?;
-    cx.holds(modifiers.len());
     let variable = cx.settable(name, at)?;
     cx.emit(Set {
         variable,
         value,
-        modifiers: modifiers.into(),
+        modifiers,
     });
     Ok(())
 }
 
 impl Instruction for Set {
     fn run(&self, cx: &mut Context<'_>) -> Result<Flow, Fault> {
-        let mut value = self.value.value(cx)?;
-        for modifier in &self.modifiers {
-            cx.look(value.len())?;
-            value = modifier.apply(&value).into();
-        }
+        let value = self.value.value(cx)?;
+        let value = Modifier::modify(&self.modifiers, cx, value)?;
         cx.set_variable(&self.variable, &value)?;
         Ok(Flow::Next)
     }
 }
 
 impl Modifier {
+    /// Takes those of an action that sets a variable.
+    pub(super) fn take(
+        cx: &mut Compile<'_>,
+        args: &mut Args<'_>,
+    ) -> Result<Box<[Self]>, CompileError> {
+        let mut modifiers = Vec::new();
+        let mut last = None;
+        for (name, extension, precedence, modifier) in MODIFIERS {
+            let at = match extension {
+                None => args.flag(cx, *name)?,
+                Some(extension) => args.flag(cx, (*name, *extension))?,
+            };
+            let Some(at) = at else { continue };
+            if last.replace(precedence) == Some(precedence) {
+                let words = format!("`:{name}` can't go with the modifier before it: choose one");
+                return Err(CompileError::new(at, words));
+            }
+            modifiers.push(*modifier);
+        }
+        cx.holds(modifiers.len());
+        Ok(modifiers.into())
+    }
+
+    /// What they make of a value.
+    pub(super) fn modify(
+        modifiers: &[Self],
+        cx: &mut Context<'_>,
+        mut value: Arc<str>,
+    ) -> Result<Arc<str>, Fault> {
+        for modifier in modifiers {
+            cx.look(value.len())?;
+            value = modifier.apply(&value).into();
+        }
+        Ok(value)
+    }
+
     fn apply(self, value: &str) -> String {
         match self {
             Self::Lower => value.to_ascii_lowercase(),

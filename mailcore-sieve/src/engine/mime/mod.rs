@@ -12,5 +12,6 @@ mod structure;
 mod transfer;
 pub(crate) mod value;
 mod words;
+pub(crate) mod write;
 
 pub use plain::PlainMail;

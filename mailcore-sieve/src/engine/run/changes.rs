@@ -154,6 +154,37 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Puts a message in place of the one there is, in which a part has other parts
+    /// within it. Loops go on after them (RFC 5703 section 5).
+    pub(crate) fn write_part(&mut self, part: usize, message: PlainMail) -> Result<(), Fault> {
+        let end = |mail: &dyn Mail| mail.parts().get(part).map_or(part + 1, |info| info.end);
+        let (before, after) = (end(self.message()), end(&message));
+        self.write(message)?;
+        self.move_loops(|place| match place {
+            _ if place <= part => place,
+            _ if place < before => after,
+            _ => place - before + after,
+        });
+        Ok(())
+    }
+
+    /// Puts a message in place of the one there is, which is within it now: its parts
+    /// are numbered from `first` on. Loops stay at the parts that they are at.
+    pub(crate) fn write_around(&mut self, first: usize, message: PlainMail) -> Result<(), Fault> {
+        self.keep_sent_form();
+        self.write(message)?;
+        self.move_loops(|place| place + first);
+        Ok(())
+    }
+
+    fn move_loops(&mut self, to: impl Fn(usize) -> usize) {
+        for inner in self.frames.iter_mut().flat_map(|frame| &mut frame.loops) {
+            inner.part = to(inner.part);
+            inner.next = to(inner.next);
+            inner.end = to(inner.end);
+        }
+    }
+
     /// The whole message as it is now.
     pub(crate) fn whole(&mut self) -> Result<PlainMail, Fault> {
         if let (Some(written), true) = (&self.changes.written, self.changes.edits.is_empty()) {

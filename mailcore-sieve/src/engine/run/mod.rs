@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub(crate) use self::act::Keep;
 pub(crate) use self::changes::{Changes, End};
-pub(crate) use self::context::{Context, Frame, mistaken};
+pub(crate) use self::context::{Context, Frame, Loop, mistaken};
 pub(crate) use self::header::Header;
 use super::matcher::OutOfSteps;
 use super::program::Op;
