@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::CompileError;
 use super::compile::{Args, Compile, Texts};
 use super::extensions::{Aspect, Index};
-use super::run::{Context, Fault};
+use super::matching::Matching;
+use super::run::{Context, Fault, Flow, What};
 
 /// Which fields.
 #[derive(Debug)]
@@ -64,6 +65,41 @@ impl Fields {
         })
     }
 
+    /// Tests the fields' values.
+    pub(crate) fn test(
+        &self,
+        cx: &mut Context<'_>,
+        what: What,
+        matching: &Matching,
+    ) -> Result<Flow, Fault> {
+        if self.selection.is_plain() && matching.is_alternative() {
+            for name in &self.names {
+                let values = match name.fixed() {
+                    Some(name) => cx.values(name, what)?,
+                    None => {
+                        let name = name.value(cx)?;
+                        cx.values(&name, what)?
+                    }
+                };
+                if let Flow::Result(true) = matching.test(cx, &values)? {
+                    return Ok(Flow::Result(true));
+                }
+            }
+            return Ok(Flow::Result(false));
+        }
+        let values = match what {
+            What::Text => self.texts(cx)?,
+            What::Addresses(part) => {
+                let mut values = Vec::new();
+                for place in self.places(cx)? {
+                    cx.add_addresses(place, part, &mut values)?;
+                }
+                values
+            }
+        };
+        matching.test(cx, &values)
+    }
+
     /// The fields by their parts and indices, the names in the script's order.
     pub(crate) fn places(&self, cx: &mut Context<'_>) -> Result<Vec<(usize, usize)>, Fault> {
         let mut places = Vec::new();
@@ -79,7 +115,7 @@ impl Fields {
     }
 
     /// Their decoded texts, or what `:type` and its like take of them.
-    pub(crate) fn texts(&self, cx: &mut Context<'_>) -> Result<Vec<Arc<str>>, Fault> {
+    fn texts(&self, cx: &mut Context<'_>) -> Result<Vec<Arc<str>>, Fault> {
         let places = self.places(cx)?;
         let Some(aspect) = &self.selection.aspect else {
             let text = |(part, index)| cx.field_text(part, index);
@@ -113,6 +149,11 @@ impl Selection {
             names,
             selection: self,
         }
+    }
+
+    /// Whether it is all fields of the message.
+    fn is_plain(&self) -> bool {
+        self.index.is_none() && self.mime.is_none() && self.aspect.is_none()
     }
 
     fn find(

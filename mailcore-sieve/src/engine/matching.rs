@@ -187,6 +187,11 @@ impl Matching {
         matches!(match_type, MatchType::Count(_))
     }
 
+    /// Whether each value can be tested by itself, as one that matches is enough.
+    pub(crate) fn is_alternative(&self) -> bool {
+        !self.counts() && matches!(self.keys, Kind::Ready(_))
+    }
+
     /// The same match, which leaves match variables alone.
     pub(crate) fn without_captures(self) -> Self {
         Self {

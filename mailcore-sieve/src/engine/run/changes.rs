@@ -213,6 +213,7 @@ impl<'a> Context<'a> {
     }
 
     fn change(&mut self, octets: usize) -> Result<(), Fault> {
+        self.known.forget();
         self.changes.made += 1;
         if self.changes.made > self.limits.edits {
             return Err(Fault::new(format!(

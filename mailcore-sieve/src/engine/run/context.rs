@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::known::Known;
 use super::{Changes, Fault, Header};
 use crate::engine::compile::Variable;
 use crate::engine::matcher::Meter;
@@ -71,6 +72,7 @@ pub(crate) struct Context<'a> {
     /// Scripts that were included in this run.
     pub(crate) included: Vec<(Location, Arc<str>)>,
     pub(super) headers: Vec<Option<Header<'a>>>,
+    pub(super) known: Known,
     /// The internal variable of RFC 5232 section 2.
     pub(crate) flags: Vec<String>,
     pub(super) actions: Vec<Action>,
@@ -114,6 +116,7 @@ impl<'a> Context<'a> {
             globals: BTreeMap::new(),
             included: Vec::new(),
             headers: Vec::new(),
+            known: Known::default(),
             flags: Vec::new(),
             actions: Vec::new(),
             implicit_keep: true,

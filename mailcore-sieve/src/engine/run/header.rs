@@ -62,9 +62,10 @@ impl<'a> Header<'a> {
             let name = std::str::from_utf8(field.name).ok()?;
             (!name.is_empty()).then(|| Field::new(name, field.raw))
         });
-        Self {
-            fields: fields.take(MAX_FIELDS).collect(),
-        }
+        // Most fields take more than 32 octets, so that this rarely grows.
+        let mut all = Vec::with_capacity((section.len() / 32).min(1024));
+        all.extend(fields.take(MAX_FIELDS));
+        Self { fields: all }
     }
 
     /// The fields of a section that the run itself holds.

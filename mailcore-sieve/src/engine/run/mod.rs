@@ -5,6 +5,7 @@ mod act;
 mod changes;
 mod context;
 mod header;
+mod known;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ pub(crate) use self::act::Keep;
 pub(crate) use self::changes::{Changes, End};
 pub(crate) use self::context::{Context, Frame, Loop, mistaken};
 pub(crate) use self::header::Header;
+pub(crate) use self::known::What;
 use super::matcher::OutOfSteps;
 use super::program::Op;
 use super::{Answer, Environment, Limits, Mail, Outcome, Program, Question, RunError};

@@ -1,7 +1,5 @@
 //! `header`, `address`, `exists` and `size`.
 
-use std::sync::Arc;
-
 use crate::engine::CompileError;
 use crate::engine::address_part::AddressPart;
 use crate::engine::ast::Test;
@@ -9,7 +7,7 @@ use crate::engine::compile::{Args, Compile, Known};
 use crate::engine::fields::Fields;
 use crate::engine::matching::{Matching, Options};
 use crate::engine::program::Instruction;
-use crate::engine::run::{Context, Fault, Flow};
+use crate::engine::run::{Context, Fault, Flow, What};
 
 #[derive(Debug)]
 struct TestHeader {
@@ -33,8 +31,7 @@ pub(super) fn header(cx: &mut Compile<'_>, test: &Test) -> Result<Known, Compile
 
 impl Instruction for TestHeader {
     fn run(&self, cx: &mut Context<'_>) -> Result<Flow, Fault> {
-        let values = self.fields.texts(cx)?;
-        self.matching.test(cx, &values)
+        self.fields.test(cx, What::Text, &self.matching)
     }
 }
 
@@ -84,18 +81,8 @@ pub(super) fn address(cx: &mut Compile<'_>, test: &Test) -> Result<Known, Compil
 
 impl Instruction for TestAddress {
     fn run(&self, cx: &mut Context<'_>) -> Result<Flow, Fault> {
-        let separator = cx.environment.separator;
-        let mut values: Vec<Arc<str>> = Vec::new();
-        for (part, index) in self.fields.places(cx)? {
-            let addresses = cx.field_addresses(part, index)?;
-            values.extend(
-                addresses
-                    .iter()
-                    .filter_map(|address| self.part.of(address, separator))
-                    .map(Arc::from),
-            );
-        }
-        self.matching.test(cx, &values)
+        let what = What::Addresses(self.part);
+        self.fields.test(cx, what, &self.matching)
     }
 }
 
