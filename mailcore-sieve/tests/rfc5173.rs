@@ -102,6 +102,22 @@ Gr=FC=DFe
 }
 
 #[test]
+fn section_5_3_text_is_what_people_read() {
+    let html = "Content-Type: text/html\n\n<p>Make <b>mon</b>ey &amp; run</p>\n";
+    assert!(holds(
+        &["body"],
+        "body :text :contains \"make money & run\"",
+        html
+    ));
+    assert!(!holds(&["body"], "body :text :contains \"<b>\"", html));
+    assert!(holds(
+        &["body"],
+        "body :content \"text\" :contains \"<b>mon</b>\"",
+        html
+    ));
+}
+
+#[test]
 fn a_header_alone_has_no_body() {
     assert!(!holds(&["body"], "body :contains \"\"", "Subject: x\n"));
     assert!(holds(&["body"], "body :contains \"\"", "Subject: x\n\n"));

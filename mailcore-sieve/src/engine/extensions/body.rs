@@ -7,6 +7,7 @@ use crate::engine::ast::Test;
 use crate::engine::compile::{Args, Compile, Known, Texts};
 use crate::engine::matching::{Matching, Options};
 use crate::engine::mime::header::{fields, line_at};
+use crate::engine::mime::html;
 use crate::engine::mime::value::Structured;
 use crate::engine::program::Instruction;
 use crate::engine::run::{Context, Fault, Flow};
@@ -84,9 +85,26 @@ fn has_body(cx: &Context<'_>) -> bool {
     header.ends_with(b"\n\n") || header.ends_with(b"\n\r\n") || matches!(header, b"\n" | b"\r\n")
 }
 
-/// The texts of parts that are text; a message without one has none.
+/// What people read of parts that are text; of HTML, what is between its tags.
 fn text(cx: &mut Context<'_>, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
-    content(cx, &["text".to_owned()], limit)
+    let mut pieces = Vec::new();
+    let mut left = limit;
+    for part in 0..cx.message().parts().len() {
+        let info = cx.message().parts().get(part);
+        let text = info.filter(|info| info.kind == PartKind::Leaf && info.media_type == "text");
+        let Some(is_html) = text.map(|info| info.subtype == "html") else {
+            cx.look(16)?;
+            continue;
+        };
+        let mut found = cx.content(part, left)?;
+        left = left.saturating_sub(found.len());
+        if is_html {
+            cx.look(found.len())?;
+            found = html::text(&found);
+        }
+        pieces.push(found);
+    }
+    Ok(pieces)
 }
 
 /// What the parts of these types hold, `limit` octets of it together.

@@ -7,6 +7,7 @@ mod addresses;
 pub(crate) mod charset;
 pub(crate) mod date;
 pub(crate) mod header;
+pub(crate) mod html;
 mod plain;
 mod structure;
 mod transfer;
