@@ -177,6 +177,7 @@ impl World {
                 port: 587,
             },
             message: Message::from_bytes("Subject: x\r\n\r\n"),
+            findings: Arc::default(),
             received_at: Timestamp::EPOCH,
             agent: "smtp".into(),
             transcript: Default::default(),

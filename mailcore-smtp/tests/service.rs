@@ -201,6 +201,7 @@ async fn hand_over(agent: &RemoteAgent, to: [&str; 2]) -> Vec<Outcome> {
         recipients: to.map(|to| Recipient::new(to.parse().unwrap())).into(),
         next_hop: NextHop::Local,
         message: Message::from_bytes("Subject: four\r\n\r\n.\r\nhi\r\n"),
+        findings: Arc::default(),
         received_at: Timestamp::EPOCH,
         agent: "lmtp".into(),
         transcript: Transcript::default(),

@@ -358,6 +358,7 @@ impl World {
             recipients: vec![Recipient::new("a@x.test".parse().unwrap())],
             next_hop: NextHop::Mx("x.test".parse().unwrap()),
             message: Message::from_bytes(self.content),
+            findings: Arc::default(),
             received_at: Timestamp::EPOCH,
             agent: "smtp".into(),
             transcript: transcript.clone(),

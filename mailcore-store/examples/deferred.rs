@@ -127,6 +127,7 @@ fn entry(number: u128, to: &str, now: Timestamp) -> Result<QueueEntry, Fault> {
         origin: Origin::Received,
         received_at: now,
         message: Message::from_bytes(text.into_bytes()),
+        findings: Arc::default(),
         progress: QueueProgress::new([recipient], now, now.after(HOUR * 168)),
     })
 }

@@ -170,6 +170,7 @@ fn entry(id: u8, due: mailcore::time::Timestamp) -> QueueEntry {
         origin: Origin::Server,
         received_at: due,
         message: new_message(id).message,
+        findings: Arc::default(),
         progress: progress(due),
     }
 }

@@ -6,6 +6,7 @@ mod entry;
 mod runner;
 mod schedule;
 
+pub(crate) use entry::kept_findings;
 pub use entry::{
     DoneRecipient, Ended, EntryState, EntryStateKind, Origin, QueueEntry, QueueId, QueueProgress,
     QueueRecipient, Urgency, decode_entry, decode_params, decode_progress,

@@ -17,8 +17,8 @@ use mailcore::quarantine::{
 };
 use mailcore::queue::QueueId;
 use mailcore::seams::{
-    Clock, Filter, FilterSession, IncomingMail, Outbox, Quota, Rules, RulesInput, Ruling, Spool,
-    SpoolQuery,
+    AccountChange, Administration, Clock, Filter, FilterSession, IncomingMail, Outbox, Quota,
+    Rules, RulesInput, Ruling, Spool, SpoolQuery,
 };
 use mailcore::time::Timestamp;
 use mailcore_tests::Desk;
@@ -191,6 +191,22 @@ async fn the_operators_word_sends_it_to_the_junk_folder_instead() {
     send(&desk, "junk@b.test", &["ann@a.test"]).await;
     assert_eq!(desk.messages("ann", "Junk").await.len(), 1);
     assert_eq!(listed(&desk, Section::Everything).await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_account_that_wants_no_junk_folder_finds_it_in_its_quarantine() {
+    let desk = desk(&["ann", "bob"]).await;
+    let mut change = AccountChange::default();
+    change.spam_to_folder = Some(false);
+    let ann = Desk::address("ann");
+    let changed = desk.directory.change_account(&ann, &change).await;
+    changed.unwrap();
+    send(&desk, "junk@b.test", &["ann@a.test", "bob@a.test"]).await;
+    assert_eq!(desk.messages("ann", "Junk").await.len(), 0);
+    assert_eq!(desk.messages("bob", "Junk").await.len(), 1);
+    let ann = owner(&desk, "ann").await;
+    assert_eq!(listed(&desk, Section::Account(ann)).await.len(), 1);
+    assert_eq!(listed(&desk, Section::Everything).await.len(), 1);
 }
 
 #[tokio::test]

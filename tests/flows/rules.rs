@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use mailcore::address::ReversePath;
 use mailcore::batch::StateChange;
 use mailcore::deliver::MailboxAgent;
@@ -11,12 +12,12 @@ use mailcore::envelope::{Notify, Recipient, Ret};
 use mailcore::event::{Event, EventCursor, EventName, TraceId};
 use mailcore::mailbox::{Flags, Keyword, MailboxName, SystemFlag, UidSet};
 use mailcore::message::Message;
-use mailcore::plan::{Action, Form, RedirectNotices};
+use mailcore::plan::{Action, Finding, Form, Plan, RedirectNotices, Stage};
 use mailcore::queue::{EntryState, Origin, QueueEntry, RetrySchedule};
 use mailcore::route::DirectoryRouter;
 use mailcore::seams::{
-    DeliveryAgent, DeliveryJob, Letter, LetterCopy, NextHop, OsEntropy, Outbox, Rules, RulesInput,
-    Ruling, Spool, SpoolQuery, State, StateKey, Storage,
+    DeliveryAgent, DeliveryJob, Filter, FilterSession, IncomingMail, Letter, LetterCopy, NextHop,
+    OsEntropy, Outbox, Rules, RulesInput, Ruling, Spool, SpoolQuery, State, StateKey, Storage,
 };
 use mailcore::status::Outcome;
 use mailcore::testing::ScriptedRules;
@@ -404,6 +405,54 @@ async fn a_full_mailbox_is_answered_and_sent_on_from_only_once_it_has_the_messag
     assert!(seen().await);
 }
 
+/// Finds one thing in each message.
+#[derive(Debug)]
+struct Finder;
+
+#[async_trait]
+impl Filter for Finder {
+    fn name(&self) -> &str {
+        "finder"
+    }
+
+    async fn message(&self, _: &FilterSession, _: &IncomingMail<'_>, plan: &mut Plan) {
+        let found = Finding::new(Stage::Content, "words", "spam").score(4.5);
+        plan.findings.push(found);
+    }
+}
+
+#[tokio::test]
+async fn rules_know_what_filters_found_whether_or_not_the_mail_was_queued() {
+    let rules = ScriptedRules::new(|input| {
+        let scores = input.findings.iter().map(|it| it.score).sum::<f32>();
+        let known = match input.session {
+            Some(_) => "Direct",
+            None => "Queued",
+        };
+        match scores > 4.0 && input.named.is_some() {
+            true => Ruling::actions([Action::File {
+                mailbox: MailboxName::parse(known).unwrap(),
+                flags: Flags::NONE,
+                create: true,
+                form: Form::Unchanged,
+            }]),
+            false => Ruling::keep(),
+        }
+    });
+    let rules: Arc<dyn Rules> = Arc::new(rules);
+    let desk = Desk::new(&["ann"], |it| it.rules(rules).filter(Arc::new(Finder))).await;
+    assert!(send(&desk, &["ann@a.test"]).await.starts_with("250"));
+    let mut smtp = desk.smtp().await;
+    smtp.ask("MAIL FROM:<x@b.test>", "250").await;
+    smtp.ask("RCPT TO:<ann@a.test> NOTIFY=SUCCESS", "250").await;
+    smtp.ask("DATA", "354").await;
+    smtp.send_raw([MESSAGE, b".\r\n"].concat()).await;
+    smtp.expect("250").await;
+    desk.wait(10).await;
+    assert_eq!(desk.messages("ann", "Direct").await.len(), 1);
+    assert_eq!(desk.messages("ann", "Queued").await.len(), 1);
+}
+
 #[tokio::test]
 async fn an_attempt_that_is_made_again_sends_nothing_again() {
     let (desk, _) = desk(&["ann", "bob"], |_| Ruling::keep()).await;
@@ -435,6 +484,7 @@ async fn an_attempt_that_is_made_again_sends_nothing_again() {
             .into(),
         next_hop: NextHop::Local,
         message: Message::from_bytes(MESSAGE),
+        findings: Arc::default(),
         received_at: Timestamp::from_secs(1_795_312_800),
         agent: "mailbox".into(),
         transcript: Transcript::default(),

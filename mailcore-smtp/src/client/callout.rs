@@ -1,6 +1,8 @@
 //! Asking a host whether it knows a recipient: MAIL, RCPT, RSET, and no
 //! message.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use mailcore::address::{Domain, ReversePath};
 use mailcore::envelope::{MailParams, Recipient};
@@ -71,6 +73,7 @@ impl RemoteAgent {
             recipients: vec![Recipient::new(query.recipient.clone())],
             next_hop: query.next_hop.clone(),
             message: Message::from_bytes(""),
+            findings: Arc::default(),
             received_at: now,
             agent: query.agent.clone(),
             transcript: Transcript::default(),

@@ -56,6 +56,7 @@ impl RemoteAgent {
             recipients: vec![Recipient::new(test.to)],
             next_hop: test.next_hop,
             message: Message::from_bytes(octets),
+            findings: std::sync::Arc::default(),
             received_at: now,
             agent: test.agent.into(),
             transcript: test.transcript,

@@ -534,6 +534,7 @@ fn entry(n: u128, message: Message) -> QueueEntry {
         },
         received_at: Timestamp::from_secs(START + n as i64),
         message,
+        findings: Arc::default(),
         progress: progress(n as i64),
     }
 }

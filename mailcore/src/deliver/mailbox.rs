@@ -181,6 +181,7 @@ impl MailboxAgent {
         let filing = Filing {
             commit: Some(Arc::clone(&self.commit)),
             named: Some(recipient),
+            findings: &job.findings,
             ..Filing::new(self.rules.as_deref(), &job.params)
         };
         filing.file(mail, target, &RecipientPlan::default()).await
@@ -298,6 +299,7 @@ impl MailboxAgent {
             origin: job.origin,
             received_at: job.received_at,
             message,
+            findings: Arc::clone(&job.findings),
             progress: QueueProgress::new(
                 to.into_iter().map(Recipient::new),
                 now,

@@ -185,6 +185,7 @@ impl Letters<'_> {
             origin: Origin::Host,
             received_at: now,
             message,
+            findings: Arc::default(),
             progress: QueueProgress::new(recipients, now, self.schedule.expires_at(now)),
         };
         batch.events.extend(self.sent(cause, &entry));

@@ -29,7 +29,7 @@ use crate::batch::{Batch, StateChange};
 use crate::envelope::{Envelope, Recipient, Ret};
 use crate::event::{Event, EventId, EventName};
 use crate::plan::{Disposition, Finding, Plan, Quarantine, QuarantinePlace, RecipientPlan};
-use crate::queue::QueueEntry;
+use crate::queue::{QueueEntry, kept_findings};
 use crate::status::{EnhancedStatusCode, Failure, Status};
 use crate::time::Monotonic;
 
@@ -73,8 +73,9 @@ pub(super) struct Settlement<'a> {
     /// message as it came.
     versions: Vec<Mail>,
     version_of: Vec<usize>,
-    /// What the tests found.
+    /// What the tests found, and what of it the queue keeps.
     findings: Vec<Finding>,
+    kept_findings: Arc<[Finding]>,
     /// Whose mailboxes addresses are, of which copies are kept apart.
     owners: HashMap<Address, AccountId>,
 }
@@ -192,6 +193,7 @@ impl<'a> Settlement<'a> {
             versions: Vec::new(),
             version_of: Vec::new(),
             findings: Vec::new(),
+            kept_findings: Arc::default(),
             owners: HashMap::new(),
         }
     }
@@ -215,6 +217,7 @@ impl<'a> Settlement<'a> {
         }
         self.rewrite(&plan).await?;
         self.findings = std::mem::take(&mut plan.findings);
+        self.kept_findings = kept_findings(&self.findings);
         self.files_at_once = targets.iter().map(Vec::len).sum::<usize>() <= FILED_AT_ONCE;
         for (index, (targets, plan)) in targets.iter().zip(&plan.recipients).enumerate() {
             self.charge(index, targets, plan).await;

@@ -285,6 +285,8 @@ impl QuarantineStore {
             id: QueueId(self.seams.entropy.id(now)),
             params,
             message: entry.message.with_prefix(prefix),
+            // Who releases it does not believe them, and rules are not to either.
+            findings: Arc::default(),
             progress: QueueProgress::new(to, now, self.schedule.expires_at(now)),
             ..entry.clone()
         }

@@ -1,17 +1,21 @@
 //! What the queue holds: a message on its way, for one or more recipients.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::address::{Domain, ReversePath};
 use crate::envelope::{MailParams, Priority, Recipient};
 use crate::event::TraceId;
 use crate::message::Message;
+use crate::plan::Finding;
 use crate::status::{EnhancedStatusCode, Failure, Outcome, Status};
 use crate::time::Timestamp;
 
 mod codec;
+mod findings;
 
 pub use codec::{decode_entry, decode_params, decode_progress};
+pub(crate) use findings::kept_findings;
 
 /// By how much each step of priority lets an entry pass those due before it.
 /// One of the lowest priority so waits three hours at most for a flood of the
@@ -73,6 +77,8 @@ pub struct QueueEntry {
     pub received_at: Timestamp,
     /// The octets to send.
     pub message: Message,
+    /// What the filters found when it came: the first of it, without the details.
+    pub findings: Arc<[Finding]>,
     /// What is left to do.
     pub progress: QueueProgress,
 }

@@ -10,6 +10,7 @@ use crate::address::ReversePath;
 use crate::envelope::{MailParams, Recipient};
 use crate::event::TraceId;
 use crate::message::Message;
+use crate::plan::Finding;
 use crate::queue::Origin;
 use crate::status::Outcome;
 use crate::time::Timestamp;
@@ -46,6 +47,8 @@ pub struct DeliveryJob {
     pub message: Message,
     /// When this server accepted it.
     pub received_at: Timestamp,
+    /// What the filters found when it came, as far as the queue keeps it.
+    pub findings: Arc<[Finding]>,
     /// The agent's name in the route.
     pub agent: Arc<str>,
     /// Takes what was said, for the message log. An agent need not write to it.

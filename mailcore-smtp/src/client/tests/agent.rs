@@ -99,6 +99,7 @@ fn job() -> DeliveryJob {
         recipients: Vec::new(),
         next_hop: NextHop::Mx("x.test".parse().unwrap()),
         message: Message::from_bytes(""),
+        findings: Arc::default(),
         received_at: Timestamp::EPOCH,
         agent: "smtp".into(),
         transcript: Default::default(),

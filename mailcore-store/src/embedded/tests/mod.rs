@@ -73,6 +73,7 @@ pub(super) fn entry(id: u128, message: Message) -> Arc<QueueEntry> {
         origin: Origin::Received,
         received_at: Timestamp::from_secs(1),
         message,
+        findings: Arc::default(),
         progress: progress(5),
     })
 }

@@ -156,6 +156,7 @@ impl ListAgent {
                 origin: outgoing.origin,
                 received_at: job.received_at,
                 message: outgoing.message.clone(),
+                findings: Arc::clone(&job.findings),
                 progress: QueueProgress::new(
                     recipients.iter().cloned(),
                     now,

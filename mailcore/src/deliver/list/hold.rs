@@ -149,6 +149,7 @@ impl ListAgent {
             origin: job.origin,
             received_at: job.received_at,
             message: job.message.clone(),
+            findings: Arc::clone(&job.findings),
             progress: QueueProgress::new([recipient], now, self.seams.schedule.expires_at(until))
                 .in_state(EntryState::Held),
         };

@@ -1,5 +1,7 @@
 //! Mail that a list itself writes: questions, notices, word of what was done.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -109,6 +111,7 @@ impl ListAgent {
             origin: Origin::Server,
             received_at: now,
             message,
+            findings: Arc::default(),
             progress: QueueProgress::new([recipient], now, self.seams.schedule.expires_at(now)),
         }
     }

@@ -32,6 +32,21 @@ impl Settlement<'_> {
         Some(apart.clone().kept_in(place))
     }
 
+    /// True for an account that has in a folder of its own what is kept apart. One
+    /// whose clients know no folders would never find it there.
+    pub(super) async fn wants_folder(&self, account: &AccountId) -> bool {
+        let Some(directory) = &self.intake.parts.directory else {
+            return true;
+        };
+        match directory.account(account).await {
+            Ok(account) => account.is_none_or(|account| account.options.spam_to_folder),
+            Err(error) => {
+                tracing::warn!(%error, %account, "can't tell where an account has its spam");
+                true
+            }
+        }
+    }
+
     /// Puts an entry in quarantine, within the batch.
     pub(super) fn quarantine(&mut self, entry: QueueEntry, apart: &Quarantine) {
         let place = match apart.place {

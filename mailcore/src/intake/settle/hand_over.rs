@@ -60,6 +60,7 @@ impl Settlement<'_> {
             next_hop: NextHop::Local,
             message: (self.version(self.version_of(leg.index)).message)
                 .with_prefix(leg.prefix.clone()),
+            findings: Arc::clone(&self.kept_findings),
             received_at: self.mail.received_at,
             agent: Arc::clone(agent),
             transcript: Transcript::default(),

@@ -47,7 +47,8 @@ impl Settlement<'_> {
             match target {
                 Target::Mailbox(mailbox) if apart.is_some() => {
                     self.note_owner(&mailbox.address, &mailbox.account);
-                    match apart.as_ref().is_some_and(in_folder) {
+                    let in_folder = apart.as_ref().is_some_and(in_folder);
+                    match in_folder && self.wants_folder(&mailbox.account).await {
                         true => self.file(leg, mailbox, plan).await,
                         false => self.queue(&leg),
                     }

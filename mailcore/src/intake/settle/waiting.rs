@@ -150,6 +150,7 @@ impl Settlement<'_> {
             origin: self.origin(),
             received_at: self.mail.received_at,
             message: self.version(version).message.with_prefix(prefix),
+            findings: Arc::clone(&self.kept_findings),
             progress: QueueProgress::new(
                 recipients.iter().cloned(),
                 begins.max(now),

@@ -19,6 +19,7 @@ fn entry(params: MailParams, message: impl Into<Bytes>) -> QueueEntry {
         received_at: Timestamp::from_secs(1_767_225_600),
         message: Message::from_bytes(message)
             .with_prefix("Received: from host.there.test ([192.0.2.1])\r\n\tby mx.here.test\r\n"),
+        findings: std::sync::Arc::default(),
         progress: QueueProgress::new([], Timestamp::EPOCH, Timestamp::EPOCH),
     }
 }

@@ -1,7 +1,10 @@
 //! The forms in which stores keep entries and their progress.
 
+use std::sync::Arc;
+
 use super::{
     DoneRecipient, Ended, EntryState, Origin, QueueEntry, QueueId, QueueProgress, QueueRecipient,
+    findings,
 };
 use crate::address::{Address, Domain, ReversePath};
 use crate::envelope::{
@@ -13,8 +16,10 @@ use crate::pack::{PackError, Packer, Unpacker};
 use crate::status::{EnhancedStatusCode, Failure, Status};
 use crate::time::Timestamp;
 
-/// 2: `hold_until`, `deliver_by`, `priority`. 3: mail that was submitted.
-const ENTRY_VERSION: u8 = 3;
+/// 2: `hold_until`, `deliver_by`, `priority`. 3: mail that was submitted. 4: findings,
+/// and that alone: an entry without any is written as 3, which programs from before
+/// read.
+const ENTRY_VERSION: u8 = 4;
 /// 2: `state` in place of a mark, `done`. 3: `broken`, when bad ones go, reply
 /// codes of those done with. 4: failures with the whole reply and their time. 5:
 /// what is in quarantine, and that alone: all else is written as 4, which programs
@@ -27,7 +32,10 @@ const FAR: Timestamp = Timestamp::from_secs(253_402_300_799);
 impl QueueEntry {
     /// Everything but content and progress, in the form in which stores keep it.
     pub fn encode_fixed(&self) -> Vec<u8> {
-        let mut out = Packer::new(ENTRY_VERSION);
+        let mut out = Packer::new(match self.findings.is_empty() {
+            true => 3,
+            false => ENTRY_VERSION,
+        });
         out.u128(self.id.0);
         out.u128(self.trace.0);
         out.text(&self.reverse_path.to_string());
@@ -40,6 +48,9 @@ impl QueueEntry {
         });
         out.i64(self.received_at.millis());
         out.octets(self.message.prefix());
+        if !self.findings.is_empty() {
+            findings::encode(&mut out, &self.findings);
+        }
         out.finish()
     }
 }
@@ -96,6 +107,10 @@ pub fn decode_entry(
         },
         received_at: Timestamp::from_millis(from.i64()?),
         message: Message::new(content).with_prefix(from.octets()?.to_vec()),
+        findings: match version {
+            0..4 => Arc::default(),
+            _ => findings::decode(&mut from)?,
+        },
         progress,
     })
 }

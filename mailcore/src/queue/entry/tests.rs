@@ -4,6 +4,7 @@ use super::*;
 use crate::envelope::{ByMode, DeliverBy, Notify, OriginalRecipient, Ret};
 use crate::message::Content;
 use crate::pack::Packer;
+use crate::plan::Stage;
 
 fn recipient(address: &str) -> Recipient {
     Recipient::new(address.parse().unwrap())
@@ -81,8 +82,21 @@ fn an_entry_reads_back_as_it_was_written() {
         origin: Origin::Host,
         received_at: Timestamp::from_secs(5),
         message: Message::from_bytes("x").with_prefix("Received: y\r\n"),
+        findings: kept_findings(&[
+            Finding::new(Stage::Connect, "dnsbl", "listed").score(2.5),
+            Finding::new(Stage::Content, "words", "spam").on("é".repeat(200)),
+        ]),
         progress: progress.clone(),
     };
+    assert_eq!(
+        entry.findings[0].test, "words",
+        "those of the message are first"
+    );
+    let without = QueueEntry {
+        findings: Arc::default(),
+        ..entry.clone()
+    };
+    assert_eq!(without.encode_fixed().first(), Some(&3));
     let bad = EntryState::Bad {
         reason: "too many hops".into(),
         until: at(1_000),
@@ -100,6 +114,7 @@ fn an_entry_reads_back_as_it_was_written() {
     assert_eq!(decode_params(&entry.encode_fixed()).unwrap(), entry.params);
     let back = decode_entry(&entry.encode_fixed(), progress, Content::Inline("x".into())).unwrap();
     assert_eq!(back.params, entry.params);
+    assert_eq!(back.findings, entry.findings);
     assert_eq!(
         (back.id, back.trace, back.reverse_path),
         (entry.id, entry.trace, entry.reverse_path)

@@ -297,6 +297,7 @@ impl QueueRunner {
             recipients: recipients.clone(),
             next_hop: key.1.clone(),
             message: entry.message.clone(),
+            findings: Arc::clone(&entry.findings),
             received_at: entry.received_at,
             agent: key.0.clone(),
             transcript: Transcript::default(),

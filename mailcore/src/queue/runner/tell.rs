@@ -54,6 +54,7 @@ impl QueueRunner {
             origin: Origin::Server,
             received_at: now,
             message: notice.message,
+            findings: Arc::default(),
             progress: QueueProgress::new([recipient], now, self.config.schedule.expires_at(now)),
         };
         batch.spool.push(SpoolChange::Enqueue(Arc::new(queued)));

@@ -227,6 +227,7 @@ impl Bench {
             origin: Origin::Received,
             received_at: now,
             message: Message::from_bytes("Subject: hello\r\n\r\nbody\r\n"),
+            findings: Arc::default(),
             progress: QueueProgress::new(recipients, now, RetrySchedule::default().expires_at(now)),
         }
     }

@@ -205,7 +205,7 @@ pub struct AccountChange {
     pub redirect: Option<Option<Redirect>>,
     /// Whether contact lists show it.
     pub in_contacts: Option<bool>,
-    /// Whether spam is filed apart.
+    /// Whether mail that is kept apart is filed to its junk folder.
     pub spam_to_folder: Option<bool>,
     /// Whether its domain's signature is added.
     pub domain_signature: Option<bool>,

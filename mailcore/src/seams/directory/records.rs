@@ -107,7 +107,8 @@ pub struct AccountOptions {
     pub redirect: Option<Redirect>,
     /// True when the contact list of its domain shows it.
     pub in_contacts: bool,
-    /// True when spam is filed to its junk mailbox instead of INBOX.
+    /// True when mail that is kept apart in folders is filed to its junk folder; else
+    /// it is in the quarantine, as for those whose clients know no folders.
     pub spam_to_folder: bool,
     /// True when its domain's signature is added to what it sends.
     pub domain_signature: bool,

@@ -1,5 +1,7 @@
 //! What is to be filed, as our store keeps it until it is.
 
+use std::sync::Arc;
+
 use crate::account::AccountId;
 use crate::address::{Address, ReversePath};
 use crate::batch::{Append, DeliveryId, IfMissing};
@@ -38,6 +40,7 @@ pub(super) fn entry(id: QueueId, append: &Append, now: Timestamp) -> QueueEntry 
         origin: Origin::Received,
         received_at: now,
         message: append.message.message.clone(),
+        findings: Arc::default(),
         progress: QueueProgress::new(to, now, now).in_state(EntryState::Held),
     }
 }

@@ -119,6 +119,7 @@ pub(super) fn entry(id: u128, to: &str, due: Timestamp) -> QueueEntry {
         origin: Origin::Received,
         received_at: due,
         message: Message::from_bytes(octets("queued")),
+        findings: Arc::default(),
         progress: QueueProgress::new(
             [Recipient::new(address(to))],
             due,

@@ -347,6 +347,7 @@ impl QueueWork {
                 origin: Origin::Received,
                 received_at: text.date(),
                 message: text.message(stores).await?,
+                findings: Arc::default(),
                 progress: progress.clone(),
             })),
             Self::Update(id, progress) => {
