@@ -30,6 +30,9 @@ pub use condition::{
 };
 pub use problem::{Problem, Problems};
 
+/// What the text of rules is called among an owner's texts of
+/// `ScriptKind::Rules`.
+pub const KEPT_AS: &str = "rules";
 /// Rules of a set at most.
 pub const MAX_RULES: usize = 500;
 /// Conditions of a rule at most, those in groups counted in.

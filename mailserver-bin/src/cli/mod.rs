@@ -17,6 +17,7 @@ mod log;
 mod quarantine;
 mod queue;
 mod relay;
+mod rules;
 mod schedule;
 mod serve;
 mod sieve;
@@ -111,6 +112,11 @@ enum Command {
     SieveCheck(sieve::CheckArgs),
     /// Says what a script would do with a message, as JSON, a line for each action
     SieveTest(sieve_test::Args),
+    /// Message rules: what is done with mail that arrives
+    #[command(subcommand)]
+    Rules(rules::Command),
+    /// What an account answers while its owner is away
+    Autoreply(rules::AutoreplyArgs),
     /// The way of mail to other hosts
     #[command(subcommand)]
     Relay(relay::Command),
@@ -204,6 +210,8 @@ fn dispatch(Cli { place, command }: Cli) -> Result<(), CliError> {
         Some(Command::Sieve(command)) => sieve::run(&place, command),
         Some(Command::SieveCheck(args)) => sieve::check(&place, &args),
         Some(Command::SieveTest(args)) => sieve_test::run(&place, &args),
+        Some(Command::Rules(command)) => place.ask(command.request()?),
+        Some(Command::Autoreply(args)) => place.ask(args.request()?),
         Some(Command::Relay(command)) => relay::run(&place.config()?, command),
         Some(Command::Schedule(command)) => place.ask(command.request()),
         Some(Command::TlsReport { domain, day }) => place.ask(Request::TlsReport { domain, day }),

@@ -125,6 +125,8 @@ impl Admin {
             Request::Suppress { request } => suppress::run(self.stores()?, request).await,
             Request::Filter { request } => self.filter(*request).await,
             Request::Sieve { request } => self.sieve(*request).await,
+            Request::MessageRules { request } => self.message_rules(*request).await,
+            Request::Autoreply { request } => self.autoreply(request).await,
             Request::Ban { request } => {
                 let limiter = self.limiter.as_deref();
                 ban::run(limiter.ok_or("the store is not open")?, request).await

@@ -21,6 +21,7 @@ pub(crate) mod groups;
 pub(crate) mod handlers;
 pub(crate) mod lists;
 pub(crate) mod masked;
+pub(crate) mod message_rules;
 pub(crate) mod offline;
 pub(crate) mod quarantine;
 pub(crate) mod queue;
@@ -150,6 +151,12 @@ pub(crate) enum Request {
     },
     Sieve {
         request: Box<sieve::SieveRequest>,
+    },
+    MessageRules {
+        request: Box<message_rules::RulesRequest>,
+    },
+    Autoreply {
+        request: message_rules::AutoreplyRequest,
     },
     ScheduleList,
     ScheduleRun {
