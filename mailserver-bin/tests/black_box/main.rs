@@ -10,6 +10,7 @@ mod log;
 mod queue;
 mod reload;
 mod routing;
+mod rules;
 mod schedule;
 mod secrets;
 mod server;
