@@ -16,6 +16,7 @@ mod chain;
 mod delivery;
 mod facts;
 mod form;
+mod kept_rules;
 mod library;
 mod memory;
 mod ruling;
@@ -36,6 +37,7 @@ use mailcore::time::Timestamp;
 
 use self::chain::Chains;
 use self::delivery::Delivery;
+pub use self::kept_rules::KeptRules;
 pub use self::library::{Compiled, Library};
 pub use self::site::SiteScripts;
 pub use self::source::{AFTER, BEFORE, Found, Place, ProgramSource, StoredScripts, Whose};
@@ -140,7 +142,8 @@ pub struct SieveRules {
 }
 
 impl SieveRules {
-    /// Rules of the operator's scripts and of those that the directory keeps.
+    /// Rules of the operator's scripts and of scripts, message rules and autoreplies
+    /// that the directory keeps.
     pub fn new(hostname: Domain, seams: SieveSeams, settings: SieveSettings) -> Self {
         Self::with_sources(hostname, seams, settings, Vec::new())
     }
@@ -158,6 +161,7 @@ impl SieveRules {
         let mut sources: Vec<Arc<dyn ProgramSource>> = vec![
             Arc::new(settings.site.clone()),
             Arc::new(StoredScripts::new(Arc::clone(&directory))),
+            Arc::new(KeptRules::new(Arc::clone(&directory))),
         ];
         sources.extend(others);
         Self {
