@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use mailcore::seams::{AuthError, StoreError};
 
 use crate::codec::ParseError;
-use crate::types::ResponseCode;
+use crate::types::{MetadataCode, ResponseCode};
 
 /// `"OK" / "NO" / "BAD"`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,6 +215,30 @@ pub fn login_failed(error: &AuthError) -> Status {
             "User name or password is wrong",
         ),
     }
+}
+
+/// A value over the limit (RFC 5464 section 4.3).
+pub fn annotation_too_big(limit: usize) -> Status {
+    Status::no(
+        ResponseCode::Metadata(MetadataCode::MaxSize(limit)),
+        "Value too big",
+    )
+}
+
+/// One annotation more than there may be (RFC 5464 section 4.3).
+pub fn too_many_annotations() -> Status {
+    Status::no(
+        ResponseCode::Metadata(MetadataCode::TooMany),
+        "As many annotations as there may be; remove one first",
+    )
+}
+
+/// An annotation of the server that no client sets.
+pub fn annotation_is_the_hosts() -> Status {
+    Status::no(
+        ResponseCode::NoPerm,
+        "Shared annotations of the server are set by its administrator",
+    )
 }
 
 /// A store that did not do what was asked (RFC 5530 codes).

@@ -4,6 +4,7 @@
 //!
 //! Sequence numbers are not here: they exist only in an IMAP session's view.
 
+mod annotation;
 mod flags;
 mod name;
 mod numbers;
@@ -12,6 +13,7 @@ mod special_use;
 mod thread;
 mod uid_set;
 
+pub use annotation::{Annotation, EntryName};
 pub use flags::{FlagChange, Flags, Keyword, MAX_KEYWORD, MAX_KEYWORDS, SystemFlag};
 pub use name::{
     HIERARCHY_DELIMITER, MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME, MailboxName, MailboxNameError,

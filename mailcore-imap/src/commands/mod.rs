@@ -24,6 +24,7 @@ mod list;
 mod login;
 mod logout;
 mod messages;
+mod metadata;
 mod my_rights;
 mod namespace;
 mod noop;
@@ -266,6 +267,8 @@ static TABLE: &[Spec] = &[
     extension(Capability::Namespace, spec("NAMESPACE", Legal::LoggedIn, QUIET, namespace::start)),
     spec("STATUS", Legal::LoggedIn, QUIET, status::start),
     extension(Capability::ListMyRights, spec("MYRIGHTS", Legal::LoggedIn, QUIET, my_rights::start)),
+    extension(Capability::Metadata, spec("GETMETADATA", Legal::LoggedIn, QUIET, metadata::start_get)),
+    extension(Capability::Metadata, spec("SETMETADATA", Legal::LoggedIn, QUIET, metadata::start_set)),
     spec("APPEND", Legal::LoggedIn, CHANGES, append::start),
     extension(Capability::Notify, spec("NOTIFY", Legal::LoggedIn, CHANGES, notify::start)),
     extension(Capability::Idle, spec("IDLE", Legal::LoggedIn, QUIET, idle::start)),

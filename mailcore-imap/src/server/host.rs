@@ -17,6 +17,7 @@ use mailcore::seams::{
 };
 
 use super::PROTOCOL;
+use super::annotations;
 use super::append::Appending;
 use super::opening::Moment;
 use super::room::Room;
@@ -122,7 +123,13 @@ impl SessionHost {
                 let id = storage.create(&account, &name, special_use).await?;
                 return Ok(Answer::Created(id));
             }
-            Question::Delete(name) => storage.delete(&account, &name).await?,
+            Question::Delete(name) => {
+                storage.delete(&account, &name).await?;
+                annotations::tidy(&**storage, &account).await;
+            }
+            question @ (Question::Annotations(_) | Question::Annotate { .. }) => {
+                return annotations::answer(&**storage, &account, question).await;
+            }
             Question::Rename { from, to } => storage.rename(&account, &from, &to).await?,
             Question::Subscribe(name) => storage.subscribe(&account, &name).await?,
             Question::Unsubscribe(name) => storage.unsubscribe(&account, &name).await?,
@@ -350,7 +357,7 @@ async fn account_notice(watch: Option<&mut AccountWatch>) -> Notice {
 }
 
 /// The client is told little; who runs the server is told all.
-fn log(error: &StoreError) {
+pub(super) fn log(error: &StoreError) {
     if matches!(
         error,
         StoreError::Io { .. }

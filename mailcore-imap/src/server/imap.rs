@@ -70,6 +70,34 @@ impl Imap {
         self
     }
 
+    /// Octets of an annotation, 1024 at least (RFC 5464 section 4.1).
+    #[must_use]
+    pub fn annotation_size(mut self, octets: usize) -> Self {
+        self.config.annotation_size = octets.max(1024);
+        self
+    }
+
+    /// Annotations of a mailbox, 10 at least (RFC 5464 section 4.1).
+    #[must_use]
+    pub fn max_annotations(mut self, annotations: usize) -> Self {
+        self.config.max_annotations = annotations.max(10);
+        self
+    }
+
+    /// How the administrator is reached, as a URI: `mailto:postmaster@a.test`.
+    #[must_use]
+    pub fn admin(mut self, uri: &str) -> Self {
+        self.config.admin = Some(uri.into());
+        self
+    }
+
+    /// What is told of the server to those who ask for its comment.
+    #[must_use]
+    pub fn comment(mut self, comment: &str) -> Self {
+        self.config.comment = Some(comment.into());
+        self
+    }
+
     /// Whether a client may have its connection compressed; it may by default.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {

@@ -3,6 +3,7 @@
 //!
 //! Sockets, TLS and accepting connections are [`mailcore::net`]'s.
 
+mod annotations;
 mod append;
 mod host;
 mod imap;

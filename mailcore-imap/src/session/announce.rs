@@ -88,6 +88,7 @@ fn holds(capability: Capability, cx: &Context) -> bool {
         Capability::SpecialUse | Capability::CreateSpecialUse => cx.abilities.special_use,
         Capability::CondStore | Capability::QResync => cx.abilities.mod_seq,
         Capability::ListMyRights => cx.abilities.acl,
+        Capability::Metadata => cx.abilities.metadata,
         Capability::ObjectId => cx.abilities.object_id,
         Capability::Replace => cx.abilities.replace,
         Capability::MultiAppend => cx.abilities.multi_append,

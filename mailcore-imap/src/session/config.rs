@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mailcore::mailbox::{Annotation, EntryName};
+
 /// Settings shared by every session of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,6 +42,14 @@ pub struct Config {
     /// Ranges of UIDs kept of a search's result for `$` (RFC 5182); one of more
     /// is not kept.
     pub max_saved_ranges: usize,
+    /// Octets of an annotation (RFC 5464 section 4.1 asks for 1024 at least).
+    pub annotation_size: usize,
+    /// Annotations of a mailbox, and of an account beside its mailboxes.
+    pub max_annotations: usize,
+    /// How the administrator is reached, as a URI, for `/shared/admin`.
+    pub admin: Option<Arc<str>>,
+    /// What `/shared/comment` says of the server.
+    pub comment: Option<Arc<str>>,
     /// Which literals need not wait for leave.
     pub literals: Literals,
     /// Whether COMPRESS=DEFLATE is offered.
@@ -102,9 +112,29 @@ impl Config {
             message_limit: None,
             progress_interval: Duration::from_secs(10),
             max_saved_ranges: 50_000,
+            annotation_size: 8 * 1024,
+            max_annotations: 64,
+            admin: None,
+            comment: None,
             literals: Literals::Plus,
             compression: Compression::Offered,
             max_inflate_ratio: 1_000,
         }
+    }
+
+    /// The annotations of the server that the host sets (RFC 5464 section
+    /// 3.2.1.1).
+    pub(crate) fn server_annotations(&self) -> Vec<Annotation> {
+        let values = [
+            (&b"/shared/admin"[..], &self.admin),
+            (b"/shared/comment", &self.comment),
+        ];
+        let annotation = |(entry, value): (&[u8], &Option<Arc<str>>)| {
+            Some(Annotation {
+                entry: EntryName::parse(entry)?,
+                value: value.as_ref()?.as_bytes().to_vec(),
+            })
+        };
+        values.into_iter().filter_map(annotation).collect()
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mailcore::account::Identity;
 use mailcore::mailbox::{
-    Changes, FlagChange, Flags, MailboxEntry, MailboxId, MailboxName, MailboxStatus, MessageInfo,
-    ModSeq, Rights, SpecialUse, Uid, UidSet, UidValidity,
+    Annotation, Changes, EntryName, FlagChange, Flags, MailboxEntry, MailboxId, MailboxName,
+    MailboxStatus, MessageInfo, ModSeq, Rights, SpecialUse, Uid, UidSet, UidValidity,
 };
 use mailcore::message::Summary;
 use mailcore::sasl::Inquiry;
@@ -62,6 +62,19 @@ pub enum Question {
     Status(MailboxName),
     /// What the account may do with a mailbox. Answer: [`Answer::Rights`].
     MyRights(MailboxName),
+    /// What is noted on a mailbox, or on the server. Answer:
+    /// [`Answer::Annotations`].
+    Annotations(Option<MailboxName>),
+    /// Note or remove, all or none. Answer: [`Answer::Done`], or
+    /// [`Answer::TooManyAnnotations`].
+    Annotate {
+        /// On which mailbox; `None` for the server.
+        mailbox: Option<MailboxName>,
+        /// What; without a value to be removed.
+        changes: Vec<(EntryName, Option<Vec<u8>>)>,
+        /// How many there may be then.
+        limit: usize,
+    },
     /// Open a mailbox and report its changes from then on. Answer:
     /// [`Answer::Opened`]; on failure none is open.
     Open {
@@ -213,6 +226,10 @@ pub enum Answer {
     Status(MailboxStatus),
     /// Rights.
     Rights(Rights),
+    /// Annotations by entry.
+    Annotations(Vec<Annotation>),
+    /// There would be more annotations than there may be.
+    TooManyAnnotations,
     /// The mailbox is open.
     Opened(Box<Opened>),
     /// Changes.

@@ -91,6 +91,8 @@ pub enum Capability {
     CompressDeflate,
     /// RFC 9585.
     InProgress,
+    /// RFC 5464.
+    Metadata,
     /// RFC 9698.
     JmapAccess,
 }
@@ -141,6 +143,7 @@ impl Capability {
             Self::Notify => "NOTIFY",
             Self::CompressDeflate => "COMPRESS=DEFLATE",
             Self::InProgress => "INPROGRESS",
+            Self::Metadata => "METADATA",
             Self::JmapAccess => "JMAPACCESS",
         }
     }

@@ -23,7 +23,7 @@ pub use extension::{Enabled, Extension};
 pub use fetch::{FetchItem, FetchItems};
 pub use list::ListPattern;
 pub use partial::{PartialEnd, PartialRange};
-pub use response_code::ResponseCode;
+pub use response_code::{MetadataCode, ResponseCode};
 pub use search::{SearchKey, SearchProgram};
 pub use section::{PartPath, Partial, Section, SectionText};
 pub use sequence::{MessageSet, SeqNum, SeqRange, SequenceSet};

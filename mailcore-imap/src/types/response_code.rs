@@ -55,6 +55,8 @@ pub enum ResponseCode {
     /// `MESSAGELIMIT` (RFC 9738): the limit, and the lowest UID that was worked
     /// on.
     MessageLimit(u32, Option<Uid>),
+    /// `METADATA` (RFC 5464).
+    Metadata(MetadataCode),
     /// `MODIFIED` (RFC 7162 section 3.1.3): messages left alone, as ascending
     /// ranges of what the command named them by.
     Modified(Vec<(u32, u32)>),
@@ -99,6 +101,33 @@ pub enum ResponseCode {
     UseAttr,
 }
 
+/// What a `METADATA` code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetadataCode {
+    /// `LONGENTRIES` (RFC 5464 section 4.2.1): octets of the longest value that was
+    /// left out.
+    LongEntries(usize),
+    /// `MAXSIZE` (RFC 5464 section 4.3): octets that a value may have.
+    MaxSize(usize),
+    /// `TOOMANY` (RFC 5464 section 4.3).
+    TooMany,
+}
+
+impl std::fmt::Display for MetadataCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::LongEntries(size) => write!(f, "LONGENTRIES {size}"),
+            Self::MaxSize(size) => write!(f, "MAXSIZE {size}"),
+            Self::TooMany => f.write_str("TOOMANY"),
+        }
+    }
+}
+
+/// The events that NOTIFY knows.
+const BAD_EVENT: &str =
+    "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)";
+
 impl std::fmt::Display for ResponseCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let word = match self {
@@ -108,9 +137,7 @@ impl std::fmt::Display for ResponseCode {
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
             Self::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
-            Self::BadEvent => {
-                "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
-            }
+            Self::BadEvent => BAD_EVENT,
             Self::BadUrl(url) => {
                 f.write_str("BADURL ")?;
                 return write_url(f, url);
@@ -140,6 +167,7 @@ impl std::fmt::Display for ResponseCode {
                 return write!(f, "MESSAGELIMIT {limit} {uid}");
             }
             Self::MessageLimit(limit, None) => return write!(f, "MESSAGELIMIT {limit}"),
+            Self::Metadata(code) => return write!(f, "METADATA {code}"),
             Self::Modified(ranges) => return write!(f, "MODIFIED {}", display_ranges(ranges)),
             Self::NoModSeq => "NOMODSEQ",
             Self::NoPerm => "NOPERM",

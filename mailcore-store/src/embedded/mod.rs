@@ -9,6 +9,7 @@
 //! connections and file handles of their own. The formats on disk are described
 //! in `docs/storage.md`.
 
+mod annotations;
 mod body;
 mod check;
 mod columns;

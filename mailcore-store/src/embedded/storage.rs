@@ -14,8 +14,8 @@ use mailcore::mailbox::{
 };
 use mailcore::message::{Message, Summary};
 use mailcore::seams::{
-    Abilities, AccountWatch, Acl, Appended, CommitError, CopyReceipt, Excerpt, Mailbox, NewMessage,
-    Quota, QuotaLimit, QuotaUsage, Storage, StoreError, StoreReceipt, Undelete, Watch,
+    Abilities, AccountWatch, Acl, Appended, CommitError, CopyReceipt, Excerpt, Mailbox, Metadata,
+    NewMessage, Quota, QuotaLimit, QuotaUsage, Storage, StoreError, StoreReceipt, Undelete, Watch,
 };
 
 use super::columns::{Columns, Overview, Reading};
@@ -98,6 +98,7 @@ impl Storage for EmbeddedStore {
         abilities.replace = true;
         abilities.watch_account = true;
         abilities.acl = true;
+        abilities.metadata = true;
         abilities
     }
 
@@ -205,6 +206,10 @@ impl Storage for EmbeddedStore {
     }
 
     fn acl(&self) -> Option<&dyn Acl> {
+        Some(self)
+    }
+
+    fn metadata(&self) -> Option<&dyn Metadata> {
         Some(self)
     }
 

@@ -5,6 +5,7 @@
 //! the other stores are compared with. It writes no file.
 
 mod account;
+mod annotations;
 mod commit;
 mod content;
 mod events;

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use mailcore::account::AccountId;
 use mailcore::mailbox::{MailboxEntry, MailboxId, MailboxName, SpecialUse};
 use mailcore::seams::{
-    Abilities, AccountWatch, Acl, Mailbox, Quota, QuotaUsage, Storage, StoreError, Undelete,
+    Abilities, AccountWatch, Acl, Mailbox, Metadata, Quota, QuotaUsage, Storage, StoreError,
+    Undelete,
 };
 
 use super::MemoryStore;
@@ -26,6 +27,7 @@ impl Storage for MemoryStore {
         abilities.replace = true;
         abilities.watch_account = true;
         abilities.acl = true;
+        abilities.metadata = true;
         abilities
     }
 
@@ -94,6 +96,10 @@ impl Storage for MemoryStore {
     }
 
     fn acl(&self) -> Option<&dyn Acl> {
+        Some(self)
+    }
+
+    fn metadata(&self) -> Option<&dyn Metadata> {
         Some(self)
     }
 

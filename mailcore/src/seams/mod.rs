@@ -72,7 +72,7 @@ pub use spool::{Lease, LeaseLimit, Spool, SpoolCounts, SpoolOrder, SpoolQuery, S
 pub use state::{State, StateKey, StateValue};
 pub use storage::{
     Abilities, AccountWatch, Acl, AclMailbox, Appended, CopyReceipt, Mailbox, Metadata, NewMessage,
-    Quota, QuotaLimit, QuotaUsage, RemovedId, RemovedMessage, RemovedQuery, Search, Storage,
-    StoreReceipt, Undelete, Watch,
+    Quota, QuotaLimit, QuotaUsage, RemovedId, RemovedMessage, RemovedQuery, Search,
+    StateAnnotations, Storage, StoreReceipt, Undelete, Watch,
 };
 pub use store_error::StoreError;

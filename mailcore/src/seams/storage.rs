@@ -3,6 +3,8 @@
 //! Knows nothing of sequence numbers, FETCH items or reply texts, so that IMAP,
 //! POP3, webmail and JMAP share it.
 
+mod metadata;
+
 use std::fmt::Debug;
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +22,8 @@ use crate::mailbox::{
 };
 use crate::message::{Message, Summary};
 use crate::time::Timestamp;
+
+pub use metadata::{Metadata, StateAnnotations};
 
 /// What a store can do beyond the base, so that no protocol advertises what
 /// its store lacks.
@@ -47,6 +51,8 @@ pub struct Abilities {
     pub watch_account: bool,
     /// [`Storage::acl`] is there (LIST-MYRIGHTS).
     pub acl: bool,
+    /// [`Storage::metadata`] is there (METADATA).
+    pub metadata: bool,
 }
 
 /// A store of mailboxes.
@@ -641,9 +647,6 @@ pub struct RemovedMessage {
     /// Its summary, where it could be read.
     pub summary: Option<Arc<Summary>>,
 }
-
-/// Annotations on mailboxes and accounts (RFC 5464).
-pub trait Metadata: Debug + Send + Sync {}
 
 /// Candidates for a text search; the octets decide.
 pub trait Search: Debug + Send + Sync {}

@@ -33,6 +33,24 @@ pub(super) fn imap(root: &Section<'_, '_>, settings: &mut Imap) {
         let limit = u32::try_from(messages).ok().and_then(NonZeroU32::new);
         imap = imap.message_limit(limit);
     }
+    if let Some(uri) = section.string("admin") {
+        match uri.value.contains(':') {
+            true => imap = imap.admin(uri.value),
+            false => section.problem(
+                uri.line,
+                "admin is a URI: \"mailto:postmaster@example.com\" (RFC 5464)",
+            ),
+        }
+    }
+    if let Some(text) = section.string("comment") {
+        imap = imap.comment(text.value);
+    }
+    if let Some(count) = section.count("annotations") {
+        imap = imap.max_annotations(count);
+    }
+    if let Some(octets) = section.size("annotation_size") {
+        imap = imap.annotation_size(usize::try_from(octets).unwrap_or(usize::MAX));
+    }
     if section.flag("compression") == Some(false) {
         imap = imap.compression(Compression::Off);
     }
@@ -51,12 +69,14 @@ mod tests {
     #[test]
     fn what_a_session_may_ask_is_read_and_checked() {
         let path = Path::new("mailserver.toml");
-        let good = format!("{SERVER}[imap]\nliterals = \"small\"\nsaved_search = 10\n");
+        let good = format!(
+            "{SERVER}[imap]\nliterals = \"small\"\nsaved_search = 10\nadmin = \"tel:+1\"\nannotations = 20\n"
+        );
         assert!(resolve(path, &good).is_ok());
-        let bad = format!("{SERVER}[imap]\nliterals = \"none\"\nsaved = 1\n");
+        let bad = format!("{SERVER}[imap]\nliterals = \"none\"\nsaved = 1\nadmin = \"me\"\n");
         let problems = resolve(path, &bad).unwrap_err().to_string();
         assert!(
-            problems.contains(":4: ") && problems.contains(":5: "),
+            problems.contains(":4: ") && problems.contains(":5: ") && problems.contains(":6: "),
             "{problems}"
         );
     }

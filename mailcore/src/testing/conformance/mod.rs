@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod annotations;
 mod batches;
 mod directories;
 mod durability;
@@ -63,6 +64,7 @@ pub async fn storage(make: impl AsyncFn() -> Arc<dyn Storage>) {
     threads::run_all(&make).await;
     quotas::run_all(&make).await;
     rights::run_all(&make).await;
+    annotations::run_all(&make).await;
     removed::run_all(&make).await;
 }
 
