@@ -196,8 +196,10 @@ async fn the_operators_word_sends_it_to_the_junk_folder_instead() {
 #[tokio::test]
 async fn an_account_that_wants_no_junk_folder_finds_it_in_its_quarantine() {
     let desk = desk(&["ann", "bob"]).await;
-    let mut change = AccountChange::default();
-    change.spam_to_folder = Some(false);
+    let change = AccountChange {
+        spam_to_folder: Some(false),
+        ..AccountChange::default()
+    };
     let ann = Desk::address("ann");
     let changed = desk.directory.change_account(&ann, &change).await;
     changed.unwrap();
