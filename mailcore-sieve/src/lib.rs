@@ -10,6 +10,35 @@
 //!
 //! [`engine`] needs nothing of the rest: without the feature `host` this crate
 //! is a Sieve library for any program.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use mailcore_sieve::engine::{
+//!     Action, Answer, Compiler, Environment, Event, Limits, PlainMail, Question, Run, Step,
+//! };
+//!
+//! let script = br#"
+//!     require ["fileinto", "mailbox"];
+//!     if allof (header :contains "subject" "invoice", mailboxexists "Bills") {
+//!         fileinto "Bills";
+//!     }
+//! "#;
+//! let program = Arc::new(Compiler::new().compile("mine", script)?);
+//! let mail = PlainMail::new(&b"From: shop@example.org\r\nSubject: Your invoice\r\n\r\n"[..]);
+//! let environment = Environment::new(Event::Delivery);
+//! let limits = Limits::default();
+//! let mut run = Run::new(program, &mail, &environment, &limits);
+//! let mut answer = None;
+//! let outcome = loop {
+//!     match run.step(answer.take())? {
+//!         Step::Ask(Question::MailboxesExist(_)) => answer = Some(Answer::Yes),
+//!         Step::Ask(_) => answer = Some(Answer::No),
+//!         Step::Done(outcome) => break outcome,
+//!     }
+//! };
+//! assert!(matches!(&outcome.actions[..], [Action::FileInto(filed)] if filed.place.mailbox == "Bills"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]

@@ -3,8 +3,6 @@
 //! Nothing here reads a clock, a file or a socket. What a script wants to know of
 //! the world beyond its message is a [`Question`], which the host answers.
 
-#![allow(dead_code, reason = "extensions use what the language itself does not")]
-
 mod address_part;
 mod address_syntax;
 pub mod ast;

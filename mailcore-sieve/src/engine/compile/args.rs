@@ -275,15 +275,6 @@ impl<'s> Args<'s> {
         Ok((texts, argument.at))
     }
 
-    /// Takes the next number.
-    pub(crate) fn number(&mut self, what: &str) -> Result<u64, CompileError> {
-        let argument = self.plain(what)?;
-        match argument.value {
-            Value::Number(number) => Ok(number),
-            _ => Err(self.mismatch(argument, what)),
-        }
-    }
-
     /// Nothing may be left.
     pub(crate) fn end(self) -> Result<(), CompileError> {
         if let Some((_, argument)) = self.left.first() {
