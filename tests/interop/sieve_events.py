@@ -20,8 +20,12 @@ xclient = ["127.0.0.1"]
 [abuse]
 exempt = ["0.0.0.0/0"]
 
-[filter.greylist]
+# No name server is there to ask.
+[filter]
 on = false
+
+[filter.greylist]
+on = true
 delay = "2s"
 
 [sieve]
@@ -35,7 +39,7 @@ SCRIPTS = {
         if environment :contains "vnd.mailcore.helo" "dynamic" { error "say who you are"; }""",
     "mail/10-senders": """require ["envelope", "vnd.mailcore.session"];
         if envelope :domain :is "from" "later.test" { defer "come back tomorrow"; }""",
-    "rcpt/10-traps": """require ["envelope", "reject"];
+    "rcpt/10-traps": """require ["envelope", "ereject"];
         if envelope :localpart :is "to" "bob" { ereject "bob takes no mail"; }""",
     "rcpt/20-greylist": """require ["vnd.mailcore.greylist", "vnd.mailcore.ip"];
         if ip :cidr "192.0.2.0/28" { greylist; }""",

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use mailcore::envelope::{Envelope, Recipient};
 use mailcore::message::{Message, Summary};
-use mailcore::plan::{Action as Planned, Disposition};
+use mailcore::plan::{Action as Planned, Disposition, Edit};
 use mailcore::testing::{FixedResolver, VirtualClock};
 
 use super::*;
@@ -230,4 +230,24 @@ async fn scripts_are_replaced_in_a_living_filter() {
     assert_eq!(said(&filter.connect(&session()).await), "defer 4.7.1 busy");
     let local = session().through(SessionKind::Local);
     assert_eq!(filter.connect(&local).await, Verdict::Continue);
+}
+#[tokio::test]
+async fn fields_are_added_and_removed_for_everybody() {
+    let (filter, _) = filter(&[(
+        Event::Data,
+        "require [\"editheader\"]; addheader \"X-Site\" \"seen\"; deleteheader \"X-Old\";",
+    )]);
+    let plan = judged(&filter, &["a@example.com", "b@example.com"]).await;
+    for copy in &plan.recipients {
+        let wanted = [
+            Edit::AddHeader {
+                name: "X-Site".into(),
+                value: "seen".into(),
+            },
+            Edit::RemoveHeader {
+                name: "X-Old".into(),
+            },
+        ];
+        assert_eq!(copy.edits, wanted);
+    }
 }

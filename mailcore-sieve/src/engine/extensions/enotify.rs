@@ -11,7 +11,7 @@ use crate::engine::matching::{Matching, Options};
 use crate::engine::mime::header::unfold;
 use crate::engine::program::Instruction;
 use crate::engine::run::{Context, Fault, Flow, Header, Keep};
-use crate::engine::{Action, CompileError, Importance, Mailto, Notify, Question};
+use crate::engine::{Action, CompileError, Importance, Mailto, Notify, Question, address_syntax};
 
 pub(super) static ENOTIFY: Extension = Extension::new("enotify")
     .commands(&[("notify", notify)])
@@ -146,7 +146,7 @@ impl Tell {
         };
         Ok(Notify {
             // What is no address is passed over (RFC 5435 section 3.3).
-            from: from.filter(|from| cx.mail.addresses(from.as_bytes()).len() == 1),
+            from: from.filter(|from| address_syntax::address(from).is_some()),
             importance,
             options: options.iter().filter_map(|it| read_option(it)).collect(),
             message,

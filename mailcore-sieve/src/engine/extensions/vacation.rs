@@ -11,7 +11,7 @@ use crate::engine::compile::{Args, Compile, Text, Texts, values};
 use crate::engine::correspondent::{OwnAddresses, reads_answers};
 use crate::engine::program::Instruction;
 use crate::engine::run::{Context, Fault, Flow, Keep};
-use crate::engine::{Action, CompileError, Vacation};
+use crate::engine::{Action, CompileError, Vacation, address_syntax};
 
 use original::Original;
 
@@ -198,9 +198,9 @@ impl Answer {
             None => String::new(),
         };
         // RFC 5230 section 4.3: what is no address is passed over.
-        let from = match cx.mail.addresses(from.as_bytes()).len() {
-            1 => one_line(&from),
-            _ => {
+        let from = match address_syntax::address(&from) {
+            Some(_) => one_line(&from),
+            None => {
                 let own = environment.addresses.first();
                 let own = own.or(environment.envelope.to.as_ref());
                 own.cloned().unwrap_or_default()
