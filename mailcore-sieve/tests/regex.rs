@@ -43,3 +43,28 @@ fn what_is_wrong_has_a_place() {
     );
     assert!(error.contains("i;ascii-numeric"), "{error}");
 }
+
+#[test]
+fn expressions_are_limited_in_number() {
+    let keys = |from: usize, to: usize| {
+        let keys: Vec<String> = (from..to).map(|key| format!("\"{key}x\"")).collect();
+        format!("if header :regex \"x\" [{}] {{ keep; }}\n", keys.join(", "))
+    };
+    let script = format!("require \"regex\";\n{}{}", keys(0, 150), keys(150, 201));
+    let error = refused(&script);
+    assert!(
+        error.starts_with("line 3,") && error.contains("more than 200"),
+        "{error}"
+    );
+    let made = "require [\"regex\", \"variables\", \"foreverypart\"];
+        foreverypart { set \"a\" \"${a}x\"; if header :regex \"subject\" \"${a}y\" { keep; } }";
+    let many = format!(
+        "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n{}",
+        "--b\n\n".repeat(300)
+    );
+    let lines = support::World::new().run(made, &many);
+    assert!(
+        lines.concat().contains("more steps than are allowed"),
+        "{lines:?}"
+    );
+}

@@ -7,6 +7,10 @@ use super::matcher::{Comparator, KeyError, Keys, MatchType, Relation};
 use super::run::{Context, Fault, Flow};
 use super::{CompileError, Position, Question};
 
+/// Steps that compiling a regular expression takes in a run: as long as some
+/// milliseconds, where a step is a fraction of a microsecond.
+const PATTERN_STEPS: u64 = 5_000;
+
 /// What the tags of a test say of its match.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
@@ -130,6 +134,9 @@ impl Options {
         at: Position,
     ) -> Result<Matching, CompileError> {
         let match_type = self.match_type.unwrap_or_default();
+        if match_type == MatchType::Regex {
+            cx.count_patterns(keys.len(), at)?;
+        }
         let keys = if self.list {
             Kind::Lists(keys)
         } else if let Some(fixed) = keys.iter().map(Text::fixed).collect::<Option<Vec<_>>>() {
@@ -232,6 +239,10 @@ impl Matching {
                     .iter()
                     .map(|key| key.value(cx))
                     .collect::<Result<Vec<_>, _>>()?;
+                if *match_type == MatchType::Regex {
+                    let patterns = u64::try_from(texts.len()).unwrap_or(u64::MAX);
+                    cx.meter.charge(patterns.saturating_mul(PATTERN_STEPS))?;
+                }
                 let keys = Keys::new(*match_type, *comparator, texts.iter().map(|key| &**key))
                     .map_err(|error| fault(&error))?;
                 self.run(cx, &keys, values)

@@ -22,6 +22,9 @@ use super::program::{Instruction, Needs, Op};
 use super::run::{Context, Fault, Flow};
 use super::{CompileError, Event, Limits, Position, Program};
 
+/// Regular expressions of one script.
+const MAX_PATTERNS: usize = 200;
+
 /// Compiles scripts: which extensions there are, for which event, within which
 /// limits.
 #[derive(Debug, Clone)]
@@ -164,6 +167,8 @@ pub(crate) struct Compile<'a> {
     pub(crate) needs: Needs,
     /// Loops around this place (RFC 5703), each by its name and its end.
     pub(crate) loops: Vec<(Option<String>, Label)>,
+    /// Regular expressions so far.
+    patterns: usize,
     warnings: Vec<CompileError>,
     memory: usize,
 }
@@ -186,6 +191,7 @@ impl<'a> Compile<'a> {
             begun: false,
             needs: Needs::default(),
             loops: Vec::new(),
+            patterns: 0,
             warnings: Vec::new(),
             memory: 0,
         }
@@ -295,6 +301,18 @@ impl<'a> Compile<'a> {
     /// Counts octets that an instruction holds on the heap, beside its texts.
     pub(crate) fn holds(&mut self, octets: usize) {
         self.memory += octets;
+    }
+
+    /// Counts regular expressions: each takes up to some milliseconds to compile.
+    pub(crate) fn count_patterns(&mut self, more: usize, at: Position) -> Result<(), CompileError> {
+        self.patterns = self.patterns.saturating_add(more);
+        if self.patterns > MAX_PATTERNS {
+            let words = format!(
+                "the script has more than {MAX_PATTERNS} regular expressions: use `:matches`, or fewer"
+            );
+            return Err(CompileError::new(at, words));
+        }
+        Ok(())
     }
 
     /// Says what is likely to be an oversight.

@@ -22,6 +22,8 @@ const MAX_CACHED: usize = 64;
 pub(super) struct Pattern {
     /// In the syntax of the `regex` crate.
     text: Box<str>,
+    /// How much is looked for at once in the worst case.
+    weight: usize,
 }
 
 impl Pattern {
@@ -31,8 +33,10 @@ impl Pattern {
             Comparator::AsciiCasemap | Comparator::UnicodeCasemap => "(?si)",
             Comparator::Octet | Comparator::AsciiNumeric => "(?s)",
         };
+        let translated = translate(text)?;
         let pattern = Self {
-            text: format!("{flags}{}", translate(text)?).into(),
+            text: format!("{flags}{}", translated.text).into(),
+            weight: translated.weight,
         };
         match pattern.compiled() {
             Ok(_) => Ok(pattern),
@@ -53,11 +57,9 @@ impl Pattern {
     }
 
     /// Octets looked at, as it were, in a search of `length` octets: each costs the
-    /// more the longer the expression is, in the worst case.
+    /// more the more is looked for at once.
     pub(super) fn cost(&self, length: usize) -> usize {
-        length
-            .saturating_add(1)
-            .saturating_mul(1 + self.text.len() / 16)
+        length.saturating_add(1).saturating_mul(1 + self.weight / 4)
     }
 
     pub(super) fn is_match(&self, value: &[u8]) -> bool {

@@ -14,21 +14,34 @@ const MAX_NESTING: usize = 32;
 /// The most a part may be repeated (POSIX `RE_DUP_MAX`).
 const MAX_REPEAT: u32 = 255;
 
+/// An expression in the other syntax.
+pub(super) struct Translated {
+    pub(super) text: String,
+    /// Characters and sets in it, each counted as often as it is repeated: what is
+    /// looked for at once in the worst case.
+    pub(super) weight: usize,
+}
+
 /// Rewrites an expression. What POSIX leaves undefined is an error or what glibc
 /// makes of it.
-pub(super) fn translate(text: &str) -> Result<String, KeyError> {
+pub(super) fn translate(text: &str) -> Result<Translated, KeyError> {
     let mut translator = Translator {
         rest: text.chars().peekable(),
         taken: 0,
         out: String::with_capacity(text.len() + 8),
         last: Last::Nothing,
         open: Vec::new(),
+        weight: 0,
+        last_weight: 0,
     };
     while let Some(character) = translator.take() {
         translator.item(character)?;
     }
     match translator.open.is_empty() {
-        true => Ok(translator.out),
+        true => Ok(Translated {
+            text: translator.out,
+            weight: translator.weight,
+        }),
         false => Err(translator.error("a group is open: close it with \")\"")),
     }
 }
@@ -39,8 +52,11 @@ struct Translator<'a> {
     taken: usize,
     out: String,
     last: Last,
-    /// Where open groups begin in `out`.
-    open: Vec<usize>,
+    /// Where open groups begin in `out`, and the weight before them.
+    open: Vec<(usize, usize)>,
+    /// The weight so far, and that of what may be repeated.
+    weight: usize,
+    last_weight: usize,
 }
 
 /// What may be repeated now.
@@ -71,27 +87,28 @@ impl Translator<'_> {
     fn item(&mut self, character: char) -> Result<(), KeyError> {
         let start = self.out.len();
         match character {
-            '*' | '+' | '?' => return self.repeat(&character.to_string()),
+            '*' | '+' | '?' => return self.repeat(&character.to_string(), 1),
             '{' => {
-                let bounds = self.bounds()?;
-                return self.repeat(&bounds);
+                let (bounds, most) = self.bounds()?;
+                return self.repeat(&bounds, most);
             }
             '(' => {
                 if self.open.len() == MAX_NESTING {
                     return Err(self.error(format!("more than {MAX_NESTING} groups within groups")));
                 }
-                self.open.push(start);
+                self.open.push((start, self.weight));
                 self.out.push('(');
                 self.last = Last::Nothing;
                 return Ok(());
             }
             ')' => {
-                let Some(open) = self.open.pop() else {
+                let Some((open, before)) = self.open.pop() else {
                     return Err(
                         self.error("no group is open here: write \"\\)\" for the character")
                     );
                 };
                 self.out.push(')');
+                self.last_weight = self.weight.saturating_sub(before);
                 self.last = Last::Atom(open);
                 return Ok(());
             }
@@ -105,6 +122,8 @@ impl Translator<'_> {
             '\\' => self.escape()?,
             _ => self.literal(character),
         }
+        self.weight = self.weight.saturating_add(1);
+        self.last_weight = 1;
         self.last = Last::Atom(start);
         Ok(())
     }
@@ -120,7 +139,10 @@ impl Translator<'_> {
 
     /// A repetition of a repetition gets a group: `a+?` is something else in the
     /// crate's syntax.
-    fn repeat(&mut self, times: &str) -> Result<(), KeyError> {
+    fn repeat(&mut self, times: &str, most: usize) -> Result<(), KeyError> {
+        let more = self.last_weight.saturating_mul(most.saturating_sub(1));
+        self.weight = self.weight.saturating_add(more);
+        self.last_weight = self.last_weight.saturating_add(more);
         let start = match self.last {
             Last::Nothing => {
                 return Err(self.error(
@@ -139,8 +161,8 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// `{2}`, `{2,}`, `{2,4}`, the first brace taken.
-    fn bounds(&mut self) -> Result<String, KeyError> {
+    /// `{2}`, `{2,}`, `{2,4}`, the first brace taken; with it, how many that is.
+    fn bounds(&mut self) -> Result<(String, usize), KeyError> {
         let mut text = String::new();
         loop {
             match self.take() {
@@ -165,8 +187,13 @@ impl Translator<'_> {
             (Some(least), most) => number(most).is_some_and(|most| least <= most),
             (None, _) => false,
         };
+        // Without an upper bound it is the lower one that is written out.
+        let count = number(most).or(least).unwrap_or(0);
         match sound {
-            true => Ok(format!("{{{text}}}")),
+            true => Ok((
+                format!("{{{text}}}"),
+                usize::try_from(count).unwrap_or(usize::MAX),
+            )),
             false => Err(self.error(format!(
                 "a repetition is {{m}}, {{m,}} or {{m,n}} with m up to n and n up to {MAX_REPEAT}"
             ))),

@@ -249,6 +249,19 @@ mod regex {
     }
 
     #[test]
+    fn repetitions_cost_what_they_stand_for() {
+        let cost = |key: &str| {
+            let keys = keys(MatchType::Regex, Comparator::Octet, key);
+            let mut meter = meter();
+            keys.test(&[b'a'; 64_000], None, &mut meter).unwrap();
+            1_000_000 - meter.left()
+        };
+        assert!(cost("a.{200}b") > 49_000 && cost("(a.){10,100}b") > 49_000);
+        assert!(cost("[a-z]+b?c*") < 2_000);
+        assert!(cost("((aa){5}b){6}") > 15_000);
+    }
+
+    #[test]
     fn long_expressions_on_long_values_cost_steps() {
         let key = "(x+x+)+y".repeat(100);
         let keys = keys(MatchType::Regex, Comparator::Octet, &key);
