@@ -145,7 +145,7 @@ struct Answer {
 
 impl Instruction for Answer {
     fn run(&self, cx: &mut Context<'_>) -> Result<Flow, Fault> {
-        // RFC 5230 section 4.7: told or not, that is once too often.
+        // RFC 5230 section 4.7 has one answer to a message.
         if cx
             .actions()
             .iter()
