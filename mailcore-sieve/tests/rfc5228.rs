@@ -2,6 +2,8 @@
 
 mod support;
 
+use mailcore_sieve::engine::Compiler;
+
 use support::{World, check, holds, refused};
 
 /// Message A of RFC 5228 section 1.? with the fields that its examples use.
@@ -316,5 +318,17 @@ fn a_run_has_limits() {
         [
             "error: test: line 2: the script takes more steps than are allowed: look at less text, or use fewer tests"
         ]
+    );
+}
+
+#[test]
+fn what_is_never_run_is_warned_of() {
+    let program = Compiler::new()
+        .compile("test", b"if true {\n  stop;\n  keep;\n}\nstop;\n")
+        .expect("right");
+    let warnings: Vec<String> = program.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["line 3, column 3: nothing after `stop` is run: remove it"]
     );
 }

@@ -28,6 +28,10 @@ impl Compile<'_> {
                 }
                 _ => self.command(command)?,
             }
+            if let ("stop" | "return", Some(next)) = (command.name.as_str(), after.first()) {
+                let words = format!("nothing after `{}` is run: remove it", command.name);
+                self.warn(next.at, words);
+            }
         }
         Ok(())
     }
