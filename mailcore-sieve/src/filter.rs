@@ -5,7 +5,7 @@
 //! script. What each said is a finding, kept with the message.
 
 mod becomes;
-mod look_up;
+pub(crate) mod look_up;
 mod occasion;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ mod password;
 mod quarantine;
 mod reload;
 mod senders;
+mod sieve;
 mod sieve_events;
 mod signing;
 mod telling;

@@ -36,7 +36,7 @@ use crate::forwarding;
 use crate::housekeeping::Tools;
 use crate::senders::SenderParts;
 use crate::tls::Keys;
-use crate::{oauth, outgoing, quarantine, sieve_events, signing, telling};
+use crate::{oauth, outgoing, quarantine, sieve, sieve_events, signing, telling};
 
 /// Asked when the system names no resolver.
 const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
@@ -241,6 +241,7 @@ impl Wiring<'_> {
         };
         let pipeline = filters::pipeline(config, &seams).map_err(WiringError::Filter)?;
         let scripts = sieve_events::filter(config, &seams);
+        let rules = sieve::rules(config, &self.stores, &directory, &resolver);
         let reports = self.dmarc.filters(config, &resolver, &directory);
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
         let router = forwarding::routes(
@@ -269,15 +270,14 @@ impl Wiring<'_> {
             builder = builder.agent(&name, senders.agent(agent));
         }
         // Relayed domains' mail leaves by this one.
-        if let Some(check) = senders.check {
-            builder = builder.recipient_check(check);
-        }
+        let check = senders.check.into_iter();
+        builder = check.fold(builder, Builder::recipient_check);
         builder = builder
             .subjects(config.journal.subjects)
             .intake_policy(policy(config, &resolver));
-        if let Some(journal) = self.journal {
-            builder = builder.journal(journal);
-        }
+        let journal = self.journal.into_iter();
+        builder = journal.fold(builder, |builder, journal| builder.journal(journal));
+        builder = rules.into_iter().fold(builder, Builder::rules);
         builder = scheduled(builder, config, tools);
         builder = telling::rules(builder, config);
         builder = telling::webhooks(builder, config, &resolver)?;

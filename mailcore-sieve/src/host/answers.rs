@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use mailcore::account::AccountId;
 use mailcore::address::Address;
-use mailcore::mailbox::{MailboxEntry, MailboxName, SpecialUse};
+use mailcore::mailbox::{EntryName, MailboxEntry, MailboxName, SpecialUse};
 use mailcore::seams::{RulesInput, Scope, ScriptKind, StateKey};
 
 use super::SieveRules;
 use super::memory;
 use crate::engine::{Answer, Duplicate, Location, Mailto, Question};
+use crate::filter::look_up::look_up;
 
 /// What scripts of one message asked for, looked up once.
 #[derive(Debug, Default)]
@@ -44,7 +45,9 @@ impl Answers<'_> {
                 let all = self.mailboxes().await;
                 yes(uses.iter().all(|it| has_use(&all, mailbox.as_deref(), it)))
             }
-            Question::Annotation { .. } => Answer::Text(None),
+            Question::Annotation { mailbox, entry } => {
+                Answer::Text(self.annotation(mailbox.as_deref(), &entry).await)
+            }
             Question::OnList { list, values } => yes(self.on_list(&list, &values).await),
             Question::ListsValid(lists) => {
                 let mut all = !lists.is_empty();
@@ -56,6 +59,10 @@ impl Answers<'_> {
             Question::Duplicate(duplicate) => yes(self.was_seen(&duplicate).await),
             Question::Include { name, location } => self.include(&name, location).await,
             Question::NotifyMethodValid(method) => yes(Mailto::parse(&method).is_ok()),
+            Question::LookUp { kind, name } => match &self.host.seams.resolver {
+                Some(dns) => look_up(&**dns, kind, &name).await,
+                None => Answer::No,
+            },
             // Whether mail may come was decided when it came.
             _ => Answer::No,
         }
@@ -70,6 +77,17 @@ impl Answers<'_> {
         let listed: Arc<[MailboxEntry]> = listed.unwrap_or_default().into();
         self.asked.mailboxes = Some(Arc::clone(&listed));
         listed
+    }
+
+    /// A value as the account has it, of one of its mailboxes or of the server.
+    async fn annotation(&self, mailbox: Option<&str>, entry: &str) -> Option<String> {
+        let metadata = self.host.seams.storage.metadata()?;
+        let mailbox = mailbox.map(MailboxName::parse).transpose().ok()?;
+        let wanted = EntryName::parse(entry.as_bytes())?;
+        let account = self.input.account;
+        let kept = metadata.annotations(account, mailbox.as_ref()).await.ok()?;
+        let found = kept.into_iter().find(|it| it.entry == wanted)?;
+        String::from_utf8(found.value).ok()
     }
 
     async fn was_seen(&mut self, duplicate: &Duplicate) -> bool {

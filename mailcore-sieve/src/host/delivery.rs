@@ -73,7 +73,6 @@ impl<'a> Delivery<'a> {
         let now = host.now();
         let here = Here {
             hostname: &host.hostname,
-            separator: host.settings.separator,
             now,
             utc_offset: host.settings.zone.offset(now) / 60,
         };

@@ -4,7 +4,8 @@ use mailcore::address::{Address, Domain};
 use mailcore::envelope::{MailParams, Notify, Ret};
 use mailcore::message::{Header, HeaderAddress, parse_addresses};
 use mailcore::plan::Finding;
-use mailcore::seams::{Directory, RulesInput};
+use mailcore::route::{SubAddresses, keys};
+use mailcore::seams::{Directory, RulesInput, Scope};
 use mailcore::time::Timestamp;
 
 use crate::engine::{Envelope, Environment, Event, Session};
@@ -19,7 +20,6 @@ const FULL_SCORE: f32 = 10.0;
 /// What a host's settings say for every delivery.
 pub(super) struct Here<'a> {
     pub(super) hostname: &'a Domain,
-    pub(super) separator: char,
     pub(super) now: Timestamp,
     /// Minutes ahead of UTC.
     pub(super) utc_offset: i32,
@@ -38,12 +38,29 @@ pub(super) async fn environment(
     environment.addresses = own_addresses(input, directory, header).await;
     environment.now = here.now.secs();
     environment.utc_offset = here.utc_offset;
-    environment.separator = here.separator;
+    environment.separator = separator(directory, input.recipient.domain()).await;
     environment.inbox = input.mailbox.as_str().to_owned();
     environment.domain = input.recipient.domain().to_string();
     environment.host = here.hostname.to_string();
     environment.spam = spam(input.findings);
     environment
+}
+
+/// What separates a user from a detail in the domain; NUL, which no address holds,
+/// where nothing does.
+async fn separator(directory: &dyn Directory, domain: &Domain) -> char {
+    let mut separator = SubAddresses::default();
+    if let Some(settings) = directory.settings() {
+        let scope = Scope::Domain(domain.clone());
+        let set = settings.setting(&scope, keys::SEPARATOR).await;
+        let set = set.ok().flatten();
+        let set = set.and_then(|set| SubAddresses::parse(&set.value));
+        separator = set.unwrap_or(separator);
+    }
+    match separator {
+        SubAddresses::After(separator) => separator,
+        SubAddresses::Off => '\0',
+    }
 }
 
 fn envelope(input: &RulesInput<'_>) -> Envelope {
@@ -110,16 +127,13 @@ async fn own_addresses(
         own.push(record.address.to_string());
     }
     own.push(input.recipient.to_string());
-    if let Some(named) = input.named {
-        own.push(named.address.to_string());
-    }
     let fields = Header::new(header);
     let named = RECIPIENT_FIELDS.iter().flat_map(|name| fields.all(name));
     let named = named.flat_map(|field| parse_addresses(field.raw, MAX_ADDRESSES));
-    for address in named.take(MAX_ADDRESSES) {
-        let Some(address) = parsed(&address) else {
-            continue;
-        };
+    let named = named.take(MAX_ADDRESSES).filter_map(|it| parsed(&it));
+    // A list's address is nobody's, though its mail comes by it.
+    let by = input.named.map(|named| named.address.clone());
+    for address in by.into_iter().chain(named) {
         if let Ok(true) = directory.may_send_as(input.account, &address).await {
             own.push(address.to_string());
         }

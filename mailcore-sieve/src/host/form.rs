@@ -2,7 +2,7 @@
 //! script changed under what the next one does.
 
 use bytes::Bytes;
-use mailcore::message::{Header, HeaderWriter};
+use mailcore::message::Header;
 use mailcore::plan::Form;
 
 use crate::engine::{self, HeaderEdit};
@@ -13,7 +13,7 @@ pub(super) fn rendered(form: &engine::Form, header: &[u8]) -> Form {
     match form {
         engine::Form::Unchanged => Form::Unchanged,
         engine::Form::Written(octets) => Form::Written(Bytes::copy_from_slice(octets)),
-        engine::Form::Edited(edits) => edited(edits, header),
+        engine::Form::Edited(edits) => edited(form, edits, header),
     }
 }
 
@@ -55,74 +55,17 @@ fn joined(first: &[u8], second: &[u8]) -> Bytes {
     octets.into()
 }
 
-fn edited(edits: &[HeaderEdit], header: &[u8]) -> Form {
+fn edited(form: &engine::Form, edits: &[HeaderEdit], header: &[u8]) -> Form {
     let on_top = |edit: &HeaderEdit| matches!(edit, HeaderEdit::First { .. });
     if edits.iter().all(on_top) {
-        let mut fields = Vec::new();
-        for edit in edits.iter().rev() {
-            if let HeaderEdit::First { name, value } = edit {
-                fields.extend_from_slice(&written(name, value));
-            }
-        }
+        let fields = form.header(b"").unwrap_or_default();
         return Form::OnTop(fields.into());
     }
-    let mut lines: Vec<Line> = lines(header);
-    for edit in edits {
-        match edit {
-            HeaderEdit::First { name, value } => lines.insert(0, Line::field(written(name, value))),
-            HeaderEdit::Last { name, value } => lines.push(Line::field(written(name, value))),
-            HeaderEdit::Remove(places) => {
-                let mut place = 0;
-                lines.retain(|line| {
-                    let keep = !line.is_field || !places.contains(&place);
-                    place += usize::from(line.is_field);
-                    keep
-                });
-            }
-        }
+    let mut section = form.header(header).unwrap_or_default();
+    if Header::new(&section).closed_len().is_none() {
+        section.extend_from_slice(b"\r\n");
     }
-    let mut section = Vec::with_capacity(header.len());
-    for line in lines {
-        section.extend_from_slice(&line.octets);
-    }
-    section.extend_from_slice(b"\r\n");
     Form::Header(section.into())
-}
-
-/// A field, or a line of a header that is none and that scripts don't see.
-struct Line {
-    octets: Vec<u8>,
-    is_field: bool,
-}
-
-impl Line {
-    fn field(octets: Vec<u8>) -> Self {
-        Self {
-            octets,
-            is_field: true,
-        }
-    }
-}
-
-fn lines(header: &[u8]) -> Vec<Line> {
-    let fields = Header::new(header).fields().map(|field| {
-        let octets = header.get(field.range.clone()).unwrap_or_default();
-        let mut octets = octets.to_vec();
-        if !octets.ends_with(b"\n") {
-            octets.extend_from_slice(b"\r\n");
-        }
-        Line {
-            octets,
-            is_field: !field.name.is_empty() && std::str::from_utf8(field.name).is_ok(),
-        }
-    });
-    fields.collect()
-}
-
-fn written(name: &str, value: &str) -> Vec<u8> {
-    let mut field = HeaderWriter::new();
-    field.text(name, value);
-    field.finish()
 }
 
 #[cfg(test)]

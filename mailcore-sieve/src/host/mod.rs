@@ -57,8 +57,6 @@ pub struct SieveSettings {
     pub without: Vec<String>,
     /// Octets of compiled scripts that are held together.
     pub cache: usize,
-    /// The character between a user and a detail (RFC 5233).
-    pub separator: char,
     /// The clocks by which scripts tell the time (RFC 5260).
     pub zone: Arc<dyn Zone>,
     /// The operator's scripts.
@@ -67,13 +65,12 @@ pub struct SieveSettings {
 
 impl Default for SieveSettings {
     /// The default limits, every extension that a delivery can carry out, 64 MiB
-    /// of programs, `+`, UTC, no scripts of the operator.
+    /// of programs, UTC, no scripts of the operator.
     fn default() -> Self {
         Self {
             limits: Limits::default(),
             without: Vec::new(),
             cache: CACHE,
-            separator: '+',
             zone: Arc::new(Utc),
             site: SiteScripts::default(),
         }

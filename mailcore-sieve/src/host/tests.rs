@@ -1,7 +1,10 @@
 use std::sync::Mutex;
+use std::time::Duration;
 
 use mailcore::account::AccountId;
 use mailcore::address::{Address, ReversePath};
+use mailcore::batch::StateChange;
+use mailcore::mailbox::{EntryName, MailboxName, SpecialUse};
 use mailcore::message::Message;
 use mailcore::plan::{Action, Form};
 use mailcore::seams::{Directory, DirectoryError, DirectoryWrite, Scope, ScriptKind};
@@ -16,6 +19,8 @@ const ANN: &str = "ann@x.test";
 /// A server with one account.
 struct House {
     directory: Arc<MemoryDirectory>,
+    store: Arc<MemoryStore>,
+    clock: Arc<VirtualClock>,
     account: AccountId,
     rules: SieveRules,
 }
@@ -31,19 +36,22 @@ impl House {
             .unwrap();
         let account = directory.accounts(None).await.unwrap();
         let account = account.first().unwrap().account.id.clone();
-        let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(VirtualClock::new());
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let store = Arc::new(MemoryStore::with(clock.clone(), entropy));
         let seams = SieveSeams::new(
             directory.clone(),
             store.clone(),
-            store,
-            clock,
+            store.clone(),
+            clock.clone(),
             Arc::new(SeededEntropy::new(1)),
         );
         let hostname = Domain::parse("mx.x.test").unwrap();
         Self {
             rules: SieveRules::with_sources(hostname, seams, settings, others),
             directory,
+            store,
+            clock,
             account,
         }
     }
@@ -80,6 +88,22 @@ impl House {
         let recipient = Address::parse(ANN).unwrap();
         let input = RulesInput::new(&self.account, &sender, &recipient, &message, &summary);
         self.rules.evaluate(&input).await
+    }
+}
+
+impl House {
+    /// Does what filing does with what is to be remembered.
+    async fn remember(&self, ruling: &Ruling) {
+        let mut changes = ruling.state.clone();
+        changes.extend(ruling.letters.iter().filter_map(|letter| {
+            let once = letter.once.clone()?;
+            Some(StateChange::Put {
+                key: once.key,
+                value: Vec::new(),
+                expires: Some(once.until),
+            })
+        }));
+        State::change(&*self.store, changes).await.unwrap();
     }
 }
 
@@ -313,4 +337,192 @@ async fn programs_are_held_within_their_limit_and_made_anew() {
     let library = house.rules.library();
     let again = |text: &str| library.script("s", text).unwrap();
     assert!(Arc::ptr_eq(&again("keep;"), &again("keep;")));
+}
+
+#[tokio::test]
+async fn an_answer_goes_once_to_each_sender_within_its_days() {
+    let house = House::new().await;
+    house
+        .own("require \"vacation\"; vacation :days 3 \"away\";")
+        .await;
+    let first = house.deliver().await;
+    let [letter] = first.letters.as_slice() else {
+        panic!("{first:?}");
+    };
+    assert_eq!(letter.reverse_path, ReversePath::Null);
+    let to: Vec<String> = letter.recipients.iter().map(ToString::to_string).collect();
+    assert_eq!(to, ["bob@y.test"]);
+    assert!(
+        first.actions.is_empty(),
+        "vacation leaves the implicit keep"
+    );
+    house.remember(&first).await;
+    house.clock.advance(Duration::from_secs(2 * 86_400));
+    assert_eq!(house.deliver().await.letters, []);
+    house.clock.advance(Duration::from_secs(86_400 + 1));
+    assert_eq!(house.deliver().await.letters.len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_to_mail_for_another_address_of_the_account_is_given() {
+    let house = House::new().await;
+    let alias = Address::parse("anna@x.test").unwrap();
+    let to = [Address::parse(ANN).unwrap()];
+    house.directory.add_alias(&alias, &to).await.unwrap();
+    house.own("require \"vacation\"; vacation \"away\";").await;
+    let message = "From: bob@y.test\r\nTo: Anna <ANNA@x.test>\r\n\r\nbody\r\n";
+    assert_eq!(house.message(message).await.letters.len(), 1);
+    let message = "From: bob@y.test\r\nTo: other@x.test\r\n\r\nbody\r\n";
+    assert_eq!(house.message(message).await.letters, []);
+}
+
+#[tokio::test]
+async fn a_duplicate_is_one_once_its_first_copy_was_filed() {
+    let house = House::new().await;
+    house
+        .own("require \"duplicate\"; if duplicate { discard; }")
+        .await;
+    let message = "Message-ID: <1@y.test>\r\n\r\nbody\r\n";
+    let first = house.message(message).await;
+    assert_eq!(
+        house.message(message).await.actions,
+        [],
+        "nothing was filed yet"
+    );
+    house.remember(&first).await;
+    assert_eq!(told(&house.message(message).await), ["discard"]);
+}
+
+#[tokio::test]
+async fn a_refusal_says_why_and_brings_a_notice_where_no_reply_can() {
+    let house = House::new().await;
+    house.own("require \"reject\"; reject \"Go away\";").await;
+    let ruling = house.deliver().await;
+    assert_eq!(told(&ruling), ["reject Go away"]);
+    let notice = ruling.instead.unwrap();
+    assert_eq!(notice.reverse_path, ReversePath::Null);
+    house.own("require \"ereject\"; ereject \"Go away\";").await;
+    let ruling = house.deliver().await;
+    assert_eq!(told(&ruling), ["reject Go away"]);
+    assert_eq!(ruling.instead, None);
+}
+
+#[tokio::test]
+async fn mailboxes_are_found_by_name_use_and_id() {
+    let house = House::new().await;
+    let junk = MailboxName::parse("Spam").unwrap();
+    let use_of = Some(SpecialUse::Junk);
+    let id = Storage::create(&*house.store, &house.account, &junk, use_of)
+        .await
+        .unwrap();
+    let require = "require [\"fileinto\", \"mailbox\", \"special-use\", \"mailboxid\"];";
+    for (script, wanted) in [
+        ("fileinto :specialuse \"\\\\Junk\" \"Junk\";", "Spam"),
+        ("fileinto :specialuse \"\\\\Sent\" :create \"Out\";", "Out+"),
+        (&*format!("fileinto :mailboxid \"{id}\" \"Else\";"), "Spam"),
+        ("fileinto :mailboxid \"F0\" \"Else\";", "Else"),
+        ("if mailboxexists \"Spam\" { fileinto \"a\"; }", "a"),
+        ("if not mailboxexists \"None\" { fileinto \"b\"; }", "b"),
+        ("if specialuse_exists \"\\\\Junk\" { fileinto \"c\"; }", "c"),
+    ] {
+        house.own(&format!("{require} {script}")).await;
+        assert_eq!(told(&house.deliver().await), [wanted], "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_sees_what_the_one_before_it_edited() {
+    let house = House::new().await;
+    let before = "require \"editheader\"; addheader \"X-Site\" \"1\";";
+    house.domain(BEFORE, before).await;
+    let own = "require [\"fileinto\", \"editheader\"]; \
+               if header \"X-Site\" \"1\" { deleteheader \"X-Gone\"; fileinto \"A\"; }";
+    house.own(own).await;
+    let ruling = house
+        .message("X-Gone: 1\r\nSubject: s\r\n\r\nbody\r\n")
+        .await;
+    let [
+        Action::File {
+            mailbox,
+            form: Form::Header(header),
+            ..
+        },
+    ] = ruling.actions.as_slice()
+    else {
+        panic!("{ruling:?}");
+    };
+    assert_eq!(mailbox.as_str(), "A");
+    assert_eq!(&header[..], b"X-Site: 1\r\nSubject: s\r\n\r\n");
+    house.own("# nothing\r\n").await;
+    let ruling = house.deliver().await;
+    let [
+        Action::File {
+            mailbox,
+            form: Form::OnTop(fields),
+            ..
+        },
+    ] = ruling.actions.as_slice()
+    else {
+        panic!("{ruling:?}");
+    };
+    assert!(mailbox.is_inbox());
+    assert_eq!(&fields[..], b"X-Site: 1\r\n");
+}
+
+#[tokio::test]
+async fn scripts_include_others_of_the_account_the_domain_and_the_site() {
+    let mut settings = SieveSettings::default();
+    let text = "require \"fileinto\"; fileinto \"site\";";
+    settings.site.include.insert("s".into(), text.into());
+    let house = House::with(settings, Vec::new()).await;
+    house
+        .domain("d", "require \"fileinto\"; fileinto \"domain\";")
+        .await;
+    let own = Scope::Account(house.account.clone());
+    house
+        .put(&own, "p", "require \"fileinto\"; fileinto \"personal\";")
+        .await;
+    let includes = "include :personal \"p\"; include :global \"d\"; include :global \"s\";";
+    house.own(&format!("require \"include\"; {includes}")).await;
+    assert_eq!(told(&house.deliver().await), ["personal", "domain", "site"]);
+    house.own("require \"include\"; include \"absent\";").await;
+    assert!(house.deliver().await.failed.unwrap().contains("absent"));
+}
+
+#[tokio::test]
+async fn a_notice_is_sent_but_for_what_a_program_sent() {
+    let house = House::new().await;
+    let notify = "notify :message \"mail\" \"mailto:sms@y.test\";";
+    house.own(&format!("require \"enotify\"; {notify}")).await;
+    assert_eq!(house.deliver().await.letters.len(), 1);
+    let automatic = "Auto-Submitted: auto-notified\r\n\r\nbody\r\n";
+    assert_eq!(house.message(automatic).await.letters, []);
+}
+
+#[tokio::test]
+async fn annotations_of_mailboxes_and_of_the_server_are_seen() {
+    let house = House::new().await;
+    let entry = EntryName::parse(b"/private/comment").unwrap();
+    let metadata = Storage::metadata(&*house.store).unwrap();
+    for (mailbox, value) in [(Some(MailboxName::inbox()), "box"), (None, "server")] {
+        let change = (entry.clone(), Some(value.as_bytes().to_vec()));
+        let kept = metadata.annotate(&house.account, mailbox.as_ref(), vec![change]);
+        kept.await.unwrap();
+    }
+    let require = "require [\"fileinto\", \"mboxmetadata\", \"servermetadata\"];";
+    for (test, wanted) in [
+        ("metadata \"INBOX\" \"/private/comment\" \"box\"", "seen"),
+        ("metadata \"INBOX\" \"/private/comment\" \"server\"", ""),
+        ("servermetadata \"/private/comment\" \"server\"", "seen"),
+        ("metadataexists \"Elsewhere\" \"/private/comment\"", ""),
+    ] {
+        let script = format!("{require} if {test} {{ fileinto \"seen\"; }}");
+        house.own(&script).await;
+        let wanted = [wanted].into_iter().filter(|it| !it.is_empty());
+        assert_eq!(
+            told(&house.deliver().await),
+            wanted.collect::<Vec<_>>(),
+            "{test}"
+        );
+    }
 }
