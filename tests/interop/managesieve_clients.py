@@ -22,6 +22,7 @@ LIBRARY = pathlib.Path(__file__).parents[2] / "target/interop/python-sieve"
 sys.path.append(str(LIBRARY))
 
 FILE = 'require ["fileinto"];\r\nif header :contains "subject" "list" {\r\n    fileinto "Lists";\r\n}\r\n'
+OBEYED = FILE.replace('["fileinto"]', '["fileinto", "mailbox"]').replace("fileinto \"", "fileinto :create \"")
 WRONG = "keep;\r\nfrobnicate;\r\n"
 
 
@@ -180,6 +181,32 @@ def test_no_password_and_no_script_in_clear(server):
         assert told()[0].startswith(b"NO")
         assert told()[0].startswith(b"BYE")
         assert lines.readline() == b""
+
+
+def test_mail_obeys_the_active_script(server):
+    if not need("swaks"):
+        return
+    managesieve = library("managesieve")
+    if not managesieve:
+        return
+    client = managesieve.MANAGESIEVE(server.host, server.ports["managesieve"], use_tls=True, tls_verify=False,
+                                     timeout=60)
+    assert client.login("", f"obeys@{server.domain}", PASSWORD) == "OK"
+    assert client.putscript("a", OBEYED) == "OK"
+    send(server, "obeys", "to a list")
+    until("the mail is in INBOX", lambda: count(server, "obeys") == 1)
+    assert client.setactive("a") == "OK"
+    send(server, "obeys", "to a list")
+    until("the mail is in the folder", lambda: count(server, "obeys", "Lists") == 1)
+    send(server, "obeys", "to me")
+    until("other mail is in INBOX", lambda: count(server, "obeys") == 2)
+    assert client.putscript("a", "discard;\r\n") == "OK"
+    send(server, "obeys", "nobody sees this")
+    assert client.setactive("") == "OK"
+    send(server, "obeys", "to a list")
+    until("without a script all is in INBOX", lambda: count(server, "obeys") == 3)
+    assert count(server, "obeys", "Lists") == 1
+    assert client.logout() == "OK"
 
 
 if __name__ == "__main__":
