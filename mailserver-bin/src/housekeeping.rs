@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use mailcore::deliver::list::{ListSeams, upkeep};
 use mailcore::mailbox::{MailboxName, SpecialUse};
 use mailcore::quarantine::QuarantineStore;
 use mailcore::queue::remove_outlived;
@@ -54,6 +55,7 @@ pub(crate) const CHORES: &[Chore] = &[
     Chore { name: "dkim", default: "47 * * * *", applies: |tools| tools.signing.is_some(), run: |tools, run| Box::pin(dkim(tools, run)) },
     Chore { name: "watch", default: "23 * * * *", applies: |tools| tools.keys.is_some(), run: |tools, run| Box::pin(watch(tools, run)) },
     Chore { name: DMARC, default: "20 0 * * *", applies: |tools| tools.dmarc.is_some(), run: |tools, run| Box::pin(dmarc(tools, run)) },
+    Chore { name: "lists", default: "27 * * * *", applies: |_| true, run: |tools, run| Box::pin(lists(tools, run)) },
     Chore { name: "check", default: NEVER, applies: |_| true, run: |tools, run| Box::pin(check(tools, run)) },
 ];
 
@@ -69,6 +71,8 @@ pub(crate) struct Schedule {
 #[derive(Debug)]
 pub(crate) struct Tools {
     pub(crate) stores: Stores,
+    /// What lists work with.
+    pub(crate) lists: ListSeams,
     /// `None` where the store is not on disk.
     pub(crate) embedded: Option<Arc<EmbeddedStore>>,
     pub(crate) directory: Arc<dyn DirectoryWrite>,
@@ -161,6 +165,17 @@ async fn queue(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
 async fn kept_apart(tools: Arc<Tools>, run: JobRun) -> Result<String, JobError> {
     let (store, config) = &tools.quarantine;
     quarantine::tend(store, config, run).await
+}
+
+/// Gives up what waits for moderators too long.
+async fn lists(tools: Arc<Tools>, mut run: JobRun) -> Result<String, JobError> {
+    let given_up = tokio::select! {
+        given_up = upkeep(tools.lists.clone()) => given_up.map_err(|it| JobError::new(it.to_string()))?,
+        () = run.shutdown.begun() => return Err(JobError::new("the server goes down")),
+    };
+    Ok(format!(
+        "{given_up} messages that no moderator let out were given up"
+    ))
 }
 
 /// Gets and renews the certificates that are due.

@@ -14,6 +14,7 @@ mod dns_lists;
 mod filters;
 mod forwarding;
 mod housekeeping;
+mod lists;
 mod logging;
 mod oauth;
 mod out;

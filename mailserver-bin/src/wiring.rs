@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mailcore::abuse::{AbuseConfig, Limiter, LimiterSeams};
 use mailcore::access::{AccessRules, Shield, TrustedHosts, TrustedPeer};
+use mailcore::deliver::list::ListAgent;
 use mailcore::intake::IntakePolicy;
 use mailcore::net::{ChallengeStore, HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerSeams};
@@ -36,7 +37,7 @@ use crate::forwarding;
 use crate::housekeeping::Tools;
 use crate::senders::SenderParts;
 use crate::tls::Keys;
-use crate::{oauth, outgoing, quarantine, sieve, sieve_events, signing, telling};
+use crate::{lists, oauth, outgoing, quarantine, sieve, sieve_events, signing, telling};
 
 /// Asked when the system names no resolver.
 const LOCAL_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
@@ -251,10 +252,13 @@ impl Wiring<'_> {
             router(config, &directory),
         );
         let router = senders.routes(router);
+        let mut lists = lists::seams(config, &self.stores, Arc::clone(&directory));
+        lists.policies = Some(lists::Published::new(&resolver));
         let mut builder = Server::builder(config.hostname.as_str())
             .suppression(SuppressionList::new(Arc::clone(&self.stores.state)))
             .stores(self.stores)
             .directory(directory)
+            .agent(lists::AGENT, Arc::new(ListAgent::new(lists)))
             .authenticator(authenticator)
             .mechanisms(config.auth.mechanisms.iter().copied(), config.auth.in_clear)
             .router(router)
@@ -292,6 +296,7 @@ impl Wiring<'_> {
         let resolver = Some(Arc::clone(&self.resolver));
         Tools {
             stores: self.stores.clone(),
+            lists: lists::seams(self.config, &self.stores, Arc::clone(&self.directory) as _),
             embedded: self.embedded.clone(),
             directory: Arc::clone(&self.directory) as _,
             retention: self.config.retention,

@@ -1,15 +1,23 @@
 //! Distribution lists and groups, from the one who writes to those who read.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use mailcore::address::Address;
-use mailcore::deliver::list::ListSettings;
+use mailcore::address::{Address, ReversePath};
+use mailcore::batch::{Batch, Receipt};
+use mailcore::deliver::list::{ListAgent, ListSeams, ListSettings, upkeep};
+use mailcore::envelope::{MailParams, Recipient};
+use mailcore::event::TraceId;
+use mailcore::message::Message;
+use mailcore::queue::{Origin, RetrySchedule};
 use mailcore::seams::{
-    DeliveryAgent, DeliveryJob, GroupKind, GroupName, Groups, ListMode, ListRecord, Lists, Posting,
-    Scope, Settings,
+    Clock, Commit, CommitError, DeliveryAgent, DeliveryJob, GroupKind, GroupName, Groups, ListMode,
+    ListRecord, Lists, NextHop, OsEntropy, Posting, Scope, Settings, Spool, SpoolQuery, Stage,
+    StoreError,
 };
 use mailcore::status::{Failure, Outcome, Status};
+use mailcore::transcript::Transcript;
 use mailcore_smtp::server::Smtp;
 use mailcore_tests::{Desk, Dialogue};
 
@@ -493,4 +501,113 @@ async fn members_of_a_file_are_read_when_mail_comes_and_answers_of_machines_are_
     assert!(reply.starts_with("250"), "{reply}");
     desk.wait(30).await;
     assert_eq!(gateway.to(), Vec::<String>::new());
+}
+
+fn seams(desk: &Desk) -> ListSeams {
+    ListSeams {
+        hostname: "mx.a.test".parse().unwrap(),
+        directory: Arc::new(desk.directory.clone()),
+        state: desk.shared_store(),
+        spool: desk.shared_store(),
+        commit: desk.shared_store(),
+        schedule: RetrySchedule::default(),
+        clock: Arc::new(desk.clock.clone()),
+        entropy: Arc::new(OsEntropy),
+        policies: None,
+    }
+}
+
+#[tokio::test]
+async fn what_no_moderator_looks_at_is_given_up_and_a_member_is_told() {
+    let (desk, gateway) = desk(&["ann", "mod"]).await;
+    list(&desk, "news", &["ann@a.test"], |it| {
+        it.posting = Posting::Moderated;
+        it.moderators = addresses(&["mod@a.test"]);
+    })
+    .await;
+    set(&desk, "news", "hold-days", "2").await;
+    assert!(member(&desk, "ann", "news@a.test").await.starts_with("250"));
+    let reply = stranger(&desk, "x@b.test", "news@a.test").await;
+    assert!(reply.starts_with("250"), "{reply}");
+    desk.wait(DAY).await;
+    assert_eq!(upkeep(seams(&desk)).await, Ok(0));
+    desk.wait(DAY).await;
+    assert_eq!(upkeep(seams(&desk)).await, Ok(2));
+    assert_eq!(upkeep(seams(&desk)).await, Ok(0));
+    desk.wait(30).await;
+    let told = desk.messages("ann", "INBOX").await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        field(&told[0], "Subject"),
+        Some("Not sent to news@a.test: hi")
+    );
+    // A stranger's sender may be anybody's address.
+    assert_eq!(gateway.to(), Vec::<String>::new());
+}
+
+/// A store that fails at the second of the commits that it is given.
+#[derive(Debug)]
+struct Faulty(Arc<mailcore_store::MemoryStore>, AtomicUsize);
+
+#[async_trait]
+impl Commit for Faulty {
+    async fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        match self.1.fetch_add(1, Ordering::Relaxed) {
+            1 => Err(StoreError::DiskFull.into()),
+            _ => self.0.commit(batch).await,
+        }
+    }
+
+    async fn stage(&self) -> Result<Box<dyn Stage>, StoreError> {
+        self.0.stage().await
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_goes_on_where_it_was_broken_off() {
+    const MEMBERS: usize = 20_000;
+    let (desk, _) = desk(&[]).await;
+    list(&desk, "news", &[], |_| {}).await;
+    let members: Vec<Address> = (0..MEMBERS)
+        .map(|number| address(&format!("u{number}@c.test")))
+        .collect();
+    let news = Desk::address("news");
+    desk.directory.add_members(&news, &members).await.unwrap();
+    let mut seams = seams(&desk);
+    seams.commit = Arc::new(Faulty(desk.shared_store(), AtomicUsize::new(0)));
+    let store = desk.shared_store();
+    // Nobody works on what is queued.
+    desk.server.shutdown().await;
+    let agent = ListAgent::new(seams);
+    let job = DeliveryJob {
+        trace: TraceId(7),
+        reverse_path: ReversePath::parse("<x@b.test>").unwrap(),
+        params: MailParams::default(),
+        origin: Origin::Received,
+        recipients: vec![Recipient::new(news)],
+        next_hop: NextHop::Local,
+        message: Message::from_bytes(mail("x@b.test")),
+        received_at: desk.clock.now(),
+        agent: "list".into(),
+        transcript: Transcript::default(),
+    };
+    let outcome = agent.deliver(job.clone()).await.remove(0);
+    assert!(matches!(outcome, Outcome::Deferred(_)), "{outcome:?}");
+    for _ in 0..2 {
+        let outcome = agent.deliver(job.clone()).await.remove(0);
+        assert_eq!(outcome, Outcome::Delivered);
+    }
+    let query = SpoolQuery {
+        limit: 1_000,
+        ..SpoolQuery::default()
+    };
+    let entries = store.list(&query).await.unwrap();
+    let mut to: Vec<Address> = (entries.iter())
+        .flat_map(|line| &line.entry.progress.recipients)
+        .map(|it| it.recipient.address.clone())
+        .collect();
+    assert_eq!(to.len(), MEMBERS);
+    to.sort();
+    to.dedup();
+    assert_eq!(to.len(), MEMBERS);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mailcore::address::{Address, MAX_LOCAL_PART};
+use mailcore::deliver::list::{ListAddress, ListRole};
 use mailcore::plan::Stage;
 
 use super::{Batv, tag};
@@ -68,8 +69,13 @@ impl Test for BatvCheck {
 }
 
 /// Whether mail of this sender left without a sign: its address has no room for
-/// one, or it is one that SRS made of a stranger's, with a mark of its own.
+/// one, or it is one with a mark of its own, that SRS made of a stranger's or a
+/// list's mail leaves with.
 fn leaves_unsigned(address: &Address) -> bool {
+    let of_list = |it: ListAddress| it.role == ListRole::Bounces && it.token.is_some();
+    if ListAddress::read(address).is_some_and(of_list) {
+        return true;
+    }
     let local_part = address.local_part();
     let has_srs = local_part.get(..4).is_some_and(|scheme| {
         scheme.eq_ignore_ascii_case("SRS0") || scheme.eq_ignore_ascii_case("SRS1")

@@ -29,7 +29,7 @@ use crate::dmarc::{self, DmarcReports, Letter, PostBox};
 use crate::reload::{ReloadHandle, Reloader, Wish};
 use crate::tls::Keys;
 use crate::wiring::{self, Wiring};
-use crate::{crash, logging, out, own_name, quarantine, signing, telling};
+use crate::{crash, lists, logging, out, own_name, quarantine, signing, telling};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
@@ -242,6 +242,11 @@ impl Fixed {
         Admin {
             filters: self.filters.clone(),
             directory: Arc::clone(&self.directory),
+            lists: Some(lists::seams(
+                config,
+                &self.stores,
+                Arc::clone(&self.directory) as _,
+            )),
             stores: Some(self.stores.clone()),
             embedded: self.embedded.clone(),
             reload: Some(reload),

@@ -7,6 +7,7 @@ use mailcore::abuse::Limiter;
 use mailcore::account::AccountId;
 use mailcore::account::Secret;
 use mailcore::address::{Address, Domain};
+use mailcore::deliver::list::ListSeams;
 use mailcore::quarantine::QuarantineStore;
 use mailcore::queue::QueueRunner;
 use mailcore::route::HostRoute;
@@ -52,6 +53,8 @@ pub(crate) struct Admin {
     pub(crate) scheduler: Option<Arc<Scheduler>>,
     /// Reports about mail, sent and received; `None` where there are no stores.
     pub(crate) dmarc: Option<Arc<DmarcReports>>,
+    /// What lists work with; `None` where there are no stores.
+    pub(crate) lists: Option<ListSeams>,
     /// The keys that sign mail; `None` where there are no stores.
     pub(crate) ring: Option<Arc<KeyRing>>,
     /// Who reports, and what was counted; `None` where there are no stores.
@@ -73,7 +76,7 @@ impl Request {
                 | Self::ScheduleRun { .. }
                 | Self::TlsReport { .. }
                 | Self::Check
-        )
+        ) || matches!(self, Self::List { request } if request.needs_store())
     }
 }
 

@@ -2,11 +2,13 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use mailcore::address::Address;
-use mailcore::seams::{ListMode, ListRecord, Lists, Posting, ReplyTo};
+use mailcore::deliver::list::ListSettings;
+use mailcore::seams::{ListMode, ListRecord, Lists, Posting, ReplyTo, Scope, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::admin::{Admin, parse_address, said, words};
 use super::aligned;
+use super::list_mail::ListMail;
 
 /// Members read at a time.
 const PAGE: usize = 1_000;
@@ -44,6 +46,15 @@ pub(crate) enum ListRequest {
     /// Who is on a list
     #[command(subcommand)]
     Member(Member),
+    #[command(flatten)]
+    Mail(ListMail),
+}
+
+impl ListRequest {
+    /// True when it can't be answered from the directory alone.
+    pub(super) fn needs_store(&self) -> bool {
+        matches!(self, Self::Mail(request) if request.needs_store())
+    }
 }
 
 #[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
@@ -174,9 +185,17 @@ impl Admin {
             ListRequest::Show { list } => show(lists, &parse_address(&list)?).await,
             ListRequest::Remove { list } => {
                 let list = parse_address(&list)?;
-                let removed = lists.remove_list(&list).await;
-                said(removed, format!("list {list} removed"))
+                lists.remove_list(&list).await.map_err(words)?;
+                // A list that is added anew begins with what holds for all.
+                let scope = Scope::Domain(list.domain().clone());
+                for name in ListSettings::KEYS {
+                    let key = ListSettings::key(name, Some(&list));
+                    let taken = self.directory.set(&scope, &key, None).await;
+                    taken.map_err(words)?;
+                }
+                Ok(vec![format!("list {list} removed")])
             }
+            ListRequest::Mail(request) => self.list_mail(request).await,
             ListRequest::Member(Member::Add { list, members }) => {
                 let (list, members) = (parse_address(&list)?, parse_all(&members)?);
                 let count = lists.add_members(&list, &members).await.map_err(words)?;
@@ -195,7 +214,7 @@ fn parse_all(texts: &[String]) -> Result<Vec<Address>, String> {
     texts.iter().map(|text| parse_address(text)).collect()
 }
 
-async fn found(lists: &dyn Lists, list: &Address) -> Result<ListRecord, String> {
+pub(super) async fn found(lists: &dyn Lists, list: &Address) -> Result<ListRecord, String> {
     let found = lists.list(list).await.map_err(words)?;
     found.ok_or_else(|| format!("{list} does not exist; add it first"))
 }

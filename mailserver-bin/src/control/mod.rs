@@ -19,6 +19,7 @@ pub(crate) mod dmarc;
 pub(crate) mod filter;
 pub(crate) mod groups;
 pub(crate) mod handlers;
+mod list_mail;
 pub(crate) mod lists;
 pub(crate) mod masked;
 pub(crate) mod message_rules;

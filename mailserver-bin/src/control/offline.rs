@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::data::DataDir;
 use crate::dmarc::{DmarcReports, PostBox};
 use crate::housekeeping::Tools;
-use crate::{quarantine, signing, wiring};
+use crate::{lists, quarantine, signing, wiring};
 
 /// Carries one command out on the data of `config`.
 pub(crate) fn run(config: &Config, request: Request) -> Response {
@@ -68,7 +68,9 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
         let open = stores.as_ref();
         let quarantine = open.map(|it| quarantine::store(config, it));
         let queue = open.map(|it| wiring::idle_queue(config, it, directory.clone()));
+        let lists = open.map(|it| lists::seams(config, it, directory.clone()));
         let admin = Admin {
+            lists,
             filters: Filters::new(config, Arc::clone(&directory) as _),
             scheduler,
             limiter,
@@ -95,6 +97,7 @@ fn idle_tools(
 ) -> Tools {
     Tools {
         stores: stores.clone(),
+        lists: lists::seams(config, stores, Arc::clone(directory) as _),
         embedded: None,
         directory: Arc::clone(directory) as _,
         retention: config.retention,
