@@ -597,10 +597,8 @@ async fn a_long_list_goes_on_where_it_was_broken_off() {
         let outcome = agent.deliver(job.clone()).await.remove(0);
         assert_eq!(outcome, Outcome::Delivered);
     }
-    let query = SpoolQuery {
-        limit: 1_000,
-        ..SpoolQuery::default()
-    };
+    let mut query = SpoolQuery::default();
+    query.limit = 1_000;
     let entries = store.list(&query).await.unwrap();
     let mut to: Vec<Address> = (entries.iter())
         .flat_map(|line| &line.entry.progress.recipients)
