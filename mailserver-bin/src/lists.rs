@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mailcore::address::Domain;
-use mailcore::deliver::list::{AuthorPolicies, ListSeams};
+use mailcore::deliver::list::{AuthorPolicies, ListAgent, ListSeams};
 use mailcore::seams::{Directory, OsEntropy, Resolver, SystemClock};
 use mailcore::server::Stores;
 use mailcore_filter::sender_auth::dmarc::{Dmarc, DmarcPolicy, DmarcQuery, DmarcResult};
@@ -29,16 +29,23 @@ pub(crate) fn seams(config: &Config, stores: &Stores, directory: Arc<dyn Directo
     }
 }
 
+/// The agent, which asks DNS for the policies of authors' domains.
+pub(crate) fn agent(
+    config: &Config,
+    stores: &Stores,
+    directory: &Arc<dyn Directory>,
+    resolver: &Arc<dyn Resolver>,
+) -> Arc<ListAgent> {
+    let mut seams = seams(config, stores, Arc::clone(directory));
+    let clock = Arc::new(SystemClock::new());
+    let published = Published(Dmarc::new(Arc::clone(resolver), clock));
+    seams.policies = Some(Arc::new(published));
+    Arc::new(ListAgent::new(seams))
+}
+
 /// What authors' domains publish.
 #[derive(Debug)]
-pub(crate) struct Published(Dmarc);
-
-impl Published {
-    pub(crate) fn new(resolver: &Arc<dyn Resolver>) -> Arc<Self> {
-        let clock = Arc::new(SystemClock::new());
-        Arc::new(Self(Dmarc::new(Arc::clone(resolver), clock)))
-    }
-}
+struct Published(Dmarc);
 
 #[async_trait]
 impl AuthorPolicies for Published {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use mailcore::abuse::{AbuseConfig, Limiter, LimiterSeams};
 use mailcore::access::{AccessRules, Shield, TrustedHosts, TrustedPeer};
-use mailcore::deliver::list::ListAgent;
 use mailcore::intake::IntakePolicy;
 use mailcore::net::{ChallengeStore, HickoryResolver, ResolverError};
 use mailcore::queue::{QueueRunner, RunnerSeams};
@@ -245,20 +244,15 @@ impl Wiring<'_> {
         let rules = sieve::rules(config, &self.stores, &directory, &resolver);
         let reports = self.dmarc.filters(config, &resolver, &directory);
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
-        let router = forwarding::routes(
-            config,
-            &self.stores,
-            Arc::clone(&directory),
-            router(config, &directory),
-        );
+        let plain = router(config, &directory);
+        let router = forwarding::routes(config, &self.stores, Arc::clone(&directory), plain);
         let router = senders.routes(router);
-        let mut lists = lists::seams(config, &self.stores, Arc::clone(&directory));
-        lists.policies = Some(lists::Published::new(&resolver));
+        let lists = lists::agent(config, &self.stores, &directory, &resolver);
         let mut builder = Server::builder(config.hostname.as_str())
             .suppression(SuppressionList::new(Arc::clone(&self.stores.state)))
             .stores(self.stores)
             .directory(directory)
-            .agent(lists::AGENT, Arc::new(ListAgent::new(lists)))
+            .agent(lists::AGENT, lists)
             .authenticator(authenticator)
             .mechanisms(config.auth.mechanisms.iter().copied(), config.auth.in_clear)
             .router(router)

@@ -49,15 +49,13 @@ fn attempt(config: &Config, request: Request) -> Result<Response, String> {
             let resolver = wiring::resolver(config).map_err(|error| words(&error))?;
             dmarc.configure(config, &resolver);
         }
-        let scheduler = match &stores {
-            Some(stores) => {
-                let mut tools = idle_tools(config, &data, stores, &directory);
-                tools.embedded.clone_from(&embedded);
-                tools.signing = signing::Tending::new(config, ring.clone(), None);
-                Some(idle_scheduler(config, tools)?)
-            }
-            None => None,
-        };
+        let scheduler = stores.as_ref().map(|stores| {
+            let mut tools = idle_tools(config, &data, stores, &directory);
+            tools.embedded.clone_from(&embedded);
+            tools.signing = signing::Tending::new(config, ring.clone(), None);
+            idle_scheduler(config, tools)
+        });
+        let scheduler = scheduler.transpose()?;
         let reports = |it: &Stores| (config.hostname.clone(), wiring::tls_report(&it.state));
         let tls_report = stores.as_ref().map(reports);
         let (scheduler, _switch) = scheduler.unzip();
