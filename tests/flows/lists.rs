@@ -590,6 +590,7 @@ async fn a_long_list_goes_on_where_it_was_broken_off() {
         received_at: desk.clock.now(),
         agent: "list".into(),
         transcript: Transcript::default(),
+        findings: Arc::default(),
     };
     let outcome = agent.deliver(job.clone()).await.remove(0);
     assert!(matches!(outcome, Outcome::Deferred(_)), "{outcome:?}");
