@@ -244,9 +244,7 @@ impl Wiring<'_> {
         let rules = sieve::rules(config, &self.stores, &directory, &resolver);
         let reports = self.dmarc.filters(config, &resolver, &directory);
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
-        let plain = router(config, &directory);
-        let router = forwarding::routes(config, &self.stores, Arc::clone(&directory), plain);
-        let router = senders.routes(router);
+        let router = senders.routes(routes(config, &self.stores, &directory));
         let lists = lists::agent(config, &self.stores, &directory, &resolver);
         let mut builder = Server::builder(config.hostname.as_str())
             .suppression(SuppressionList::new(Arc::clone(&self.stores.state)))
@@ -263,6 +261,8 @@ impl Wiring<'_> {
             .abuse(abuse(config))
             .account_closer(self.directory)
             .callout(config.callout.clone())
+            .subjects(config.journal.subjects)
+            .intake_policy(policy(config, &resolver))
             .tls(self.keys.server_config(config)?);
         for (name, agent) in agents {
             builder = builder.agent(&name, senders.agent(agent));
@@ -270,9 +270,6 @@ impl Wiring<'_> {
         // Relayed domains' mail leaves by this one.
         let check = senders.check.into_iter();
         builder = check.fold(builder, Builder::recipient_check);
-        builder = builder
-            .subjects(config.journal.subjects)
-            .intake_policy(policy(config, &resolver));
         let journal = self.journal.into_iter();
         builder = journal.fold(builder, |builder, journal| builder.journal(journal));
         builder = rules.into_iter().fold(builder, Builder::rules);
@@ -311,6 +308,12 @@ fn scheduled(builder: Builder, config: &Config, tools: Tools) -> Builder {
     let builder = builder.scheduler(config.housekeeping.settings());
     let jobs = config.housekeeping.jobs(tools);
     jobs.into_iter().fold(builder, Builder::job)
+}
+
+/// Where mail goes, and as whose it goes on.
+fn routes(config: &Config, stores: &Stores, directory: &Arc<dyn Directory>) -> Arc<dyn Router> {
+    let plain = router(config, directory);
+    forwarding::routes(config, stores, Arc::clone(directory), plain)
 }
 
 /// Where mail goes, before the senders of what goes on are changed.
