@@ -15,7 +15,7 @@ use crate::rules::{
 pub const SETTING: &str = "autoreply";
 /// What the rule is called, unless another is.
 const NAME: &str = "Autoreply";
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 7] = [
     "enabled",
     "from",
     "until",
@@ -23,14 +23,8 @@ const KEYS: [&str; 8] = [
     "subject",
     "text",
     "addresses",
-    "to",
 ];
-const TO: [(&str, Correspondents); 2] = [
-    ("anybody", Correspondents::Anybody),
-    ("known", Correspondents::Known),
-];
-
-/// What is answered, when, and to whom.
+/// What is answered, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoReply {
@@ -44,18 +38,6 @@ pub struct AutoReply {
     /// The answer. Its days are those for which the same sender gets no other one,
     /// its addresses those at which mail is answered beside the account's own.
     pub reply: Reply,
-    /// Who is answered.
-    pub to: Correspondents,
-}
-
-/// Who is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Correspondents {
-    /// Everybody whom vacation answers.
-    #[default]
-    Anybody,
-    /// Of these, those in the account's address book.
-    Known,
 }
 
 impl AutoReply {
@@ -66,7 +48,6 @@ impl AutoReply {
             from: None,
             until: None,
             reply,
-            to: Correspondents::Anybody,
         }
     }
 
@@ -90,7 +71,6 @@ impl AutoReply {
                 "addresses" => {
                     found.reply.addresses = reader.strings(value, key).unwrap_or_default();
                 }
-                "to" => found.to = reader.word(value, key, &TO).unwrap_or_default(),
                 _ => {}
             }
         }
@@ -127,11 +107,9 @@ impl AutoReply {
             let test = day.clone().map(|day| Test::Date(bound, day));
             test.map(Condition::is)
         };
-        let known = (self.to == Correspondents::Known).then(|| Condition::is(Test::Known));
         let conditions = [
             date(TimeBound::From, &self.from),
             date(TimeBound::Until, &self.until),
-            known,
         ];
         let conditions = conditions.into_iter().flatten().collect();
         let mut rule = Rule::new(NAME, conditions, vec![Action::Reply(self.reply.clone())]);
@@ -184,9 +162,6 @@ impl fmt::Display for AutoReply {
         if !self.reply.addresses.is_empty() {
             writeln!(f, "addresses = {}", strings(&self.reply.addresses))?;
         }
-        if self.to == Correspondents::Known {
-            writeln!(f, "to = \"known\"")?;
-        }
         writeln!(f, "text = {}", string(&self.reply.text))
     }
 }
@@ -201,7 +176,6 @@ until = "2027-01-06"
 subject = "Away: ${subject}"
 days = 3
 addresses = "ann@old.example"
-to = "known"
 text = """
 I am away.
 Ann
@@ -214,7 +188,6 @@ Ann
         assert_eq!(read.from.as_deref(), Some("2026-12-24"));
         assert_eq!(read.reply.text, "I am away.\nAnn\n");
         assert_eq!(read.reply.days, Some(3));
-        assert_eq!(read.to, Correspondents::Known);
         assert!(read.enabled);
         assert_eq!(AutoReply::parse(&read.to_string()), Ok(read.clone()));
         let off = AutoReply {
@@ -243,7 +216,6 @@ Ann
             wrong("text = \"x\"\nfrom = 2026-12-24\nuntil = 2026-12-01"),
             "line 1: it ends on 2026-12-01, before 2026-12-24"
         );
-        assert!(wrong("text = \"x\"\nto = \"friends\"").contains("there are anybody, known"));
         assert!(wrong("text = \"x\"\naddresses = \"ann\"").contains("is not an address"));
     }
 

@@ -24,6 +24,7 @@ mod kept;
 mod lifetimes;
 mod lists;
 mod login_delay;
+mod message_rules;
 mod odd_octets;
 mod quarantine;
 mod quota;

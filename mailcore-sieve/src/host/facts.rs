@@ -1,5 +1,7 @@
 //! What scripts may know of a delivery ([`Environment`]).
 
+use std::sync::Arc;
+
 use mailcore::address::{Address, Domain};
 use mailcore::envelope::{MailParams, Notify, Ret};
 use mailcore::message::{Header, HeaderAddress, parse_addresses};
@@ -9,6 +11,7 @@ use mailcore::seams::{Directory, RulesInput, Scope};
 use mailcore::time::Timestamp;
 
 use crate::engine::{Envelope, Environment, Event, Session};
+use crate::rules::FINDING_PREFIX;
 
 /// Addresses of To, Cc and the like that are looked at for the account's own.
 const MAX_ADDRESSES: usize = 50;
@@ -43,6 +46,7 @@ pub(super) async fn environment(
     environment.domain = input.recipient.domain().to_string();
     environment.host = here.hostname.to_string();
     environment.spam = spam(input.findings);
+    environment.items = found(input.findings);
     environment
 }
 
@@ -147,6 +151,23 @@ fn parsed(address: &HeaderAddress) -> Option<Address> {
     let mailbox = address.mailbox()?;
     let text = String::from_utf8(mailbox.address()).ok()?;
     Address::parse(&text).ok()
+}
+
+/// Items that tell what tests of the filters found, each by its name; results of
+/// one that was asked several times stand in one line.
+fn found(findings: &[Finding]) -> Vec<(Arc<str>, String)> {
+    let mut items: Vec<(Arc<str>, String)> = Vec::new();
+    for finding in findings {
+        let name = format!("{FINDING_PREFIX}{}", finding.test);
+        match items.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, results)) => {
+                results.push(' ');
+                results.push_str(&finding.result);
+            }
+            None => items.push((name.into(), finding.result.clone())),
+        }
+    }
+    items
 }
 
 /// How spam-like the message is, by what tests scored together (RFC 5235);

@@ -22,8 +22,6 @@ pub enum Test {
     Exists(Vec<String>),
     /// Whether it came by a list (RFC 2369, RFC 2919).
     FromList,
-    /// Whether the owner's address book has its sender (RFC 6134).
-    Known,
     /// How large it is, in octets.
     Size(SizeBound, u64),
     /// Whether some part says that it is an attachment (RFC 2183).

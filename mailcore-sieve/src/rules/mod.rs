@@ -30,6 +30,8 @@ pub use condition::{
 };
 pub use problem::{Problem, Problems};
 
+/// Items of the environment test with what tests of the filters found begin with it.
+pub const FINDING_PREFIX: &str = "vnd.mailcore.test.";
 /// What the text of rules is called among an owner's texts of
 /// `ScriptKind::Rules`.
 pub const KEPT_AS: &str = "rules";

@@ -77,7 +77,6 @@ fn test(test: &Test) -> String {
         }
         Test::Exists(names) => format!("exists = {}", strings(names)),
         Test::FromList => "from-list = true".to_owned(),
-        Test::Known => "known = true".to_owned(),
         Test::Size(SizeBound::Over, octets) => format!("size.over = {}", size(*octets)),
         Test::Size(SizeBound::Under, octets) => format!("size.under = {}", size(*octets)),
         Test::Attachment => "attachment = true".to_owned(),

@@ -3,7 +3,7 @@
 
 use clap::Args;
 use mailcore::seams::{DirectoryError, Scope, ScriptKind, Scripts, Settings};
-use mailcore_sieve::autoreply::{AutoReply, Correspondents, SETTING};
+use mailcore_sieve::autoreply::{AutoReply, SETTING};
 use mailcore_sieve::engine::Compiler;
 use mailcore_sieve::rules::{KEPT_AS, Next, Reply, RuleSet};
 use serde::{Deserialize, Serialize};
@@ -92,15 +92,6 @@ pub(crate) struct AutoreplyChange {
     /// replaces those there were
     #[arg(long = "address", value_name = "ADDRESS")]
     addresses: Vec<String>,
-    /// Who is answered
-    #[arg(long, value_name = "anybody|known")]
-    to: Option<To>,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum, Serialize, Deserialize)]
-enum To {
-    Anybody,
-    Known,
 }
 
 impl AutoreplyChange {
@@ -121,11 +112,6 @@ impl AutoreplyChange {
         to.reply.days = self.days.or(to.reply.days);
         if !self.addresses.is_empty() {
             to.reply.addresses = self.addresses;
-        }
-        match self.to {
-            Some(To::Anybody) => to.to = Correspondents::Anybody,
-            Some(To::Known) => to.to = Correspondents::Known,
-            None => {}
         }
         to.enabled = true;
     }

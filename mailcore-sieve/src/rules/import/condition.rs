@@ -1,11 +1,10 @@
 //! Conditions from Sieve tests.
 
+use super::super::FINDING_PREFIX;
 use super::super::condition::{
     Condition, How, Join, Part, SizeBound, SpamBound, Subject, Test, TimeBound, Virus, Weekday,
 };
-use super::super::lower::{
-    ADDRESS_BOOK, FINDING_PREFIX, LIST_FIELDS, NAME_FIELDS, NAME_PARAMETERS, NUMERIC, UNICODE,
-};
+use super::super::lower::{LIST_FIELDS, NAME_FIELDS, NAME_PARAMETERS, NUMERIC, UNICODE};
 use super::arguments::Arguments;
 use super::{Import, Refused};
 use crate::engine::ast;
@@ -121,7 +120,6 @@ impl Import {
 
     fn envelope(&self, arguments: &mut Arguments<'_>) -> Result<Test, Refused> {
         let part = part(arguments);
-        let listed = arguments.tag("list");
         let how = how(arguments)?;
         let which = arguments.texts()?;
         let subject = match which.as_slice() {
@@ -129,17 +127,7 @@ impl Import {
             [which] if which.eq_ignore_ascii_case("to") => Subject::Recipient(part),
             _ => return arguments.refused("asks for more than the sender or the recipient"),
         };
-        if !listed {
-            return self.compared(arguments, subject, how);
-        }
-        match (subject, arguments.texts()?.as_slice()) {
-            (Subject::Sender(Part::All), [list])
-                if [ADDRESS_BOOK, ":addrbook:default"].contains(list) =>
-            {
-                Ok(Test::Known)
-            }
-            _ => arguments.refused("asks a list that rules don't know"),
-        }
+        self.compared(arguments, subject, how)
     }
 
     fn text(&self, arguments: &mut Arguments<'_>, subject: Subject) -> Result<Test, Refused> {

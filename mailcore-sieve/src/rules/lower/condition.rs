@@ -1,5 +1,6 @@
 //! Conditions as Sieve tests.
 
+use super::super::FINDING_PREFIX;
 use super::super::condition::{
     Condition, How, Join, Part, SizeBound, SpamBound, Subject, Test, TimeBound, Virus,
     quoted_pattern,
@@ -13,10 +14,6 @@ pub(in super::super) const LIST_FIELDS: [&str; 2] = ["list-id", "list-post"];
 pub(in super::super) const NAME_FIELDS: [&str; 2] = ["content-disposition", "content-type"];
 /// The parameters that they are in.
 pub(in super::super) const NAME_PARAMETERS: [&str; 2] = ["filename", "name"];
-/// Items of the environment with what tests of the filters found.
-pub(in super::super) const FINDING_PREFIX: &str = "vnd.mailcore.test.";
-/// The owner's address book (RFC 6134 section 2.5).
-pub(in super::super) const ADDRESS_BOOK: &str = "urn:ietf:params:sieve:addrbook:default";
 /// For texts beyond ASCII: the usual comparator knows no capitals of theirs.
 pub(in super::super) const UNICODE: &str = "i;unicode-casemap";
 pub(in super::super) const NUMERIC: &str = "i;ascii-numeric";
@@ -51,13 +48,6 @@ impl Lowering {
                 let any = self.tree.text("");
                 self.tree
                     .test("header", vec![self.tree.tag("contains"), fields, any])
-            }
-            Test::Known => {
-                self.require("envelope");
-                self.require("extlists");
-                let tree = &self.tree;
-                let arguments = vec![tree.tag("list"), tree.text("from"), tree.text(ADDRESS_BOOK)];
-                tree.test("envelope", arguments)
             }
             Test::Size(bound, octets) => {
                 let bound = match bound {

@@ -8,9 +8,7 @@ mod tree;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub(super) use condition::{
-    ADDRESS_BOOK, FINDING_PREFIX, LIST_FIELDS, NAME_FIELDS, NAME_PARAMETERS, NUMERIC, UNICODE,
-};
+pub(super) use condition::{LIST_FIELDS, NAME_FIELDS, NAME_PARAMETERS, NUMERIC, UNICODE};
 use tree::Tree;
 
 use super::action::{Action, DOLLAR, SPEAKS_OF, names_in};

@@ -19,7 +19,7 @@ pub(in super::super) const ADDRESSES: [(&str, &[&str]); 4] = [
     ("to-or-cc", &["to", "cc"]),
 ];
 const PARTS: [(&str, Part); 2] = [("user", Part::User), ("domain", Part::Domain)];
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 23] = [
     "not",
     "all",
     "any",
@@ -36,7 +36,6 @@ const KNOWN: [&str; 24] = [
     "test",
     "exists",
     "from-list",
-    "known",
     "size",
     "attachment",
     "spam",
@@ -102,7 +101,6 @@ impl<'t> Reader<'t> {
             }
             "exists" => Some(Test::Exists(self.strings(value, key)?)),
             "from-list" => self.affirmed(value, key, Test::FromList),
-            "known" => self.affirmed(value, key, Test::Known),
             "attachment" => self.attachment(value),
             _ => self.bound(at, (key, value)),
         }

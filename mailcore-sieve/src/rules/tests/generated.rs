@@ -90,7 +90,6 @@ fn lone() -> impl Strategy<Value = Test> {
             .prop_map(|it| Test::Text(Subject::Body, How::Regex, vec![it.to_owned()])),
         1 => vec(field(), 1..3).prop_map(Test::Exists),
         1 => Just(Test::FromList),
-        1 => Just(Test::Known),
         1 => (select(vec![SizeBound::Over, SizeBound::Under]), 0u64..5_000)
             .prop_map(|(bound, octets)| Test::Size(bound, octets)),
         1 => Just(Test::Size(SizeBound::Over, 1 << 20)),

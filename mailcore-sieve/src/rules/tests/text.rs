@@ -129,7 +129,7 @@ fn texts_speak_only_of_what_is_known() {
 fn deep_nesting_is_refused() {
     let deep = |levels| {
         let (open, close) = (
-            "{ any = [{ known = true }, ".repeat(levels),
+            "{ any = [{ attachment = true }, ".repeat(levels),
             "] }".repeat(levels),
         );
         format!(
