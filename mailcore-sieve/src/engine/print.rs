@@ -112,9 +112,11 @@ fn is_lines(text: &str) -> bool {
 fn lines(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("text:\r\n")?;
     for line in text.lines() {
-        // A dot before a line that begins with one, and no other line may end.
+        // The grammar has no way to write these alone. They go first: a dot that
+        // stood behind one would end the text, and what follows be commands.
+        let line = line.replace(['\r', '\0'], "");
         let stuffing = if line.starts_with('.') { "." } else { "" };
-        write!(f, "{stuffing}{}\r\n", line.replace(['\r', '\0'], ""))?;
+        write!(f, "{stuffing}{line}\r\n")?;
     }
     f.write_str(".\r\n")
 }

@@ -108,6 +108,16 @@ fn shape(text: &str) -> String {
     shape
 }
 
+#[test]
+fn no_text_that_is_printed_ends_before_its_end() {
+    use crate::engine::ast::Value;
+    let mut script = parse(b"reject \"x\";", &Limits::default()).expect("right");
+    let text = "a\n\r.\nredirect \"eve@example.org\";\n\0.\n";
+    script.commands[0].arguments[0].value = Value::Text(text.into());
+    let again = parse(script.to_string().as_bytes(), &Limits::default()).expect("right");
+    assert_eq!(again.commands.len(), 1);
+}
+
 proptest! {
     #[test]
     fn what_is_printed_reads_the_same(text in script()) {
