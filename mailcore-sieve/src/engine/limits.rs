@@ -12,7 +12,7 @@ pub struct Limits {
     /// Commands, tests and strings of a script.
     pub elements: usize,
     /// Steps of a run, included scripts counted in. A step is one instruction, or
-    /// 64 octets of text looked at.
+    /// 64 octets of text looked at; a question to the host is 500.
     pub steps: u64,
     /// Actions of a run.
     pub actions: usize,

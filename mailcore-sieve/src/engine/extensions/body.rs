@@ -64,7 +64,10 @@ impl Instruction for TestBody {
         }
         let limit = cx.limits.body;
         let pieces = match &self.transform {
-            Transform::Raw => vec![first(cx.message().body(0), limit).to_vec()],
+            Transform::Raw => {
+                cx.look(cx.message().body(0).len().min(limit))?;
+                vec![first(cx.message().body(0), limit).to_vec()]
+            }
             Transform::Text => text(cx, limit)?,
             Transform::Content(types) => {
                 let mut wanted = Vec::new();
@@ -112,7 +115,7 @@ fn content(cx: &mut Context<'_>, wanted: &[String], limit: usize) -> Result<Vec<
     let mut pieces = Vec::new();
     let mut left = limit;
     let parts = cx.message().parts().len();
-    cx.look(parts.saturating_mul(16))?;
+    cx.look(parts.saturating_mul(16).saturating_mul(wanted.len().max(1)))?;
     for part in 0..parts {
         let Some(kind) = matching_kind(cx, part, wanted) else {
             continue;
@@ -121,6 +124,7 @@ fn content(cx: &mut Context<'_>, wanted: &[String], limit: usize) -> Result<Vec<
             PartKind::Leaf => vec![cx.content(part, left)?],
             PartKind::Multipart => around(cx, part, left)?,
             PartKind::Message => {
+                cx.look(cx.message().header(part + 1).len())?;
                 let header = cx.message().header(part + 1);
                 // Its empty line is no part of it.
                 vec![first(header.trim_ascii_end(), left).to_vec()]
@@ -144,18 +148,17 @@ fn matching_kind(cx: &Context<'_>, part: usize, wanted: &[String]) -> Option<Par
 
 /// What stands before and after a multipart's own parts.
 fn around(cx: &mut Context<'_>, part: usize, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
+    let octets = cx.message().header(part).len() + cx.message().body(part).len();
+    cx.look(octets)?;
     let message = cx.message();
     let body = message.body(part);
-    let octets = body.len();
     let inner = inner(body, &boundary(message.header(part)));
     let before = body.get(..inner.start).unwrap_or_default();
     let after = body.get(inner.end..).unwrap_or_default();
-    let found = vec![
+    Ok(vec![
         first(before, limit).to_vec(),
         first(after, limit.saturating_sub(before.len())).to_vec(),
-    ];
-    cx.look(octets)?;
-    Ok(found)
+    ])
 }
 
 fn boundary(header: &[u8]) -> Vec<u8> {

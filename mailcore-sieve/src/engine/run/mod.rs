@@ -18,6 +18,9 @@ use super::matcher::OutOfSteps;
 use super::program::Op;
 use super::{Answer, Environment, Limits, Mail, Outcome, Program, Question, RunError};
 
+/// Steps that a question costs: the host may have to read what it keeps.
+const QUESTION: u64 = 500;
+
 /// What an instruction leads to.
 #[derive(Debug)]
 pub(crate) enum Flow {
@@ -147,6 +150,7 @@ impl<'a> Run<'a> {
                     Flow::Next => {}
                     Flow::Result(result) => self.result = result,
                     Flow::Ask(question) => {
+                        self.context.meter.charge(QUESTION)?;
                         self.context.go(index);
                         return Ok(Some(question));
                     }
