@@ -6,10 +6,12 @@ use std::sync::Arc;
 use mailcore::account::AccountId;
 use mailcore::address::Address;
 use mailcore::mailbox::{EntryName, MailboxEntry, MailboxName, SpecialUse};
-use mailcore::seams::{RulesInput, Scope, ScriptKind, StateKey};
+use mailcore::seams::{
+    AccountRecord, DomainKind, RulesInput, Scope, ScriptKind, Sending, StateKey,
+};
 
-use super::SieveRules;
 use super::memory;
+use super::{Place, SieveRules};
 use crate::engine::{Answer, Duplicate, Location, Mailto, Question};
 use crate::filter::look_up::look_up;
 
@@ -26,6 +28,8 @@ pub(super) struct Asked {
 pub(super) struct Answers<'a> {
     pub(super) host: &'a SieveRules,
     pub(super) input: &'a RulesInput<'a>,
+    /// Where the program stands that runs now.
+    pub(super) place: Place,
     pub(super) asked: Asked,
 }
 
@@ -52,7 +56,7 @@ impl Answers<'_> {
             Question::ListsValid(lists) => {
                 let mut all = !lists.is_empty();
                 for list in &lists {
-                    all = all && self.host.list(list).await.is_some();
+                    all = all && self.list(list).await.is_some();
                 }
                 yes(all)
             }
@@ -112,8 +116,64 @@ impl Answers<'_> {
         program.map_or(Answer::No, Answer::Program)
     }
 
+    /// The distribution list that a list's name means: its address, bare or as a
+    /// `mailto:` URI. Who is on a list is for those who are, and for who runs it:
+    /// to a script of anybody else there is none of this name. What stands for
+    /// everybody may ask of all.
+    pub(super) async fn list(&self, name: &str) -> Option<Address> {
+        let address = match name.split_at_checked("mailto:".len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("mailto:") => rest,
+            _ => name,
+        };
+        let address = Address::parse(address).ok()?;
+        let lists = self.host.seams.directory.lists()?;
+        let found = lists.list(&address).await.ok()??;
+        if self.place != Place::Personal {
+            return Some(found.address);
+        }
+        let account = self.account().await?;
+        for own in [&account.address, self.input.recipient] {
+            let is_member = lists.is_member(&found.address, own).await;
+            if found.is_moderator(own) || matches!(is_member, Ok(true)) {
+                return Some(found.address);
+            }
+        }
+        None
+    }
+
+    /// Whether mail of this program may go to an address: not where the account's
+    /// own would leave the server that it may not leave.
+    pub(super) async fn may_write_to(&self, to: &Address) -> bool {
+        if self.place != Place::Personal {
+            return true;
+        }
+        match self.account().await {
+            Some(account) if account.options.sending == Sending::LocalOnly => {
+                let domain = self.host.seams.directory.domain(to.domain()).await;
+                matches!(domain, Ok(Some(found)) if !matches!(found.kind, DomainKind::Relay { .. }))
+            }
+            found => found.is_some(),
+        }
+    }
+
+    /// Whether this program may write in the name of `from`: the account's own one
+    /// as the account itself may (RFC 5230 section 4.3, RFC 5435 section 3.3).
+    pub(super) async fn may_write_as(&self, from: &Address) -> bool {
+        if self.place != Place::Personal {
+            return true;
+        }
+        let directory = &self.host.seams.directory;
+        let may = directory.may_send_as(self.input.account, from).await;
+        matches!(may, Ok(true))
+    }
+
+    async fn account(&self) -> Option<AccountRecord> {
+        let directory = &self.host.seams.directory;
+        directory.account(self.input.account).await.ok().flatten()
+    }
+
     async fn on_list(&self, list: &str, values: &[String]) -> bool {
-        let Some(list) = self.host.list(list).await else {
+        let Some(list) = self.list(list).await else {
             return false;
         };
         let Some(lists) = self.host.seams.directory.lists() else {
@@ -131,19 +191,6 @@ impl Answers<'_> {
 }
 
 impl SieveRules {
-    /// The distribution list that a list's name means: its address, bare or as a
-    /// `mailto:` URI.
-    pub(super) async fn list(&self, name: &str) -> Option<Address> {
-        let address = match name.split_at_checked("mailto:".len()) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("mailto:") => rest,
-            _ => name,
-        };
-        let address = Address::parse(address).ok()?;
-        let lists = self.seams.directory.lists()?;
-        let found = lists.list(&address).await.ok()?;
-        found.map(|list| list.address)
-    }
-
     /// The text of a script that the directory keeps.
     async fn stored(&self, scope: &Scope, name: &str) -> Option<Arc<str>> {
         let scripts = self.seams.directory.scripts()?;

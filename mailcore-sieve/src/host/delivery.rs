@@ -5,12 +5,12 @@ use mailcore::message::{Message, Summary};
 use mailcore::plan::{Action, Form};
 use mailcore::seams::{RulesInput, Ruling, StoreError};
 
-use super::SieveRules;
 use super::answers::{Answers, Asked};
 use super::chain::Link;
 use super::facts::{Here, environment};
 use super::form::{header_of, over, rendered};
 use super::ruling::{Missing, Said, Translation, known_flags};
+use super::{Place, SieveRules};
 use crate::engine::{self, Environment, Mail, Outcome, Program, Run, Step};
 use crate::{Extent, MessageMail};
 
@@ -82,6 +82,7 @@ impl<'a> Delivery<'a> {
             answers: Answers {
                 host,
                 input,
+                place: Place::Personal,
                 asked: Asked::default(),
             },
             environment,
@@ -96,6 +97,7 @@ impl<'a> Delivery<'a> {
     }
 
     async fn link(&mut self, link: &Link) -> Then {
+        self.answers.place = link.place;
         let outcome = match &link.compiled {
             Ok(program) => self.run_one(program).await,
             Err(error) => Err(format!("{}: {error}", link.name)),
@@ -115,7 +117,7 @@ impl<'a> Delivery<'a> {
     /// The mail is kept, and whoever can correct the script is told: the account's
     /// owner of his own, the log of the others, which then count for nothing.
     fn failed(&mut self, link: &Link, reason: String) -> Then {
-        if link.place != super::Place::Personal {
+        if link.place != Place::Personal {
             tracing::error!(account = %self.answers.input.account, "a script of the site failed: {reason}");
             return Then::Next;
         }
@@ -241,6 +243,15 @@ async fn shown(
             .await?
             .to_vec(),
     };
-    let summary = Summary::scan(&octets);
+    let mut summary = Summary::scan(&octets);
+    if let Form::Header(header) = form {
+        // As large as it is, however little of it is read: a script that writes
+        // it anew sees by that what it can't keep.
+        let body = input
+            .message
+            .len()
+            .saturating_sub(input.summary.header_len());
+        summary.size = body.saturating_add(header.len() as u64);
+    }
     Ok((Message::from_bytes(octets), summary))
 }

@@ -171,7 +171,7 @@ impl Translation<'_, '_> {
     async fn redirect(&mut self, redirect: &Redirect) {
         let form = self.form(redirect.form);
         let to = match redirect.list {
-            true => self.answers.host.list(&redirect.to).await,
+            true => self.answers.list(&redirect.to).await,
             false => Address::parse(&redirect.to).ok(),
         };
         let Some(to) = to else {
@@ -181,6 +181,10 @@ impl Translation<'_, '_> {
         };
         // Its own copy would come back as a loop.
         if self.is_own(&to).await {
+            return self.keep(form);
+        }
+        if !self.answers.may_write_to(&to).await {
+            self.fail(format!("the account may not send mail on to \"{to}\""));
             return self.keep(form);
         }
         let notices = RedirectNotices {
@@ -225,11 +229,19 @@ impl Translation<'_, '_> {
     async fn vacation(&mut self, answer: &Vacation) {
         let host = self.answers.host;
         let input = self.answers.input;
+        let mut answer = answer.clone();
+        self.own_name(&mut answer.from).await;
+        let answer = &answer;
         let written = match letter::vacation(&host.letterhead(), answer, input.recipient) {
             Ok(written) => written,
             Err(error) => return self.fail(error.to_string()),
         };
         let mut letter = into_letter(written);
+        for to in &letter.recipients {
+            if !self.answers.may_write_to(to).await {
+                return;
+            }
+        }
         if let (true, Some(to)) = (answer.seconds > 0, letter.recipients.first()) {
             let key = memory::of_answer(input.account, answer, to);
             // Looked at beforehand, so that most mail costs no write.
@@ -254,9 +266,30 @@ impl Translation<'_, '_> {
             return;
         }
         let head = self.answers.host.letterhead();
-        match letter::notification(&head, notice, &self.trigger()) {
-            Ok(written) => self.send(into_letter(written), notice.fcc.as_ref()).await,
-            Err(error) => self.fail(error.to_string()),
+        let mut notice = notice.clone();
+        if let Some(from) = &mut notice.from {
+            self.own_name(from).await;
+        }
+        notice.from.take_if(|from| from.is_empty());
+        let written = match letter::notification(&head, &notice, &self.trigger()) {
+            Ok(written) => written,
+            Err(error) => return self.fail(error.to_string()),
+        };
+        for to in &written.recipients {
+            if !self.answers.may_write_to(to).await {
+                return;
+            }
+        }
+        self.send(into_letter(written), notice.fcc.as_ref()).await;
+    }
+
+    /// Empties a `:from` that the account may not write as: its own address
+    /// stands in its place.
+    async fn own_name(&self, from: &mut String) {
+        if let Ok((_, address)) = letter::sender(from)
+            && !self.answers.may_write_as(&address).await
+        {
+            from.clear();
         }
     }
 

@@ -7,7 +7,10 @@ use mailcore::batch::StateChange;
 use mailcore::mailbox::{EntryName, MailboxName, SpecialUse};
 use mailcore::message::Message;
 use mailcore::plan::{Action, Form};
-use mailcore::seams::{Directory, DirectoryError, DirectoryWrite, Scope, ScriptKind};
+use mailcore::seams::{
+    AccountChange, Directory, DirectoryError, DirectoryWrite, ListRecord, Scope, ScriptKind,
+    Sending,
+};
 use mailcore::testing::{SeededEntropy, VirtualClock};
 use mailcore_store::MemoryStore;
 use mailcore_store::directory::MemoryDirectory;
@@ -270,6 +273,124 @@ async fn a_redirect_to_the_account_itself_keeps_the_mail() {
     assert_eq!(told(&house.deliver().await), ["INBOX"]);
     house.own("redirect \"bob@y.test\";").await;
     assert_eq!(told(&house.deliver().await), [">bob@y.test"]);
+}
+
+#[tokio::test]
+async fn who_is_on_a_list_is_told_to_those_alone_who_are_or_who_run_it() {
+    let house = House::new().await;
+    let address = |text: &str| Address::parse(text).unwrap();
+    let lists = house.directory.lists().unwrap();
+    for (name, members, owner) in [
+        ("board@x.test", vec!["bob@y.test"], None),
+        ("club@x.test", vec!["bob@y.test", ANN], None),
+        ("team@x.test", vec!["bob@y.test"], Some(address(ANN))),
+    ] {
+        let mut list = ListRecord::new(address(name));
+        list.owner = owner;
+        lists.add_list(&list).await.unwrap();
+        let members: Vec<Address> = members.into_iter().map(address).collect();
+        lists.add_members(&list.address, &members).await.unwrap();
+    }
+    let asks = "require [\"extlists\", \"envelope\", \"fileinto\", \"copy\"];\r\n\
+        if envelope :list \"from\" \"board@x.test\" { fileinto :copy \"board\"; }\r\n\
+        if valid_ext_list \"board@x.test\" { fileinto :copy \"is\"; }\r\n\
+        if envelope :list \"from\" \"club@x.test\" { fileinto :copy \"club\"; }\r\n\
+        if envelope :list \"from\" \"team@x.test\" { fileinto :copy \"team\"; }\r\n";
+    house.own(asks).await;
+    assert_eq!(told(&house.deliver().await), ["club", "team", "INBOX"]);
+    house.own("keep;").await;
+    house.domain(BEFORE, asks).await;
+    let all = ["board", "is", "club", "team", "INBOX"];
+    assert_eq!(told(&house.deliver().await), all);
+}
+
+#[tokio::test]
+async fn mail_of_an_account_that_sends_within_the_server_stays_there() {
+    let house = House::new().await;
+    let change = AccountChange {
+        sending: Some(Sending::LocalOnly),
+        ..AccountChange::default()
+    };
+    let administration = house.directory.administration().unwrap();
+    let ann = Address::parse(ANN).unwrap();
+    let changed = administration.change_account(&ann, &change);
+    changed.await.unwrap();
+    house.own("redirect \"eve@z.test\";").await;
+    let ruling = house.deliver().await;
+    assert_eq!(told(&ruling), ["INBOX"]);
+    assert!(ruling.failed.unwrap().contains("eve@z.test"));
+    house.own("redirect \"tom@x.test\";").await;
+    assert_eq!(told(&house.deliver().await), [">tom@x.test"]);
+    house
+        .own(
+            "require [\"vacation\", \"enotify\"]; vacation \"away\"; notify \"mailto:eve@z.test\";",
+        )
+        .await;
+    assert_eq!(house.deliver().await, Ruling::keep());
+    house.own("keep;").await;
+    house.domain(BEFORE, "redirect \"eve@z.test\";").await;
+    assert_eq!(told(&house.deliver().await), [">eve@z.test", "INBOX"]);
+}
+
+#[tokio::test]
+async fn letters_are_written_in_no_name_that_is_anothers() {
+    let house = House::new().await;
+    house
+        .own(
+            "require [\"vacation\", \"enotify\"];\r\n\
+             vacation :from \"Boss <boss@x.test>\" \"away\";\r\n\
+             notify :from \"boss@x.test\" \"mailto:eve@z.test\";",
+        )
+        .await;
+    let letters = house.deliver().await.letters;
+    assert_eq!(letters.len(), 2);
+    for letter in letters {
+        let text = String::from_utf8(letter.message.to_vec()).unwrap();
+        assert!(text.contains("From: ann@x.test\r\n"), "{text}");
+        assert!(!text.contains("boss"), "{text}");
+    }
+    house
+        .own("require \"vacation\"; vacation :from \"Ann A <ann@x.test>\" \"away\";")
+        .await;
+    let letters = house.deliver().await.letters;
+    let text = String::from_utf8(letters.first().unwrap().message.to_vec()).unwrap();
+    assert!(text.contains("From: Ann A <ann@x.test>\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_read_of_a_large_message_is_never_written_as_all_of_it() {
+    let mut settings = SieveSettings::default();
+    settings.limits.memory = 4_000;
+    let house = House::with(settings, Vec::new()).await;
+    house
+        .domain(BEFORE, "require \"editheader\"; deleteheader \"X-Long\";")
+        .await;
+    house
+        .own(
+            "require [\"foreverypart\", \"mime\", \"replace\"];\r\n\
+             foreverypart { if header :mime :type :is \"content-type\" \"image\" { replace \"\"; } }",
+        )
+        .await;
+    let part = |media: &str| {
+        format!(
+            "--b\r\nContent-Type: {media}\r\n\r\n{}\r\n",
+            "x".repeat(2_000)
+        )
+    };
+    let message = format!(
+        "To: ann@x.test\r\nX-Long: {}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{}{}{}--b--\r\n",
+        "x".repeat(500),
+        part("image/png"),
+        part("text/plain"),
+        part("text/html"),
+    );
+    let ruling = house.message(&message).await;
+    assert_eq!(told(&ruling), ["INBOX*"]);
+    let [Action::File { form, .. }] = ruling.actions.as_slice() else {
+        panic!("filed once");
+    };
+    assert!(matches!(form, Form::Header(_)), "the body is as it came");
+    assert!(ruling.failed.unwrap().contains("too large"));
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ fn address(text: &str) -> Result<Address, LetterError> {
 }
 
 /// `Ann <ann@example.org>`, as `:from` has it: name and address.
-fn sender(text: &str) -> Result<(String, Address), LetterError> {
+pub(crate) fn sender(text: &str) -> Result<(String, Address), LetterError> {
     let wrong = |reason: &str| LetterError::Address {
         text: text.to_owned(),
         reason: reason.to_owned(),

@@ -13,6 +13,10 @@ use crate::engine::program::Instruction;
 use crate::engine::run::{Context, Fault, Flow};
 use crate::engine::{CompileError, PartKind};
 
+/// Octets that a part to decode counts for beside its own: a message may have very
+/// many that are nearly empty.
+const PART: usize = 512;
+
 pub(super) static BODY: Extension = Extension::new("body").tests(&[("body", compile)]);
 
 #[derive(Debug)]
@@ -99,6 +103,7 @@ fn text(cx: &mut Context<'_>, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
             cx.look(16)?;
             continue;
         };
+        cx.look(PART)?;
         let mut found = cx.content(part, left)?;
         left = left.saturating_sub(found.len());
         if is_html {
@@ -121,7 +126,10 @@ fn content(cx: &mut Context<'_>, wanted: &[String], limit: usize) -> Result<Vec<
             continue;
         };
         let found = match kind {
-            PartKind::Leaf => vec![cx.content(part, left)?],
+            PartKind::Leaf => {
+                cx.look(PART)?;
+                vec![cx.content(part, left)?]
+            }
             PartKind::Multipart => around(cx, part, left)?,
             PartKind::Message => {
                 cx.look(cx.message().header(part + 1).len())?;
