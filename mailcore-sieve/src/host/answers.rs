@@ -28,7 +28,7 @@ pub(super) struct Asked {
 pub(super) struct Answers<'a> {
     pub(super) host: &'a SieveRules,
     pub(super) input: &'a RulesInput<'a>,
-    /// Where the program stands that runs now.
+    /// Where the program stands that runs now: by it, what it may ask and do.
     pub(super) place: Place,
     pub(super) asked: Asked,
 }
@@ -104,9 +104,11 @@ impl Answers<'_> {
         seen
     }
 
-    async fn include(&self, name: &str, location: Location) -> Answer {
+    async fn include(&mut self, name: &str, location: Location) -> Answer {
         let text = match location {
             Location::Personal => {
+                // The account's own words get no more rights by who includes them.
+                self.place = Place::Personal;
                 let scope = Scope::Account(self.input.account.clone());
                 self.host.stored(&scope, name).await
             }

@@ -298,6 +298,9 @@ async fn who_is_on_a_list_is_told_to_those_alone_who_are_or_who_run_it() {
         if envelope :list \"from\" \"team@x.test\" { fileinto :copy \"team\"; }\r\n";
     house.own(asks).await;
     assert_eq!(told(&house.deliver().await), ["club", "team", "INBOX"]);
+    let include = "require \"include\"; include :personal \"main\";";
+    house.domain(BEFORE, include).await;
+    assert_eq!(told(&house.deliver().await), ["club", "team", "INBOX"]);
     house.own("keep;").await;
     house.domain(BEFORE, asks).await;
     let all = ["board", "is", "club", "team", "INBOX"];
