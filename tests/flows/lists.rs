@@ -445,7 +445,7 @@ async fn joining_and_leaving_by_mail_takes_an_answer() {
             .await
             .starts_with("250")
     );
-    let question = desk.messages("ann", "INBOX").await.remove(2);
+    let question = desk.messages("ann", "INBOX").await.pop().unwrap();
     let answer = field(&question, "Reply-To").unwrap();
     assert!(member(&desk, "ann", answer).await.starts_with("250"));
     until(&desk, async || !on().await).await;
@@ -609,4 +609,53 @@ async fn a_long_list_goes_on_where_it_was_broken_off() {
     to.sort();
     to.dedup();
     assert_eq!(to.len(), MEMBERS);
+}
+
+#[tokio::test]
+async fn nobody_has_a_member_left_out_by_notices_about_mail_of_his_own() {
+    let (desk, gateway) = desk(&["ann", "owner"]).await;
+    list(&desk, "news", &["far@c.test"], |it| {
+        it.owner = Some(address("owner@a.test"));
+    })
+    .await;
+    set(&desk, "news", "bounce-limit", "1").await;
+    desk.alias("way", &["gone@c.test"]).await;
+    stranger(&desk, "x@b.test", "news@a.test").await;
+    let bounces = gateway.taken().remove(0).0;
+    let bounces = bounces.trim_matches(['<', '>']);
+    let mut smtp = desk.smtp().await;
+    smtp.ask(&format!("MAIL FROM:<{bounces}>"), "250").await;
+    let forged = "RCPT TO:<way@a.test> ORCPT=rfc822;far@c.test";
+    smtp.ask(forged, "250").await;
+    smtp.ask("RCPT TO:<news@a.test>", "250").await;
+    smtp.ask("DATA", "354").await;
+    smtp.send("From: x@b.test").await;
+    smtp.send("").await;
+    smtp.ask(".", "250").await;
+    desk.wait(60).await;
+    assert_eq!(gateway.to(), ["gone@c.test"]);
+    assert_eq!(count(&desk, "owner").await, 1);
+    stranger(&desk, "x@b.test", "news@a.test").await;
+    assert_eq!(gateway.to(), ["far@c.test"]);
+}
+
+#[tokio::test]
+async fn what_is_for_a_lists_owner_goes_there_once_though_the_owner_is_a_list() {
+    let (desk, _) = desk(&["ann"]).await;
+    for (name, other) in [("news", "team"), ("team", "news")] {
+        list(&desk, name, &["ann@a.test"], |it| {
+            it.errors_to = Some(Desk::address(other));
+        })
+        .await;
+    }
+    let answer = b"From: y@b.test\r\nAuto-Submitted: auto-replied\r\n\r\nI am away.\r\n";
+    let mut smtp = desk.smtp().await;
+    let reply = smtp.send_mail("y@b.test", &["news@a.test"], answer).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    desk.wait(600).await;
+    let mut query = SpoolQuery::default();
+    query.limit = 10;
+    let waiting = Spool::list(&*desk.shared_store(), &query).await.unwrap();
+    assert_eq!(waiting.len(), 0);
+    assert_eq!(count(&desk, "ann").await, 0);
 }

@@ -20,6 +20,10 @@ use crate::time::Timestamp;
 use returned::Returned;
 use text::{is_plain, push_field};
 
+/// The track of the message that a notice is about, among the fields of its status
+/// part: by it a list knows notices about its own mail.
+pub(crate) const TRACE_FIELD: &str = "X-Mailcore-Trace";
+
 /// What a sender is to be told about one message, in one notice.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

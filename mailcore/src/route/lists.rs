@@ -2,7 +2,7 @@
 
 use super::directory_router::unavailable;
 use crate::address::{Address, ReversePath};
-use crate::deliver::list::{ListAddress, ListRole, posts};
+use crate::deliver::list::{ListAddress, ListRole, owners, posts};
 use crate::seams::{
     Directory, GroupKind, GroupName, ListRecord, Post, Resolution, Route, RouteError, RouteQuery,
     Writer,
@@ -70,20 +70,6 @@ pub(super) async fn beside(
         _ if notice && !admitted => refused("this address takes no notices"),
         _ => Route::List { list: list.address },
     }))
-}
-
-/// Who answers for a list: somebody always does.
-fn owners(list: &ListRecord) -> Vec<Address> {
-    let owner = list.owner.iter().cloned();
-    let owners: Vec<Address> = match &list.owner {
-        Some(_) => owner.collect(),
-        None => list.moderators.clone(),
-    };
-    if !owners.is_empty() {
-        return owners;
-    }
-    let postmaster = Address::new("postmaster", list.address.domain().clone());
-    postmaster.into_iter().collect()
 }
 
 /// The route of a group's address.

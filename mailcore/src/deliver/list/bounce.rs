@@ -3,7 +3,9 @@
 //!
 //! Only notices that this server wrote are counted. Where they go to is read by
 //! every member in his mail, so that another host's notice may be of any member's
-//! making: those are for the list's owner to read.
+//! making: those are for the list's owner to read. So are ours about mail that came
+//! with that address as its sender and did not go out by the list: of such mail
+//! the sender says for whom it was meant (ORCPT).
 
 use std::sync::Arc;
 
@@ -110,14 +112,14 @@ impl ListAgent {
             false => Report::Unknown,
         };
         match report {
-            Report::Of(failed) => {
+            Report::Of { trace, failed } if self.has_sent(list, &trace).await? => {
                 for member in failed {
                     self.count(list, member).await?;
                 }
                 Ok(())
             }
             // RFC 3461 section 5.2.7.1 (a): what no machine reads is for a person.
-            Report::Unknown => self.to_owner(job, list).await,
+            _ => self.to_owner(job, list).await,
         }
     }
 

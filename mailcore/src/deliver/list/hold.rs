@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::letter::Letter;
 use super::mark::Mark;
-use super::post::{answers_by_itself, read_header};
+use super::post::{is_of_a_machine, read_header};
 use super::rights::is_moderator;
 use super::settings::ListSettings;
 use super::token::Token;
@@ -218,7 +218,7 @@ impl ListAgent {
         let Some(sender) = job.reverse_path.address() else {
             return Ok(());
         };
-        if answers_by_itself(&header) {
+        if is_of_a_machine(&header) {
             return Ok(());
         }
         let no = || Status::permanent(7, 1, "nothing waits under this address for your word");

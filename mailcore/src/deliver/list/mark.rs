@@ -7,12 +7,14 @@ use super::{ListAgent, later};
 use crate::batch::{Precondition, StateChange};
 use crate::envelope::Recipient;
 use crate::event::TraceId;
-use crate::seams::StateKey;
+use crate::seams::{ListRecord, StateKey};
 use crate::status::Status;
 
 const NAMESPACE: &str = "list-post";
+/// Messages that lists sent out.
+const SENT: &str = "list-sent";
 /// Longer than a queue tries.
-const KEPT: Duration = Duration::from_secs(14 * 24 * 3_600);
+pub(super) const KEPT: Duration = Duration::from_secs(14 * 24 * 3_600);
 const DONE: &str = "done";
 
 /// A message's mark for one address of a list.
@@ -61,6 +63,25 @@ impl ListAgent {
         })
     }
 
+    /// Says that a list sent a message out, so that notices about it are known.
+    pub(super) fn mark_sent(&self, list: &ListRecord, trace: TraceId) -> StateChange {
+        StateChange::Put {
+            key: sent(list, &trace.to_string()),
+            value: Vec::new(),
+            expires: Some(self.seams.clock.now().after(KEPT)),
+        }
+    }
+
+    /// True when a list sent this message out.
+    pub(super) async fn has_sent(&self, list: &ListRecord, trace: &str) -> Result<bool, Status> {
+        // Others are not of this server's writing, and a key has its limit.
+        if trace.len() != 32 {
+            return Ok(false);
+        }
+        let kept = self.seams.state.read(&sent(list, trace)).await;
+        Ok(kept.map_err(later)?.is_some())
+    }
+
     /// All is done.
     pub(super) fn mark_done(&self, mark: &Mark) -> StateChange {
         self.mark_at(mark, DONE)
@@ -74,4 +95,8 @@ impl ListAgent {
             expires: Some(self.seams.clock.now().after(KEPT)),
         }
     }
+}
+
+fn sent(list: &ListRecord, trace: &str) -> StateKey {
+    StateKey::new(SENT, &format!("{trace} {}", list.address.folded()))
 }

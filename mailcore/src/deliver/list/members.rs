@@ -103,7 +103,9 @@ impl<'d> Members<'d> {
                     let lines = &lines.bad;
                     tracing::warn!(%list, ?lines, "lines of a file of members that are no address");
                 }
-                let at = |(line, address)| (format!("{list} {line}"), address);
+                // With the address: in a file that was changed meanwhile the line
+                // is another member's.
+                let at = |(line, address)| (format!("{list} {line} {address}"), address);
                 let members = lines.members.into_iter().map(at).collect();
                 if lines.last {
                     source.from = From::Ended;

@@ -1,7 +1,7 @@
 //! Files of members: one address a line, `#` begins a comment.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::address::Address;
@@ -12,11 +12,13 @@ const MAX_LINE: u64 = 1_024;
 /// Lines read at a time.
 const PAGE: usize = 1_000;
 
-/// A file that is read in pages, each on a thread where that may take its time.
+/// A file that is read in pages, each on a thread where that may take its time. It
+/// stays open: in a new file under its name a place would be within another line,
+/// and half an address may be another's.
 #[derive(Debug)]
 pub(super) struct MembersFile {
     path: PathBuf,
-    offset: u64,
+    open: Option<BufReader<File>>,
     line: u64,
 }
 
@@ -35,21 +37,28 @@ impl MembersFile {
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            offset: 0,
+            open: None,
             line: 0,
         }
     }
 
     /// The next lines.
     pub(super) async fn next(&mut self) -> Result<Lines, DirectoryError> {
-        let (path, offset, line) = (self.path.clone(), self.offset, self.line);
-        let read = tokio::task::spawn_blocking(move || read(&path, offset, line)).await;
-        let read = read.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        let (lines, offset, line) = read.map_err(|error| {
+        let (path, open, line) = (self.path.clone(), self.open.take(), self.line);
+        let page = tokio::task::spawn_blocking(move || {
+            let mut file = match open {
+                Some(file) => file,
+                None => BufReader::new(File::open(&path)?),
+            };
+            read(&mut file, line).map(|(lines, line)| (lines, file, line))
+        });
+        let page = page.await;
+        let page = page.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let (lines, file, line) = page.map_err(|error| {
             let path = self.path.display();
             DirectoryError::Unavailable(format!("{path}, a file of members: {error}"))
         })?;
-        (self.offset, self.line) = (offset, line);
+        (self.open, self.line) = (Some(file), line);
         Ok(lines)
     }
 }
@@ -70,31 +79,28 @@ pub(super) async fn names_any(path: &Path, names: &[Address]) -> Result<bool, Di
     }
 }
 
-fn read(path: &Path, offset: u64, line: u64) -> std::io::Result<(Lines, u64, u64)> {
-    let mut file = BufReader::new(File::open(path)?);
-    file.seek(SeekFrom::Start(offset))?;
-    let (mut offset, mut line) = (offset, line);
+fn read(file: &mut BufReader<File>, mut line: u64) -> std::io::Result<(Lines, u64)> {
     let mut lines = Lines::default();
     let mut octets = Vec::new();
     for _ in 0..PAGE {
         octets.clear();
-        let mut taken = (&mut file).take(MAX_LINE).read_until(b'\n', &mut octets)? as u64;
+        let taken = file.take(MAX_LINE).read_until(b'\n', &mut octets)? as u64;
         if taken == 0 {
             lines.last = true;
             break;
         }
         let whole = octets.ends_with(b"\n") || taken < MAX_LINE;
         if !whole {
-            taken += file.skip_until(b'\n')? as u64;
+            file.skip_until(b'\n')?;
         }
-        (offset, line) = (offset + taken, line + 1);
+        line += 1;
         match parse(&octets).filter(|_| whole) {
             Some(Ok(member)) => lines.members.push((line, member)),
             None if whole => {}
             _ => lines.bad.push(line),
         }
     }
-    Ok((lines, offset, line))
+    Ok((lines, line))
 }
 
 /// The address of a line; `None` for one that says nothing.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::letter::Letter;
-use super::post::{answers_by_itself, read_header};
+use super::post::{is_of_a_machine, read_header};
 use super::settings::{ByMail, ListSettings};
 use super::token::Token;
 use super::{ListAgent, ListRole, gone, later};
@@ -34,7 +34,7 @@ impl ListAgent {
         let Some(sender) = job.reverse_path.address() else {
             return Ok(());
         };
-        if answers_by_itself(&header) {
+        if is_of_a_machine(&header) {
             return Ok(());
         }
         let settings = ListSettings::of(self.seams.directory.as_ref(), &list.address).await;
@@ -162,7 +162,7 @@ impl ListAgent {
         token: Option<&str>,
     ) -> Result<(), Status> {
         let header = read_header(&job.message).await?;
-        if answers_by_itself(&header) || job.reverse_path.is_null() {
+        if is_of_a_machine(&header) || job.reverse_path.is_null() {
             return Ok(());
         }
         let read = Token::read(self.seams.state.as_ref(), token.unwrap_or_default()).await;

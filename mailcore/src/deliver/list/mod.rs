@@ -49,7 +49,7 @@ pub use address::{ListAddress, ListRole};
 pub use author::AuthorPolicies;
 pub use bounce::{Bounces, BouncingMember};
 pub use hold::{HeldPost, HeldPosts};
-pub(crate) use rights::posts;
+pub(crate) use rights::{owners, posts};
 pub use settings::{ByMail, FromRewriting, ListSettingError, ListSettings, OwnCopy};
 pub use upkeep::upkeep;
 

@@ -1,17 +1,17 @@
 //! A message to a list: whether it goes out, and the form in which it does.
 
 use super::header::{ListHeader, Name, author, list_id};
-use super::mark::Mark;
-use super::rights::posts;
+use super::mark::{KEPT, Mark};
+use super::rights::{owners, posts};
 use super::settings::{FromRewriting, ListSettings};
 use super::token::{Token, of_bounces};
-use super::{ListAgent, ListRole, gone, later, writer_of};
+use super::{ListAddress, ListAgent, ListRole, gone, later, writer_of};
 use crate::address::{Address, ReversePath};
-use crate::batch::{Batch, StateChange};
+use crate::batch::{Batch, Precondition, StateChange};
 use crate::envelope::Recipient;
 use crate::message::{ContentWriter, Header, HeaderEnvelope, Message, READ_CHUNK};
 use crate::queue::Origin;
-use crate::seams::{DeliveryJob, ListRecord, Post, StoreError};
+use crate::seams::{DeliveryJob, ListRecord, Post, StateKey, StoreError};
 use crate::status::Status;
 
 /// Octets of a header that a list sends on.
@@ -44,6 +44,7 @@ impl ListAgent {
         }
         let header = read_header(&job.message).await?;
         not_in_a_loop(list, &header)?;
+        not_by_itself(list, &job.reverse_path)?;
         if answers_by_itself(&header) || job.reverse_path.is_null() {
             tracing::info!(list = %list.address, trace = %job.trace, "an answer by itself is not for a list");
             return self.to_owner(job, list).await;
@@ -121,7 +122,8 @@ impl ListAgent {
         };
         let written = written.write(&header);
         let message = self.rewritten(&job.message, header.len(), written).await;
-        let (reverse_path, state) = self.reverse_path(list).await?;
+        let (reverse_path, mut state) = self.reverse_path(list).await?;
+        state.push(self.mark_sent(list, job.trace));
         let outgoing = Outgoing {
             message: message.map_err(later)?,
             reverse_path,
@@ -204,12 +206,31 @@ impl ListAgent {
         job: &DeliveryJob,
         list: &ListRecord,
     ) -> Result<(), Status> {
-        let Some(to) = list.errors_to.clone().or_else(|| list.owner.clone()) else {
+        // Once for a message: who answers for one list may be another, or the list.
+        let key = format!("{} {}", job.trace, list.address.folded());
+        let key = StateKey::new("list-to-owner", &key);
+        if self.seams.state.read(&key).await.map_err(later)?.is_some() {
             return Ok(());
+        }
+        let mut batch = Batch {
+            preconditions: vec![Precondition::StateIs {
+                key: key.clone(),
+                version: None,
+            }],
+            state: vec![StateChange::Put {
+                key,
+                value: Vec::new(),
+                expires: Some(self.seams.clock.now().after(KEPT)),
+            }],
+            ..Batch::default()
         };
-        let entry = self.passed_on(job, to);
-        let mut batch = Batch::default();
-        self.queue(entry, &mut batch);
+        let owners = match &list.errors_to {
+            Some(to) => vec![to.clone()],
+            None => owners(list),
+        };
+        for to in owners {
+            self.queue(self.passed_on(job, to), &mut batch);
+        }
         self.write(batch).await.map(drop)
     }
 }
@@ -255,6 +276,20 @@ fn not_in_a_loop(list: &ListRecord, header: &[u8]) -> Result<(), Status> {
     }
 }
 
+/// Nobody writes to a list from the address to which its notices go: he would have
+/// notices about his own mail taken for those about the list's.
+fn not_by_itself(list: &ListRecord, reverse_path: &ReversePath) -> Result<(), Status> {
+    let read = reverse_path.address().and_then(ListAddress::read);
+    let ours = |it: &ListAddress| it.list.folded() == list.address.folded();
+    match read.filter(ours).map(|it| it.role) {
+        Some(ListRole::Bounces) => {
+            let words = "the list does not write to itself";
+            Err(Status::permanent(4, 6, words))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Answers of machines (RFC 3834 section 5, and the marks of older ones). What
 /// machines write without being asked may well be meant for a list.
 pub(super) fn answers_by_itself(header: &[u8]) -> bool {
@@ -268,6 +303,22 @@ pub(super) fn answers_by_itself(header: &[u8]) -> bool {
         || value("Precedence").is_some_and(|it| it == "auto_reply")
         || value("X-Autoreply").is_some_and(|it| it == "yes")
         || header.first("X-Autorespond").is_some()
+}
+
+/// Whatever a machine wrote (RFC 3834 section 5): there are hosts that call what
+/// they answer `auto-generated`, and what is answered by itself is nobody's word.
+pub(super) fn is_of_a_machine(header: &[u8]) -> bool {
+    let fields = Header::new(header);
+    let submitted = fields.first("Auto-Submitted").map(|field| {
+        let value = String::from_utf8_lossy(&field.value()).to_ascii_lowercase();
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    });
+    submitted.is_some_and(|it| it != "no") || answers_by_itself(header)
 }
 
 #[cfg(test)]
@@ -298,6 +349,10 @@ mod tests {
             ("Subject: Auto-Submitted: auto-replied\r\n\r\n", false),
         ] {
             assert_eq!(answers_by_itself(header.as_bytes()), is, "{header}");
+        }
+        for (value, is) in [("auto-generated", true), ("No", false), ("no; x=y", false)] {
+            let header = format!("Auto-Submitted: {value}\r\n\r\n");
+            assert_eq!(is_of_a_machine(header.as_bytes()), is, "{value}");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::address::Address;
 use crate::message::{Header, Message, Summary};
+use crate::queue::dsn::TRACE_FIELD;
 use crate::seams::StoreError;
 
 /// Octets of a notice that are looked at: its status part comes before what it
@@ -23,7 +24,12 @@ pub(super) struct Failed {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Report {
     /// It says who was not served; nobody for one of delays.
-    Of(Vec<Failed>),
+    Of {
+        /// The track of the message it is about, as this server writes it.
+        trace: String,
+        /// They.
+        failed: Vec<Failed>,
+    },
     /// Nothing that can be read.
     Unknown,
 }
@@ -43,7 +49,7 @@ pub(super) async fn read(message: &Message) -> Result<Report, StoreError> {
 }
 
 fn parse(mut body: &[u8]) -> Report {
-    let (mut failed, mut any) = (Vec::new(), false);
+    let (mut trace, mut failed, mut any) = (String::new(), Vec::new(), false);
     let mut groups = 0;
     while !body.is_empty() && groups < MAX_RECIPIENTS {
         groups += 1;
@@ -52,6 +58,9 @@ fn parse(mut body: &[u8]) -> Report {
             let field = group.first(name)?;
             Some(String::from_utf8_lossy(&field.value()).trim().to_owned())
         };
+        if groups == 1 {
+            trace = value(TRACE_FIELD).unwrap_or_default();
+        }
         if let Some(action) = value("Action") {
             any = true;
             // What the members' addresses were when the mail left tells more than
@@ -68,7 +77,7 @@ fn parse(mut body: &[u8]) -> Report {
         body = body.get(group.section_len().max(1)..).unwrap_or_default();
     }
     match any {
-        true => Report::Of(failed),
+        true => Report::Of { trace, failed },
         false => Report::Unknown,
     }
 }
@@ -88,7 +97,7 @@ mod tests {
 
     const NOTICE: &str = "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
         --b\r\n\r\nSorry.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n\
-        Reporting-MTA: dns; x\r\n\r\n\
+        Reporting-MTA: dns; x\r\nX-Mailcore-Trace: 1f\r\n\r\n\
         Original-Recipient: rfc822;Ann@a.test\r\nFinal-Recipient: rfc822;x@y.test\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n\
         Final-Recipient: rfc822; bob@b.test\r\nAction: delayed\r\nStatus: 4.4.1\r\n\r\n\
         Final-Recipient: rfc822; <cat@c.test>\r\nAction: Failed\r\n\r\n--b--\r\n";
@@ -100,8 +109,11 @@ mod tests {
             address: address.parse().unwrap(),
             status: status.to_owned(),
         };
-        let wanted = vec![failed("Ann@a.test", "5.1.1"), failed("cat@c.test", "")];
-        assert_eq!(report, Report::Of(wanted));
+        let wanted = Report::Of {
+            trace: "1f".to_owned(),
+            failed: vec![failed("Ann@a.test", "5.1.1"), failed("cat@c.test", "")],
+        };
+        assert_eq!(report, wanted);
         let other = Message::from_bytes("Subject: gone\r\n\r\nnobody@a.test\r\n");
         assert_eq!(read(&other).await.unwrap(), Report::Unknown);
     }

@@ -51,6 +51,20 @@ pub(super) async fn is_moderator(
     Ok(names.iter().any(|name| list.is_moderator(name)))
 }
 
+/// Who answers for a list: somebody always does.
+pub(crate) fn owners(list: &ListRecord) -> Vec<Address> {
+    let owner = list.owner.iter().cloned();
+    let owners: Vec<Address> = match &list.owner {
+        Some(_) => owner.collect(),
+        None => list.moderators.clone(),
+    };
+    if !owners.is_empty() {
+        return owners;
+    }
+    let postmaster = Address::new("postmaster", list.address.domain().clone());
+    postmaster.into_iter().collect()
+}
+
 fn nobody(list: &ListRecord) -> Post {
     match (list.posting, list.mode) {
         (Posting::ByMode, ListMode::Public) => Post::Now,

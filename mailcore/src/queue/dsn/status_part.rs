@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::text::{clip, push_field, push_verbatim};
-use super::{Report, ReportedAction, ReportedRecipient};
+use super::{Report, ReportedAction, ReportedRecipient, TRACE_FIELD};
 use crate::message::DateTime;
 
 /// Octets of a remote host's reply that are passed on.
@@ -36,6 +36,7 @@ pub(super) fn write(report: &Report<'_>, international: bool, out: &mut String) 
     }
     let queue_id = report.entry.id.to_string();
     push_field("X-Mailcore-Queue-ID", &queue_id, out);
+    push_field(TRACE_FIELD, &report.entry.trace.to_string(), out);
     let arrival = DateTime::utc(report.entry.received_at);
     push_field("Arrival-Date", &arrival.to_string(), out);
     for recipient in &report.recipients {
