@@ -284,6 +284,7 @@ async fn a_closed_group_is_for_those_who_logged_in() {
         .await
         .unwrap();
     let bob = desk.account("bob").await;
+    desk.alias("all", &["board@a.test", "ann@a.test"]).await;
     let reply = rcpt(&desk, "x@b.test", "board@a.test").await;
     assert!(
         reply.starts_with("550 5.7.1 only senders who logged in"),
@@ -295,6 +296,13 @@ async fn a_closed_group_is_for_those_who_logged_in() {
             .starts_with("550 5.7.1")
     );
     desk.directory.add_accounts(&group, &[bob]).await.unwrap();
+    // No more so by an alias that leads to others, too.
+    let reply = stranger(&desk, "x@b.test", "all@a.test").await;
+    assert!(reply.starts_with("250"), "{reply}");
+    assert_eq!(
+        (count(&desk, "ann").await, count(&desk, "bob").await),
+        (1, 0)
+    );
     assert!(
         member(&desk, "ann", "board@a.test")
             .await

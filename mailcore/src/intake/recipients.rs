@@ -72,7 +72,7 @@ impl Intake {
                 // queue tells the sender of it.
                 Route::Unknown | Route::Refused { .. } | Route::Withheld { .. } if depth > 0 => {
                     tracing::warn!(%address, %current, "an alias leads to nobody");
-                    dead.push(Target::queue(current));
+                    dead.extend(self.dead_end(reverse_path, current).await?);
                 }
                 // What goes on from here is in the name of an address of ours.
                 Route::Remote { agent, .. } if depth > 0 && self.has_agent(&agent) => {
@@ -109,6 +109,22 @@ impl Intake {
             return Err(Status::transient(3, 5, "this server can't keep mail").into());
         }
         Ok(targets)
+    }
+
+    /// Where mail for an address within an alias goes that takes none of it: into the
+    /// queue, to which all are admitted. What is closed to this writer alone would be
+    /// open there, but for lists, which look at their writers again.
+    async fn dead_end(
+        &self,
+        reverse_path: &ReversePath,
+        address: Address,
+    ) -> Result<Option<Target>, Refusal> {
+        let query = RouteQuery::new(&address).from_sender(reverse_path);
+        let route = self.parts.router.route(&query).await.map_err(no_route)?;
+        Ok(match route {
+            Route::Expand { .. } => None,
+            _ => Some(Target::queue(address)),
+        })
     }
 
     /// What a route that ends here comes to; the error is where mail waits for
