@@ -19,7 +19,7 @@ fn commands(f: &mut Formatter<'_>, list: &[Command], depth: usize) -> fmt::Resul
         indent(f, depth)?;
         f.write_str(&command.name)?;
         arguments(f, &command.arguments)?;
-        tests(f, &command.tests, depth)?;
+        tests(f, &command.name, &command.tests, depth)?;
         match &command.block {
             None => f.write_str(";\r\n")?,
             Some(block) => {
@@ -70,10 +70,12 @@ fn arguments(f: &mut Formatter<'_>, list: &[Argument]) -> fmt::Result {
     Ok(())
 }
 
-fn tests(f: &mut Formatter<'_>, list: &[Test], depth: usize) -> fmt::Result {
+/// The tests of what is called `name`. RFC 5228 section 5.2 and 5.3: `allof` and
+/// `anyof` take a list in parentheses, of one test, too.
+fn tests(f: &mut Formatter<'_>, name: &str, list: &[Test], depth: usize) -> fmt::Result {
     match list {
         [] => Ok(()),
-        [one] => {
+        [one] if !matches!(name, "allof" | "anyof") => {
             f.write_char(' ')?;
             test(f, one, depth)
         }
@@ -92,7 +94,7 @@ fn tests(f: &mut Formatter<'_>, list: &[Test], depth: usize) -> fmt::Result {
 fn test(f: &mut Formatter<'_>, test: &Test, depth: usize) -> fmt::Result {
     f.write_str(&test.name)?;
     arguments(f, &test.arguments)?;
-    tests(f, &test.tests, depth)
+    tests(f, &test.name, &test.tests, depth)
 }
 
 fn number(f: &mut Formatter<'_>, number: u64) -> fmt::Result {

@@ -7,14 +7,14 @@ fn check_config_reports_every_problem_with_its_line() {
     let home = Home::new();
     home.write(
         "m.toml",
-        "[server]\nhostnam = \"mx.example.com\"\n\n[[listener]]\nprotocol = \"managesieve\"\naddress = \"0.0.0.0:4190\"\n",
+        "[server]\nhostnam = \"mx.example.com\"\n\n[[listener]]\nprotocol = \"imap5\"\naddress = \"0.0.0.0:4190\"\n",
     );
     let done = home.run(&["check-config", "--config", "m.toml"]);
     assert_eq!(done.code, 2);
     for line in [
         "m.toml:1: hostname is missing in [server]",
         "m.toml:2: unknown key \"hostnam\" in [server]; did you mean \"hostname\"?",
-        "m.toml:5: protocol \"managesieve\" is not available in this version",
+        "m.toml:5: protocol can't be \"imap5\"; did you mean \"imap\"?",
     ] {
         assert!(done.stderr.contains(line), "{}", done.stderr);
     }

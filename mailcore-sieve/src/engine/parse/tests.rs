@@ -109,6 +109,12 @@ fn shape(text: &str) -> String {
 }
 
 #[test]
+fn a_list_of_one_test_is_printed_as_a_list() {
+    let script = parse(b"if anyof (true) { keep; }", &Limits::default()).expect("it is right");
+    assert!(script.to_string().starts_with("if anyof (\r\n    true)"));
+}
+
+#[test]
 fn no_text_that_is_printed_ends_before_its_end() {
     use crate::engine::ast::Value;
     let mut script = parse(b"reject \"x\";", &Limits::default()).expect("right");
