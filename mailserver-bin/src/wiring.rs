@@ -15,6 +15,7 @@ use mailcore::seams::{
 };
 use mailcore::server::{Builder, Server, Stores};
 use mailcore_filter::sender_auth::signing::KeyRing;
+use mailcore_imap::server::Imap;
 use mailcore_sieve::managesieve::ManageSieve;
 use mailcore_smtp::client::TlsReport;
 use mailcore_smtp::server::{AuthOffer, Limits as SmtpLimits, Smtp};
@@ -242,6 +243,7 @@ impl Wiring<'_> {
         let pipeline = filters::pipeline(config, &seams).map_err(WiringError::Filter)?;
         let scripts = sieve_events::filter(config, &seams);
         let rules = sieve::rules(config, &self.stores, &directory, &resolver);
+        let imap = sieve::imap(config, rules.as_ref());
         let reports = self.dmarc.filters(config, &resolver, &directory);
         let authenticator = oauth::authenticator(config, &resolver, &self.directory)?;
         let router = senders.routes(routes(config, &self.stores, &directory));
@@ -272,14 +274,15 @@ impl Wiring<'_> {
         builder = check.fold(builder, Builder::recipient_check);
         let journal = self.journal.into_iter();
         builder = journal.fold(builder, |builder, journal| builder.journal(journal));
-        builder = rules.into_iter().fold(builder, Builder::rules);
+        let rules = rules.into_iter();
+        builder = rules.fold(builder, |builder, rules| builder.rules(rules));
         builder = scheduled(builder, config, tools);
         builder = telling::rules(builder, config);
         builder = telling::webhooks(builder, config, &resolver)?;
         builder = filters::added(builder, config, scripts, pipeline);
         // They see what all others decided.
         builder = reports.into_iter().fold(builder, Builder::filter);
-        doors(builder, config, &self.keys, &resolver)
+        doors(builder, (config, imap), &self.keys, &resolver)
     }
 
     /// What the server's own jobs work on.
@@ -329,12 +332,12 @@ fn router(config: &Config, directory: &Arc<dyn Directory>) -> Arc<dyn Router> {
 /// Every listener, and the page that an authority may look for.
 fn doors(
     mut builder: Builder,
-    config: &Config,
+    (config, imap): (&Config, Imap),
     keys: &Keys,
     resolver: &Arc<dyn Resolver>,
 ) -> Result<Builder, WiringError> {
     for listener in &config.listeners {
-        builder = listen(builder, config, (listener, &keys.challenges()))
+        builder = listen(builder, (config, &imap), (listener, &keys.challenges()))
             .behind(listener.peers.proxies.iter().copied())
             .admitting(access(&listener.peers, resolver));
         if let Some(tls) = keys.of_listener(config, listener)? {
@@ -432,7 +435,7 @@ pub(crate) fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, WiringError
 
 fn listen(
     builder: Builder,
-    config: &Config,
+    (config, imap): (&Config, &Imap),
     (listener, challenges): (&Listener, &Arc<ChallengeStore>),
 ) -> Builder {
     let pop3 = &config.pop3;
@@ -467,14 +470,9 @@ fn listen(
         Protocol::Lmtp => at(builder, address, tls, Smtp::lmtp()),
         Protocol::Imap if anywhere => {
             let policy = mailcore_imap::session::PlaintextLogin::Anywhere;
-            at(
-                builder,
-                address,
-                tls,
-                config.imap.clone().plaintext_login(policy),
-            )
+            at(builder, address, tls, imap.clone().plaintext_login(policy))
         }
-        Protocol::Imap => at(builder, address, tls, config.imap.clone()),
+        Protocol::Imap => at(builder, address, tls, imap.clone()),
         Protocol::Pop3 if anywhere => {
             let policy = mailcore_pop3::session::PlaintextLogin::Anywhere;
             at(builder, address, tls, pop3.clone().plaintext_login(policy))

@@ -19,6 +19,7 @@ mod expiry;
 mod faults;
 mod forwarding;
 mod idle;
+mod imapsieve;
 mod journal;
 mod kept;
 mod lifetimes;

@@ -27,6 +27,7 @@ const MAX_SUMMARIES: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Appending {
     mailbox: Arc<dyn Mailbox>,
+    to: MailboxName,
     /// The message in progress.
     writer: Option<ContentWriter>,
     whole: Vec<NewMessage>,
@@ -56,7 +57,11 @@ impl SessionHost {
                 internal_date,
             } => {
                 let append = self.append_last(flags, internal_date).await?;
-                return self.append_end(account, append).await.map(Answer::Appended);
+                let to = append.to.clone();
+                let appended = self.append_end(account, append).await?;
+                let uids = appended.iter().map(|it| it.uid);
+                self.added(account, &to, uids).await;
+                return Ok(Answer::Appended(appended));
             }
             Question::Replace {
                 uid,
@@ -65,8 +70,10 @@ impl SessionHost {
                 internal_date,
             } => {
                 let append = self.append_last(flags, internal_date).await?;
-                let replaced = self.replace(account, uid, &to, append).await;
-                return replaced.map(Answer::Appended);
+                let replaced = self.replace(account, uid, &to, append).await?;
+                let uids = replaced.iter().map(|it| it.uid);
+                self.added(account, &to, uids).await;
+                return Ok(Answer::Appended(replaced));
             }
             Question::AppendAbandon => self.append = None,
             other => return self.on_mailbox(account, other).await,
@@ -95,6 +102,7 @@ impl SessionHost {
         let writer = ContentWriter::new(Some(Arc::clone(&self.commit)), limit);
         let append = self.append.get_or_insert_with(|| Appending {
             mailbox,
+            to: to.clone(),
             writer: None,
             whole: Vec::new(),
             held: 0,

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mailcore::account::AccountId;
 use mailcore::event::{Recorder, SessionEvents};
-use mailcore::mailbox::{MailboxName, ModSeq, Rights, Uid, UidSet};
+use mailcore::intake::Intake;
+use mailcore::mailbox::{MailboxId, MailboxName, ModSeq, Rights, Uid, UidSet};
 use mailcore::message::Message;
 use mailcore::net::{Host, Meter};
 use mailcore::sasl::{Finding, Inquiry};
 use mailcore::seams::{
-    AccountWatch, AuthError, Authenticator, Clock, Commit, Directory, Excerpt, Mailbox, Storage,
-    StoreError, Watch,
+    AccountWatch, AuthError, Authenticator, Clock, Commit, Directory, Excerpt, Mailbox,
+    MailboxRules, Storage, StoreError, Watch,
 };
 
 use super::PROTOCOL;
@@ -21,6 +22,7 @@ use super::annotations;
 use super::append::Appending;
 use super::opening::Moment;
 use super::room::Room;
+use super::ruled::Ruled;
 use crate::session::{Access, Answer, Known, News, Notice, Opened, Question, Session, Watching};
 
 /// Knows who logged in, which mailbox is open, and what APPEND has brought so
@@ -35,6 +37,10 @@ pub struct SessionHost {
     /// Tells who logged in.
     events: SessionEvents,
     account: Option<AccountId>,
+    /// How it logged in.
+    pub(super) login: Arc<str>,
+    /// What runs when the client changes a mailbox.
+    pub(super) ruled: Option<Ruled>,
     pub(super) open: Option<Open>,
     pub(super) append: Option<Appending>,
     /// Tells that something in the account changed.
@@ -45,6 +51,9 @@ pub struct SessionHost {
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) mailbox: Arc<dyn Mailbox>,
+    /// What it was called when it was opened.
+    pub(super) name: MailboxName,
+    pub(super) id: MailboxId,
     watch: Option<Watch>,
     /// The message read last, kept since its octets are asked for in pieces.
     reading: Option<(Uid, Message)>,
@@ -68,6 +77,8 @@ impl SessionHost {
             clock,
             room: Room::default(),
             account: None,
+            login: "".into(),
+            ruled: None,
             open: None,
             append: None,
             account_watch: None,
@@ -89,6 +100,14 @@ impl SessionHost {
         self
     }
 
+    /// With these rules told of what the client changes, and `intake` to take the
+    /// mail that comes of them.
+    #[must_use]
+    pub fn ruled(mut self, rules: Arc<dyn MailboxRules>, intake: Option<Arc<Intake>>) -> Self {
+        self.ruled = Some(Ruled { rules, intake });
+        self
+    }
+
     async fn authenticate(&mut self, inquiry: &Inquiry) -> Answer {
         let identity = match inquiry.put_to(&*self.authenticator).await {
             Ok(Finding::Credentials(credentials)) => return Answer::Credentials(credentials),
@@ -103,6 +122,7 @@ impl SessionHost {
                 tracing::info!(login = %identity.login, peer, "imap login");
                 self.events.logged_in(identity);
                 self.account = Some(identity.account.clone());
+                self.login = Arc::clone(&identity.login);
             }
             Err(error) => {
                 tracing::info!(peer, %error, "imap login failed");
@@ -121,16 +141,26 @@ impl SessionHost {
             Question::Mailboxes => return Ok(Answer::Mailboxes(storage.list(&account).await?)),
             Question::Create { name, special_use } => {
                 let id = storage.create(&account, &name, special_use).await?;
+                self.forget_rules(&account);
                 return Ok(Answer::Created(id));
             }
             Question::Delete(name) => {
                 storage.delete(&account, &name).await?;
                 annotations::tidy(&**storage, &account).await;
+                self.forget_rules(&account);
             }
-            question @ (Question::Annotations(_) | Question::Annotate { .. }) => {
+            question @ Question::Annotations(_) => {
                 return annotations::answer(&**storage, &account, question).await;
             }
-            Question::Rename { from, to } => storage.rename(&account, &from, &to).await?,
+            question @ Question::Annotate { .. } => {
+                let answer = annotations::answer(&**storage, &account, question).await;
+                self.forget_rules(&account);
+                return answer;
+            }
+            Question::Rename { from, to } => {
+                storage.rename(&account, &from, &to).await?;
+                self.forget_rules(&account);
+            }
             Question::Subscribe(name) => storage.subscribe(&account, &name).await?,
             Question::Unsubscribe(name) => storage.unsubscribe(&account, &name).await?,
             Question::Status(name) => {
@@ -188,6 +218,8 @@ impl SessionHost {
         let moment = Moment::read(&*mailbox, status, since).await?;
         self.open = Some(Open {
             mailbox,
+            name: name.clone(),
+            id: moment.status.id,
             watch: Some(watch),
             reading: None,
         });
@@ -201,8 +233,8 @@ impl SessionHost {
         })))
     }
 
-    /// Questions about the open mailbox.
-    pub(super) async fn on_mailbox(&mut self, account: &AccountId, question: Question) -> Answered {
+    /// What a question asks of the open mailbox.
+    pub(super) async fn in_mailbox(&mut self, account: &AccountId, question: Question) -> Answered {
         let open = self.open.as_mut().ok_or(StoreError::NoSuchMailbox)?;
         let mailbox = &open.mailbox;
         Ok(match question {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailcore::net::Service;
+use mailcore::seams::MailboxRules;
 use mailcore::server::{IntoService, Parts, StartError};
 
 use super::ImapServer;
@@ -17,6 +18,7 @@ use crate::session::{Compression, Config, Literals, PlaintextLogin};
 pub struct Imap {
     /// Its name is the server's, filled in at the start.
     config: Config,
+    rules: Option<Arc<dyn MailboxRules>>,
 }
 
 impl Imap {
@@ -24,7 +26,16 @@ impl Imap {
     pub fn new() -> Self {
         Self {
             config: Config::new(""),
+            rules: None,
         }
+    }
+
+    /// What runs when a client adds messages or changes flags (RFC 6785): by
+    /// default nothing.
+    #[must_use]
+    pub fn mailbox_rules(mut self, rules: Arc<dyn MailboxRules>) -> Self {
+        self.rules = Some(rules);
+        self
     }
 
     /// Where passwords may be sent in clear.
@@ -132,6 +143,7 @@ impl IntoService for Imap {
     fn into_service(self: Box<Self>, parts: &Parts) -> Result<Arc<dyn Service>, StartError> {
         let mut config = self.config;
         config.hostname = parts.hostname().to_string().into();
+        config.script_server = self.rules.as_ref().and_then(|it| it.script_server());
         config.append_limit = parts.limits().message_size;
         let mut server = ImapServer::new(
             config,
@@ -143,6 +155,9 @@ impl IntoService for Imap {
         // A server without a directory has no quotas.
         if let Ok(directory) = parts.directory() {
             server = server.directory(directory);
+        }
+        if let Some(rules) = self.rules {
+            server = server.ruled(rules, Some(parts.intake()));
         }
         Ok(Arc::new(server.recorder(parts.recorder())))
     }

@@ -9,18 +9,21 @@ mod host;
 mod imap;
 mod opening;
 mod room;
+mod ruled;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use mailcore::event::{Recorder, SessionEvents};
+use mailcore::intake::Intake;
 use mailcore::net::{Connection, Ending, Service, drive};
 use mailcore::sasl::Offer;
-use mailcore::seams::{Authenticator, Commit, Directory, Storage};
+use mailcore::seams::{Authenticator, Commit, Directory, MailboxRules, Storage};
 
 pub use host::SessionHost;
 pub use imap::Imap;
 
+use self::ruled::Ruled;
 use crate::session::{Config, Peer, Session, Transport};
 
 /// In events and logs.
@@ -36,6 +39,7 @@ pub struct ImapServer {
     offer: Offer,
     directory: Option<Arc<dyn Directory>>,
     recorder: Recorder,
+    ruled: Option<Ruled>,
 }
 
 impl ImapServer {
@@ -55,6 +59,7 @@ impl ImapServer {
             authenticator,
             directory: None,
             recorder: Recorder::default(),
+            ruled: None,
         }
     }
 
@@ -76,6 +81,14 @@ impl ImapServer {
     #[must_use]
     pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
         self.directory = Some(directory);
+        self
+    }
+
+    /// With these rules told of what clients change (RFC 6785), and `intake` to take
+    /// the mail that comes of them; without one there is none.
+    #[must_use]
+    pub fn ruled(mut self, rules: Arc<dyn MailboxRules>, intake: Option<Arc<Intake>>) -> Self {
+        self.ruled = Some(Ruled { rules, intake });
         self
     }
 
@@ -108,6 +121,10 @@ impl ImapServer {
         ));
         let host = match &self.directory {
             Some(directory) => host.directory(Arc::clone(directory)),
+            None => host,
+        };
+        let host = match &self.ruled {
+            Some(ruled) => host.ruled(Arc::clone(&ruled.rules), ruled.intake.clone()),
             None => host,
         };
         (session, host)

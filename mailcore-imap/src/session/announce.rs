@@ -45,8 +45,9 @@ const WITHOUT_COMMAND: &[Capability] = &[
     Capability::StatusSize,
 ];
 
-/// What this server can do in this state (RFC 9051 section 6.1.1).
-pub(crate) fn capabilities(cx: &Context) -> Vec<Capability> {
+/// What this server can do in this state (RFC 9051 section 6.1.1), as it is
+/// written.
+pub(crate) fn capabilities(cx: &Context) -> Vec<String> {
     let mechanisms = cx
         .mechanisms()
         .map(|mechanism| Capability::Auth(mechanism.as_str()));
@@ -58,7 +59,12 @@ pub(crate) fn capabilities(cx: &Context) -> Vec<Capability> {
         .chain(WITHOUT_COMMAND.iter().copied())
         .chain([Capability::AppendLimit(cx.config.append_limit)])
         .chain(message_limit.map(|limit| Capability::MessageLimit(limit.get())));
-    all.filter(|capability| holds(*capability, cx)).collect()
+    let names = all.filter(|capability| holds(*capability, cx));
+    let scripts = cx.config.script_server.as_ref();
+    // The scripts of mailboxes are tied to them by METADATA (RFC 6785 section 2.1).
+    let scripts = scripts.filter(|_| holds(Capability::Metadata, cx));
+    let scripts = scripts.map(|server| format!("IMAPSIEVE={server}"));
+    names.map(|name| name.to_string()).chain(scripts).collect()
 }
 
 /// True when `capability` is announced in this state, so that its command is

@@ -50,6 +50,9 @@ pub struct Config {
     pub admin: Option<Arc<str>>,
     /// What `/shared/comment` says of the server.
     pub comment: Option<Arc<str>>,
+    /// Where users keep the scripts of their mailboxes (RFC 6785 section 2.1), as
+    /// `sieve://host`; nothing is announced without.
+    pub script_server: Option<Arc<str>>,
     /// Which literals need not wait for leave.
     pub literals: Literals,
     /// Whether COMPRESS=DEFLATE is offered.
@@ -116,6 +119,7 @@ impl Config {
             max_annotations: 64,
             admin: None,
             comment: None,
+            script_server: None,
             literals: Literals::Plus,
             compression: Compression::Offered,
             max_inflate_ratio: 1_000,

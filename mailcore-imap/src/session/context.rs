@@ -17,7 +17,7 @@ use super::revision::Revision;
 use super::state::{Naming, State};
 use crate::codec::TextForm;
 use crate::codec::framer::{FrameLimits, Framer, Synchronising};
-use crate::types::{Capability, Enabled, Extension, FetchItem, ResponseCode, Tag};
+use crate::types::{Enabled, Extension, FetchItem, ResponseCode, Tag};
 
 /// Octets of input kept while a command runs: one line of the greatest length
 /// and its CRLF.
@@ -240,7 +240,7 @@ impl Context {
     }
 
     /// What this server can do in this state (RFC 9051 section 6.1.1).
-    pub(crate) fn capabilities(&self) -> Vec<Capability> {
+    pub(crate) fn capabilities(&self) -> Vec<String> {
         announce::capabilities(self)
     }
 }

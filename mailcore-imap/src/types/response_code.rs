@@ -3,7 +3,7 @@
 use mailcore::mailbox::{MailboxId, ModSeq, Uid, UidSet, UidValidity};
 
 use super::sequence::display_ranges;
-use super::{Capability, SeqNum, Tag};
+use super::{SeqNum, Tag};
 
 /// `resp-text-code` (RFC 3501 section 7.1, RFC 4315, RFC 5530, RFC 7888).
 /// PERMANENTFLAGS is written by SELECT itself.
@@ -29,7 +29,7 @@ pub enum ResponseCode {
     /// `CANNOT` (RFC 5530): never possible.
     Cannot,
     /// `CAPABILITY` and what holds now.
-    Capability(Vec<Capability>),
+    Capability(Vec<String>),
     /// `CLIENTBUG` (RFC 5530).
     ClientBug,
     /// `CLOSED` (RFC 7162 section 3.2.11).

@@ -24,6 +24,9 @@ pub struct Environment {
     pub separator: char,
     /// The mailbox that keep files to.
     pub inbox: String,
+    /// The flags that the message has: of one that lies in a mailbox (RFC 6785
+    /// section 2.2.3).
+    pub flags: Vec<String>,
     /// This server's domain: `domain` of RFC 5183, and in what it writes.
     pub domain: String,
     /// `host` of RFC 5183.
@@ -51,6 +54,7 @@ impl Environment {
             utc_offset: 0,
             separator: '+',
             inbox: "INBOX".into(),
+            flags: Vec::new(),
             domain: String::new(),
             host: String::new(),
             spam: None,

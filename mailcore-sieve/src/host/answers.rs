@@ -12,7 +12,7 @@ use mailcore::seams::{
 
 use super::memory;
 use super::{Place, SieveRules};
-use crate::engine::{Answer, Duplicate, Location, Mailto, Question};
+use crate::engine::{Answer, Duplicate, Event, Location, Mailto, Question};
 use crate::filter::look_up::look_up;
 
 /// What scripts of one message asked for, looked up once.
@@ -30,6 +30,8 @@ pub(super) struct Answers<'a> {
     pub(super) input: &'a RulesInput<'a>,
     /// Where the program stands that runs now: by it, what it may ask and do.
     pub(super) place: Place,
+    /// What it runs at.
+    pub(super) event: Event,
     pub(super) asked: Asked,
 }
 
@@ -114,7 +116,7 @@ impl Answers<'_> {
             }
             Location::Global => self.host.site_script(self.input.account, name).await,
         };
-        let program = text.and_then(|text| self.host.library().script(name, &text).ok());
+        let program = text.and_then(|text| self.host.compiled(self.event, name, &text).ok());
         program.map_or(Answer::No, Answer::Program)
     }
 
@@ -194,7 +196,7 @@ impl Answers<'_> {
 
 impl SieveRules {
     /// The text of a script that the directory keeps.
-    async fn stored(&self, scope: &Scope, name: &str) -> Option<Arc<str>> {
+    pub(super) async fn stored(&self, scope: &Scope, name: &str) -> Option<Arc<str>> {
         let scripts = self.seams.directory.scripts()?;
         scripts.script(scope, ScriptKind::Sieve, name).await.ok()
     }

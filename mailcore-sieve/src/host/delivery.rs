@@ -11,7 +11,7 @@ use super::facts::{Here, environment};
 use super::form::{header_of, over, rendered};
 use super::ruling::{Missing, Said, Translation, known_flags};
 use super::{Place, SieveRules};
-use crate::engine::{self, Environment, Mail, Outcome, Program, Run, Step};
+use crate::engine::{self, Environment, Event, Mail, Outcome, Program, Run, Step};
 use crate::{Extent, MessageMail};
 
 /// What the scripts before left to the one that runs now.
@@ -83,6 +83,7 @@ impl<'a> Delivery<'a> {
                 host,
                 input,
                 place: Place::Personal,
+                event: Event::Delivery,
                 asked: Asked::default(),
             },
             environment,

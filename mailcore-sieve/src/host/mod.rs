@@ -16,6 +16,7 @@ mod chain;
 mod delivery;
 mod facts;
 mod form;
+mod imap;
 mod kept_rules;
 mod library;
 mod memory;
@@ -24,6 +25,7 @@ mod site;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tied;
 
 use std::sync::Arc;
 
@@ -41,7 +43,8 @@ pub use self::kept_rules::KeptRules;
 pub use self::library::{Compiled, Library};
 pub use self::site::SiteScripts;
 pub use self::source::{AFTER, BEFORE, Found, Place, ProgramSource, StoredScripts, Whose};
-use crate::engine::{Compiler, Limits};
+use self::tied::Tied;
+use crate::engine::{Compiler, Event, Limits};
 use crate::letter::Letterhead;
 
 /// Octets of programs that are held unless settings say otherwise.
@@ -61,6 +64,9 @@ pub struct SieveSettings {
     pub zone: Arc<dyn Zone>,
     /// The operator's scripts.
     pub site: SiteScripts,
+    /// Where users keep the scripts of their mailboxes (RFC 6785 section 2.1), for
+    /// IMAP to tell: `sieve://host`.
+    pub script_server: Option<Arc<str>>,
 }
 
 impl Default for SieveSettings {
@@ -73,6 +79,7 @@ impl Default for SieveSettings {
             cache: CACHE,
             zone: Arc::new(Utc),
             site: SiteScripts::default(),
+            script_server: None,
         }
     }
 }
@@ -136,6 +143,7 @@ pub struct SieveRules {
     seams: SieveSeams,
     settings: SieveSettings,
     chains: Chains,
+    tied: Tied,
 }
 
 impl SieveRules {
@@ -166,7 +174,20 @@ impl SieveRules {
             chains: Chains::new(directory, sources, library),
             seams,
             settings,
+            tied: Tied::default(),
         }
+    }
+
+    /// The program of a script's text as it runs at an event.
+    fn compiled(&self, event: Event, name: &str, text: &str) -> Compiled {
+        if event == Event::Delivery {
+            return self.library().script(name, text);
+        }
+        let library = self.library();
+        library.program(event.as_str(), name, text, |compiler| {
+            let compiler = compiler.clone().event(event);
+            compiler.compile(name, text.as_bytes())
+        })
     }
 
     /// The compiled scripts.

@@ -19,6 +19,7 @@ mod entropy;
 mod excerpt;
 mod filter;
 mod journal;
+mod mailbox_rules;
 mod outbox;
 mod queue_start;
 mod recipient_check;
@@ -60,6 +61,7 @@ pub use filter::{Filter, FilterSession, IncomingMail, Trust, Verdict};
 pub use journal::{
     Journal, JournalError, JournalKey, JournalPage, JournalQuery, JournalRetention, Purged,
 };
+pub use mailbox_rules::{MailboxCause, MailboxChange, MailboxRules};
 pub use outbox::Outbox;
 pub use queue_start::QueueStart;
 pub use recipient_check::{RecipientCheck, RecipientQuery, Standing};

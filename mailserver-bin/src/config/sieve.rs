@@ -23,6 +23,8 @@ pub(crate) type Scripts = Vec<(Arc<str>, Arc<str>)>;
 pub(crate) struct SieveConfig {
     /// Whether mail goes by scripts at all.
     pub(crate) on: bool,
+    /// Whether what IMAP clients change runs scripts of mailboxes.
+    pub(crate) imap: bool,
     /// Where the site's scripts lie.
     pub(crate) folder: Option<PathBuf>,
     pub(crate) settings: SieveSettings,
@@ -34,6 +36,7 @@ impl Default for SieveConfig {
     fn default() -> Self {
         Self {
             on: true,
+            imap: true,
             folder: None,
             settings: SieveSettings::default(),
             events: EventScripts::new(),
@@ -45,6 +48,10 @@ impl Default for SieveConfig {
 pub(super) fn sieve(root: &Section<'_, '_>, folder: &Path, config: &mut SieveConfig) {
     let section = root.section("sieve", "[sieve]");
     config.on = section.flag("enabled") != Some(false);
+    config.imap = config.on && section.flag("imap") != Some(false);
+    if !config.imap {
+        config.settings.without.push("imapsieve".to_owned());
+    }
     limits(&section, &mut config.settings.limits);
     if let Some(octets) = section.size("cache") {
         config.settings.cache = usize::try_from(octets).unwrap_or(usize::MAX);

@@ -3,7 +3,7 @@
 
 use super::fcc::Fcc;
 use super::vacation::one_line;
-use super::{AT_DELIVERY, Extension};
+use super::{Extension, WITH_MAILBOXES};
 use crate::engine::ast::{Command, Test};
 use crate::engine::compile::{Args, Compile, Known, Text, Texts, values};
 use crate::engine::correspondent::wants_no_answer;
@@ -19,7 +19,7 @@ pub(super) static ENOTIFY: Extension = Extension::new("enotify")
         ("valid_notify_method", valid_notify_method),
         ("notify_method_capability", notify_method_capability),
     ])
-    .at(AT_DELIVERY);
+    .at(WITH_MAILBOXES);
 
 fn notify(cx: &mut Compile<'_>, command: &Command) -> Result<(), CompileError> {
     let mut args = Args::command(command)?;

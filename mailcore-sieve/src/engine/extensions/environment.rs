@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::Extension;
+use super::{Extension, imapsieve};
 use crate::engine::ast::Test;
 use crate::engine::compile::{Args, Compile, Known, Text};
 use crate::engine::matching::{Matching, Options};
@@ -70,11 +70,13 @@ fn item(environment: &Environment, name: &str) -> Option<String> {
         "vnd.mailcore.event" => environment.event.as_str().into(),
         "vnd.mailcore.helo" => of(&session.helo),
         other => {
-            let (_, value) = environment
-                .items
-                .iter()
-                .find(|(item, _)| item.eq_ignore_ascii_case(other))?;
-            value.clone()
+            let mut items = environment.items.iter();
+            let found = items.find(|(item, _)| item.eq_ignore_ascii_case(other));
+            match found {
+                Some((_, value)) => value.clone(),
+                None if imapsieve::ITEMS.contains(&other) => String::new(),
+                None => return None,
+            }
         }
     })
 }

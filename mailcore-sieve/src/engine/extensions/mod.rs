@@ -22,6 +22,7 @@ mod fileinto;
 mod foreverypart;
 mod ihave;
 mod imap4flags;
+mod imapsieve;
 mod include;
 mod index;
 mod mailbox;
@@ -83,6 +84,7 @@ pub(crate) static TABLE: &[&Extension] = &[
     &foreverypart::FOREVERYPART,
     &ihave::IHAVE,
     &imap4flags::IMAP4FLAGS,
+    &imapsieve::IMAPSIEVE,
     &include::INCLUDE,
     &index::INDEX,
     &mailbox::MAILBOX,

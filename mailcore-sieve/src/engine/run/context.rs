@@ -117,7 +117,7 @@ impl<'a> Context<'a> {
             included: Vec::new(),
             headers: Vec::new(),
             known: Known::default(),
-            flags: Vec::new(),
+            flags: environment.flags.clone(),
             actions: Vec::new(),
             implicit_keep: true,
             stopped: false,
