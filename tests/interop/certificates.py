@@ -23,7 +23,7 @@ from run import play, run, until  # noqa: E402
 from server import PASSWORD, Server, free_port, need  # noqa: E402
 
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-STARTTLS = {"smtp": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3"}
+STARTTLS = {"smtp": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3", "managesieve": "sieve"}
 CLEAR = {"smtp": "submission", "imap": "imap", "pop3": "pop3"}
 
 
@@ -103,9 +103,22 @@ class Shown(Peer):
             self.send(begin)
             self.line()
             self.encrypt()
+        if port == "managesieve":
+            self.ok()
+            self.send(b"STARTTLS\r\n")
+            self.ok()
+            self.encrypt()
+            self.ok()
 
     def encrypt(self):
         self.socket = self.context.wrap_socket(self.socket)
+
+    def ok(self):
+        """The end of a ManageSieve response."""
+        line = self.line()
+        while line and not line.startswith(b"OK"):
+            line = self.line()
+        return line
 
 
 def external(server, port, certificate, name=""):
@@ -258,9 +271,12 @@ def test_the_servers_own_is_replaced_while_sessions_go_on(binary):
                 elif port.startswith("pop3"):
                     peer.send(b"CAPA\r\n")
                     said = peer.line()
+                elif port == "managesieve":
+                    peer.send(b"NOOP\r\n")
+                    said = peer.line()
                 else:
                     said = peer.reply(b"NOOP")
-                assert said.startswith((b"250", b"tag9 OK", b"+OK")), (port, said)
+                assert said.startswith((b"250", b"tag9 OK", b"+OK", b"OK")), (port, said)
                 peer.close()
             print(f"   {len(sessions)} sessions went on")
 

@@ -489,7 +489,7 @@ def test_sigterm_says_goodbye(binary):
     server.process.send_signal(signal.SIGTERM)
     for port, peer in sessions.items():
         answer = peer.end()
-        wanted = {"smtp": b"421", "subm": b"421", "imap": b"* BYE", "pop3": b""}[port[:4]]
+        wanted = {"smtp": b"421", "subm": b"421", "imap": b"* BYE", "pop3": b"", "mana": b"BYE"}[port[:4]]
         assert wanted in answer and b"<reset>" not in answer, (port, answer)
     assert b"* BYE" in idle.end()
     data.send(b"Subject: late\r\n\r\nx\r\n.\r\n")
