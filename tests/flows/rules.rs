@@ -16,11 +16,13 @@ use mailcore::plan::{Action, Finding, Form, Plan, RedirectNotices, Stage};
 use mailcore::queue::{EntryState, Origin, QueueEntry, RetrySchedule};
 use mailcore::route::DirectoryRouter;
 use mailcore::seams::{
-    DeliveryAgent, DeliveryJob, Filter, FilterSession, IncomingMail, Letter, LetterCopy, NextHop,
-    OsEntropy, Outbox, Rules, RulesInput, Ruling, Spool, SpoolQuery, State, StateKey, Storage,
+    Commit, DeliveryAgent, DeliveryJob, Filter, FilterSession, IncomingMail, Letter, LetterCopy,
+    NextHop, OsEntropy, Outbox, Rules, RulesInput, Ruling, Spool, SpoolQuery, State, StateKey,
+    Storage,
 };
 use mailcore::status::Outcome;
 use mailcore::testing::ScriptedRules;
+use mailcore::testing::faults::{FaultPlan, StoreFault};
 use mailcore::time::Timestamp;
 use mailcore::transcript::Transcript;
 use mailcore_tests::{Desk, Dialogue};
@@ -453,6 +455,37 @@ async fn rules_know_what_filters_found_whether_or_not_the_mail_was_queued() {
     assert_eq!(desk.messages("ann", "Queued").await.len(), 1);
 }
 
+fn agent(desk: &Desk, rules: ScriptedRules, commit: Arc<dyn Commit>) -> MailboxAgent {
+    let hostname = "mx.a.test".parse::<mailcore::address::Domain>().unwrap();
+    let directory = Arc::new(desk.directory.clone());
+    MailboxAgent {
+        router: Arc::new(DirectoryRouter::new(directory, hostname.clone())),
+        commit,
+        rules: Some(Arc::new(rules)),
+        hostname,
+        schedule: RetrySchedule::default(),
+        clock: Arc::new(desk.clock.clone()),
+        entropy: Arc::new(OsEntropy),
+    }
+}
+
+fn job(to: &[&str]) -> DeliveryJob {
+    let to = to.iter().map(|to| Recipient::new(Desk::address(to)));
+    DeliveryJob {
+        trace: TraceId(7),
+        reverse_path: ReversePath::Address("x@b.test".parse().unwrap()),
+        params: Default::default(),
+        origin: Origin::Received,
+        recipients: to.collect(),
+        next_hop: NextHop::Local,
+        message: Message::from_bytes(MESSAGE),
+        findings: Arc::default(),
+        received_at: Timestamp::from_secs(1_795_312_800),
+        agent: "mailbox".into(),
+        transcript: Transcript::default(),
+    }
+}
+
 #[tokio::test]
 async fn an_attempt_that_is_made_again_sends_nothing_again() {
     let (desk, _) = desk(&["ann", "bob"], |_| Ruling::keep()).await;
@@ -463,32 +496,8 @@ async fn an_attempt_that_is_made_again_sends_nothing_again() {
         ];
         Ruling::actions(actions).with_letter(answer(input))
     });
-    let hostname = "mx.a.test".parse::<mailcore::address::Domain>().unwrap();
-    let directory = Arc::new(desk.directory.clone());
-    let agent = MailboxAgent {
-        router: Arc::new(DirectoryRouter::new(directory, hostname.clone())),
-        commit: desk.shared_store(),
-        rules: Some(Arc::new(rules)),
-        hostname,
-        schedule: RetrySchedule::default(),
-        clock: Arc::new(desk.clock.clone()),
-        entropy: Arc::new(OsEntropy),
-    };
-    let job = DeliveryJob {
-        trace: TraceId(7),
-        reverse_path: ReversePath::Address("x@b.test".parse().unwrap()),
-        params: Default::default(),
-        origin: Origin::Received,
-        recipients: ["ann", "bob"]
-            .map(|to| Recipient::new(Desk::address(to)))
-            .into(),
-        next_hop: NextHop::Local,
-        message: Message::from_bytes(MESSAGE),
-        findings: Arc::default(),
-        received_at: Timestamp::from_secs(1_795_312_800),
-        agent: "mailbox".into(),
-        transcript: Transcript::default(),
-    };
+    let agent = agent(&desk, rules, desk.shared_store());
+    let job = job(&["ann", "bob"]);
     for _ in 0..2 {
         let outcomes = agent.deliver(job.clone()).await;
         assert_eq!(outcomes, [Outcome::Delivered, Outcome::Delivered]);
@@ -501,4 +510,23 @@ async fn an_attempt_that_is_made_again_sends_nothing_again() {
         4,
         "for each a copy and an answer"
     );
+}
+
+#[tokio::test]
+async fn a_refusal_whose_letter_is_not_kept_is_tried_again() {
+    let (desk, _) = desk(&["ann"], |_| Ruling::keep()).await;
+    let rules = ScriptedRules::new(|input| {
+        let reason = "not for me".to_owned();
+        Ruling::actions([Action::Reject { reason }]).or_letter(answer(input))
+    });
+    let commit = FaultPlan::seeded(1).commit(desk.shared_store());
+    commit.at(1, StoreFault::Unavailable);
+    let agent = agent(&desk, rules, commit);
+    let outcomes = agent.deliver(job(&["ann"])).await;
+    let failure = outcomes[0].failure().expect("nobody would hear of it");
+    assert!(failure.status.is_transient());
+    assert_eq!(queued(&desk).await.len(), 0);
+    let outcomes = agent.deliver(job(&["ann"])).await;
+    assert_eq!(outcomes, [Outcome::Delivered]);
+    assert_eq!(queued(&desk).await.len(), 1);
 }

@@ -192,6 +192,7 @@ impl MailboxAgent {
     async fn follow_up(&self, job: &DeliveryJob, attempt: Attempt) -> Outcome {
         let Attempt { recipient, filed } = attempt;
         let mut after = filed.after;
+        let is_refused = filed.refused.is_some();
         if let Some(status) = filed.refused {
             let Some(letter) = filed.instead else {
                 return fail(status);
@@ -225,8 +226,11 @@ impl MailboxAgent {
             schedule: &self.schedule,
             hostname: &self.hostname,
         };
-        letters.send_all(after, job.trace, Repeats::Maybe).await;
-        Outcome::Delivered
+        match letters.send_all(after, job.trace, Repeats::Maybe).await {
+            // The letter is all that the sender hears.
+            Err(error) if is_refused => not_kept(&error, job),
+            _ => Outcome::Delivered,
+        }
     }
 
     /// Writes what follows from a delivery, unless an attempt before did.

@@ -2,7 +2,8 @@
 //! whom the rules belong that they failed.
 //!
 //! Each letter is a batch of its own, after the message is filed: one that can't be
-//! written is lost, and never the message.
+//! written is lost, and never the message. A letter in place of a refusal is all
+//! that the sender hears: until it is written the message is not taken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,9 +93,19 @@ pub(crate) enum Repeats {
 
 impl Letters<'_> {
     /// Sends all letters that come of a message, and tells of what failed.
-    pub(crate) async fn send_all(&self, after: After, trace: TraceId, repeats: Repeats) {
+    ///
+    /// # Errors
+    /// Why a letter was not kept; the others are all the same. It matters where a
+    /// letter is all that a sender hears.
+    pub(crate) async fn send_all(
+        &self,
+        after: After,
+        trace: TraceId,
+        repeats: Repeats,
+    ) -> Result<(), CommitError> {
+        let mut sent = Ok(());
         let Some(owner) = &after.owner else {
-            return;
+            return sent;
         };
         let cause = Cause { owner, trace };
         if after.letters.len() > MOST_LETTERS {
@@ -108,24 +119,27 @@ impl Letters<'_> {
                 }
                 Repeats::Never => None,
             };
-            self.send(&cause, letter, guard).await;
+            sent = sent.and(self.send(&cause, letter, guard).await);
         }
         if let Some(reason) = after.failed {
             self.tell_failed(&cause, &reason).await;
         }
+        sent
     }
 
     /// Sends one letter, unless `guard` or its own key says that it was sent.
-    async fn send(&self, cause: &Cause<'_>, letter: Letter, guard: Option<Guard>) {
+    async fn send(
+        &self,
+        cause: &Cause<'_>,
+        letter: Letter,
+        guard: Option<Guard>,
+    ) -> Result<(), CommitError> {
         let trace = cause.trace;
-        let batch = match self.batch(cause, letter, guard).await {
-            Ok(batch) => batch,
-            Err(error) => {
-                tracing::error!(%error, %trace, "a letter that rules wrote can't be kept");
-                return;
-            }
+        let committed = match self.batch(cause, letter, guard).await {
+            Ok(batch) => self.commit.commit(batch).await,
+            Err(error) => Err(CommitError::Store(error)),
         };
-        match self.commit.commit(batch).await {
+        match committed {
             Ok(receipt) => {
                 if let Some(error) = receipt.appends.into_iter().find_map(Result::err) {
                     tracing::warn!(%error, %trace, "the copy of a letter can't be filed");
@@ -136,8 +150,10 @@ impl Letters<'_> {
             }
             Err(error) => {
                 tracing::error!(%error, %trace, "a letter that rules wrote can't be kept");
+                return Err(error);
             }
         }
+        Ok(())
     }
 
     async fn batch(
@@ -269,7 +285,8 @@ impl Letters<'_> {
         let notice = Letter::new(ReversePath::Null, [], self.failure(cause, reason))
             .once(key, now.after(TELL_AGAIN))
             .copied_to(LetterCopy::new(cause.owner.mailbox.clone()));
-        self.send(cause, notice, None).await;
+        // It is in the log, too.
+        let _ = self.send(cause, notice, None).await;
     }
 
     fn failure(&self, cause: &Cause<'_>, reason: &str) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use super::{Refused, Settlement};
 use crate::intake::letters::{Letters, Repeats};
 use crate::intake::transaction::{refusal, status};
-use crate::intake::{Refusal, SessionKind};
+use crate::intake::{After, Refusal, SessionKind};
 use crate::seams::{Appended, CommitError, StoreError};
 use crate::status::Status;
 
@@ -73,9 +73,16 @@ impl Settlement<'_> {
             };
             match refused.instead {
                 _ if !taken || !self.has_store() => self.refuse(index, refused.status),
-                Some(letter) => {
-                    self.take(index);
-                    self.after.push(letter);
+                Some(mut after) => {
+                    let mut state = std::mem::take(&mut after.state);
+                    match self.send_letters(after).await {
+                        Ok(()) => {
+                            self.batch.state.append(&mut state);
+                            self.take(index);
+                        }
+                        // The queue asks the rules again.
+                        Err(_) => self.queue(&refused.leg),
+                    }
                 }
                 None => self.queue(&refused.leg),
             }
@@ -86,14 +93,17 @@ impl Settlement<'_> {
             self.batch.state.append(&mut after.state);
         }
         self.commit().await?;
-        self.send_letters().await;
+        for after in std::mem::take(&mut self.after) {
+            // A letter beside a copy that is filed costs the mail nothing.
+            let _ = self.send_letters(after).await;
+        }
         Ok(())
     }
 
-    async fn send_letters(&mut self) {
+    async fn send_letters(&self, after: After) -> Result<(), CommitError> {
         let parts = &self.intake.parts;
         let Some(commit) = &parts.commit else {
-            return;
+            return Ok(());
         };
         let letters = Letters {
             commit,
@@ -102,11 +112,8 @@ impl Settlement<'_> {
             schedule: &parts.schedule,
             hostname: &parts.hostname,
         };
-        for after in std::mem::take(&mut self.after) {
-            // A sender who hears nothing sends again, under another track.
-            letters
-                .send_all(after, self.mail.trace, Repeats::Never)
-                .await;
-        }
+        // A sender who hears nothing sends again, under another track.
+        let sent = letters.send_all(after, self.mail.trace, Repeats::Never);
+        sent.await
     }
 }
